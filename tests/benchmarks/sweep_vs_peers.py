@@ -1,0 +1,339 @@
+"""Time the public sweep against a JAX and a Numba program that do the same work (see README.md)."""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+TOLERANCE = 1e-10
+BLOW_UP = 1e6
+CONVERGED, DIVERGED, STEP_LIMIT, UNSTABLE_MINIMUM = range(4)
+WARM_CAP = 20  # steps of the untimed first call: same shapes and signature, so everything is compiled
+
+
+def workload(side):
+    """Data and grid: X (20, 40), y (20,), learning rates (side,), start scales (side,)."""
+    X = np.random.default_rng(0).standard_normal((20, 40))
+    return X, X[:, :5].sum(axis=1), np.geomspace(0.01, 1, side), np.geomspace(1e-3, 1, side)
+
+
+# A contestant is a function of the step cap that returns (status, steps, loss, sharpness), each (runs,),
+# runs in the order (init_scale, lr).
+
+
+def gdbias_contestant(X, y, lrs, scales):
+    """The public sweep, with one step below tolerance counting as convergence (hold=1)."""
+    from gdbias import sims, theory
+
+    model, problem = theory.power(2), theory.Problem(X, y)
+
+    def run(cap):
+        ds = sims.sweep(model, problem, lr=lrs, init_scale=scales, max_steps=cap, tol=TOLERANCE, hold=1)
+        names = ("status", "steps", "loss", "sharpness")
+        return tuple(ds[name].transpose("init_scale", "lr").values.ravel() for name in names)
+
+    return run
+
+
+def jax_contestant(X, y, lrs, scales, lanczos_steps=20):
+    """jit(vmap(while_loop)) in float64 over all runs, then a vmapped Lanczos for the final sharpness.
+
+    Lanczos (full reorthogonalisation) was twice as fast as vmapped eigvalsh of the dense Hessian.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    n, d = X.shape
+    m = lanczos_steps
+
+    def sharpness(w, r, X):
+        g = X.T @ r / n  # (d,)
+        q = jnp.abs(w) + 1e-3 * jnp.max(jnp.abs(w))
+        q = q / jnp.linalg.norm(q)
+
+        def step(i, state):
+            Q, diagonal, off = state
+            v = Q[i]
+            v = 4 / n * w * (X.T @ (X @ (w * v))) + 2 * g * v
+            diagonal = diagonal.at[i].set(v @ Q[i])
+            v = v - Q.T @ (Q @ v)
+            v = v - Q.T @ (Q @ v)
+            size = jnp.linalg.norm(v)
+            return Q.at[i + 1].set(v / jnp.where(size > 0, size, 1)), diagonal, off.at[i].set(size)
+
+        start = jnp.zeros((m + 1, d)).at[0].set(q), jnp.zeros(m), jnp.zeros(m)
+        _, diagonal, off = jax.lax.fori_loop(0, m, step, start)
+        top = {"eigvals_only": True, "select": "i", "select_range": (m - 1, m - 1)}
+        return jax.scipy.linalg.eigh_tridiagonal(diagonal, off[:-1], **top)[0]
+
+    def one_run(lr, scale, X, y, cap):
+        def residual_and_loss(w):
+            r = X @ (w * w) - y
+            return r, r @ r / (2 * n)
+
+        def unfinished(state):
+            _, _, loss, t = state
+            return (loss >= TOLERANCE) & (loss < limit) & (t < cap)  # NaN ends the run
+
+        def step(state):
+            w, r, _, t = state
+            w = w - lr * 2 * w * (X.T @ r) / n
+            return w, *residual_and_loss(w), t + 1
+
+        w = jnp.full(d, scale)
+        r, loss = residual_and_loss(w)
+        limit = BLOW_UP * jnp.maximum(1, loss)
+        w, r, loss, t = jax.lax.while_loop(unfinished, step, (w, r, loss, 0))
+        diverged = ~(loss < limit)
+        status = jnp.where(loss < TOLERANCE, CONVERGED, jnp.where(diverged, DIVERGED, STEP_LIMIT))
+        top = sharpness(jnp.where(diverged, 1.0, w), jnp.where(diverged, 1.0, r), X)
+        return status, t, loss, jnp.where(diverged, jnp.nan, top)
+
+    program = jax.jit(jax.vmap(one_run, in_axes=(0, 0, None, None, None)))
+    lr, scale = _flat_grid(lrs, scales)
+
+    def run(cap):
+        return tuple(np.asarray(a) for a in program(lr, scale, X, y, cap))
+
+    return run
+
+
+def numba_contestant(X, y, lrs, scales, fastmath=("contract", "reassoc")):
+    """prange over runs, each a scalar loop, then eigvalsh of the Hessian 4 diag(w) A diag(w) + 2 diag(g).
+
+    Hand loops with reductions that may be reordered were faster than np.dot (151 against 186 ns a step).
+    """
+    import numba
+    from threadpoolctl import threadpool_limits
+
+    prange = numba.prange
+
+    def runs(X, y, lr, scale, cap):
+        n, d = X.shape
+        A = X.T @ X / n
+        status = np.empty(lr.size, np.int8)
+        steps = np.empty(lr.size, np.int64)
+        losses = np.empty(lr.size)
+        sharpness = np.empty(lr.size)
+        for k in prange(lr.size):
+            w = np.full(d, scale[k])
+            b, g, r = np.empty(d), np.empty(d), np.empty(n)
+            rate = 2 * lr[k] / n
+            limit = np.inf
+            t = 0
+            while True:
+                for j in range(d):
+                    b[j] = w[j] * w[j]
+                loss = 0.0
+                for i in range(n):
+                    s = -y[i]
+                    for j in range(d):
+                        s += X[i, j] * b[j]
+                    r[i] = s
+                    loss += s * s
+                loss /= 2 * n
+                if t == 0:
+                    limit = BLOW_UP * max(1.0, loss)
+                if loss < TOLERANCE:
+                    status[k] = CONVERGED
+                    break
+                if not (loss < limit):
+                    status[k] = DIVERGED
+                    break
+                if t == cap:
+                    status[k] = STEP_LIMIT
+                    break
+                for j in range(d):
+                    g[j] = 0.0
+                for i in range(n):
+                    for j in range(d):
+                        g[j] += X[i, j] * r[i]
+                for j in range(d):
+                    w[j] -= rate * w[j] * g[j]
+                t += 1
+            steps[k] = t
+            losses[k] = loss
+            sharpness[k] = np.nan
+            if status[k] != DIVERGED:
+                H = np.empty((d, d))
+                for i in range(d):
+                    for j in range(d):
+                        H[i, j] = 4 * w[i] * A[i, j] * w[j]
+                for j in range(d):
+                    s = 0.0
+                    for i in range(n):
+                        s += X[i, j] * r[i]
+                    H[j, j] += 2 * s / n
+                sharpness[k] = np.linalg.eigvalsh(H)[-1]
+        return status, steps, losses, sharpness
+
+    program = numba.njit(parallel=True, fastmath=set(fastmath))(runs)
+    lr, scale = _flat_grid(lrs, scales)
+
+    def run(cap):
+        # One BLAS thread per worker, and small chunks, so that no core waits for the other's long runs.
+        with threadpool_limits(1, "blas"), numba.parallel_chunksize(16):
+            return program(X, y, lr, scale, cap)
+
+    return run
+
+
+def numba_strict_contestant(X, y, lrs, scales):
+    """The same Numba program under strict floating point, as a first version would have it."""
+    return numba_contestant(X, y, lrs, scales, fastmath=())
+
+
+PEERS = {"jax": jax_contestant, "numba": numba_contestant, "numba-strict": numba_strict_contestant}
+
+
+def _flat_grid(lrs, scales):
+    scale, lr = np.meshgrid(scales, lrs, indexing="ij")
+    return lr.ravel(), scale.ravel()
+
+
+def timed(run, cap):
+    """Seconds and outcome of one call."""
+    start = time.perf_counter()
+    outcome = run(cap)
+    return time.perf_counter() - start, outcome
+
+
+def summary(seconds):
+    """Minimum and median of a list of seconds."""
+    return {"min": min(seconds), "median": statistics.median(seconds), "all": seconds}
+
+
+def counts(status):
+    """Number of runs per status."""
+    names = ("converged", "diverged", "step_limit", "unstable_minimum")
+    return {name: int(np.sum(status == code)) for code, name in enumerate(names)}
+
+
+def agreement(ours, theirs):
+    """Differing statuses, and relative differences of sharpness over runs that reached the tolerance in both.
+
+    A chance crossing of the tolerance (UNSTABLE_MINIMUM) counts as reaching it, as it does for the peers.
+    """
+    a, b = (np.where(o[0] == UNSTABLE_MINIMUM, CONVERGED, o[0]) for o in (ours, theirs))
+    settled = np.isin(a, (CONVERGED, DIVERGED)) | np.isin(b, (CONVERGED, DIVERGED))
+    opposite = ((a == CONVERGED) & (b == DIVERGED)) | ((a == DIVERGED) & (b == CONVERGED))
+    both = (a == CONVERGED) & (b == CONVERGED)
+    same_path = both & (ours[1] == theirs[1])  # equal step counts: chaos did not split the two runs
+    relative = np.abs(ours[3] / theirs[3] - 1)
+    return {
+        "status_differs": int(np.sum(settled & (a != b))),
+        "converged_against_diverged": int(np.sum(opposite)),
+        "converged_in_both": int(np.sum(both)),
+        "equal_steps": int(np.sum(same_path)),
+        "sharpness_difference_max": float(np.max(relative[both], initial=0)),
+        "sharpness_difference_max_equal_steps": float(np.max(relative[same_path], initial=0)),
+    }
+
+
+def machine():
+    """Cores this process may use, processor model and versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = (s.split(":", 1) for s in info.read_text().splitlines() if s.startswith("model name"))
+        model = next((value.strip() for _, value in lines), model)
+    versions = {"python": platform.python_version()}
+    for package in ("gdbias", "numpy", "scipy", "numba", "jax", "jaxlib"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"cores": cores, "processor": model, "versions": versions}
+
+
+def benchmark(side, cap, repeats, peers, only_peers):
+    """Warm every contestant once, then alternate gdbias and each peer `repeats` times."""
+    grid = workload(side)
+    contestants = {} if only_peers else {"gdbias": gdbias_contestant(*grid)}
+    contestants |= {name: PEERS[name](*grid) for name in peers}
+    for run in contestants.values():
+        run(min(cap, WARM_CAP))
+
+    result = {"runs": side * side, "cap": cap, "repeats": repeats, "machine": machine()}
+    result |= {"statuses": {}, "peers": {}}
+    for name in peers:
+        seconds = {"gdbias": [], name: []}
+        outcomes = {}
+        for _ in range(repeats):
+            for who in seconds:
+                if who in contestants:
+                    elapsed, outcomes[who] = timed(contestants[who], cap)
+                    seconds[who].append(elapsed)
+        for who, outcome in outcomes.items():
+            result["statuses"][who] = counts(outcome[0]) | {"run_steps": int(np.sum(outcome[1]))}
+        entry = {"seconds": summary(seconds[name])}
+        if not only_peers:
+            entry["gdbias_seconds"] = summary(seconds["gdbias"])
+            for which in ("min", "median"):
+                entry[f"ratio_{which}"] = entry["seconds"][which] / entry["gdbias_seconds"][which]
+            entry["agreement"] = agreement(outcomes["gdbias"], outcomes[name])
+        result["peers"][name] = entry
+    return result
+
+
+def report(result):
+    """Print the result as plain tables."""
+    place = result["machine"]
+    print(f"{result['runs']} runs, cap {result['cap']}, {result['repeats']} repeats, warm")
+    print(f"{place['cores']} cores, {place['processor']}")
+    print(", ".join(f"{package} {version}" for package, version in place["versions"].items()))
+    heading = f"{'seconds':<14}{'min':>9}{'median':>9}{'gdbias min':>12}{'median':>9}"
+    print(f"\n{heading}{'ratio min':>12}{'median':>9}")
+    for name, entry in result["peers"].items():
+        line = f"{name:<14}{entry['seconds']['min']:>9.2f}{entry['seconds']['median']:>9.2f}"
+        if "gdbias_seconds" in entry:
+            ours = entry["gdbias_seconds"]
+            line += f"{ours['min']:>12.2f}{ours['median']:>9.2f}"
+            line += f"{entry['ratio_min']:>12.2f}{entry['ratio_median']:>9.2f}"
+        print(line)
+    heading = f"{'statuses':<14}{'converged':>10}{'diverged':>10}{'step_limit':>12}{'unstable':>10}"
+    print(f"\n{heading}{'run-steps':>12}")
+    for name, c in result["statuses"].items():
+        line = f"{name:<14}{c['converged']:>10}{c['diverged']:>10}{c['step_limit']:>12}"
+        print(line + f"{c['unstable_minimum']:>10}{c['run_steps']:>12}")
+    for name, entry in result["peers"].items():
+        if "agreement" in entry:
+            print(f"\ngdbias against {name}")
+            for key, value in entry["agreement"].items():
+                print(f"  {key.replace('_', ' '):<40}{value:>12.3g}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs-side", type=int, default=64, help="grid points per axis (64: 4096 runs)")
+    parser.add_argument("--cap", type=int, default=20_000, help="step limit of every run")
+    parser.add_argument("--repeats", type=int, default=3, help="timed calls of each contestant")
+    parser.add_argument("--peers", default="jax,numba", help=f"comma-separated, from {', '.join(PEERS)}")
+    parser.add_argument("--only-peers", action="store_true", help="leave gdbias out")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
+    options = parser.parse_args()
+    peers = [name.strip() for name in options.peers.split(",") if name.strip()]
+    for name in peers:
+        if name not in PEERS:
+            parser.error(f"unknown peer {name!r}; choose from {', '.join(PEERS)}")
+    if not peers or min(options.runs_side, options.cap, options.repeats) < 1:
+        parser.error("--runs-side, --cap and --repeats must be at least 1, and --peers must name one")
+    try:
+        result = benchmark(options.runs_side, options.cap, options.repeats, peers, options.only_peers)
+    except ModuleNotFoundError as missing:
+        parser.error(f"{missing}; install the project and JAX: pip install -e '.[deep]'")
+    report(result)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Which coefficients a start can reach, and so which loss can be reached (existence of an interpolator)."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.integrate import solve_ivp
+from scipy.optimize import linprog, minimize, nnls
+
+from .derive import derive
+from .errors import NoInterpolator
+from .law import array_law, array_loss
+from .loss import squared
+from .parameterization import Parameterization
+from .problem import Problem
+
+FAR = 1e3  # arc length, in units of the start, after which a coefficient counts as unbounded
+
+
+class Range(NamedTuple):
+    """Open interval of the coefficients gradient flow can reach, shape (d,) each; infinite where unbounded."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def unbounded(self) -> bool:
+        return not (np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
+
+
+def attainable_range(model: Parameterization, theta0: np.ndarray) -> Range:
+    """The interval that beta_i sweeps on the characteristic flow through theta0 (weight, feature).
+
+    Followed downhill and uphill by arc length: the coefficient is bounded where the path ends in a
+    critical point of ``effective``, as ``w^L`` ends at 0.
+    """
+    columns, index = np.unique(theta0, axis=1, return_inverse=True)
+    ends = np.array([[_follow(model, column, sign) for column in columns.T] for sign in (-1.0, 1.0)])
+    lower, upper = ends[:, index.ravel()]
+    return Range(lower, upper)
+
+
+def _follow(model: Parameterization, start: np.ndarray, sign: float) -> float:
+    law = array_law(derive(model))
+    slope = lambda theta: np.array(law.jacobian(*theta), dtype=float)  # noqa: E731
+    steepness = float(np.linalg.norm(slope(start)))
+    if steepness == 0:
+        return float(law.effective(*start))
+
+    def velocity(_, theta):
+        direction = slope(theta)
+        return sign * direction / max(np.linalg.norm(direction), 1e-300)
+
+    def critical(_, theta):
+        return float(np.linalg.norm(slope(theta))) - 1e-6 * steepness
+
+    critical.terminal = True  # type: ignore[attr-defined]
+    far = FAR * float(np.linalg.norm(start) + 1e-3)
+    path = solve_ivp(velocity, (0, far), start, events=critical, rtol=1e-8, atol=1e-12 * far)
+    if path.status != 1:
+        return sign * np.inf
+    bound = float(law.effective(*path.y[:, -1]))
+    return 0.0 if model.degree else bound  # the only critical value of a homogeneous polynomial is 0
+
+
+def require_interpolator(model: Parameterization, problem: Problem, theta0: np.ndarray) -> Range:
+    """The attainable range, if a coefficient strictly inside it fits the (projected) targets.
+
+    Raises:
+        NoInterpolator: no such coefficient, or only ones on the boundary, which gradient flow approaches
+            too slowly for a loss threshold (existence by a linear program).
+    """
+    bounds = attainable_range(model, theta0)
+    if bounds.unbounded:
+        return bounds
+    X, y, _ = problem.projected
+    d = problem.d
+    lower, upper = np.isfinite(bounds.lower), np.isfinite(bounds.upper)
+    slack = np.vstack([np.c_[-np.eye(d), np.ones(d)][lower], np.c_[np.eye(d), np.ones(d)][upper]])
+    limits = np.concatenate([-bounds.lower[lower], bounds.upper[upper]])
+    cost = np.append(np.zeros(d), -1.0)
+    box = [(None, None)] * d + [(None, 1.0)]
+    answer = linprog(cost, slack, limits, np.c_[X, np.zeros(len(y))], y, bounds=box)
+    margin = -answer.fun if answer.status == 0 else -np.inf
+    size = np.abs(y).max() / max(np.abs(X).max(), 1e-300)
+    if margin > 1e-9 * size:
+        return bounds
+    reason = (
+        "every interpolator lies on or beyond the boundary" if np.isfinite(margin) else "no coefficient fits the data"
+    )
+    raise NoInterpolator(
+        f"{model.name} from this start reaches coefficients in ({bounds.lower.min():g}, {bounds.upper.max():g}) only, "
+        f"and there {reason} (largest margin {margin:.3g}): use a signed family such as difference(2), "
+        "more features, or a positive teacher"
+    )
+
+
+def loss_min(problem: Problem, bounds: Range) -> float:
+    """The infimum of the training loss over coefficients within the bounds.
+
+    Least squares, non-negative least squares where a bound binds, or a convex program for other losses.
+    """
+    if problem.loss is not squared:
+        return _general_loss_min(problem, bounds)
+    X, y, floor = problem.projected
+    if bounds.unbounded:
+        return floor
+    free = ~np.isfinite(bounds.lower) & ~np.isfinite(bounds.upper)
+    up = np.isfinite(bounds.lower) & (bounds.upper > bounds.lower)
+    down = np.isfinite(bounds.upper) & ~np.isfinite(bounds.lower)
+    base = np.where(np.isfinite(bounds.lower), bounds.lower, np.where(np.isfinite(bounds.upper), bounds.upper, 0.0))
+    columns = np.hstack([X[:, up | free], -X[:, down | free]])
+    target = y - X @ base
+    residual = nnls(columns, target)[1] if columns.shape[1] else float(np.linalg.norm(target))
+    rounding = 1e-12 * np.linalg.norm(y)
+    return floor + (residual**2 / (2 * problem.n) if residual > rounding else 0.0)
+
+
+def _general_loss_min(problem: Problem, bounds: Range) -> float:
+    X, y, d = problem.X, problem.y, problem.d
+    box = [(None if np.isinf(a) else a, None if np.isinf(b) else b) for a, b in zip(*bounds, strict=True)]
+    cone = [(None if a is None else 0, None if b is None else 0) for a, b in box]
+    if linprog(np.zeros(d), -y[:, None] * X, -np.ones(len(y)), bounds=cone).status == 0:
+        return 0.0  # separable: the infimum is not attained
+    functions = array_loss(problem.loss)
+
+    def objective(beta):
+        f = X @ beta
+        return functions.loss_value(f, y).mean(), X.T @ functions.loss_slope(f, y) / len(y)
+
+    start = np.clip(np.zeros(d), *[np.nan_to_num(b, posinf=1e30, neginf=-1e30) for b in bounds])
+    best = minimize(objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12))
+    return float(best.fun)

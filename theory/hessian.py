@@ -1,0 +1,133 @@
+"""The loss Hessian in the weights, matrix-free for many points at once, and its largest eigenvalue."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .derive import Dynamics
+from .law import array_law
+from .problem import Problem
+
+LANCZOS_STEPS = 24
+ROUNDS = 8  # of restarts for points that have not converged
+RESIDUAL = 1e-7  # relative; the eigenvalue's own error is of its square
+CHUNK = 1 << 22  # numbers of one Krylov basis
+
+
+class Sharpness(NamedTuple):
+    """Largest algebraic Hessian eigenvalues with the residual norms ``|H v - S v|``, shape (B,) each.
+
+    ``vector`` holds unit eigenvectors, shape (weight, feature, B).
+    """
+
+    value: np.ndarray
+    residual: np.ndarray
+    vector: np.ndarray
+
+
+class Hessian:
+    """``H = J^T A J + blockdiag(g_i d2 beta_i)`` at points theta of shape (weight, feature, B).
+
+    ``A = X^T diag(l'') X / n`` and ``g = X^T l' / n``; a product with a vector costs O(n d) a point.
+    """
+
+    def __init__(self, dynamics: Dynamics, problem: Problem, theta: np.ndarray):
+        law = array_law(dynamics)
+        self.X, y, _ = problem.projected
+        self.n = problem.n
+        shape = theta.shape[1:]
+        self.jacobian = [np.broadcast_to(slope, shape) for slope in law.jacobian(*theta)]
+        self.second = law.curvature(*theta)
+        f = self.X @ np.broadcast_to(law.effective(*theta), shape)
+        self.loss_curvature = law.loss_curvature(f, y[:, None])
+        self.g = self.X.T @ law.loss_slope(f, y[:, None]) / self.n
+
+    def __matmul__(self, v: np.ndarray) -> np.ndarray:
+        moved = sum(slope * part for slope, part in zip(self.jacobian, v, strict=True))
+        pulled = self.X.T @ (self.loss_curvature * (self.X @ moved)) / self.n
+        result = np.stack([slope * pulled for slope in self.jacobian])
+        m, index = len(v), 0
+        for p in range(m):
+            for q in range(p, m):
+                block = self.g * self.second[index]
+                result[p] += block * v[q]
+                if q > p:
+                    result[q] += block * v[p]
+                index += 1
+        return result
+
+
+def dense_hessian(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """The Hessian at one point theta (weight, feature), shape (m d, m d), weights outermost."""
+    size = theta.size
+    basis = np.eye(size).reshape(*theta.shape, size)
+    points = np.broadcast_to(theta[..., None], basis.shape)
+    return (Hessian(dynamics, problem, points) @ basis).reshape(size, size)
+
+
+def sharpness(
+    dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None
+) -> Sharpness:
+    """Largest algebraic Hessian eigenvalue at each point theta of shape (weight, feature, B).
+
+    At a minimum this equals the operator norm. By Lanczos iteration with full reorthogonalisation, from
+    ``start`` where given, restarted until the residual is below 1e-7 relative or eight rounds are over:
+    read ``residual``. Points that are not finite give NaN.
+    """
+    m, d, count = theta.shape
+    values, residuals = np.full(count, np.nan), np.full(count, np.nan)
+    vectors = np.random.default_rng(0).standard_normal((m, d, 1)) * np.ones(count)
+    if start is not None:
+        vectors = start + 1e-3 * vectors / np.sqrt(m * d)
+    todo = np.flatnonzero(np.isfinite(theta).all(axis=(0, 1)))
+    steps = min(m * d, LANCZOS_STEPS)
+    width = max(1, CHUNK // (steps * m * d))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(ROUNDS):
+            open_points = []
+            for at in range(0, len(todo), width):
+                part = todo[at : at + width]
+                hessian = Hessian(dynamics, problem, theta[:, :, part])
+                values[part], residuals[part], vectors[:, :, part] = _lanczos(hessian, vectors[:, :, part], steps)
+                open_points.append(part[residuals[part] > RESIDUAL * np.abs(values[part])])
+            todo = np.concatenate(open_points) if open_points else todo[:0]
+            if not len(todo) or steps == m * d:
+                break
+    return Sharpness(values, residuals, vectors)
+
+
+def _lanczos(hessian: Hessian, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    m, d, count = start.shape
+    flat = start.reshape(m * d, count)
+    basis = np.zeros((steps, m * d, count))
+    basis[0] = flat / np.linalg.norm(flat, axis=0)
+    diagonal, beside = np.zeros((count, steps)), np.zeros((count, steps))
+    alive = np.ones(count, bool)
+    length = np.full(count, steps)  # of the Krylov space, shorter where it closed on itself
+    for k in range(steps):
+        w = (hessian @ basis[k].reshape(m, d, count)).reshape(m * d, count)
+        scale = np.linalg.norm(w, axis=0)
+        diagonal[:, k] = (basis[k] * w).sum(axis=0)
+        for _ in range(2):  # twice is enough
+            w -= np.einsum("kdb,kb->db", basis[: k + 1], np.einsum("kdb,db->kb", basis[: k + 1], w))
+        norm = np.linalg.norm(w, axis=0)
+        length[alive & ~(norm > 1e-13 * scale)] = k + 1
+        alive &= norm > 1e-13 * scale
+        beside[:, k] = np.where(alive, norm, 0.0)
+        if k + 1 == steps or not alive.any():
+            break
+        basis[k + 1] = np.where(alive, w / np.where(alive, norm, 1.0), 0.0)
+    # Rows past the end get a diagonal below the spectrum, so that they are never the largest.
+    below = -1.0 - 2 * (np.abs(diagonal).max(axis=1) + beside.max(axis=1))
+    diagonal = np.where(np.arange(steps) < length[:, None], diagonal, below[:, None])
+    matrix = np.zeros((count, steps, steps))
+    index = np.arange(steps)
+    matrix[:, index, index] = diagonal
+    matrix[:, index[1:], index[:-1]] = beside[:, :-1]
+    finite = np.isfinite(matrix).all(axis=(1, 2))
+    matrix[~finite] = 0.0
+    ritz, coordinates = np.linalg.eigh(matrix)
+    top = coordinates[:, :, -1]
+    value = np.where(finite, ritz[:, -1], np.nan)
+    residual = np.where(finite, np.abs(beside[:, -1] * top[:, -1]), np.nan)
+    return value, residual, np.einsum("kdb,bk->db", basis, top).reshape(m, d, count)

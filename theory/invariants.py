@@ -1,0 +1,91 @@
+"""Quantities that gradient flow conserves in every coordinate, found and proved by SymPy."""
+
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.polys.monomials import itermonomials
+
+from .separable import separate
+
+HIGHEST_DEGREE = 3  # of the polynomial ansatz
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A conserved quantity ``I(theta)`` of gradient flow.
+
+    Attributes:
+        expression: I, in the weights of one coordinate.
+        residual: the simplified ``grad I . grad effective``; 0 is the proof that I is conserved.
+    """
+
+    expression: sp.Expr
+    residual: sp.Expr
+
+
+def find_invariants(effective: sp.Expr, weights: tuple[sp.Symbol, ...]) -> tuple[Invariant, ...]:
+    """Up to m - 1 independent invariants of ``d theta / ds = grad effective``.
+
+    Two searches. Where every weight stands in a term of its own, the times of flight differ by a
+    constant; otherwise polynomials up to degree 3 with ``grad I . grad effective = 0``, a linear
+    system in their coefficients.
+    """
+    candidates = _times_of_flight(effective, weights) or _polynomials(effective, weights)
+    found: list[Invariant] = []
+    for candidate in candidates:
+        if len(found) == len(weights) - 1:
+            break
+        residual = sp.simplify(_rate(candidate, effective, weights))
+        if residual == 0 and _independent([*(i.expression for i in found), candidate], weights):
+            found.append(Invariant(candidate, residual))
+    return tuple(found)
+
+
+def _rate(candidate: sp.Expr, effective: sp.Expr, weights) -> sp.Expr:
+    return sp.Add(*(sp.diff(candidate, w) * sp.diff(effective, w) for w in weights))
+
+
+def _times_of_flight(effective: sp.Expr, weights) -> list[sp.Expr]:
+    terms = separate(effective, weights)
+    if terms is None or len(weights) < 2:
+        return []
+    first, *others = [(w, *terms[w]) for w in weights]
+    candidates = []
+    for other in others:
+        (u, a, p), (v, b, q) = first, other
+        if p == q == 2:  # both times are logarithms: u^b / v^a, cleared of fractions and signs
+            ratio = sp.Rational(b / a) if sp.sympify(b / a).is_Rational else None
+            if ratio is None or abs(ratio.p) > HIGHEST_DEGREE or ratio.q > HIGHEST_DEGREE:
+                return []
+            candidates.append(u**ratio.p * v ** (-ratio.q) if ratio > 0 else u ** (-ratio.p) * v**ratio.q)
+        elif 2 not in (p, q):  # times of flight w^(2-p) / (c p (2-p))
+            time_u = u ** (2 - p) / (a * p * (2 - p))
+            time_v = v ** (2 - q) / (b * q * (2 - q))
+            scale = sp.sympify(a * p * (2 - p))
+            candidates.append(sp.expand(scale * (time_u - time_v)))
+        else:
+            return []
+    return candidates
+
+
+def _polynomials(effective: sp.Expr, weights) -> list[sp.Expr]:
+    monomials = sorted(
+        (m for m in itermonomials(weights, HIGHEST_DEGREE) if m != 1),
+        key=lambda m: (sp.Poly(m, *weights).total_degree(), sp.default_sort_key(m)),
+    )
+    candidates = []
+    for degree in range(1, HIGHEST_DEGREE + 1):
+        chosen = [m for m in monomials if sp.Poly(m, *weights).total_degree() == degree]
+        rates = [sp.Poly(_rate(m, effective, weights), *weights) for m in chosen]
+        rows = sorted({monom for rate in rates for monom in rate.monoms()})
+        matrix = sp.Matrix([[rate.coeff_monomial(monom) for rate in rates] for monom in rows])
+        for vector in matrix.nullspace():
+            candidates.append(sp.Add(*(c * m for c, m in zip(vector, chosen, strict=True))))
+    return candidates
+
+
+def _independent(expressions: list[sp.Expr], weights) -> bool:
+    jacobian = sp.Matrix(expressions).jacobian(list(weights))
+    point = {w: sp.Rational(prime, 7) for w, prime in zip(weights, sp.primerange(11, 1000), strict=False)}
+    return jacobian.subs(point).rank() == len(expressions)
+

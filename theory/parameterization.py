@@ -1,0 +1,117 @@
+"""A parameterization: how the weights of one coordinate make the predictor's coefficient."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import sympy as sp
+
+from .errors import InputError
+from .expression import read_expression
+
+ALPHA = sp.Symbol("alpha", real=True)
+RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "y", "xp", "np", "lambda"})
+
+
+@dataclass(frozen=True)
+class Parameterization:
+    """One coordinate's coefficient ``beta_i = effective(theta_1i, ..., theta_mi)``.
+
+    Attributes:
+        name: text that :func:`gdbias.theory.parse` reads back.
+        weights: the m weight symbols.
+        effective: a polynomial in the weights.
+        start: each weight's initial value, in terms of ``alpha`` (the ``init_scale``).
+
+    Raises:
+        InputError: no weights, a reserved name, a start of the wrong length or in other symbols.
+    """
+
+    name: str
+    weights: tuple[sp.Symbol, ...]
+    effective: sp.Expr
+    start: tuple[sp.Expr, ...]
+
+    def __post_init__(self):
+        if not self.weights or not self.effective.is_polynomial(*self.weights):
+            raise InputError(f"{self.name}: the effective coefficient must be a polynomial in its weights")
+        taken = [w.name for w in self.weights if w.name in RESERVED or w.name.startswith("_")]
+        if taken:
+            raise InputError(
+                f"{self.name}: weight name {taken[0]!r} is reserved "
+                f"({', '.join(sorted(RESERVED))} and names with a leading underscore): choose another"
+            )
+        if len(self.start) != len(self.weights):
+            raise InputError(
+                f"{self.name}: start has {len(self.start)} values for {len(self.weights)} weights "
+                f"({', '.join(w.name for w in self.weights)}): give one for each"
+            )
+        strange = set().union(*(sp.sympify(x).free_symbols for x in self.start)) - {ALPHA}
+        if strange:
+            raise InputError(f"{self.name}: start may only use alpha, not {min(map(str, strange))}")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def degree(self) -> int | None:
+        """The L for which ``effective`` is L-homogeneous, or None."""
+        degrees = {sum(m) for m in sp.Poly(self.effective, *self.weights).monoms()}
+        return degrees.pop() if len(degrees) == 1 else None
+
+    def theta0(self, init_scale: float, d: int) -> np.ndarray:
+        """The standard start, an array of shape (weight, feature).
+
+        Raises:
+            InputError: an init_scale that is not finite and positive.
+        """
+        if not (np.isfinite(init_scale) and init_scale > 0):
+            raise InputError(f"init_scale = {init_scale!r} must be finite and > 0: use for example 0.1")
+        values = [float(sp.sympify(x).subs(ALPHA, float(init_scale))) for x in self.start]
+        return np.repeat(np.array(values)[:, None], d, axis=1)
+
+    def check_theta(self, theta0, d: int) -> np.ndarray:
+        """A user's own start as a float array (weight, feature).
+
+        Raises:
+            InputError: another shape, or entries that are not finite.
+        """
+        theta = np.asarray(theta0, dtype=float)
+        if theta.shape != (len(self.weights), d):
+            names = ", ".join(w.name for w in self.weights)
+            raise InputError(
+                f"theta0 has shape {theta.shape}, expected ({len(self.weights)}, {d}): "
+                f"one row for each weight ({names}), one column for each feature"
+            )
+        if not np.isfinite(theta).all():
+            raise InputError("theta0 has entries that are not finite: replace them")
+        return theta
+
+
+def custom(
+    effective: str,
+    start: Mapping[str, str | float] | Sequence[str | float] | None = None,
+) -> Parameterization:
+    """A user's own parameterization, ``beta = effective``, from text such as ``"u*v - w**2"``.
+
+    ``start`` gives each weight's initial value, a number or an expression in ``alpha``, by name or in
+    order of appearance; without it every weight starts at ``alpha``.
+
+    Raises:
+        InputError: text outside the whitelist (names, numbers, ``+ - *`` and whole ``**``), no weight
+            in it, a reserved name, or a start that does not match the weights.
+    """
+    expression, weights = read_expression(effective)
+    names = [w.name for w in weights]
+    if isinstance(start, Mapping):
+        unknown = sorted(set(start) - set(names))
+        if unknown:
+            raise InputError(f"start names {unknown[0]!r}, but {effective!r} has weights {', '.join(names)}")
+        start = [start.get(name, "alpha") for name in names]
+    values = ["alpha"] * len(names) if start is None else [str(value) for value in start]
+    exprs = tuple(read_expression(value)[0].subs(sp.Symbol("alpha", real=True), ALPHA) for value in values)
+    text = " ".join(effective.split())
+    if any(value != "alpha" for value in values):
+        text += "; " + ", ".join(f"{n}={v}" for n, v in zip(names, values, strict=False))
+    return Parameterization(f"custom({text})", weights, expression, exprs)

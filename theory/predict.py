@@ -1,0 +1,129 @@
+"""What theory says before any run: where gradient flow ends, and the critical learning rates."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .attainable import require_interpolator
+from .derive import Dynamics, derive
+from .dual import dual_root, path_sharpness_max
+from .errors import InputError, NoClosedForm
+from .hessian import sharpness
+from .law import array_law
+from .loss import squared
+from .parameterization import Parameterization
+from .problem import Problem
+from .transport import Transport
+
+
+@dataclass(frozen=True)
+class FlowEndpoint:
+    """Where gradient flow ends. Arrays gain a leading axis when ``init_scale`` is an array.
+
+    Attributes:
+        beta: coefficients, shape (d,).
+        theta: weights, shape (weight, d).
+        nu: the dual vector with ``s = X^T nu``, one entry for each (independent) sample.
+        sharpness: largest Hessian eigenvalue there.
+        l1_norm: ``||beta||_1``.
+        test_risk: loss on held-out samples, None without them.
+    """
+
+    beta: np.ndarray
+    theta: np.ndarray
+    nu: np.ndarray
+    sharpness: float | np.ndarray
+    l1_norm: float | np.ndarray
+    test_risk: float | np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Predictions for gradient descent started at ``init_scale``; see :func:`predict`."""
+
+    dynamics: Dynamics
+    problem: Problem
+    init_scale: float | np.ndarray | None
+    starts: tuple[np.ndarray, ...]  # (weight, feature) each
+
+    @cached_property
+    def flow(self) -> FlowEndpoint:
+        """The endpoint of gradient flow: the interpolator nearest to the start in the mirror divergence.
+
+        ``beta = argmin {D_psi(b, beta_0): X b = y}``, computed as the dual root ``X beta(X^T nu) = y``
+        (2002.09277). With more samples than features, the least-squares solution.
+
+        Raises:
+            NoInterpolator: no interpolator is attainable from this start.
+            NoClosedForm: a loss other than squared, whose flow has no finite endpoint or no dual root.
+        """
+        if self.problem.loss is not squared:
+            raise NoClosedForm(
+                f"the {self.problem.loss} loss has no closed-form flow endpoint: lr_critical is available, and "
+                "sims.flow integrates"
+            )
+        return self._stack([self._endpoint(theta0) for theta0 in self.starts])
+
+    @cached_property
+    def lr_critical_final(self) -> float | np.ndarray:
+        """``2 / S(flow endpoint)``: above it the flow's endpoint is unstable for gradient descent."""
+        return 2 / self.flow.sharpness
+
+    @cached_property
+    def sharpness_max(self) -> float | np.ndarray:
+        """The largest sharpness along the gradient-flow path, its endpoint included."""
+        values = [
+            path_sharpness_max(self.dynamics, self.problem, theta0, Transport(self.dynamics, theta0))
+            for theta0 in self.starts
+        ]
+        if self.problem.loss is squared:
+            values = np.maximum(values, self.flow.sharpness)
+        return np.array(values) if self._many else float(np.ravel(values)[0])
+
+    @cached_property
+    def lr_critical(self) -> float | np.ndarray:
+        """``2 / max_t S(flow(t))``: below it descent follows gradient flow (arXiv 2505.21423)."""
+        return 2 / self.sharpness_max
+
+    @property
+    def _many(self) -> bool:
+        return np.ndim(self.init_scale) == 1 if self.init_scale is not None else False
+
+    def _endpoint(self, theta0: np.ndarray) -> FlowEndpoint:
+        require_interpolator(self.dynamics.model, self.problem, theta0)
+        transport = Transport(self.dynamics, theta0)
+        nu = dual_root(self.dynamics, self.problem, transport)
+        theta = transport(self.problem.projected[0].T @ nu)
+        beta = np.broadcast_to(array_law(self.dynamics).effective(*theta), theta.shape[1:])
+        top = float(sharpness(self.dynamics, self.problem, theta[..., None]).value[0])
+        risk = self.problem.test_risk(beta)
+        return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
+
+    def _stack(self, endpoints: list[FlowEndpoint]) -> FlowEndpoint:
+        if not self._many:
+            return endpoints[0]
+        names = FlowEndpoint.__dataclass_fields__
+        columns = {name: [getattr(endpoint, name) for endpoint in endpoints] for name in names}
+        return FlowEndpoint(**{k: None if v[0] is None else np.array(v) for k, v in columns.items()})
+
+
+def predict(
+    model: Parameterization, problem: Problem, init_scale: float | np.ndarray = 0.1, theta0: np.ndarray | None = None
+) -> Prediction:
+    """Predict gradient flow's endpoint and the critical learning rates, computed when first read.
+
+    ``init_scale`` may be a one-dimensional array: every prediction then has a leading axis. ``theta0``
+    (weight, feature) overrides the standard start.
+
+    Raises:
+        InputError: an init_scale or theta0 outside its limits.
+        NoInterpolator: (on reading) nothing attainable from the start fits the data.
+    """
+    if theta0 is not None:
+        return Prediction(derive(model, problem.loss), problem, None, (model.check_theta(theta0, problem.d),))
+    scales = np.asarray(init_scale, dtype=float)
+    if scales.ndim > 1 or not scales.size:
+        raise InputError(f"init_scale has shape {scales.shape}: give one number or a one-dimensional array")
+    starts = tuple(model.theta0(float(scale), problem.d) for scale in scales.ravel())
+    return Prediction(derive(model, problem.loss), problem, scales if scales.ndim else float(scales), starts)

@@ -1,0 +1,140 @@
+"""The data of a linear regression or classification, and what they determine without any model."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .law import array_loss
+from .loss import Loss, parse_loss, squared
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Fit ``X beta`` to ``y`` with ``L(beta) = (1/n) sum_j l((X beta)_j, y_j)``, ``l = (f - y)^2 / 2`` unless given.
+
+    Attributes:
+        X: samples, shape (n, d).
+        y: targets, shape (n,).
+        beta_star: the teacher, shape (d,), when there is one.
+        loss: a :class:`Loss`, or its name.
+        X_test, y_test: held-out samples for the test risk.
+        spec: how the data were made, kept with every stored result.
+
+    Raises:
+        InputError: shapes that do not match, no samples or features, entries that are not finite, or
+            targets that the loss is not defined for.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    beta_star: np.ndarray | None = None
+    loss: Loss = squared
+    X_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+    spec: Mapping[str, Any] = field(default_factory=lambda: {"kind": "data"})
+
+    def __post_init__(self):
+        loss = parse_loss(self.loss) if isinstance(self.loss, str) else self.loss
+        object.__setattr__(self, "loss", loss)
+        for name in ("X", "y", "beta_star", "X_test", "y_test"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _finite(name, value))
+        _check_samples("X", self.X, "y", self.y)
+        if self.beta_star is not None and self.beta_star.shape != (self.d,):
+            raise InputError(f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature")
+        if (self.X_test is None) != (self.y_test is None):
+            raise InputError("X_test and y_test belong together: give both or neither")
+        if self.X_test is not None and self.y_test is not None:
+            _check_samples("X_test", self.X_test, "y_test", self.y_test)
+            if self.X_test.shape[1] != self.d:
+                raise InputError(f"X_test has {self.X_test.shape[1]} features, X has {self.d}: use the same columns")
+            loss.check_targets(self.y_test)
+        loss.check_targets(self.y)
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return self.X.shape[0]
+
+    @property
+    def d(self) -> int:
+        """Number of features."""
+        return self.X.shape[1]
+
+    @classmethod
+    def from_csv(cls, path: str | PathLike, target: str, **options) -> "Problem":
+        """Read a table with a header; see :func:`gdbias.theory.datasets.read_csv` for the options."""
+        from .datasets import read_csv
+
+        return read_csv(path, target, **options)
+
+    @classmethod
+    def from_npz(cls, path: str | PathLike, loss: str = "squared") -> "Problem":
+        """Read the arrays X and y (and beta_star, X_test, y_test where present) of an ``.npz`` file."""
+        from .datasets import read_npz
+
+        return read_npz(path, loss)
+
+    def loss_at(self, beta: np.ndarray) -> np.ndarray:
+        """Training loss of coefficients of shape (..., d)."""
+        return self._mean_loss(beta, self.X, self.y)
+
+    def test_risk(self, beta: np.ndarray) -> np.ndarray | None:
+        """Mean loss on the held-out samples for coefficients of shape (..., d), None without such samples."""
+        if self.X_test is None or self.y_test is None:
+            return None
+        return self._mean_loss(beta, self.X_test, self.y_test)
+
+    def _mean_loss(self, beta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return array_loss(self.loss).loss_value(beta @ X.T, y).mean(axis=-1)
+
+    @cached_property
+    def projected(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """``(X_r, y_r, floor)`` with ``L(beta) = ||X_r beta - y_r||^2 / (2n) + floor`` and X_r of full row rank.
+
+        Where the samples are independent this is (X, y, 0). Otherwise, for squared loss, targets are
+        projected on the range of X: the same gradient without the part of the residual that no beta can
+        reach, so that the excess loss is computed without cancellation.
+        """
+        if self.loss is not squared or np.linalg.matrix_rank(self.X) == self.n:
+            return self.X, self.y, 0.0
+        U, S, Vt = np.linalg.svd(self.X, full_matrices=False)
+        rank = int(np.linalg.matrix_rank(self.X))
+        U, S, Vt = U[:, :rank], S[:rank], Vt[:rank]
+        inside = U.T @ self.y
+        outside = self.y - U @ inside
+        return S[:, None] * Vt, inside, float(outside @ outside) / (2 * self.n)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the loss and of all data, to tell two problems apart."""
+        digest = hashlib.sha256(str(self.loss).encode())
+        for value in (self.X, self.y, self.X_test, self.y_test):
+            digest.update(b"none" if value is None else repr(value.shape).encode() + value.tobytes())
+        return digest.hexdigest()
+
+
+def _finite(name: str, value) -> np.ndarray:
+    try:
+        array = np.ascontiguousarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is not an array of numbers: convert text columns first") from None
+    if not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(f"{name}{list(place)} = {array[place]} is not finite: drop or fill such entries")
+    array.setflags(write=False)
+    return array
+
+
+def _check_samples(name_X: str, X: np.ndarray, name_y: str, y: np.ndarray) -> None:
+    if X.ndim != 2 or X.shape[0] < 1 or X.shape[1] < 1:
+        raise InputError(f"{name_X} has shape {X.shape}, expected (n, d) with n >= 1 samples and d >= 1 features")
+    if y.shape != X.shape[:1]:
+        raise InputError(f"{name_y} has shape {y.shape}, expected ({X.shape[0]},): one target for each row of {name_X}")

@@ -1,0 +1,112 @@
+"""Law source: the text of a model's elementwise arithmetic, generated for every backend.
+
+Each function of the text works on one coordinate (Numba) or on whole arrays (NumPy, CuPy): it is the
+same arithmetic. Whole powers are written as products, since ``u**3`` and ``u*u*u`` differ in the last
+bit between backends; then common subexpressions are shared.
+"""
+
+from collections.abc import Sequence
+
+import sympy as sp
+from sympy.printing.pycode import PythonCodePrinter
+
+from .errors import InputError
+from .loss import PREDICTION, TARGET, Loss
+from .parameterization import Parameterization
+from .update_rule import GRADIENT, LEARNING_RATE, WEIGHT, UpdateRule
+
+TARGETS = ("numba", "numpy")
+_LR, _G = sp.symbols("lr g", real=True)
+
+
+class _Printer(PythonCodePrinter):
+    """Products for whole powers, floats for rationals, ``xp`` for the array module."""
+
+    def _print_Pow(self, expr, rational=False):
+        base, exponent = expr.as_base_exp()
+        if exponent.is_Integer:
+            factor = self.parenthesize(base, sp.printing.precedence.PRECEDENCE["Pow"])
+            product = f"({'*'.join([factor] * abs(int(exponent)))})"
+            return product if exponent > 0 else f"(1.0/{product})"
+        return f"xp.sqrt({self._print(base)})" if exponent == sp.S.Half else super()._print_Pow(expr, rational)
+
+    def _print_Rational(self, expr):
+        return repr(float(expr))
+
+    def _print_Integer(self, expr):
+        return repr(float(expr))
+
+    def _print_exp(self, expr):
+        return f"xp.exp({self._print(expr.args[0])})"
+
+    def _print_log(self, expr):
+        inside = expr.args[0]
+        if inside.is_Add and sp.S.One in inside.args:  # exact for small arguments
+            return f"xp.log1p({self._print(inside - 1)})"
+        return f"xp.log({self._print(inside)})"
+
+
+def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: str = "numba") -> str:
+    """The Python text of a law, the functions a kernel calls.
+
+    ``effective(w...)``, ``jacobian(w...)`` (d beta / d w_p), ``curvature(w...)`` (upper triangle of the second
+    derivatives, row by row), ``step(lr, g, w..., state...)`` with g = dL/dbeta of the coordinate, and
+    ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)``.
+
+    Raises:
+        InputError: an unknown target.
+    """
+    if target not in TARGETS:
+        raise InputError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
+    weights, effective = model.weights, model.effective
+    second = [sp.diff(effective, a, b) for p, a in enumerate(weights) for b in weights[p:]]
+    arguments = (_LR, _G, *weights, *state_symbols(model, rule))
+    functions = [
+        _function("effective", weights, [effective], target),
+        _function("jacobian", weights, [sp.diff(effective, w) for w in weights], target, many=True),
+        _function("curvature", weights, second, target, many=True),
+        _function("step", arguments, _step(model, rule), target, many=True),
+        loss_source(loss, target),
+    ]
+    return "\n\n".join([f"# {model.name}, {loss.name} loss, {rule.name}", *functions])
+
+
+def loss_source(loss: Loss, target: str) -> str:
+    """The three functions of the loss alone."""
+    arguments = (PREDICTION, TARGET)
+    parts = {"loss_value": loss.value, "loss_slope": loss.slope, "loss_curvature": loss.curvature}
+    return "\n\n".join(_function(name, arguments, [value], target) for name, value in parts.items())
+
+
+def state_symbols(model: Parameterization, rule: UpdateRule) -> tuple[sp.Symbol, ...]:
+    """The rule's extra state, one symbol for each state variable of each weight, weight by weight."""
+    return tuple(sp.Symbol(f"{s.symbol.name}_{w.name}", real=True) for w in model.weights for s in rule.state)
+
+
+def gd_map(model: Parameterization, rule: UpdateRule) -> dict[sp.Symbol, sp.Expr]:
+    """Each weight's next value, in the weights, the state, ``lr`` and ``g`` (arXiv 2002.09277)."""
+    return {w: _substitute(model, rule, w, rule.update) for w in model.weights}
+
+
+def _step(model: Parameterization, rule: UpdateRule) -> list[sp.Expr]:
+    states = [_substitute(model, rule, w, s.update) for w in model.weights for s in rule.state]
+    return [*gd_map(model, rule).values(), *states]
+
+
+def _substitute(model: Parameterization, rule: UpdateRule, w: sp.Symbol, expression: sp.Expr) -> sp.Expr:
+    values = {WEIGHT: w, GRADIENT: sp.diff(model.effective, w) * _G, LEARNING_RATE: _LR}
+    values |= {s.symbol: sp.Symbol(f"{s.symbol.name}_{w.name}", real=True) for s in rule.state}
+    return expression.subs(values, simultaneous=True)
+
+
+def _function(
+    name: str, arguments: Sequence[sp.Symbol], results: list[sp.Expr], target: str, many: bool = False
+) -> str:
+    printer = _Printer({"fully_qualified_modules": False})
+    shared, final = sp.cse(results, symbols=sp.numbered_symbols("_"), order="none")
+    lines = ["@law"] if target == "numba" else []
+    lines.append(f"def {name}({', '.join(a.name for a in arguments)}):")
+    lines += [f"    {symbol} = {printer.doprint(value)}" for symbol, value in shared]
+    values = [printer.doprint(value) for value in final]
+    lines.append(f"    return ({', '.join(values)},)" if many else f"    return {values[0]}")
+    return "\n".join(lines)
