@@ -1,0 +1,23 @@
+"""What happens: runs of gradient descent and gradient flow, one or many. Draws nothing."""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from .descend import descend
+    from .flow import flow
+    from .grid import Grid
+    from .status import Status
+    from .sweep import sweep
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "descend": ["descend"],
+        "flow": ["flow"],
+        "grid": ["Grid"],
+        "status": ["Status"],
+        "sweep": ["sweep"],
+    },
+)

@@ -9,7 +9,8 @@ import numpy as np
 from ..theory.derive import Dynamics
 from ..theory.problem import Problem
 from .kernel_cache import load_kernel
-from .runs import Runs, Settings
+from .options import Options
+from .runs import Runs
 
 
 def cores() -> int:
@@ -21,27 +22,31 @@ def advance_numba(
     dynamics: Dynamics,
     problem: Problem,
     runs: Runs,
-    settings: Settings,
-    floor: float = 0.0,
-    threads: int | None = None,
+    options: Options,
+    floor: float,
+    record_every: int,
+    halt: np.ndarray,
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Advance every run to its end, in place, with the same numbers for any number of threads.
 
-    ``floor`` is the part of the smallest loss that the projected targets still contain. An interrupt
-    stops the workers and is raised again: runs in flight keep outcome -1.
+    ``floor`` is what the smallest loss leaves of the projected targets. Setting ``halt[0]`` to 1 stops
+    the workers within a step; runs in flight then keep outcome -1, as they do after an interrupt, which
+    is raised again. ``progress`` is told the runs begun so far.
     """
     kernel = load_kernel(dynamics)
     X, y, _ = problem.projected
-    X = np.ascontiguousarray(X)
-    queue = np.zeros(2, dtype=np.int64)
+    queue = np.zeros(1, dtype=np.int64)
     arguments = (
-        X, np.ascontiguousarray(X.T), np.ascontiguousarray(y), 1.0 / problem.n, floor,
-        settings.tol, settings.hold, settings.track_every,
-        queue, runs.lr, runs.until, runs.limit, runs.theta, runs.vector,
-        runs.steps, runs.held, runs.rising, runs.previous, runs.loss, runs.sharpness_max, runs.outcome,
+        *_spans(X), *_spans(X.T), np.ascontiguousarray(y),
+        1.0 / problem.n, floor, options.tol, options.hold, options.max_steps, options.track_every, record_every,
+        queue, halt, runs.lr, runs.limit, runs.theta, runs.vector,
+        runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
     )  # fmt: skip
-    workers = min(threads or cores(), max(1, len(runs)))
+    workers = min(options.threads or cores(), max(1, len(runs)))
+    if workers == 1 and progress is None:
+        kernel.advance(*arguments)
+        return
     with ThreadPoolExecutor(workers) as pool:
         tasks = [pool.submit(kernel.advance, *arguments) for _ in range(workers)]
         try:
@@ -49,9 +54,17 @@ def advance_numba(
                 if progress:
                     progress(min(int(queue[0]), len(runs)))
         except BaseException:
-            queue[1] = 1
+            halt[0] = 1
             raise
         for task in tasks:
             task.result()
-    if progress:
-        progress(len(runs))
+
+
+def _spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A, and for each row the span that holds its entries, widened until neither end decreases."""
+    filled = A != 0
+    width = A.shape[1]
+    first = np.where(filled.any(axis=1), filled.argmax(axis=1), width - 1)
+    last = np.where(filled.any(axis=1), width - filled[:, ::-1].argmax(axis=1), 1)
+    first = np.minimum.accumulate(first[::-1])[::-1].copy()
+    return np.ascontiguousarray(A), first, np.maximum(np.maximum.accumulate(last), first + 1)

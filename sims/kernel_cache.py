@@ -5,6 +5,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +16,21 @@ from platformdirs import user_cache_path
 from ..theory.derive import Dynamics
 from .kernel_source import kernel_source
 
+_loading = threading.Lock()
 
-@lru_cache(maxsize=64)
+
 def load_kernel(dynamics: Dynamics) -> ModuleType:
     """The module with the compiled ``advance`` of a model.
 
     The file is named by the hash of its whole text and of what it imports, and written atomically: an
     edit makes another file, and Numba's own cache beside it serves the next process.
     """
+    with _loading:
+        return _load(dynamics)
+
+
+@lru_cache(maxsize=64)
+def _load(dynamics: Dynamics) -> ModuleType:
     text = kernel_source(dynamics)
     name = f"gdbias_kernel_{_digest(text)}"
     if name in sys.modules:

@@ -26,129 +26,130 @@ law = njit(nogil=True, forceinline=True, error_model="numpy", fastmath={{"contra
 _DRIVER = '''
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={{"contract"}})
 def advance(
-    X, XT, y, scale, floor, tol, hold, track_every,  # data and settings
-    queue, lr, until, limit, theta, vector,  # one entry a run; theta (run, weight, feature)
-    steps, held, rising, previous, loss, sharpness_max, outcome,
+    X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
+    scale, floor, tol, hold, max_steps, track_every, record_every,
+    queue, halt, lr, limit, theta, vector,  # one entry a run; theta (run, weight, feature)
+    steps, rising, loss, sharpness_max, outcome, history,
 ):
-    """Advance runs from the shared queue until it is empty; a finished lane takes the next run.
-
-    Outcomes: 0 the excess loss was below tol for `hold` steps, 1 it was not below its limit, 2 the run
-    has taken `until` steps. queue[1] != 0 asks to stop: runs in flight then keep outcome -1.
-    """
+    # Advances runs from the shared queue until it is empty; a finished lane takes the next run.
+    # Outcomes: 0 the excess loss was below tol for `hold` steps, 1 it was not below its limit, 2 max_steps
+    # were taken. halt[0] != 0 asks to stop: runs in flight then keep outcome -1.
     n, d = X.shape
     runs = lr.size
     P, m = {P}, {m}
     control = flush_denormals()
     T = np.zeros((P, d * LANES))  # weights and state of the block, lanes innermost
     V = np.zeros((m, d * LANES))  # unit vectors of the power iteration
-    rate = np.zeros(d * LANES)  # learning rates, once for each feature
-    B = np.zeros((d, LANES))  # beta, then dL/dbeta times n
+    rate = np.zeros(d * LANES)  # learning rates, repeated for each feature
+    B = np.zeros((d, LANES))  # beta, then n dL/dbeta
     R = np.zeros((n, LANES))  # predictions, then loss slopes
-    S = np.zeros((d, LANES))
-    C, Q = np.zeros((n, LANES)), np.zeros((n, LANES))
-    b, s = B.reshape(d * LANES), S.reshape(d * LANES)
+    A = np.zeros((n, LANES))  # losses of the samples
+    C = np.zeros((n, LANES))  # loss curvatures
+    M, Q = np.zeros((d, LANES)), np.zeros((n, LANES))  # J v, X J v
+    b, r, a, c, s = B.reshape(-1), R.reshape(-1), A.reshape(-1), C.reshape(-1), M.reshape(-1)
+    Y = np.repeat(y, LANES)
+    total, ones, zero, whole = np.zeros((1, LANES)), np.ones((1, n)), np.zeros(1, np.int64), np.full(1, n)
+    excess = total[0]
     run = np.full(LANES, -1)
-    t, end, calm, rises = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    L, last, bound, top = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    t, calm, rises = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    last, bound, top = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
     shift, rayleigh, length = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    due = np.zeros(LANES, np.bool_)
-    live = 0
-    empty = False
-    tick = 0
-    while True:
-        # Refill only where the tracking clock of the block strikes, so that every run is tracked at its
-        # own steps 0, track_every, 2 track_every ... whatever runs beside it.
+    due = np.zeros(LANES, np.bool_)  # lanes whose loss at the present step is not yet looked at
+    live, tick, empty = 0, 0, False
+    while halt[0] == 0:
+        # Lanes are refilled only where the tracking clock of the block strikes, so that every run is
+        # tracked at its own steps 0, track_every, 2 track_every ..., whatever runs beside it.
         aligned = track_every == 0 or tick % track_every == 0
         while True:
             if aligned and live < LANES and not empty:
                 for q in range(LANES):
                     if run[q] < 0 and not empty:
                         p = take_next(queue)
-                        if p >= runs or queue[1] != 0:
-                            empty = True
-                        else:
+                        empty = p >= runs
+                        if not empty:
                             run[q], live, due[q] = p, live + 1, True
-                            t[q], end[q], calm[q], rises[q] = steps[p], until[p], held[p], rising[p]
-                            last[q], bound[q], top[q] = previous[p], limit[p], sharpness_max[p]
+                            t[q], calm[q], rises[q] = 0, 0, 0
+                            last[q], bound[q], top[q] = np.inf, limit[p], sharpness_max[p]
                             for j in range(d):
                                 z = j * LANES + q
                                 rate[z] = lr[p]
-                                for c in range(P):
-                                    T[c, z] = theta[p, c, j]
-                                for c in range(m):
-                                    V[c, z] = vector[p, c, j]
-                                {load_z}
+                                for e in range(P):
+                                    T[e, z] = theta[p, e, j]
+                                for e in range(m):
+                                    V[e, z] = vector[p, e, j]
+                                {load}
                                 b[z] = effective({weights})
             if live == 0:
                 break
-            matmul(X, B, R)
-            for q in range(LANES):
-                L[q] = 0.0
-            for i in range(n):
-                for q in range(LANES):
-                    f = R[i, q]
-                    L[q] += loss_value(f, y[i])
-                    C[i, q] = loss_curvature(f, y[i])
-                    R[i, q] = loss_slope(f, y[i])
+            matmul(X, B, R, X_first, X_last)
+            if track_every > 0 and aligned:
+                for z in range(n * LANES):
+                    c[z] = loss_curvature(r[z], Y[z])
+            for z in range(n * LANES):
+                f = r[z]
+                a[z] = loss_value(f, Y[z])
+                r[z] = loss_slope(f, Y[z])
+            matmul(ones, A, total, zero, whole)
             stops = 0
             for q in range(LANES):
-                excess = L[q] * scale - floor
-                fresh = due[q]
-                rises[q] += fresh & (excess > last[q] * (1 + 1e-12) + 1e-14)
-                calm[q] = (calm[q] + fresh) * (excess < tol)
-                last[q] = excess
-                stops += fresh & ((calm[q] >= hold) | (not (excess < bound[q])) | (t[q] >= end[q]))
-                due[q] = False
-                L[q] = excess
+                x = excess[q] * scale - floor
+                excess[q] = x
+                rises[q] += due[q] & (x > last[q] * (1 + 1e-12) + 1e-14)
+                calm[q] = (calm[q] + due[q]) * (x < tol)
+                last[q] = x
+                stops += due[q] & ((calm[q] >= hold) | (not (x < bound[q])) | (t[q] >= max_steps))
+            if record_every > 0:
+                for q in range(LANES):
+                    if due[q] and t[q] % record_every == 0:
+                        for j in range(d):
+                            for e in range(m):
+                                history[run[q], t[q] // record_every, e, j] = T[e, j * LANES + q]
+            due[:] = False
             if stops == 0:
                 break
             for q in range(LANES):
-                if run[q] >= 0 and ((calm[q] >= hold) | (not (L[q] < bound[q])) | (t[q] >= end[q])):
+                x = excess[q]
+                if run[q] >= 0 and ((calm[q] >= hold) | (not (x < bound[q])) | (t[q] >= max_steps)):
                     p = run[q]
-                    outcome[p] = 0 if calm[q] >= hold else (2 if L[q] < bound[q] else 1)
-                    steps[p], held[p], rising[p], previous[p], loss[p] = t[q], calm[q], rises[q], last[q], L[q]
-                    sharpness_max[p] = top[q]
+                    outcome[p] = 0 if calm[q] >= hold else (2 if x < bound[q] else 1)
+                    steps[p], rising[p], loss[p], sharpness_max[p] = t[q], rises[q], x, top[q]
                     for j in range(d):
                         z = j * LANES + q
                         rate[z], b[z] = 0.0, 0.0
-                        for c in range(P):
-                            theta[p, c, j] = T[c, z]
-                            T[c, z] = 0.0
-                        for c in range(m):
-                            vector[p, c, j] = V[c, z]
-                            V[c, z] = 0.0
+                        for e in range(P):
+                            theta[p, e, j] = T[e, z]
+                            T[e, z] = 0.0
+                        for e in range(m):
+                            vector[p, e, j] = V[e, z]
+                            V[e, z] = 0.0
                     run[q], live = -1, live - 1
-            if not aligned or empty:
-                break
-        if live == 0 and (empty or queue[1] != 0):
+        if live == 0 and empty:
             break
-        if queue[1] != 0:
-            break
-        matmul(XT, R, B)
-        if track_every > 0 and aligned:
+        matmul(XT, R, B, XT_first, XT_last)
+        if track_every > 0 and aligned:  # one shifted power step, H v + shift v with H + shift >= 0
             for z in range(d * LANES):
-                {load_z}
+                {load}
                 {load_v}
                 {slopes} = jacobian({weights})
                 s[z] = {moved}
-            matmul(X, S, Q)
+            matmul(X, M, Q, X_first, X_last)
             for i in range(n):
                 for q in range(LANES):
                     Q[i, q] *= C[i, q]
-            matmul(XT, Q, S)
+            matmul(XT, Q, M, XT_first, XT_last)
             for q in range(LANES):
                 shift[q], rayleigh[q], length[q] = 0.0, 0.0, 0.0
             for j in range(d):
                 for q in range(LANES):
                     z = j * LANES + q
-                    {load_z}
+                    {load}
                     {seconds} = curvature({weights})
                     g = b[z] * scale
                     shift[q] = max(shift[q], {gershgorin})
             for j in range(d):
                 for q in range(LANES):
                     z = j * LANES + q
-                    {load_z}
+                    {load}
                     {load_v}
                     {slopes} = jacobian({weights})
                     {seconds} = curvature({weights})
@@ -160,14 +161,14 @@ def advance(
             for q in range(LANES):
                 top[q] = max(top[q], rayleigh[q])
                 length[q] = 1.0 / np.sqrt(length[q]) if length[q] > 0.0 else 0.0
-            for c in range(m):
+            for e in range(m):
                 for j in range(d):
                     for q in range(LANES):
-                        V[c, j * LANES + q] *= length[q]
+                        V[e, j * LANES + q] *= length[q]
         for z in range(d * LANES):
-            {load_z}
-            {all} = step(rate[z], b[z] * scale, {all})
-            {store_z}
+            {load}
+            {all} = step(rate[z], b[z] * scale, {all_arguments})
+            {store}
             b[z] = effective({weights})
         for q in range(LANES):
             t[q] += 1
@@ -180,9 +181,9 @@ def advance(
 def kernel_source(dynamics: Dynamics) -> str:
     """The whole text of the kernel module for a model, its loss and its update rule."""
     model = dynamics.model
-    weights = [w.name for w in model.weights]
-    everything = weights + [s.name for s in state_symbols(model, dynamics.rule)]
-    m = len(weights)
+    m = len(model.weights)
+    everything = [f"x{row}" for row in range(m + len(state_symbols(model, dynamics.rule)))]
+    weights = everything[:m]
     pairs = [(p, q) for p in range(m) for q in range(p, m)]
     second = {frozenset((p, q)): f"h{p}{q}" for p, q in pairs}
 
@@ -198,8 +199,9 @@ def kernel_source(dynamics: Dynamics) -> str:
         m=m,
         weights=", ".join(weights),
         all=unpack(everything),
-        load_z="; ".join(f"{name} = T[{c}, z]" for c, name in enumerate(everything)),
-        store_z="; ".join(f"T[{c}, z] = {name}" for c, name in enumerate(everything)),
+        all_arguments=", ".join(everything),
+        load="; ".join(f"{name} = T[{c}, z]" for c, name in enumerate(everything)),
+        store="; ".join(f"T[{c}, z] = {name}" for c, name in enumerate(everything)),
         load_v="; ".join(f"v{p} = V[{p}, z]" for p in range(m)),
         slopes=unpack([f"j{p}" for p in range(m)]),
         moved=" + ".join(f"j{p} * v{p}" for p in range(m)),

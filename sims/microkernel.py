@@ -24,12 +24,12 @@ _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero
 
 def _make_tile(rows: int):
     @intrinsic
-    def tile(_context, A, i, B, C, depth):
-        """``C[i:i+rows, :LANES] = A[i:i+rows, :depth] @ B[:depth, :LANES]`` for C-contiguous arrays."""
-        signature = types.void(A, types.intp, B, C, types.intp)
+    def tile(_context, A, i, B, C, first, last):
+        """``C[i:i+rows] = A[i:i+rows, first:last] @ B[first:last]`` for C-contiguous arrays, first < last."""
+        signature = types.void(A, types.intp, B, C, types.intp, types.intp)
 
         def generate(context, builder, signature, args):
-            a, i, b, c, depth = args
+            a, i, b, c, start, stop = args
             integer, number, lane = i.type, ir.DoubleType(), ir.IntType(32)
             vector = ir.VectorType(number, LANES)
             size = integer(8)
@@ -51,7 +51,7 @@ def _make_tile(rows: int):
 
             before = builder.block
             body, after = builder.append_basic_block("depth"), builder.append_basic_block("store")
-            builder.branch(body)  # the depth is at least 1: problems have samples and features
+            builder.branch(body)
             builder.position_at_end(body)
             k = builder.phi(integer)
             sums = [builder.phi(vector) for _ in range(rows)]
@@ -65,10 +65,10 @@ def _make_tile(rows: int):
                 new.append(builder.call(fma, [entry, b_row, total]))
             following = builder.add(k, integer(1))
             zero = ir.Constant(vector, [0.0] * LANES)
-            for phi, first, later in [(k, integer(0), following), *((s, zero, t) for s, t in zip(sums, new, strict=True))]:
+            for phi, first, later in [(k, start, following), *((s, zero, t) for s, t in zip(sums, new, strict=True))]:
                 phi.add_incoming(first, before)
                 phi.add_incoming(later, body)
-            builder.cbranch(builder.icmp_signed("<", following, depth), body, after)
+            builder.cbranch(builder.icmp_signed("<", following, stop), body, after)
 
             builder.position_at_end(after)
             for r, total in zip(index, new, strict=True):
@@ -84,15 +84,19 @@ def _make_tile(rows: int):
 _tile, _row = _make_tile(ROWS), _make_tile(1)
 
 
-@njit(nogil=True, cache=True)
-def matmul(A, B, C):
-    """``C = A @ B`` for C-contiguous A (r, k), B (k, LANES) and C (r, LANES)."""
-    rows, depth = A.shape
+@njit(nogil=True)
+def matmul(A, B, C, first, last):
+    """``C[i] = A[i, first[i]:last[i]] @ B[first[i]:last[i]]`` for C-contiguous A (r, k), B (k, LANES), C (r, LANES).
+
+    The spans must hold every entry that is not 0, each span at least one entry, and both ends must not
+    decrease with i: zeros before and behind are skipped.
+    """
+    rows = A.shape[0]
     whole = rows - rows % ROWS
     for i in range(0, whole, ROWS):
-        _tile(A, i, B, C, depth)
+        _tile(A, i, B, C, first[i], last[i + ROWS - 1])
     for i in range(whole, rows):
-        _row(A, i, B, C, depth)
+        _row(A, i, B, C, first[i], last[i])
 
 
 @intrinsic
@@ -133,7 +137,7 @@ def _write_control(_context, value):
     return types.void(types.uint32), generate
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def flush_denormals():
     """Round numbers below 1e-308 to 0 in this thread (x86); returns what :func:`restore_denormals` needs.
 
@@ -144,7 +148,7 @@ def flush_denormals():
     return before
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def restore_denormals(before):
     """Undo :func:`flush_denormals`."""
     _write_control(np.uint32(before))

@@ -1,6 +1,19 @@
 """What is predicted: symbolic derivations, and the numbers they imply. Runs nothing."""
 
+from typing import TYPE_CHECKING
+
 import lazy_loader
+
+if TYPE_CHECKING:
+    from .datasets import single_point, sparse_regression
+    from .derive import Dynamics, derive
+    from .errors import GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
+    from .families import difference, parse, power, product
+    from .loss import Loss, logistic, squared
+    from .parameterization import Parameterization, custom
+    from .predict import Prediction, predict
+    from .problem import Problem
+    from .update_rule import StateVariable, UpdateRule, gradient_descent
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,

@@ -1,5 +1,6 @@
 """Which coefficients a start can reach, and so which loss can be reached (existence of an interpolator)."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +14,12 @@ from .loss import squared
 from .parameterization import Parameterization
 from .problem import Problem
 
+LEAST_MARGIN = 1e-8  # of an interpolator inside the range, in units of a typical coefficient
 FAR = 1e3  # arc length, in units of the start, after which a coefficient counts as unbounded
 
 
 class Range(NamedTuple):
-    """Open interval of the coefficients gradient flow can reach, shape (d,) each; infinite where unbounded."""
+    """Open interval of the coefficients gradient flow can reach, (d,) each; infinite where unbounded."""
 
     lower: np.ndarray
     upper: np.ndarray
@@ -33,13 +35,17 @@ def attainable_range(model: Parameterization, theta0: np.ndarray) -> Range:
     Followed downhill and uphill by arc length: the coefficient is bounded where the path ends in a
     critical point of ``effective``, as ``w^L`` ends at 0.
     """
+    if model.degree:  # the paths are alike at every scale
+        length = np.linalg.norm(theta0, axis=0)
+        theta0 = np.round(theta0 / np.where(length > 0, length, 1.0), 12)
     columns, index = np.unique(theta0, axis=1, return_inverse=True)
-    ends = np.array([[_follow(model, column, sign) for column in columns.T] for sign in (-1.0, 1.0)])
+    ends = np.array([[_follow(model, tuple(column), sign) for column in columns.T] for sign in (-1.0, 1.0)])
     lower, upper = ends[:, index.ravel()]
     return Range(lower, upper)
 
 
-def _follow(model: Parameterization, start: np.ndarray, sign: float) -> float:
+@lru_cache(maxsize=4096)
+def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> float:
     law = array_law(derive(model))
     slope = lambda theta: np.array(law.jacobian(*theta), dtype=float)  # noqa: E731
     steepness = float(np.linalg.norm(slope(start)))
@@ -74,23 +80,28 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
         return bounds
     X, y, _ = problem.projected
     d = problem.d
-    lower, upper = np.isfinite(bounds.lower), np.isfinite(bounds.upper)
+    size = np.abs(y).max(initial=0.0) / max(np.abs(X).max(initial=0.0), 1e-300) or 1.0  # of a coefficient
+    low, high = bounds.lower / size, bounds.upper / size
+    fixed = low == high  # by a start on a critical point
+    lower, upper = np.isfinite(low) & ~fixed, np.isfinite(high) & ~fixed
     slack = np.vstack([np.c_[-np.eye(d), np.ones(d)][lower], np.c_[np.eye(d), np.ones(d)][upper]])
-    limits = np.concatenate([-bounds.lower[lower], bounds.upper[upper]])
+    limits = np.concatenate([-low[lower], high[upper]])
     cost = np.append(np.zeros(d), -1.0)
-    box = [(None, None)] * d + [(None, 1.0)]
-    answer = linprog(cost, slack, limits, np.c_[X, np.zeros(len(y))], y, bounds=box)
+    box = [(at, at) if stays else (None, None) for at, stays in zip(low, fixed, strict=True)] + [(None, 1.0)]
+    answer = linprog(cost, slack, limits, np.c_[X, np.zeros(len(y))], y / size, bounds=box)
     margin = -answer.fun if answer.status == 0 else -np.inf
-    size = np.abs(y).max() / max(np.abs(X).max(), 1e-300)
-    if margin > 1e-9 * size:
+    if margin > LEAST_MARGIN:
         return bounds
     reason = (
-        "every interpolator lies on or beyond the boundary" if np.isfinite(margin) else "no coefficient fits the data"
+        "every interpolator lies on or beyond the boundary"
+        if np.isfinite(margin)
+        else "no coefficient fits the data"
     )
     raise NoInterpolator(
-        f"{model.name} from this start reaches coefficients in ({bounds.lower.min():g}, {bounds.upper.max():g}) only, "
-        f"and there {reason} (largest margin {margin:.3g}): use a signed family such as difference(2), "
-        "more features, or a positive teacher"
+        f"{model.name} from this start reaches coefficients in "
+        f"({bounds.lower.min():g}, {bounds.upper.max():g}) only, and there {reason} (largest margin "
+        f"{margin * size:.3g}): use a signed family such as difference(2), more features, or a positive "
+        "teacher"
     )
 
 
@@ -99,15 +110,19 @@ def loss_min(problem: Problem, bounds: Range) -> float:
 
     Least squares, non-negative least squares where a bound binds, or a convex program for other losses.
     """
-    if problem.loss is not squared:
+    if problem.loss != squared:
         return _general_loss_min(problem, bounds)
     X, y, floor = problem.projected
     if bounds.unbounded:
         return floor
+    if (np.isfinite(bounds.lower) & np.isfinite(bounds.upper) & (bounds.lower < bounds.upper)).any():
+        return _general_loss_min(problem, bounds)  # beyond non-negative least squares
     free = ~np.isfinite(bounds.lower) & ~np.isfinite(bounds.upper)
     up = np.isfinite(bounds.lower) & (bounds.upper > bounds.lower)
     down = np.isfinite(bounds.upper) & ~np.isfinite(bounds.lower)
-    base = np.where(np.isfinite(bounds.lower), bounds.lower, np.where(np.isfinite(bounds.upper), bounds.upper, 0.0))
+    base = np.where(
+        np.isfinite(bounds.lower), bounds.lower, np.where(np.isfinite(bounds.upper), bounds.upper, 0.0)
+    )
     columns = np.hstack([X[:, up | free], -X[:, down | free]])
     target = y - X @ base
     residual = nnls(columns, target)[1] if columns.shape[1] else float(np.linalg.norm(target))
@@ -119,7 +134,10 @@ def _general_loss_min(problem: Problem, bounds: Range) -> float:
     X, y, d = problem.X, problem.y, problem.d
     box = [(None if np.isinf(a) else a, None if np.isinf(b) else b) for a, b in zip(*bounds, strict=True)]
     cone = [(None if a is None else 0, None if b is None else 0) for a, b in box]
-    if linprog(np.zeros(d), -y[:, None] * X, -np.ones(len(y)), bounds=cone).status == 0:
+    if (
+        problem.loss.targets == "sign"
+        and linprog(np.zeros(d), -y[:, None] * X, -np.ones(len(y)), bounds=cone).status == 0
+    ):
         return 0.0  # separable: the infimum is not attained
     functions = array_loss(problem.loss)
 
@@ -128,5 +146,7 @@ def _general_loss_min(problem: Problem, bounds: Range) -> float:
         return functions.loss_value(f, y).mean(), X.T @ functions.loss_slope(f, y) / len(y)
 
     start = np.clip(np.zeros(d), *[np.nan_to_num(b, posinf=1e30, neginf=-1e30) for b in bounds])
-    best = minimize(objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12))
+    best = minimize(
+        objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12)
+    )
     return float(best.fun)

@@ -25,7 +25,7 @@ def characteristic_flow(model: Parameterization) -> Mapping[sp.Symbol, sp.Expr]:
     """Each weight as a function of the clock ``s`` from the start ``u_0, v_0, ...``, proved by substitution.
 
     Raises:
-        NoClosedForm: weights that mix in terms of degree 3 and above.
+        NoClosedForm: weights that mix in terms of degree 3 and above, or rates beyond square roots.
     """
     start = start_symbols(model)
     gradient = sp.Matrix([sp.diff(model.effective, w) for w in model.weights])
@@ -54,6 +54,13 @@ def _linear(model: Parameterization, gradient: sp.Matrix, start) -> dict[sp.Symb
     system = sp.zeros(m + 1, m + 1)
     system[:m, :m] = gradient.jacobian(list(model.weights))
     system[:m, m] = gradient.subs(dict.fromkeys(model.weights, 0))
+    _, factors = system.charpoly().factor_list()
+    if any(factor.degree() > 2 for factor, _ in factors):
+        raise NoClosedForm(
+            f"{model.name}: the flow's rates solve an equation of degree 3 or more, so it has no usable "
+            "closed form; its gradient, Hessian, GD map and invariants are available, and predict() works "
+            "in numbers"
+        )
     path = (system * CLOCK).exp() * sp.Matrix([*start, 1])
     return {w: sp.simplify(path[p]) for p, w in enumerate(model.weights)}
 
@@ -68,10 +75,14 @@ def _bernoulli(coefficient: sp.Expr, power: int, w0: sp.Symbol) -> sp.Expr:
     time = sp.integrate(ratio ** (1 - power), ratio)
     lapse = time - time.subs(ratio, 1) - clock  # 0 on the path
     scaled = sp.solve(lapse.subs(ratio, ratio ** sp.Rational(-1, power - 2)), ratio)[0]
-    return w0 * scaled.subs(clock, coefficient * power * w0 ** (power - 2) * CLOCK) ** sp.Rational(-1, power - 2)
+    return w0 * scaled.subs(clock, coefficient * power * w0 ** (power - 2) * CLOCK) ** sp.Rational(
+        -1, power - 2
+    )
 
 
 def _vanishes(expression: sp.Expr, start) -> bool:
     """Zero by SymPy; roots whose base has an unknown sign are decided on positive starts."""
     positive = {w0: sp.Symbol(w0.name, positive=True) for w0 in start}
-    return sp.simplify(sp.expand(expression.rewrite(sp.exp))) == 0 or sp.simplify(expression.subs(positive)) == 0
+    return (
+        sp.simplify(sp.expand(expression.rewrite(sp.exp))) == 0 or sp.simplify(expression.subs(positive)) == 0
+    )

@@ -30,7 +30,13 @@ def sparse_regression(
     Raises:
         InputError: sizes below 1, sparsity above d, a negative noise, |correlation| >= 1, unknown signs.
     """
-    for name, value, low in (("n", n, 1), ("d", d, 1), ("sparsity", sparsity, 0), ("n_test", n_test, 0)):
+    for name, value, low in (
+        ("n", n, 1),
+        ("d", d, 1),
+        ("sparsity", sparsity, 0),
+        ("n_test", n_test, 0),
+        ("seed", seed, 0),
+    ):
         if value < low:
             raise InputError(f"{name} = {value} must be at least {low}")
     if sparsity > d:
@@ -100,20 +106,29 @@ def read_csv(
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {str(path)!r}: {error}") from None
     if target not in table.columns:
-        raise InputError(f"target {target!r} is not a column of {path}: choose one of {', '.join(map(str, table.columns))}")
+        raise InputError(
+            f"target {target!r} is not a column of {path}: choose one of {', '.join(map(str, table.columns))}"
+        )
+    if not len(table):
+        raise InputError(f"{path} has a header but no rows: add samples")
     text = [str(c) for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
     if text:
         raise InputError(f"column {text[0]!r} of {path} is not numeric: encode it as numbers or drop it")
     values = table.to_numpy(dtype=float)
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
-        raise InputError(f"row {row + 1}, column {table.columns[column]!r} of {path} is missing or not finite: fill or drop it")
+        raise InputError(
+            f"row {row + 1}, column {table.columns[column]!r} of {path} is missing or not finite: "
+            "fill or drop it"
+        )
     features = [c for c in table.columns if c != target]
     if not features:
         raise InputError(f"{path} has no column beside the target {target!r}: add features")
     X, y = table[features].to_numpy(dtype=float), table[target].to_numpy(dtype=float)
     if not 0 <= test_fraction < 1:
         raise InputError(f"test_fraction = {test_fraction} must lie in [0, 1)")
+    if seed < 0:
+        raise InputError(f"seed = {seed} must be at least 0")
     order = np.random.default_rng(seed).permutation(len(y))
     n_test = round(test_fraction * len(y))
     train, test = order[n_test:], order[:n_test]
@@ -121,9 +136,13 @@ def read_csv(
         raise InputError(f"{path} leaves no training rows of {len(y)}: lower test_fraction = {test_fraction}")
     if standardize:
         scale = X[train].std(axis=0)
-        constant = [str(f) for f, s in zip(features, scale, strict=True) if not s > 0]
+        constant = [
+            str(f) for f, width in zip(features, np.ptp(X[train], axis=0), strict=True) if not width > 0
+        ]
         if constant:
-            raise InputError(f"feature {constant[0]!r} is constant in the {len(train)} training rows: drop it")
+            raise InputError(
+                f"feature {constant[0]!r} is constant in the {len(train)} training rows: drop it"
+            )
         X = (X - X[train].mean(axis=0)) / scale
         if parse_loss(loss).targets == "real":
             y = y - y[train].mean()
@@ -131,8 +150,8 @@ def read_csv(
         kind="csv", path=str(path), target=target, loss=loss, standardize=standardize,
         test_fraction=test_fraction, seed=seed,
     )  # fmt: skip
-    held_out = (X[test], y[test]) if n_test else (None, None)
-    return Problem(X[train], y[train], loss=loss, X_test=held_out[0], y_test=held_out[1], spec=spec)
+    X_test, y_test = (X[test], y[test]) if n_test else (None, None)
+    return Problem(X[train], y[train], loss=parse_loss(loss), X_test=X_test, y_test=y_test, spec=spec)
 
 
 def read_npz(path: str | PathLike, loss: str = "squared") -> Problem:
@@ -150,4 +169,5 @@ def read_npz(path: str | PathLike, loss: str = "squared") -> Problem:
         if name not in arrays:
             raise InputError(f"{path} has no array {name!r}: save it with numpy.savez(path, X=X, y=y)")
     optional = {name: arrays[name] for name in ("beta_star", "X_test", "y_test") if name in arrays}
-    return Problem(arrays["X"], arrays["y"], loss=loss, spec={"kind": "npz", "path": str(path), "loss": loss}, **optional)
+    spec = {"kind": "npz", "path": str(path), "loss": loss}
+    return Problem(arrays["X"], arrays["y"], loss=parse_loss(loss), spec=spec, **optional)

@@ -47,8 +47,8 @@ class Dynamics:
     def hessian(self) -> sp.Matrix:
         """Hessian between coordinate i and coordinate j, shape (m, m).
 
-        ``H_pq = (d beta_i/d theta_pi) A_ij (d beta_j/d theta_qj) + delta_ij g_i d2 beta_i/(d theta_pi d theta_qi)``
-        with ``A = X^T diag(l'') X / n``.
+        ``H_pq = (d beta_i/d theta_pi) A_ij (d beta_j/d theta_qj)
+        + delta_ij g_i d2 beta_i/(d theta_pi d theta_qi)`` with ``A = X^T diag(l'') X / n``.
         """
         at_i = {w: sp.Symbol(f"{w.name}_i", real=True) for w in self.model.weights}
         at_j = {w: sp.Symbol(f"{w.name}_j", real=True) for w in self.model.weights}
@@ -120,7 +120,10 @@ class Dynamics:
 
     def chain(self) -> list[tuple[str, sp.Expr | dict | str]]:
         """The derivation in reading order: (title, formula), or a sentence where no closed form exists."""
-        start = ", ".join(f"{w}(0) = {sp.sstr(value)}" for w, value in zip(self.model.weights, self.model.start, strict=True))
+        start = ", ".join(
+            f"{w}(0) = {sp.sstr(value)}"
+            for w, value in zip(self.model.weights, self.model.start, strict=True)
+        )
         steps: list[tuple[str, sp.Expr | dict | str]] = [
             ("effective coefficient beta", self.effective),
             ("start", start),
@@ -161,7 +164,9 @@ class Dynamics:
         return "\n".join(lines)
 
 
-def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule = gradient_descent) -> Dynamics:
+def derive(
+    model: Parameterization, loss: Loss | str = squared, rule: UpdateRule = gradient_descent
+) -> Dynamics:
     """Derive gradient, Hessian, GD map, invariants, mirror map, flow and kernel source of a model.
 
     Raises:

@@ -8,11 +8,11 @@ loss the endpoint solves ``X beta(X^T nu) = y``: the minimum of the strictly con
 from collections.abc import Callable
 
 import numpy as np
-from scipy.integrate import solve_ivp
+from scipy.integrate import LSODA, OdeSolution
 
 from .derive import Dynamics
-from .errors import NoInterpolator
-from .hessian import sharpness
+from .errors import GdbiasError, NoInterpolator
+from .hessian import dense_hessian, sharpness
 from .law import array_law
 from .problem import Problem
 from .transport import Transport
@@ -20,8 +20,11 @@ from .transport import Transport
 NEWTON_STEPS = 400
 TOLERANCE = 1e-12  # of the residual, relative to the targets
 STALL = 1e-6  # relative residual accepted once rounding stops the descent
-PATH_RTOL = 1e-9
+PATH_RTOL = 1e-7
+PATH_ATOL = 1e-10  # in units of the start's weights, or of a clock
+LONGEST = 1e30  # time
 PATH_POINTS = 160  # of the solver's steps, where the sharpness is first looked at
+REFINED_POINTS = 33
 
 
 def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.ndarray:
@@ -37,7 +40,7 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.
     def state(nu: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         theta = transport(X.T @ nu)
         with np.errstate(all="ignore"):
-            residual = X @ np.broadcast_to(law.effective(*theta), (problem.d,)) - y
+            residual = X @ law.effective(*theta) - y
             # A homogeneous coefficient has G = |theta|^2 / (2 L); otherwise the residual is the merit.
             merit = (theta**2).sum() / (2 * degree) - y @ nu if degree else 0.5 * residual @ residual
         return (merit if np.isfinite(merit) else np.inf), residual, theta
@@ -47,7 +50,7 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.
     for _ in range(NEWTON_STEPS):
         if np.linalg.norm(residual) <= TOLERANCE * size:
             return nu
-        tangent = sum(slope**2 for slope in law.jacobian(*theta)) * np.ones(problem.d)
+        tangent = sum(slope**2 for slope in law.jacobian(*theta))
         direction = -np.linalg.lstsq(X * tangent @ X.T, residual, rcond=1e-15)[0]
         slope = residual @ direction if degree else -(residual @ residual)
         length = 1.0
@@ -67,67 +70,79 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.
         return nu
     raise NoInterpolator(
         f"{dynamics.model.name}: the dual root of gradient flow was not found, residual "
-        f"{np.linalg.norm(residual):.3g} for targets of size {size:.3g}: try a larger init_scale, or integrate "
-        "with sims.flow"
+        f"{np.linalg.norm(residual):.3g} for targets of size {size:.3g}: try a larger init_scale, or "
+        "integrate with sims.flow"
     )
 
 
 def flow_path(
     dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport
 ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Gradient flow until its residual is 1e-6 of the targets: times, and weights at given times.
+    """Gradient flow until dL/dbeta is 1e-6 of the first: times, and weights at given times.
 
-    The second value maps times (T,) to weights (weight, feature, T). Without a closed-form transport
-    the weights themselves are integrated.
+    The second value maps times (T,) to weights (weight, feature, T). In the n dual variables where the
+    transport is linear; elsewhere they would need ``(w / w_0)^(L - 2)`` times the precision of the weights,
+    so the weights themselves are integrated.
+
+    Raises:
+        GdbiasError: the integrator failed.
     """
     X, y, _ = problem.projected
-    law, n = array_law(dynamics), problem.n
-    shape = theta0.shape
+    law, n, shape, dual = array_law(dynamics), problem.n, theta0.shape, transport.linear
+    slope = np.empty(len(y))  # of the loss in the predictions, at the state seen last
 
     def weights(states: np.ndarray) -> np.ndarray:  # (state, T) -> (weight, feature, T)
-        if not transport.closed:
-            return states.reshape(*shape, -1)
-        return np.moveaxis(transport((X.T @ states).T), 1, 2)
+        return np.moveaxis(transport((X.T @ states).T), 1, 2) if dual else states.reshape(*shape, -1)
 
-    def pull(states: np.ndarray):
-        theta = weights(states[:, None])
-        f = X @ np.broadcast_to(law.effective(*theta), theta.shape[1:])
-        return theta, law.loss_slope(f, y[:, None])[:, 0] / n, f[:, 0]
+    def pull(state: np.ndarray) -> np.ndarray:
+        theta = transport(X.T @ state) if dual else state.reshape(shape)
+        slope[:] = law.loss_slope(X @ law.effective(*theta), y) / n
+        return theta
 
     def velocity(_, state):
-        theta, slope, _f = pull(state)
-        if transport.closed:
+        theta = pull(state)
+        if dual:
             return -slope
         g = X.T @ slope
-        return -np.stack([np.broadcast_to(p, g.shape) * g for p in law.jacobian(*theta[..., 0])]).ravel()
+        return -np.concatenate([p * g for p in law.jacobian(*theta)])
 
     def jacobian(_, state):
-        theta, _, f = pull(state)
-        tangent = sum(np.broadcast_to(p, theta.shape[1:]) ** 2 for p in law.jacobian(*theta))[:, 0]
-        second = np.broadcast_to(law.loss_curvature(f, y), y.shape)
-        return -(second[:, None] * (X * tangent)) @ X.T / n
+        if not dual:
+            return -dense_hessian(dynamics, problem, state.reshape(shape))
+        theta = transport(X.T @ state)
+        tangent = sum(p * p for p in law.jacobian(*theta))
+        second = law.loss_curvature(X @ law.effective(*theta), y)
+        return -np.reshape(second, (-1, 1)) * (X * tangent) @ X.T / n
 
-    first = np.linalg.norm(pull(start := np.zeros(len(y)) if transport.closed else theta0.ravel())[1])
-
-    def arrived(_, state):
-        return float(np.linalg.norm(pull(state)[1])) - 1e-6 * first
-
-    arrived.terminal = True  # type: ignore[attr-defined]
-    scale = max(float(np.abs(theta0).max()), 1e-3)
+    start, size = (np.zeros(len(y)), 1.0) if dual else (theta0.ravel(), float(np.abs(theta0).max()))
+    tolerance = dict(rtol=PATH_RTOL, atol=PATH_ATOL * size)
     with np.errstate(all="ignore"):
-        path = solve_ivp(
-            velocity, (0, 1e12), start, "LSODA", rtol=PATH_RTOL, atol=PATH_RTOL * scale * 1e-3, events=arrived,
-            dense_output=True, jac=jacobian if transport.closed else None, first_step=1e-6,
-        )  # fmt: skip
-    return path.t, lambda times: weights(path.sol(times))
+        pull(start)
+        last = 1e-6 * np.linalg.norm(X.T @ slope)
+        solver = LSODA(velocity, 0.0, start, LONGEST, jac=jacobian, first_step=1e-6, **tolerance)
+        times, pieces = [0.0], []
+        while solver.status == "running" and not np.linalg.norm(X.T @ slope) <= last:
+            solver.step()
+            if solver.status != "failed":
+                times.append(solver.t)
+                pieces.append(solver.dense_output())
+    if solver.status == "failed":
+        raise GdbiasError(
+            f"{dynamics.model.name}: the path of gradient flow could not be followed beyond "
+            f"t = {times[-1]:.3g}: try a larger init_scale"
+        )
+    path = OdeSolution(times, pieces) if pieces else lambda t: np.repeat(start[:, None], len(t), axis=1)
+    return np.array(times), lambda t: weights(path(t))
 
 
-def path_sharpness_max(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport) -> float:
+def path_sharpness_max(
+    dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport
+) -> float:
     """The largest sharpness along gradient flow, found among the solver's steps and refined between them."""
     times, weights = flow_path(dynamics, problem, theta0, transport)
     times = times[np.unique(np.linspace(0, len(times) - 1, PATH_POINTS).round().astype(int))]
     values = sharpness(dynamics, problem, weights(times)).value
     best = int(np.nanargmax(values))
     around = times[max(best - 1, 0)], times[min(best + 1, len(times) - 1)]
-    refined = sharpness(dynamics, problem, weights(np.linspace(*around, 33))).value
+    refined = sharpness(dynamics, problem, weights(np.linspace(*around, REFINED_POINTS))).value
     return float(max(np.nanmax(values), np.nanmax(refined)))

@@ -26,12 +26,16 @@ def read_expression(text: str) -> tuple[sp.Expr, tuple[sp.Symbol, ...]]:
     """
     if len(text) > LONGEST:
         raise InputError(f"expression of {len(text)} characters is longer than {LONGEST}: shorten it")
+    if "#" in text:
+        raise InputError(f"expression {text!r} holds a comment: leave it out")
     try:
         tree = ast.parse(text.strip(), mode="eval")
         symbols: dict[str, sp.Symbol] = {}
         degree = _degree(tree.body, text)
         if degree > HIGHEST_DEGREE:
-            raise InputError(f"expression {text!r} has degree {degree}, above {HIGHEST_DEGREE}: lower its powers")
+            raise InputError(
+                f"expression {text!r} has degree {degree}, above {HIGHEST_DEGREE}: lower its powers"
+            )
         return sp.sympify(_read(tree.body, symbols)), tuple(symbols.values())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, InputError):
@@ -44,7 +48,9 @@ def _degree(node: ast.AST, text: str) -> int:
     match node:
         case ast.Name():
             return 1
-        case ast.Constant(value=int() | float() as value) if type(value) is not bool and abs(value) < float("inf"):
+        case ast.Constant(value=int() | float() as value) if type(value) is not bool and abs(value) < float(
+            "inf"
+        ):
             return 1
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
             return _degree(operand, text)
@@ -52,8 +58,8 @@ def _degree(node: ast.AST, text: str) -> int:
             return max(_degree(left, text), _degree(right, text))
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             return _degree(left, text) + _degree(right, text)
-        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() as power)) if power >= 0:
-            return _degree(left, text) * power
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=n)) if type(n) is int and n >= 0:
+            return _degree(left, text) * n
     raise InputError(
         f"{ast.unparse(node)!r} is not allowed in expression {text!r}: "
         "use names, numbers, +, -, * and ** with a whole exponent >= 0"

@@ -1,28 +1,31 @@
 """The named families. Each is one expression; everything else about it is derived."""
 
 import re
+from numbers import Integral
 
 import sympy as sp
 
 from .errors import InputError
+from .expression import HIGHEST_DEGREE
 from .parameterization import ALPHA, Parameterization, custom
 
 
 def power(depth: int) -> Parameterization:
     """``beta = w^L`` with shared weights; every w starts at alpha (2002.09277)."""
-    w = sp.Symbol("w", real=True)
-    return Parameterization(f"power({_depth('power', depth)})", (w,), w**depth, (ALPHA,))
+    w, depth = sp.Symbol("w", real=True), _depth("power", depth)
+    return Parameterization(f"power({depth})", (w,), w**depth, (ALPHA,))
 
 
 def difference(depth: int) -> Parameterization:
     """``beta = u^L - v^L``; u = v = alpha at the start, so beta starts at 0 (2002.09277)."""
-    u, v = sp.symbols("u v", real=True)
-    return Parameterization(f"difference({_depth('difference', depth)})", (u, v), u**depth - v**depth, (ALPHA, ALPHA))
+    (u, v), depth = sp.symbols("u v", real=True), _depth("difference", depth)
+    return Parameterization(f"difference({depth})", (u, v), u**depth - v**depth, (ALPHA, ALPHA))
 
 
 def product(depth: int) -> Parameterization:
     """``beta = u_1 ... u_L``; u_1 = ... = u_{L-1} = alpha and u_L = 0, so beta starts at 0."""
-    layers = sp.symbols(f"u1:{_depth('product', depth) + 1}", real=True)
+    depth = _depth("product", depth)
+    layers = sp.symbols(f"u1:{depth + 1}", real=True)
     start = (ALPHA,) * (depth - 1) + (sp.Integer(0),)
     return Parameterization(f"product({depth})", layers, sp.prod(layers), start)
 
@@ -48,11 +51,13 @@ def parse(text: str) -> Parameterization:
         pairs = [pair.partition("=") for pair in start.split(",") if pair.strip()]
         return custom(effective, {key.strip(): value.strip() for key, _, value in pairs} or None)
     if not re.fullmatch(r"\s*[+-]?\d+\s*", inside):
-        raise InputError(f"model {text!r}: the depth must be a whole number >= 1, as in {name}(2)")
+        raise InputError(f"model {text!r}: the depth must be a whole number, as in {name}(2)")
     return FAMILIES[name](int(inside))
 
 
 def _depth(name: str, depth: int) -> int:
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise InputError(f"{name}({depth!r}): the depth must be a whole number >= 1, as in {name}(2)")
-    return depth
+    if isinstance(depth, bool) or not isinstance(depth, Integral) or not 1 <= depth <= HIGHEST_DEGREE:
+        raise InputError(
+            f"{name}({depth!r}): the depth must be a whole number from 1 to {HIGHEST_DEGREE}, as in {name}(2)"
+        )
+    return int(depth)

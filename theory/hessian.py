@@ -38,7 +38,7 @@ class Hessian:
         shape = theta.shape[1:]
         self.jacobian = [np.broadcast_to(slope, shape) for slope in law.jacobian(*theta)]
         self.second = law.curvature(*theta)
-        f = self.X @ np.broadcast_to(law.effective(*theta), shape)
+        f = self.X @ law.effective(*theta)
         self.loss_curvature = law.loss_curvature(f, y[:, None])
         self.g = self.X.T @ law.loss_slope(f, y[:, None]) / self.n
 
@@ -88,7 +88,9 @@ def sharpness(
             for at in range(0, len(todo), width):
                 part = todo[at : at + width]
                 hessian = Hessian(dynamics, problem, theta[:, :, part])
-                values[part], residuals[part], vectors[:, :, part] = _lanczos(hessian, vectors[:, :, part], steps)
+                values[part], residuals[part], vectors[:, :, part] = _lanczos(
+                    hessian, vectors[:, :, part], steps
+                )
                 open_points.append(part[residuals[part] > RESIDUAL * np.abs(values[part])])
             todo = np.concatenate(open_points) if open_points else todo[:0]
             if not len(todo) or steps == m * d:

@@ -1,5 +1,6 @@
 """Quantities that gradient flow conserves in every coordinate, found and proved by SymPy."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sympy as sp
@@ -68,24 +69,17 @@ def _times_of_flight(effective: sp.Expr, weights) -> list[sp.Expr]:
     return candidates
 
 
-def _polynomials(effective: sp.Expr, weights) -> list[sp.Expr]:
-    monomials = sorted(
-        (m for m in itermonomials(weights, HIGHEST_DEGREE) if m != 1),
-        key=lambda m: (sp.Poly(m, *weights).total_degree(), sp.default_sort_key(m)),
-    )
-    candidates = []
+def _polynomials(effective: sp.Expr, weights) -> Iterator[sp.Expr]:
     for degree in range(1, HIGHEST_DEGREE + 1):
-        chosen = [m for m in monomials if sp.Poly(m, *weights).total_degree() == degree]
+        chosen = sorted(itermonomials(weights, degree, degree), key=sp.default_sort_key)
         rates = [sp.Poly(_rate(m, effective, weights), *weights) for m in chosen]
         rows = sorted({monom for rate in rates for monom in rate.monoms()})
         matrix = sp.Matrix([[rate.coeff_monomial(monom) for rate in rates] for monom in rows])
         for vector in matrix.nullspace():
-            candidates.append(sp.Add(*(c * m for c, m in zip(vector, chosen, strict=True))))
-    return candidates
+            yield sp.Add(*(c * m for c, m in zip(vector, chosen, strict=True)))
 
 
 def _independent(expressions: list[sp.Expr], weights) -> bool:
     jacobian = sp.Matrix(expressions).jacobian(list(weights))
     point = {w: sp.Rational(prime, 7) for w, prime in zip(weights, sp.primerange(11, 1000), strict=False)}
     return jacobian.subs(point).rank() == len(expressions)
-

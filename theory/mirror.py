@@ -43,8 +43,8 @@ def mirror_map(
     name, weights = model.name, model.weights
     if len(invariants) < len(weights) - 1:
         raise NoClosedForm(
-            f"{name}: only {len(invariants)} of {len(weights) - 1} invariants are known, so psi'' has no closed "
-            "form; the gradient, Hessian and GD map are available, and predict() needs no potential"
+            f"{name}: only {len(invariants)} of {len(weights) - 1} invariants are known, so psi'' has no "
+            "closed form; the gradient, Hessian and GD map are available, and predict() needs no potential"
         )
     constants = {sp.Symbol(f"c{j}", real=True): inv.expression for j, inv in enumerate(invariants, 1)}
     if len(constants) > MOST_CONSTANTS and not balanced:
@@ -52,10 +52,12 @@ def mirror_map(
             f"{name}: psi'' at {len(constants)} free invariants has no closed form; "
             "the balanced one has (balanced=True), and predict() needs no potential"
         )
-    if not all(e.is_polynomial(*weights) and sp.Poly(e, *weights).total_degree() <= 2 for e in constants.values()):
+    if not all(
+        e.is_polynomial(*weights) and sp.Poly(e, *weights).total_degree() <= 2 for e in constants.values()
+    ):
         raise NoClosedForm(
-            f"{name}: its invariants are not quadratic, so psi'' has no closed form in beta; "
-            "the flow in the clock s = psi'(beta) is available where it has one, and predict() needs no potential"
+            f"{name}: its invariants are not quadratic, so psi'' has no closed form in beta; the flow in the "
+            "clock s = psi'(beta) is available where it has one, and predict() needs no potential"
         )
     tangent = sp.Symbol("k", positive=True)
     relations = [
@@ -92,5 +94,7 @@ def potential(mirror: MirrorMap, name: str) -> sp.Expr:
     slope = sp.integrate(curvature, beta)
     psi = sp.integrate(slope, beta) if not slope.has(sp.Integral) else slope
     if psi.has(sp.Integral) or sp.simplify(sp.diff(psi, beta, 2) - curvature) != 0:
-        raise NoClosedForm(f"{name}: psi'' = {mirror.curvature} has no elementary potential; psi'' is available")
+        raise NoClosedForm(
+            f"{name}: psi'' = {mirror.curvature} has no elementary potential; psi'' is available"
+        )
     return sp.simplify(psi).subs({p: c for c, p in positive.items()})

@@ -1,5 +1,6 @@
 """A parameterization: how the weights of one coordinate make the predictor's coefficient."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,8 @@ from .errors import InputError
 from .expression import read_expression
 
 ALPHA = sp.Symbol("alpha", real=True)
-RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "y", "xp", "np", "lambda"})
+RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "x", "y", "xp", "np"})
+RESERVED_FORMS = re.compile(r"_.*|c\d+|.*_(0|i|j|ij)")  # invariants, starts and coordinates of derived formulas
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,14 @@ class Parameterization:
     def __post_init__(self):
         if not self.weights or not self.effective.is_polynomial(*self.weights):
             raise InputError(f"{self.name}: the effective coefficient must be a polynomial in its weights")
-        taken = [w.name for w in self.weights if w.name in RESERVED or w.name.startswith("_")]
+        unused = [w.name for w in self.weights if not self.effective.has(w)]
+        if unused:
+            raise InputError(f"{self.name}: weight {unused[0]!r} cancels from the coefficient: leave it out")
+        taken = [w.name for w in self.weights if w.name in RESERVED or RESERVED_FORMS.fullmatch(w.name)]
         if taken:
             raise InputError(
-                f"{self.name}: weight name {taken[0]!r} is reserved "
-                f"({', '.join(sorted(RESERVED))} and names with a leading underscore): choose another"
+                f"{self.name}: weight name {taken[0]!r} is reserved ({', '.join(sorted(RESERVED))}; c1, c2 "
+                "and so on; names with a leading underscore or ending in _0, _i, _j): choose another"
             )
         if len(self.start) != len(self.weights):
             raise InputError(
@@ -77,7 +82,10 @@ class Parameterization:
         Raises:
             InputError: another shape, or entries that are not finite.
         """
-        theta = np.asarray(theta0, dtype=float)
+        try:
+            theta = np.array(theta0, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError("theta0 is not an array of numbers: give one row for each weight") from None
         if theta.shape != (len(self.weights), d):
             names = ", ".join(w.name for w in self.weights)
             raise InputError(
@@ -85,7 +93,8 @@ class Parameterization:
                 f"one row for each weight ({names}), one column for each feature"
             )
         if not np.isfinite(theta).all():
-            raise InputError("theta0 has entries that are not finite: replace them")
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(theta))[0])
+            raise InputError(f"theta0{list(place)} = {theta[place]} is not finite: replace it")
         return theta
 
 
@@ -109,7 +118,7 @@ def custom(
         if unknown:
             raise InputError(f"start names {unknown[0]!r}, but {effective!r} has weights {', '.join(names)}")
         start = [start.get(name, "alpha") for name in names]
-    values = ["alpha"] * len(names) if start is None else [str(value) for value in start]
+    values = ["alpha"] * len(names) if start is None else [" ".join(str(value).split()) for value in start]
     exprs = tuple(read_expression(value)[0].subs(sp.Symbol("alpha", real=True), ALPHA) for value in values)
     text = " ".join(effective.split())
     if any(value != "alpha" for value in values):

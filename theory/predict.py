@@ -1,6 +1,6 @@
 """What theory says before any run: where gradient flow ends, and the critical learning rates."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -24,7 +24,7 @@ class FlowEndpoint:
     Attributes:
         beta: coefficients, shape (d,).
         theta: weights, shape (weight, d).
-        nu: the dual vector with ``s = X^T nu``, one entry for each (independent) sample.
+        nu: the dual vector with ``s = X^T nu``, shape (n,); the shortest where samples depend on each other.
         sharpness: largest Hessian eigenvalue there.
         l1_norm: ``||beta||_1``.
         test_risk: loss on held-out samples, None without them.
@@ -58,10 +58,10 @@ class Prediction:
             NoInterpolator: no interpolator is attainable from this start.
             NoClosedForm: a loss other than squared, whose flow has no finite endpoint or no dual root.
         """
-        if self.problem.loss is not squared:
+        if self.problem.loss != squared:
             raise NoClosedForm(
-                f"the {self.problem.loss} loss has no closed-form flow endpoint: lr_critical is available, and "
-                "sims.flow integrates"
+                f"the {self.problem.loss} loss has no closed-form flow endpoint: lr_critical is available, "
+                "and sims.flow integrates"
             )
         return self._stack([self._endpoint(theta0) for theta0 in self.starts])
 
@@ -73,12 +73,12 @@ class Prediction:
     @cached_property
     def sharpness_max(self) -> float | np.ndarray:
         """The largest sharpness along the gradient-flow path, its endpoint included."""
+        ends = self.flow.sharpness if self.problem.loss == squared else -np.inf  # refuses before any path
         values = [
             path_sharpness_max(self.dynamics, self.problem, theta0, Transport(self.dynamics, theta0))
             for theta0 in self.starts
         ]
-        if self.problem.loss is squared:
-            values = np.maximum(values, self.flow.sharpness)
+        values = np.maximum(values, ends)
         return np.array(values) if self._many else float(np.ravel(values)[0])
 
     @cached_property
@@ -94,22 +94,31 @@ class Prediction:
         require_interpolator(self.dynamics.model, self.problem, theta0)
         transport = Transport(self.dynamics, theta0)
         nu = dual_root(self.dynamics, self.problem, transport)
-        theta = transport(self.problem.projected[0].T @ nu)
-        beta = np.broadcast_to(array_law(self.dynamics).effective(*theta), theta.shape[1:])
+        clock = self.problem.projected[0].T @ nu
+        theta = transport(clock)
+        beta = array_law(self.dynamics).effective(*theta)
+        nu = np.linalg.lstsq(self.problem.X.T, clock)[0]
         top = float(sharpness(self.dynamics, self.problem, theta[..., None]).value[0])
         risk = self.problem.test_risk(beta)
-        return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
+        return FlowEndpoint(
+            beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk)
+        )
 
     def _stack(self, endpoints: list[FlowEndpoint]) -> FlowEndpoint:
         if not self._many:
             return endpoints[0]
-        names = FlowEndpoint.__dataclass_fields__
-        columns = {name: [getattr(endpoint, name) for endpoint in endpoints] for name in names}
-        return FlowEndpoint(**{k: None if v[0] is None else np.array(v) for k, v in columns.items()})
+        beta, theta, nu, top, l1_norm, risk = zip(*map(astuple, endpoints), strict=True)
+        risks = None if risk[0] is None else np.array(risk)
+        return FlowEndpoint(
+            np.array(beta), np.array(theta), np.array(nu), np.array(top), np.array(l1_norm), risks
+        )
 
 
 def predict(
-    model: Parameterization, problem: Problem, init_scale: float | np.ndarray = 0.1, theta0: np.ndarray | None = None
+    model: Parameterization,
+    problem: Problem,
+    init_scale: float | np.ndarray = 0.1,
+    theta0: np.ndarray | None = None,
 ) -> Prediction:
     """Predict gradient flow's endpoint and the critical learning rates, computed when first read.
 

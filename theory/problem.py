@@ -16,7 +16,7 @@ from .loss import Loss, parse_loss, squared
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Fit ``X beta`` to ``y`` with ``L(beta) = (1/n) sum_j l((X beta)_j, y_j)``, ``l = (f - y)^2 / 2`` unless given.
+    """Fit ``X beta`` to y: ``L(beta) = (1/n) sum_j l((X beta)_j, y_j)``, ``l = (f - y)^2 / 2`` by default.
 
     Attributes:
         X: samples, shape (n, d).
@@ -48,13 +48,17 @@ class Problem:
                 object.__setattr__(self, name, _finite(name, value))
         _check_samples("X", self.X, "y", self.y)
         if self.beta_star is not None and self.beta_star.shape != (self.d,):
-            raise InputError(f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature")
+            raise InputError(
+                f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature"
+            )
         if (self.X_test is None) != (self.y_test is None):
             raise InputError("X_test and y_test belong together: give both or neither")
         if self.X_test is not None and self.y_test is not None:
             _check_samples("X_test", self.X_test, "y_test", self.y_test)
             if self.X_test.shape[1] != self.d:
-                raise InputError(f"X_test has {self.X_test.shape[1]} features, X has {self.d}: use the same columns")
+                raise InputError(
+                    f"X_test has {self.X_test.shape[1]} features, X has {self.d}: use the same columns"
+                )
             loss.check_targets(self.y_test)
         loss.check_targets(self.y)
 
@@ -97,20 +101,24 @@ class Problem:
 
     @cached_property
     def projected(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """``(X_r, y_r, floor)`` with ``L(beta) = ||X_r beta - y_r||^2 / (2n) + floor`` and X_r of full row rank.
+        """``(X_r, y_r, floor)`` with ``L(beta) = ||X_r beta - y_r||^2 / (2n) + floor``, for squared loss.
 
-        Where the samples are independent this is (X, y, 0). Otherwise, for squared loss, targets are
-        projected on the range of X: the same gradient without the part of the residual that no beta can
-        reach, so that the excess loss is computed without cancellation.
+        An orthogonal rotation of the samples, which leaves the gradient as it is. X_r has full row rank and
+        zeros below its diagonal (QR), which the engine skips; the part of the targets that no beta can
+        reach goes to the floor, so that the excess loss is computed without cancellation. Other losses
+        know no such rotation: (X, y, 0).
         """
-        if self.loss is not squared or np.linalg.matrix_rank(self.X) == self.n:
+        if self.loss != squared:
             return self.X, self.y, 0.0
-        U, S, Vt = np.linalg.svd(self.X, full_matrices=False)
+        Q, R = np.linalg.qr(self.X)
         rank = int(np.linalg.matrix_rank(self.X))
-        U, S, Vt = U[:, :rank], S[:rank], Vt[:rank]
-        inside = U.T @ self.y
-        outside = self.y - U @ inside
-        return S[:, None] * Vt, inside, float(outside @ outside) / (2 * self.n)
+        if rank < len(R):
+            U, S, Vt = np.linalg.svd(self.X, full_matrices=False)
+            turn, R = np.linalg.qr(S[:rank, None] * Vt[:rank])
+            Q = U[:, :rank] @ turn
+        inside = Q.T @ self.y
+        outside = self.y - Q @ inside if rank < self.n else np.zeros(1)
+        return np.triu(R), inside, float(outside @ outside) / (2 * self.n)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -123,7 +131,7 @@ class Problem:
 
 def _finite(name: str, value) -> np.ndarray:
     try:
-        array = np.ascontiguousarray(value, dtype=float)
+        array = np.array(value, dtype=float, order="C", ndmin=1)  # a copy: it is frozen below
     except (TypeError, ValueError):
         raise InputError(f"{name} is not an array of numbers: convert text columns first") from None
     if not np.isfinite(array).all():
@@ -135,6 +143,10 @@ def _finite(name: str, value) -> np.ndarray:
 
 def _check_samples(name_X: str, X: np.ndarray, name_y: str, y: np.ndarray) -> None:
     if X.ndim != 2 or X.shape[0] < 1 or X.shape[1] < 1:
-        raise InputError(f"{name_X} has shape {X.shape}, expected (n, d) with n >= 1 samples and d >= 1 features")
+        raise InputError(
+            f"{name_X} has shape {X.shape}, expected (n, d) with n >= 1 samples and d >= 1 features"
+        )
     if y.shape != X.shape[:1]:
-        raise InputError(f"{name_y} has shape {y.shape}, expected ({X.shape[0]},): one target for each row of {name_X}")
+        raise InputError(
+            f"{name_y} has shape {y.shape}, expected ({X.shape[0]},): one target for each row of {name_X}"
+        )

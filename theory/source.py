@@ -28,7 +28,10 @@ class _Printer(PythonCodePrinter):
             factor = self.parenthesize(base, sp.printing.precedence.PRECEDENCE["Pow"])
             product = f"({'*'.join([factor] * abs(int(exponent)))})"
             return product if exponent > 0 else f"(1.0/{product})"
-        return f"xp.sqrt({self._print(base)})" if exponent == sp.S.Half else super()._print_Pow(expr, rational)
+        if abs(exponent) == sp.S.Half:
+            root = f"xp.sqrt({self._print(base)})"
+            return root if exponent > 0 else f"(1.0/{root})"
+        return super()._print_Pow(expr, rational)
 
     def _print_Rational(self, expr):
         return repr(float(expr))
@@ -49,8 +52,8 @@ class _Printer(PythonCodePrinter):
 def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: str = "numba") -> str:
     """The Python text of a law, the functions a kernel calls.
 
-    ``effective(w...)``, ``jacobian(w...)`` (d beta / d w_p), ``curvature(w...)`` (upper triangle of the second
-    derivatives, row by row), ``step(lr, g, w..., state...)`` with g = dL/dbeta of the coordinate, and
+    ``effective(w...)``, ``jacobian(w...)`` (d beta / d w_p), ``curvature(w...)`` (upper triangle of the
+    second derivatives, row by row), ``step(lr, g, w..., state...)`` with g = dL/dbeta of the coordinate, and
     ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)``.
 
     Raises:

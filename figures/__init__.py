@@ -1,0 +1,21 @@
+"""What we see: prediction against measurement. Every figure function returns a matplotlib Figure."""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "norm_sharpness": ["norm_sharpness"],
+        "phase_diagram": ["phase_diagram"],
+        "style": ["save", "style"],
+        "trajectory": ["trajectory"],
+    },
+)
+
+if TYPE_CHECKING:
+    from .norm_sharpness import norm_sharpness
+    from .phase_diagram import phase_diagram
+    from .style import save, style
+    from .trajectory import trajectory

@@ -1,0 +1,162 @@
+"""The trade-off of arXiv 2505.21423: what descent ends at, against the learning rate."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..sims.status import Status
+from ..theory.errors import InputError
+from .panels import NORMS, choose_scale, footnote, legend_above, log_axis, stack
+from .results import entry, grid, read, scale_of, value_in
+from .statuses import codes, unconverged
+from .style import BLACK, BLUE, GREEN, GREY, VERMILLION, styled
+
+if TYPE_CHECKING:
+    from ..theory.predict import FlowEndpoint, Prediction
+
+CRITICAL = {  # name: label, line style
+    "lr_critical": (r"$\eta_c = 2\,/\max_t S$ = {:.3g}", "--"),
+    "lr_critical_final": (r"$2\,/\,S$(flow's end) = {:.3g}", ":"),
+}
+
+
+@styled
+def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale: float | None = None) -> Figure:
+    """Final sharpness, norms and test risk of the converged runs against the learning rate.
+
+    Drawn beside them: the edge of stability ``S = 2 / lr``, gradient flow's endpoint (dashed), and vertical
+    lines at ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 / S(flow's end)``. Norms are
+    relative to gradient flow's, or without ``pred`` to those of the smallest learning rate that converged.
+    Runs that did not converge are marks at the top of the first panel, by status (arXiv 2505.21423).
+
+    Args:
+        ds: a result with dimension ``lr`` and perhaps ``init_scale``, of which one entry is drawn: the one
+            nearest to ``init_scale``, or else to ``pred.init_scale`` if that is one number, or else the
+            middle one of those with most converged runs.
+        pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or for all.
+        init_scale: the scale to draw.
+
+    Raises:
+        InputError: not a result; several entries along another dimension; an init_scale that is not positive.
+    """
+    ds = grid(ds, "init_scale", "lr")
+    ds, title = _choose_row(ds, pred, init_scale)
+    notes: list[str] = []
+    pred = entry(pred, scale_of(ds), notes)
+    flow: FlowEndpoint | None = read(pred, "flow", notes)
+    critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
+
+    lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
+    measured = {name: np.where(converged, ds[name].values, np.nan) for name in ("sharpness", *NORMS, "test_risk") if name in ds}
+    norms = {name: measured[name] for name in NORMS if name in measured}
+    risk = measured.get("test_risk")
+    figure, panels = stack(1 + bool(norms) + (risk is not None))
+    remaining = iter(panels)
+
+    axes = next(remaining)
+    _draw_sharpness(axes, lr, measured["sharpness"], flow)
+    _mark_unconverged(axes, lr, codes(ds))
+    _draw_critical(panels, critical)
+    legend_above(axes, 2)
+    if norms:
+        axes = next(remaining)
+        _draw_norms(axes, lr, norms, flow)
+        legend_above(axes, 4)
+    if risk is not None:
+        axes = next(remaining)
+        _draw_risk(axes, lr, risk, flow)
+        legend_above(axes, 2)
+    axes.set_xlabel(r"learning rate $\eta$")
+    axes.set_xscale("log")
+    log_axis(axes.xaxis, lr)
+    if title:
+        figure.suptitle(title, fontsize=8)
+    footnote(figure, notes)
+    return figure
+
+
+def _choose_row(ds: xr.Dataset, pred: "Prediction | None", init_scale: float | None) -> tuple[xr.Dataset, str]:
+    if init_scale is not None and not init_scale > 0:
+        raise InputError(f"init_scale = {init_scale} must be positive: choose one of the result's")
+    if "init_scale" not in ds.dims:
+        scale = scale_of(ds)
+        return ds, "" if scale is None else f"init_scale {scale:.3g}"
+    scales = ds["init_scale"].values
+    if init_scale is None and isinstance(pred_scale := getattr(pred, "init_scale", None), float):
+        init_scale = pred_scale
+    if init_scale is not None:
+        row = int(np.abs(np.log(scales / init_scale)).argmin())
+    else:
+        count = (codes(ds.transpose("init_scale", "lr", ...)) == Status.CONVERGED).sum(axis=1)
+        best = np.flatnonzero(count == count.max())
+        row = int(best[np.abs(best - (len(scales) - 1) / 2).argmin()])
+    asked = "" if init_scale is None or np.isclose(scales[row], init_scale) else f", nearest to {init_scale:.3g}"
+    several = f" (one of {len(scales)}{asked})" if len(scales) > 1 else ""
+    return ds.isel(init_scale=row), f"init_scale {scales[row]:.3g}{several}"
+
+
+def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> float | None:
+    value = value_in(ds, name) if pred is None else read(pred, name, notes)
+    value = None if value is None or np.size(value) != 1 else float(np.ravel(value)[0])
+    return value if value is not None and np.isfinite(value) else None
+
+
+def _draw_sharpness(axes: Axes, lr: np.ndarray, sharpness: np.ndarray, flow: "FlowEndpoint | None") -> None:
+    curve = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
+    axes.plot(curve, 2 / curve, color=GREY, label=r"edge of stability $2\,/\,\eta$", gid="hyperbola")
+    heights = sharpness[np.isfinite(sharpness)]
+    if flow is not None:
+        axes.axhline(float(flow.sharpness), color=GREEN, lw=0.8, label="gradient flow", gid="flow")
+        heights = np.append(heights, flow.sharpness)
+    axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label="gradient descent", gid="sharpness")
+    axes.set_ylim(0, 1.3 * (heights.max() if heights.size else np.median(2 / lr)))
+    axes.set_ylabel("final sharpness $S$")
+
+
+def _mark_unconverged(axes: Axes, lr: np.ndarray, status: np.ndarray) -> None:
+    for code, look in unconverged(status):
+        where = lr[status == code]
+        axes.plot(
+            where, np.full(len(where), 0.94), look.marker, color=BLACK, mew=0.6, ms=3, fillstyle="none",
+            transform=axes.get_xaxis_transform(), label=look.label, gid=f"status {code}",
+        )  # fmt: skip
+
+
+def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> None:
+    for name, value in critical.items():
+        if value is not None:
+            label, line = CRITICAL[name]
+            for axes in panels:
+                shown = label.format(value) if axes is panels[0] else None
+                axes.axvline(value, color=BLACK, ls=line, lw=0.8, label=shown, gid=name, zorder=1)
+
+
+def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: "FlowEndpoint | None") -> None:
+    first = {name: values[np.isfinite(values)][:1] for name, values in norms.items()}
+    unit = {name: float(value[0]) for name, value in first.items() if value.size}
+    if flow is not None:
+        orders = {"l1": 1, "l2": 2}
+        unit = {name: float(np.linalg.norm(np.ravel(getattr(flow, name[:-3])), orders[name[-2:]])) for name in norms}
+    axes.axhline(1.0, color=GREEN if flow is not None else GREY, lw=0.8)
+    for name, values in norms.items():
+        if unit.get(name, 0.0) > 0:
+            label, color, line = NORMS[name]
+            axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
+    axes.set_ylabel("norm / flow's" if flow is not None else "norm / smallest $\\eta$'s")
+
+
+def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: "FlowEndpoint | None") -> None:
+    axes.plot(lr, risk, "o-", color=BLUE, lw=0.7, ms=2.4, gid="test_risk")
+    shown = [risk]
+    if flow is not None and flow.test_risk is not None:
+        axes.axhline(float(flow.test_risk), color=GREEN, lw=0.8)
+        shown.append(np.array([flow.test_risk]))
+    if np.isfinite(risk).any():
+        best = int(np.nanargmin(risk))
+        label = rf"smallest: {risk[best]:.3g} at $\eta$ = {lr[best]:.3g}"
+        axes.plot(lr[best], risk[best], "*", color=VERMILLION, ms=7, mew=0, label=label, gid="best", zorder=3)
+    choose_scale(axes, *shown)
+    axes.set_ylabel("test risk")

@@ -1,0 +1,69 @@
+"""Panels stacked in one column over a common x axis, and the axes and legends that figures share."""
+
+import textwrap
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from .style import BLUE, COLUMN, GREY, ORANGE, SKY, VERMILLION, Figure
+
+NORMS = {  # name: label, colour, line style
+    "beta_l1": (r"$\|\beta\|_1$", BLUE, "-"),
+    "beta_l2": (r"$\|\beta\|_2$", SKY, (0, (4, 1.2))),
+    "theta_l1": (r"$\|\theta\|_1$", VERMILLION, "-"),
+    "theta_l2": (r"$\|\theta\|_2$", ORANGE, (0, (4, 1.2))),
+}
+DECADES = 1.3  # of positive values from which a y axis is logarithmic
+
+
+def stack(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure one column wide with ``count`` panels over a common x axis."""
+    figure = Figure(figsize=(COLUMN, 0.5 + 1.45 * count))
+    axes = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    return figure, list(axes)
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    """The legend of a panel, outside it."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
+
+
+def log_axis(axis: Axis, values: np.ndarray) -> None:
+    """Ticks for a logarithmic axis over ``values``: legible for half a decade as well as for ten."""
+    decades = np.ptp(np.log10(values)) if len(values) else 0.0
+    if decades > 2:
+        axis.set_major_locator(LogLocator(numticks=9))
+        axis.set_major_formatter(LogFormatterMathtext())
+        axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99))
+        axis.set_minor_formatter(NullFormatter())
+        return
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decades > 0.6 else MaxNLocator(5))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def choose_scale(axes: Axes, *series: np.ndarray) -> None:
+    """A logarithmic y axis where the values span decades, a linear one elsewhere."""
+    values = np.concatenate([np.ravel(s) for s in series]) if series else np.empty(0)
+    values = values[np.isfinite(values) & (values > 0)]
+    if values.size and np.log10(values.max() / values.min()) > DECADES:
+        axes.set_yscale("log")
+        log_axis(axes.yaxis, values)
+
+
+def footnote(figure: Figure, notes: list[str]) -> None:
+    """Short remarks below the figure: what could not be drawn, and why."""
+    if notes:
+        text = "\n".join(line for note in notes for line in textwrap.wrap(note, 62, max_lines=3, placeholder=" ..."))
+        figure.supxlabel(text, fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)
+
+
+def describe(ds: xr.Dataset, **names: str) -> str:
+    """Scalar coordinates of a result in words, as in ``learning rate 0.1, init_scale 0.05``."""
+    found = {label: ds[name] for name, label in names.items() if name in ds and ds[name].ndim == 0}
+    return ", ".join(f"{label} {float(value):.3g}" for label, value in found.items())

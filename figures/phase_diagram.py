@@ -1,0 +1,130 @@
+"""Which runs follow gradient flow and which live at the edge of stability, over both knobs."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+
+from ..sims.status import Status
+from .panels import footnote, log_axis
+from .results import grid, rows, scale_of, value_in
+from .statuses import LOOKS, codes, unconverged
+from .style import BLACK, COLUMN, GREY, styled
+from .style import Figure as PlainFigure
+
+if TYPE_CHECKING:
+    from ..theory.predict import Prediction
+
+LINES = {  # name: label, line style
+    "lr_critical": (r"$\eta_c = 2\,/\max_t S$", "-"),
+    "lr_critical_final": (r"$2\,/\,S$(flow's end)", (0, (2.5, 1.5))),
+}
+
+
+@styled
+def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None) -> Figure:
+    """How every run of a sweep ended, over the learning rate and the scale of the start.
+
+    Converged runs are coloured by ``lr * sharpness / 2``: 1 at the edge of stability. Other runs have a
+    flat colour by status. The lines are ``lr_critical = 2 / max_t S(flow(t))`` and
+    ``lr_critical_final = 2 / S(flow's end)`` over ``init_scale`` (arXiv 2505.21423).
+
+    Args:
+        ds: a result with dimension ``lr`` and perhaps ``init_scale``, on any grid of positive values.
+        pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or an array of them.
+
+    Raises:
+        InputError: not a result, or several entries along another dimension.
+    """
+    ds = grid(ds, "init_scale", "lr")
+    scale = scale_of(ds)
+    if "init_scale" not in ds.dims:
+        ds = ds.drop_vars("init_scale", errors="ignore").expand_dims(init_scale=[scale or 1.0])
+    ds = ds.transpose("init_scale", "lr", ...)
+    lr, scales, status = ds["lr"].values, ds["init_scale"].values, codes(ds)
+    edges = log_edges(lr), log_edges(scales)
+
+    figure = PlainFigure(figsize=(COLUMN, 2.0 if len(scales) == 1 else 3.1))
+    axes = figure.subplots()
+    axes.set(xscale="log", yscale="log", xlabel=r"learning rate $\eta$", ylabel=r"init_scale $\alpha$")
+    stability = np.where(status == Status.CONVERGED, lr * ds["sharpness"].values / 2, np.nan)
+    mesh = axes.pcolormesh(
+        *edges, np.ma.masked_invalid(stability), vmin=0, vmax=1, cmap="viridis", rasterized=True, gid="stability"
+    )
+    _draw_unconverged(axes, edges, status)
+    notes: list[str] = []
+    for name, (label, line) in LINES.items():
+        _draw_critical(axes, ds, pred, name, label, line, notes)
+    axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
+    log_axis(axes.xaxis, lr)
+    log_axis(axes.yaxis, scales)
+    if len(scales) == 1:
+        axes.set_yticks([] if scale is None else [scale], [] if scale is None else [f"{scale:.3g}"])
+        axes.set_ylabel("" if scale is None else r"init_scale $\alpha$")
+    beyond = "max" if np.nanmax(stability, initial=0.0) > 1.001 else "neither"
+    bar = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if len(scales) > 1 else 10, pad=0.02)
+    bar.set_label(r"$\eta\,S/2$   (1: edge of stability)")
+    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    _legend(figure, axes, status)
+    footnote(figure, notes)
+    return figure
+
+
+def log_edges(centers: np.ndarray) -> np.ndarray:
+    """Cell edges, one more than there are increasing positive centers, half-way between them in the logarithm."""
+    x = np.log(centers)
+    if len(x) == 1:
+        return np.exp(x[0] + np.array([-0.2, 0.2]))
+    middle = (x[1:] + x[:-1]) / 2
+    return np.exp(np.concatenate([[2 * x[0] - middle[0]], middle, [2 * x[-1] - middle[-1]]]))
+
+
+def _draw_unconverged(axes: Axes, edges: tuple[np.ndarray, np.ndarray], status: np.ndarray) -> None:
+    flat = ListedColormap([look.color for look in LOOKS.values()])
+    index = np.full(status.shape, np.nan)
+    for k, code in enumerate(LOOKS):
+        index[status == code] = k
+    axes.pcolormesh(
+        *edges, np.ma.masked_invalid(index), cmap=flat, vmin=-0.5, vmax=len(LOOKS) - 0.5, rasterized=True, gid="status"
+    )
+
+
+def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: str, label: str, line, notes) -> None:
+    scales = ds["init_scale"].values
+    if pred is not None:
+        values, at = rows(pred, name, notes), pred.init_scale
+    else:
+        found = value_in(ds, name)
+        if found is None:
+            return
+        values, at = np.atleast_1d(np.asarray(found, dtype=float)).ravel(), scales
+    at = None if at is None else np.atleast_1d(at)
+    outlined = dict(color="white", ls=line, lw=1.2, label=label, gid=name, path_effects=[withStroke(linewidth=2.4, foreground=BLACK)])
+    if not np.isfinite(values).any():
+        return
+    if len(values) > 1 and at is not None:
+        order = np.argsort(at)
+        axes.plot(values[order], at[order], **outlined)
+    elif at is None or len(scales) == 1:
+        axes.axvline(values[0], **outlined)
+    else:  # one prediction belongs to one row
+        edges = log_edges(scales)
+        row = int(np.clip(np.searchsorted(edges, at[0]) - 1, 0, len(scales) - 1))
+        axes.plot([values[0]] * 2, edges[[row, row + 1]], **outlined)
+
+
+def _legend(figure: Figure, axes: Axes, status: np.ndarray) -> None:
+    lines, labels = axes.get_legend_handles_labels()
+    patches = [
+        Patch(facecolor=look.color, edgecolor=GREY, linewidth=0.5, label=look.label) for _, look in unconverged(status)
+    ]
+    if lines or patches:
+        axes.legend(
+            [*lines, *patches], [*labels, *(str(p.get_label()) for p in patches)],
+            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2,
+        )  # fmt: skip

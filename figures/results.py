@@ -1,0 +1,83 @@
+"""What a figure takes from a result and from a prediction."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..theory.errors import GdbiasError, InputError
+
+if TYPE_CHECKING:
+    from ..theory.predict import Prediction
+
+
+def grid(ds: xr.Dataset, *dims: str) -> xr.Dataset:
+    """The result with increasing learning rates (and scales), over the named dimensions and no other.
+
+    Raises:
+        InputError: not a result, or several entries along a dimension that the figure cannot draw.
+    """
+    for name in ("status", "sharpness", "lr"):
+        if name not in ds:
+            raise InputError(f"the dataset has no {name!r}: a figure draws a result of sims.sweep or sims.descend")
+    if "lr" not in ds.dims:
+        ds = ds.expand_dims("lr")
+    others = [dim for dim in ds["status"].dims if dim not in dims]
+    for dim in others:
+        if ds.sizes[dim] != 1:
+            raise InputError(
+                f"the result has {ds.sizes[dim]} entries along {dim!r} and the figure draws one: "
+                f"select it with ds.isel({dim}=0) or ds.sel({dim}=...)"
+            )
+    if not ds.sizes["lr"]:
+        raise InputError("the result has 0 learning rates: sweep at least one")
+    return ds.squeeze(others).sortby([dim for dim in dims if dim in ds.dims])
+
+
+def scale_of(ds: xr.Dataset) -> float | None:
+    """The init_scale of a result that has one, None where a start was given or the network is deep."""
+    scale = ds.coords.get("init_scale")
+    return float(scale.item()) if scale is not None and scale.size == 1 else None
+
+
+def value_in(ds: xr.Dataset, name: str) -> Any:
+    """A variable or attribute that results with a gradient-flow reference carry, None elsewhere."""
+    return ds[name].values if name in ds else ds.attrs.get(name)
+
+
+def entry(pred: "Prediction | None", init_scale: float | None, notes: list[str]) -> "Prediction | None":
+    """The prediction for one init_scale, alone, so that reading it computes one row."""
+    if pred is None or pred.init_scale is None or init_scale is None:
+        return pred if pred is None or len(pred.starts) == 1 else None
+    scales = np.atleast_1d(pred.init_scale)
+    match = np.flatnonzero(np.isclose(scales, init_scale, rtol=1e-6, atol=0))
+    if not match.size:
+        notes.append(f"no prediction: made for other init_scales than {init_scale:.3g}")
+        return None
+    return pred if len(scales) == 1 and np.ndim(pred.init_scale) == 0 else _row(pred, int(match[0]))
+
+
+def rows(pred: "Prediction", name: str, notes: list[str]) -> np.ndarray:
+    """One number a row of ``init_scale``, NaN in the rows that have no prediction."""
+    try:
+        return np.atleast_1d(getattr(pred, name)).astype(float)
+    except GdbiasError:  # of one row, which need not spoil the others
+        values = [read(_row(pred, i), name, notes) for i in range(len(pred.starts))]
+        return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def read(pred: "Prediction | None", name: str, notes: list[str]) -> Any:
+    """An attribute of a prediction; None, with the reason in ``notes``, where theory does not give it."""
+    try:
+        return getattr(pred, name, None)
+    except GdbiasError as error:
+        note = "no prediction: " + str(error).split(":")[0]
+        if note not in notes:
+            notes.append(note)
+        return None
+
+
+def _row(pred: "Prediction", index: int) -> "Prediction":
+    scale = None if pred.init_scale is None else float(np.atleast_1d(pred.init_scale)[index])
+    return replace(pred, init_scale=scale, starts=(pred.starts[index],))

@@ -1,0 +1,75 @@
+"""One run over time."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..sims.status import Status
+from ..theory.errors import InputError
+from .panels import NORMS, choose_scale, legend_above, stack
+from .style import BLUE, GREY, styled
+
+
+@styled
+def trajectory(run: xr.Dataset) -> Figure:
+    """Loss, sharpness and norms along one run: over steps for descent, over time for gradient flow.
+
+    The line in the panel of the sharpness is the edge of stability ``S = 2 / lr`` (arXiv 2103.00065).
+
+    Args:
+        run: a result of ``sims.descend(..., record_every=k)`` or ``sims.flow``, whose variables ``path_*`` have
+            the dimension ``step`` or ``time``.
+
+    Raises:
+        InputError: nothing was recorded, or more than one run.
+    """
+    x = next((dim for dim in ("step", "time") if dim in run.dims), None)
+    paths = {str(name).removeprefix("path_"): run[name] for name in run.data_vars if str(name).startswith("path_")}
+    if x is None or not paths:
+        raise InputError("nothing was recorded (record_every = 0): run sims.descend(..., record_every=1), or sims.flow")
+    for name, path in paths.items():
+        others = [dim for dim in path.dims if dim != x and path.sizes[dim] > 1 and name in ("loss", "sharpness")]
+        if others:
+            raise InputError(
+                f"{path.sizes[others[0]]} runs along {others[0]!r}: draw one, selected with run.isel({others[0]}=0)"
+            )
+    at = run[x].values
+    curves = {name: np.ravel(path.values) for name, path in paths.items() if path.size == at.size}
+    norms = {name: curves[name] for name in NORMS if name in curves}
+    names = [name for name in ("loss", "sharpness", "test_risk") if name in curves]
+    figure, panels = stack(len(names) + bool(norms))
+    where = dict(zip([*names[:2], *(["norms"] if norms else []), *names[2:]], panels, strict=True))
+
+    for name in names:
+        where[name].plot(at, curves[name], color=BLUE, lw=0.8, gid=name)
+        where[name].set_ylabel({"loss": "loss", "sharpness": "sharpness $S$", "test_risk": "test risk"}[name])
+        choose_scale(where[name], curves[name])
+    if "loss" in where and (curves["loss"] > 0).any():
+        where["loss"].set_yscale("log")
+    if "sharpness" in where and "lr" in run and run["lr"].ndim == 0:
+        _draw_edge(where["sharpness"], float(run["lr"]))
+    if norms:
+        for name, values in norms.items():
+            label, color, line = NORMS[name]
+            where["norms"].plot(at, values, color=color, ls=line, lw=0.9, label=label, gid=name)
+        choose_scale(where["norms"], *norms.values())
+        where["norms"].set_ylabel("norm")
+        legend_above(where["norms"], 4)
+    panels[-1].set_xlabel({"step": "step", "time": "time of gradient flow"}[x])
+    panels[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
+    figure.suptitle(_title(run), fontsize=8)
+    return figure
+
+
+def _draw_edge(axes: Axes, lr: float) -> None:
+    axes.axhline(2 / lr, color=GREY, label=r"edge of stability $2\,/\,\eta$", gid="edge")
+    legend_above(axes, 1)
+
+
+def _title(run: xr.Dataset) -> str:
+    names = {"lr": "learning rate", "init_scale": "init_scale"}
+    parts = [f"{label} {float(run[name]):.3g}" for name, label in names.items() if name in run and run[name].ndim == 0]
+    if "status" in run and run["status"].ndim == 0:
+        parts.append(Status(int(run["status"])).name.lower().replace("_", " "))
+    return ", ".join(parts)

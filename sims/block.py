@@ -1,0 +1,77 @@
+"""A block: many runs of one model on one problem, advanced together and measured."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from ..theory.attainable import attainable_range, loss_min, require_interpolator
+from ..theory.derive import Dynamics
+from ..theory.errors import NoInterpolator
+from ..theory.problem import Problem
+from .array_program import advance_array
+from .engine import advance_numba
+from .options import Options
+from .outcome import outcomes
+from .runs import Runs, begin_runs
+
+
+def run_block(
+    dynamics: Dynamics,
+    problem: Problem,
+    starts: np.ndarray,
+    lr: np.ndarray,
+    options: Options,
+    floors: np.ndarray,
+    halt: np.ndarray,
+    progress: Callable[[int], None] | None = None,
+    records: tuple[int, int] = (0, 0),
+) -> tuple[dict, Runs]:
+    """All outcomes of every start with every learning rate, start-major, and the runs themselves.
+
+    ``starts`` has shape (start, weight, feature), ``floors`` is the smallest attainable loss of each start.
+    ``records`` is (record_every, number of records). Starts with different floors are advanced in turn.
+    """
+    which = np.repeat(np.arange(len(starts)), len(lr))
+    record_every, count = records
+    runs = begin_runs(dynamics, problem, starts, which, np.tile(lr, len(starts)), count)
+    advance = advance_numba if options.backend == "numba" else advance_array
+    done = 0
+    for floor in np.unique(floors):
+        chosen = np.flatnonzero(floors[which] == floor)
+        everything = len(chosen) == len(runs)
+        part = runs if everything else _take(runs, chosen)
+        tell = None if progress is None else lambda begun, before=done: progress(before + begun)
+        advance(dynamics, problem, part, options, floor - problem.projected[2], record_every, halt, tell)
+        done += len(chosen)
+        if not everything:
+            _put(runs, chosen, part)
+    return outcomes(dynamics, problem, runs, floors[which]), runs
+
+
+def smallest_losses(dynamics: Dynamics, problem: Problem, starts: np.ndarray) -> np.ndarray:
+    """The smallest attainable loss of each start; warns where no interpolator is strictly attainable."""
+    known: dict[bytes, float] = {}
+    floors = np.empty(len(starts))
+    for i, theta0 in enumerate(starts):
+        bounds = attainable_range(dynamics.model, theta0)
+        key = np.concatenate(bounds).tobytes()
+        if key not in known:
+            known[key] = loss_min(problem, bounds)
+            try:
+                require_interpolator(dynamics.model, problem, theta0)
+            except NoInterpolator as reason:
+                warnings.warn(f"{reason}. Runs go on, but may approach their limit slowly", stacklevel=2)
+        floors[i] = known[key]
+    return floors
+
+
+def _take(runs: Runs, chosen: np.ndarray) -> Runs:
+    arrays = {name: getattr(runs, name) for name in Runs.__dataclass_fields__}
+    return Runs(**{name: a[chosen] if len(a) == len(runs) else a for name, a in arrays.items()})
+
+
+def _put(runs: Runs, chosen: np.ndarray, part: Runs) -> None:
+    for name in Runs.__dataclass_fields__:
+        if len(getattr(runs, name)) == len(runs):
+            getattr(runs, name)[chosen] = getattr(part, name)

@@ -1,0 +1,79 @@
+"""One run of gradient descent, optionally with its history."""
+
+import numpy as np
+import xarray as xr
+
+from ..theory.derive import derive
+from ..theory.errors import InputError
+from ..theory.parameterization import Parameterization
+from ..theory.problem import Problem
+from .block import run_block, smallest_losses
+from .dataset import add_path, single_result
+from .grid import learning_rates
+from .options import Options
+from .outcome import measure
+from .provenance import result_attributes, result_spec
+
+LARGEST_HISTORY = 1 << 28  # numbers
+
+
+def descend(
+    model: Parameterization,
+    problem: Problem,
+    lr: float,
+    init_scale: float = 0.1,
+    theta0: np.ndarray | None = None,
+    max_steps: int = 100_000,
+    tol: float = 1e-10,
+    hold: int = 20,
+    track_every: int = 11,
+    backend: str = "numba",
+    record_every: int = 0,
+) -> xr.Dataset:
+    """Run ``theta <- theta - lr grad L(theta)`` until the excess loss holds ``tol``, blows up, or ``max_steps``.
+
+    A run that :func:`gdbias.sims.sweep` makes with the same arguments is bitwise the same. With
+    ``record_every = k`` the state at every k-th step is kept: variables ``path_*`` over the dimension
+    ``step`` (the last step is among the plain variables).
+
+    Returns a dataset in the common schema: status, steps, loss, sharpness, norms, beta (feature),
+    theta (weight, feature), with how to make it again in ``attrs``.
+
+    Raises:
+        InputError: a value outside its limits.
+    """
+    options = Options(max_steps, tol, hold, track_every, backend, threads=1)  # type: ignore[arg-type]
+    rates = learning_rates(lr)
+    if rates.ndim:
+        raise InputError(f"lr has {rates.size} values: descend takes one, sims.sweep takes many")
+    dynamics = derive(model, problem.loss)
+    start = model.theta0(init_scale, problem.d) if theta0 is None else model.check_theta(theta0, problem.d)
+    if record_every < 0:
+        raise InputError(f"record_every = {record_every} must be >= 0")
+    records = max_steps // record_every + 1 if record_every else 0
+    if records * start.size > LARGEST_HISTORY:
+        raise InputError(
+            f"record_every = {record_every} keeps {records} states of {start.size} weights, more than "
+            f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
+        )
+    floors = smallest_losses(dynamics, problem, start[None])
+    halt = np.zeros(1, dtype=np.int64)
+    found, runs = run_block(
+        dynamics, problem, start[None], rates[None], options, floors, halt, records=(record_every, records)
+    )
+    spec = result_spec(
+        "descend", model, problem, options, lr=float(lr), init_scale=None if theta0 is not None else float(init_scale),
+        theta0=None if theta0 is None else start, record_every=record_every,
+    )  # fmt: skip
+    coordinates = {"lr": float(lr)} | ({"init_scale": float(init_scale)} if theta0 is None else {})
+    ds = single_result(found, model, coordinates, result_attributes(spec, [problem]))
+    if not record_every:
+        return ds
+    kept = int(runs.steps[0]) // record_every + 1
+    history = runs.history[0, :kept]
+    with np.errstate(invalid="ignore", over="ignore"):
+        path = measure(dynamics, problem, history)
+        path["loss"] = problem.loss_at(path["beta"])
+    step = np.arange(kept) * record_every
+    ds = add_path(ds, "step", step, path)
+    return ds.assign_coords(time=("step", step * float(lr)))

@@ -1,0 +1,62 @@
+"""Grids of learning rates and initialization scales."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..theory.errors import InputError
+
+HELP = "write START:STOP:NUM:log (or :lin), or values such as 0.01,0.1"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """``num`` values from ``start`` to ``stop``, spaced evenly in logarithm or in value; all positive."""
+
+    start: float
+    stop: float
+    num: int
+    spacing: Literal["log", "lin"] = "log"
+
+    def __post_init__(self):
+        for name in ("start", "stop"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"grid {name} = {value!r} must be finite and > 0: {HELP}")
+        if self.num < 1:
+            raise InputError(f"grid num = {self.num} must be at least 1: {HELP}")
+        if self.spacing not in ("log", "lin"):
+            raise InputError(f"grid spacing = {self.spacing!r} must be log or lin: {HELP}")
+
+    def values(self) -> np.ndarray:
+        """The values as an array of shape (num,)."""
+        space = np.geomspace if self.spacing == "log" else np.linspace
+        return space(self.start, self.stop, self.num)
+
+
+def read_grid(text: str) -> np.ndarray:
+    """Values from ``"0.01:1:64:log"``, ``"0.1"`` or ``"0.1,0.2"``; raises InputError."""
+    try:
+        if ":" not in text:
+            return np.array([float(part) for part in text.split(",")])
+        start, stop, num, *spacing = text.split(":")
+        return Grid(float(start), float(stop), int(num), *spacing).values()  # type: ignore[arg-type]
+    except InputError:
+        raise
+    except (ValueError, TypeError):
+        raise InputError(f"cannot read grid {text!r}: {HELP}") from None
+
+
+def learning_rates(lr, name: str = "lr") -> np.ndarray:
+    """A positive finite scalar, array or :class:`Grid` as an array; raises InputError."""
+    try:
+        values = np.asarray(lr.values() if isinstance(lr, Grid) else lr, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} = {lr!r} is not a number, an array of numbers or a Grid") from None
+    if values.ndim > 1 or not values.size:
+        raise InputError(f"{name} has shape {values.shape}: give one number or a one-dimensional array")
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        bad = values[~(np.isfinite(values) & (values > 0))].flat[0]
+        raise InputError(f"{name} = {bad:g} must be finite and > 0")
+    return values

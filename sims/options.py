@@ -1,0 +1,40 @@
+"""The options of a run: when it ends and how it is computed, the same for Python and the command line."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..theory.errors import InputError
+
+BACKENDS = ("numba", "numpy", "cupy")
+
+
+@dataclass(frozen=True)
+class Options:
+    """When a run ends, what is watched on the way, and which backend computes it."""
+
+    max_steps: int = 100_000
+    """Steps after which a run is stopped with status STEP_LIMIT."""
+    tol: float = 1e-10
+    """Excess loss (training loss above its minimum) below which a run may have converged."""
+    hold: int = 20
+    """Consecutive steps for which the excess loss must stay below tol."""
+    track_every: int = 11
+    """Steps between looks at the sharpness for its maximum along the path; 0 for none. Odd, because at the
+    edge of stability the weights alternate between two sides."""
+    backend: Literal["numba", "numpy", "cupy"] = "numba"
+    """numba: the compiled engine; numpy: the readable reference; cupy: the reference on a GPU."""
+    threads: int | None = field(default=None, metadata={"result": False})
+    """Worker threads, all cores unless given; results do not depend on it."""
+
+    def __post_init__(self):
+        for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise InputError(f"{name} = {value!r} must be a whole number >= {low}")
+        if not (math.isfinite(self.tol) and self.tol > 0):
+            raise InputError(f"tol = {self.tol!r} must be finite and > 0: use for example 1e-10")
+        if self.backend not in BACKENDS:
+            raise InputError(f"unknown backend {self.backend!r}: use one of {', '.join(BACKENDS)}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads = {self.threads} must be at least 1, or None for all cores")

@@ -1,0 +1,78 @@
+"""From runs to outcomes: the measures that a result reports."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..theory.derive import Dynamics
+from ..theory.hessian import Sharpness, sharpness
+from ..theory.law import array_law
+from ..theory.problem import Problem
+from .engine import cores
+from .runs import Runs
+from .status import Status
+
+STABLE = 2 * (1 + 1e-6)  # largest lr * sharpness of a minimum that descent can stay at
+PIECE = 512  # points of one eigenvalue batch
+
+
+def measure(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
+    """Measures at points theta (point, weight, feature): sharpness, norms, test risk, beta, theta.
+
+    ``start`` holds approximate top eigenvectors of the same shape. Points that are not finite give NaN.
+    """
+    points = np.moveaxis(theta, 0, -1)
+    beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:]).T
+    top = _sharpness(dynamics, problem, points, start)
+    measures = dict(
+        sharpness=top.value,
+        sharpness_residual=top.residual,
+        theta_l1=np.abs(theta).sum(axis=(1, 2)),
+        theta_l2=np.sqrt((theta**2).sum(axis=(1, 2))),
+        beta_l1=np.abs(beta).sum(axis=1),
+        beta_l2=np.sqrt((beta**2).sum(axis=1)),
+        beta=beta,
+        theta=theta,
+    )
+    if problem.X_test is not None:
+        measures["test_risk"] = problem.test_risk(beta)
+    return measures
+
+
+def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndarray) -> dict:
+    """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
+    ended = runs.outcome == 1
+    theta = np.where(ended[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = measure(dynamics, problem, theta, runs.vector)
+        unstable = (runs.outcome == 0) & ~(runs.lr * found["sharpness"] <= STABLE)
+    names = np.array([Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT, Status.NOT_RUN], dtype=np.int8)
+    return found | dict(
+        status=np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), names[runs.outcome]),
+        steps=runs.steps,
+        loss=runs.loss + loss_min,
+        loss_min=np.broadcast_to(loss_min, runs.loss.shape),
+        sharpness_max=np.fmax(runs.sharpness_max, found["sharpness"]),
+        monotone=runs.rising == 0,
+        rising_steps=runs.rising,
+    )
+
+
+def _sharpness(dynamics: Dynamics, problem: Problem, points: np.ndarray, start: np.ndarray | None) -> Sharpness:
+    """In pieces over the cores; a point's value does not depend on the pieces."""
+    starts = None if start is None else np.moveaxis(start, 0, -1)
+
+    def piece(at: int) -> Sharpness:
+        part = slice(at, at + PIECE)
+        return sharpness(dynamics, problem, points[:, :, part], None if starts is None else starts[:, :, part])
+
+    pieces: list[Sharpness] = _map(piece, range(0, max(points.shape[-1], 1), PIECE))
+    return Sharpness(*(np.concatenate(parts, axis=-1) for parts in zip(*pieces, strict=True)))
+
+
+def _map(function: Callable, items: range) -> list:
+    if len(items) == 1:
+        return [function(items[0])]
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(function, items))

@@ -1,0 +1,102 @@
+"""The plan of a sweep: its axes, its variables, and the chunks it is computed in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..theory.errors import InputError
+from ..theory.parameterization import Parameterization
+from ..theory.problem import Problem
+from .schema import VARIABLES, VECTORS
+
+MEASURED = [name for name in VARIABLES if not name.startswith("path_") and name != "lr_critical"]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A rectangle of runs: one model, one problem, some init_scales, some learning rates."""
+
+    model: int
+    seed: int
+    scales: slice
+    lrs: slice
+
+    @property
+    def runs(self) -> int:
+        return (self.scales.stop - self.scales.start) * (self.lrs.stop - self.lrs.start)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Axes (model, seed, init_scale, lr); the first two only where a sequence was given."""
+
+    models: Sequence[Parameterization]
+    problems: Sequence[Problem]
+    scales: np.ndarray
+    lrs: np.ndarray
+    many_models: bool
+    many_problems: bool
+    keep: tuple[str, ...]
+    chunk_runs: int
+
+    def __post_init__(self):
+        if not self.models or not self.problems:
+            raise InputError("a sweep needs at least one model and one problem, got an empty list")
+        for name in self.keep:
+            if name not in VECTORS:
+                raise InputError(f"keep names {name!r}: choose from {', '.join(VECTORS)}")
+        if len({p.d for p in self.problems}) > 1 and self.keep:
+            raise InputError("problems differ in their number of features: use keep=() to drop beta and theta")
+        for name, values in (("lr", self.lrs), ("init_scale", self.scales)):
+            if len(np.unique(values)) < len(values):
+                raise InputError(f"{name} has repeated values: give each once")
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """Length of each dimension of the runs, outermost first."""
+        lengths = {"model": len(self.models)} if self.many_models else {}
+        lengths |= {"seed": len(self.problems)} if self.many_problems else {}
+        return lengths | {"init_scale": len(self.scales), "lr": len(self.lrs)}
+
+    @property
+    def runs(self) -> int:
+        return int(np.prod(list(self.axes.values())))
+
+    @property
+    def variables(self) -> list[str]:
+        """The variables of the result, ``status`` last: written last, it marks a chunk as done."""
+        tested = any(p.X_test is not None for p in self.problems)
+        names = [n for n in MEASURED if n not in VECTORS or n in self.keep]
+        return [n for n in names if n != "status" and (tested or n != "test_risk")] + ["status"]
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        return (*self.axes, *VECTORS.get(name, ()))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        inner = {"weight": max(len(m.weights) for m in self.models), "feature": self.problems[0].d}
+        return (*self.axes.values(), *(inner[dim] for dim in VECTORS.get(name, ())))
+
+    def chunk_shape(self, name: str) -> tuple[int, ...]:
+        rows, columns = self._chunk_sides
+        outer = (1,) * (self.many_models + self.many_problems)
+        return (*outer, rows, columns, *self.shape(name)[len(self.axes) :])
+
+    def region(self, chunk: Chunk) -> tuple:
+        """The index of a chunk's runs in an array of the result."""
+        outer = ((chunk.model,) if self.many_models else ()) + ((chunk.seed,) if self.many_problems else ())
+        return (*outer, chunk.scales, chunk.lrs)
+
+    def chunks(self) -> Iterator[Chunk]:
+        rows, columns = self._chunk_sides
+        for model in range(len(self.models)):
+            for seed in range(len(self.problems)):
+                for i in range(0, len(self.scales), rows):
+                    for j in range(0, len(self.lrs), columns):
+                        scales = slice(i, min(i + rows, len(self.scales)))
+                        yield Chunk(model, seed, scales, slice(j, min(j + columns, len(self.lrs))))
+
+    @property
+    def _chunk_sides(self) -> tuple[int, int]:
+        columns = min(len(self.lrs), self.chunk_runs)
+        return max(1, min(len(self.scales), self.chunk_runs // columns)), columns

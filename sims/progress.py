@@ -1,0 +1,28 @@
+"""A progress bar for long work, on the terminal's error stream."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Yield a function that adds finished items (from any thread); draws nothing unless ``shown``."""
+    if not shown:
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task, lock = bar.add_task(title, total=total), threading.Lock()
+
+        def add(count: int) -> None:
+            with lock:
+                bar.advance(task, count)
+
+        yield add

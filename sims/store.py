@@ -1,0 +1,107 @@
+"""Results on disk: a Zarr group, written chunk by chunk, readable while a sweep runs."""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+import zarr
+from filelock import FileLock, Timeout
+
+from ..theory.errors import InputError
+from .plan import Plan
+from .schema import VARIABLES, attributes
+
+
+@contextmanager
+def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, attrs: Mapping) -> Iterator[zarr.Group]:
+    """The group of a sweep: made anew, or taken up where the same spec left off.
+
+    Raises:
+        InputError: a path that cannot be written, holds something else or another spec, or is being written.
+    """
+    path = Path(path)
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"store {path} is being written by another process: wait for it or choose another") from None
+    except OSError as error:
+        raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
+    try:
+        yield _open(path, plan, coordinates, attrs)
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def open_result(path: str | PathLike) -> xr.Dataset:
+    """A stored result, loaded; cells that are not computed yet have status NOT_RUN (-1).
+
+    Raises:
+        InputError: no gdbias store at that path.
+    """
+    if not Path(path).exists():
+        raise InputError(f"store {path} does not exist: check the path")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=zarr.errors.UnstableSpecificationWarning)
+            ds = xr.open_zarr(path, consolidated=False, chunks=None).load()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
+    if "spec" not in ds.attrs:
+        raise InputError(f"{path} was not written by gdbias: it has no spec")
+    return ds
+
+
+def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        try:
+            group = zarr.open_group(path, mode="r+")
+            found = json.loads(str(group.attrs["spec"]))
+        except (OSError, ValueError, KeyError):
+            raise InputError(f"{path} exists and is not a gdbias store: choose another path") from None
+        _refuse_other(path, found, json.loads(attrs["spec"]))
+    else:
+        try:
+            group = zarr.open_group(path, mode="w-", attributes=dict(attrs))
+        except OSError as error:
+            raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=zarr.errors.UnstableSpecificationWarning)
+        for name, values in coordinates.items():
+            if name not in group:
+                values = np.asarray(values)
+                data = values.astype(object) if values.dtype.kind == "U" else values
+                kind = {"dtype": "str"} if values.dtype.kind == "U" else {"dtype": values.dtype}
+                array = group.create_array(
+                    name, shape=values.shape, dimension_names=(name,), attributes=attributes(name), **kind
+                )
+                array[:] = data
+    for name in plan.variables:
+        if name not in group:
+            variable = VARIABLES[name]
+            group.create_array(
+                name, shape=plan.shape(name), chunks=plan.chunk_shape(name), dtype=variable.dtype,
+                fill_value=variable.fill, dimension_names=plan.dims(name), attributes=attributes(name),
+            )  # fmt: skip
+    return group
+
+
+def _refuse_other(path: Path, found: dict, wanted: dict) -> None:
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key):
+            raise InputError(
+                f"store {path} holds another spec: its {key} is {_short(found.get(key))}, "
+                f"asked is {_short(wanted.get(key))}: choose another path, or ask for the stored spec to resume"
+            )
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

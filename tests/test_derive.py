@@ -1,0 +1,230 @@
+"""Gradient, GD map, Hessian and sharpness are those of an independent twin, at u != v with correlated X."""
+
+import numpy as np
+import pytest
+import reference
+import sympy as sp
+from gdbias import theory
+from gdbias.theory import hessian
+from gdbias.theory.hessian import Hessian, dense_hessian, sharpness
+from gdbias.theory.law import array_law
+
+CASES = [(family, L) for family in reference.FAMILIES for L in (1, 2, 3, 4)]
+IDS = [f"{family}({L})" for family, L in CASES]
+
+
+def setting(family, L, n=4, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    X, y, _ = reference.random_problem(rng, n, d, positive=False)
+    theta = reference.random_start(rng, family, L, d)
+    return theory.derive(theory.parse(f"{family}({L})")), theory.Problem(X, y), theta
+
+
+def relative(got, expected):
+    return np.abs(got - expected).max() / np.abs(expected).max()
+
+
+@pytest.mark.parametrize("family, L", CASES, ids=IDS)
+def test_gradient(family, L):
+    dyn, problem, theta = setting(family, L)
+    X, y = problem.X, problem.y
+    law = array_law(dyn)
+    g = X.T @ (X @ law.effective(*theta) - y) / problem.n
+    got = np.stack([slope * g for slope in law.jacobian(*theta)])
+    assert relative(got, reference.gradient(family, L, theta, X, y)) < 1e-14
+    symbolic = sp.lambdify([*dyn.model.weights, sp.Symbol("g", real=True)], list(dyn.gradient))
+    for i in range(problem.d):
+        np.testing.assert_allclose(symbolic(*theta[:, i], g[i]), got[:, i], rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("family, L", CASES, ids=IDS)
+def test_gd_map(family, L):
+    dyn, problem, theta = setting(family, L)
+    X, y, lr = problem.X, problem.y, 0.05
+    g = X.T @ (X @ reference.effective(family, L, theta) - y) / problem.n
+    expected, _ = reference.descend(family, L, theta, X, y, lr, 1)
+    assert relative(np.stack(array_law(dyn).step(lr, g, *theta)), expected) < 1e-14
+    step = sp.lambdify([*sp.symbols("lr g", real=True), *dyn.model.weights], list(dyn.gd_map.values()))
+    assert relative(np.stack(step(lr, g, *theta)), expected) < 1e-14
+
+
+@pytest.mark.parametrize("family, L", CASES, ids=IDS)
+def test_hessian(family, L):
+    dyn, problem, theta = setting(family, L)
+    expected = reference.hessian_by_differences(family, L, theta, problem.X, problem.y)
+    assert relative(dense_hessian(dyn, problem, theta), expected) < 1e-9
+
+
+@pytest.mark.parametrize("family, L", CASES, ids=IDS)
+def test_symbolic_hessian(family, L):
+    dyn, problem, theta = setting(family, L)
+    A = problem.X.T @ problem.X / problem.n
+    g = problem.X.T @ (problem.X @ reference.effective(family, L, theta) - problem.y) / problem.n
+    weights = [w.name for w in dyn.model.weights]
+    names = [f"{w}_{at}" for at in "ij" for w in weights] + ["A_ij", "g_i"]
+    block = sp.lambdify(
+        [*(sp.Symbol(name, real=True) for name in names), *sp.symbols("i j", integer=True)], dyn.hessian
+    )
+    m, d = theta.shape
+    got = np.empty((m, d, m, d))
+    for i in range(d):
+        for j in range(d):
+            got[:, i, :, j] = block(*theta[:, i], *theta[:, j], A[i, j], g[i], i, j)
+    assert relative(got.reshape(m * d, m * d), dense_hessian(dyn, problem, theta)) < 1e-13
+
+
+@pytest.mark.parametrize("samples", [3, 6, 11])
+def test_hessian_of_dependent_samples(samples):  # projected: other rows of X, the same Hessian
+    dyn, problem, theta = setting("difference", 3, n=samples, d=5)
+    noisy = theory.Problem(problem.X, problem.y + np.random.default_rng(1).standard_normal(samples))
+    expected = reference.hessian_by_differences("difference", 3, theta, noisy.X, noisy.y)
+    assert relative(dense_hessian(dyn, noisy, theta), expected) < 1e-9
+
+
+def test_logistic_hessian_by_differences():
+    rng = np.random.default_rng(0)
+    X, _, _ = reference.random_problem(rng, 5, 4, positive=False)
+    problem = theory.Problem(X, rng.choice([-1.0, 1.0], 5), loss="logistic")
+    dyn = theory.derive(theory.product(3), "logistic")
+    theta = reference.random_start(rng, "product", 3, 4)
+
+    def gradient(flat):
+        at = flat.reshape(theta.shape)
+        margins = problem.y * (X @ reference.effective("product", 3, at))
+        g = X.T @ (-problem.y / (1 + np.exp(margins))) / problem.n
+        return np.concatenate([at[[1, 0, 0][p]] * at[[2, 2, 1][p]] * g for p in range(3)])
+
+    step = 1e-6 * np.eye(theta.size)
+    columns = [(gradient(theta.ravel() + e) - gradient(theta.ravel() - e)) / 2e-6 for e in step]
+    assert relative(dense_hessian(dyn, problem, theta), np.array(columns)) < 1e-8
+
+
+def test_one_sample_sharpness_formula():
+    dyn = theory.derive(theory.difference(3))
+    x, theta = np.array([0.5, 1.0, 2.0]), np.array([[0.4, 0.7, 0.9], [0.3, 0.2, 0.8]])
+    w, names = sp.symbols("u v"), sp.IndexedBase("x")
+    values = {sp.IndexedBase(a.name)[i + 1]: theta[p, i] for p, a in enumerate(w) for i in range(3)}
+    values |= {names[i + 1]: x[i] for i in range(3)}
+    formula = dyn.sharpness.subs(sp.Symbol("d", integer=True, positive=True), 3).doit().subs(values)
+    beta = reference.effective("difference", 3, theta)
+    problem = theory.single_point(x, float(x @ beta))
+    top = np.linalg.eigvalsh(dense_hessian(dyn, problem, theta))[-1]
+    assert float(formula) == pytest.approx(top, rel=1e-12)
+
+
+@pytest.mark.parametrize("family, L", CASES, ids=IDS)
+def test_sharpness_of_a_batch(family, L):
+    dyn, problem, _ = setting(family, L, n=5, d=9)
+    points = np.random.default_rng(1).standard_normal((len(dyn.model.weights), 9, 7))
+    expected = [reference.sharpness_by_differences(family, L, at, problem.X, problem.y) for at in points.T.swapaxes(1, 2)]
+    found = sharpness(dyn, problem, points)
+    np.testing.assert_allclose(found.value, expected, rtol=1e-6)
+    _check_residual(dyn, problem, points, found)
+
+
+@pytest.mark.parametrize("m, d, n", [(1, 60, 40), (2, 40, 20), (3, 30, 45)])
+def test_sharpness_needs_restarts(m, d, n):  # m d above the Krylov dimension
+    dyn, problem, _ = setting(["power", "difference", "product"][m - 1], 3, n=n, d=d)
+    points = np.random.default_rng(2).standard_normal((m, d, 5))
+    found = sharpness(dyn, problem, points)
+    expected = [np.linalg.eigvalsh(dense_hessian(dyn, problem, points[:, :, b]))[-1] for b in range(5)]
+    np.testing.assert_allclose(found.value, expected, rtol=1e-9)
+    _check_residual(dyn, problem, points, found)
+
+
+def test_residual_bounds_the_error_before_convergence(monkeypatch):
+    monkeypatch.setattr(hessian, "ROUNDS", 1)
+    d = 200
+    problem = theory.Problem(np.diag(np.sqrt(d * (1 - 1e-4 * np.arange(d) / d))), np.zeros(d))
+    dyn, points = theory.derive(theory.power(1)), np.ones((1, d, 1))
+    found = sharpness(dyn, problem, points)
+    assert found.value[0] < 1 - 1e-9 and found.residual[0] > 1e-7  # it says that it has not converged
+    _check_residual(dyn, problem, points, found)
+
+
+def _check_residual(dyn, problem, points, found):
+    H = Hessian(dyn, problem, points)
+    error = np.linalg.norm(H @ found.vector - found.value * found.vector, axis=(0, 1))
+    scale = np.abs(found.value) + 1
+    np.testing.assert_allclose(np.linalg.norm(found.vector, axis=(0, 1)), 1, rtol=1e-10)
+    assert (np.abs(error - found.residual) <= 1e-11 * scale).all()
+    for b in range(points.shape[2]):
+        spectrum = np.linalg.eigvalsh(dense_hessian(dyn, problem, points[:, :, b]))
+        assert np.abs(spectrum - found.value[b]).min() <= found.residual[b] + 1e-11 * scale[b]
+
+
+@pytest.mark.parametrize("d", [3, 40])
+def test_degenerate_spectrum(d):
+    X = np.sqrt(d) * np.eye(d)
+    problem = theory.Problem(X, X.sum(axis=1))
+    dyn = theory.derive(theory.power(2))
+    found = sharpness(dyn, problem, np.ones((1, d, 2)))  # the Hessian is 4 I
+    np.testing.assert_allclose(found.value, 4, rtol=1e-13)
+    np.testing.assert_allclose(found.residual, 0, atol=1e-12)
+
+
+def test_zero_hessian():
+    problem = theory.Problem(np.eye(3), np.ones(3))
+    found = sharpness(theory.derive(theory.power(3)), problem, np.zeros((1, 3, 1)))
+    assert found.value[0] == 0 and found.residual[0] == 0
+
+
+def test_largest_algebraic_eigenvalue_not_the_largest_in_size():
+    problem = theory.Problem(np.ones((1, 30)), [-50.0])  # y < 0: at w = 0 the Hessian is 2 g I with g = 50
+    dyn = theory.derive(theory.difference(2))
+    theta = np.zeros((2, 30, 1))
+    theta[0, 0], theta[1, 1] = 0.3, 0.2
+    spectrum = np.linalg.eigvalsh(dense_hessian(dyn, problem, theta[..., 0]))
+    assert spectrum[-1] > 0 > spectrum[0]
+    assert sharpness(dyn, problem, theta).value[0] == pytest.approx(spectrum[-1], rel=1e-10)
+    problem = theory.Problem(np.ones((1, 30)), [50.0])
+    theta = np.random.default_rng(0).uniform(0, 0.01, (1, 30, 1))
+    spectrum = np.linalg.eigvalsh(dense_hessian(theory.derive(theory.power(2)), problem, theta[..., 0]))
+    assert spectrum[-1] < 0 and abs(spectrum[0]) > abs(spectrum[-1])  # every eigenvalue is negative
+    found = sharpness(theory.derive(theory.power(2)), problem, theta)
+    assert found.value[0] == pytest.approx(spectrum[-1], rel=1e-8)
+
+
+def test_start_vectors():
+    dyn, problem, _ = setting("difference", 2, n=15, d=25)
+    points = np.random.default_rng(3).standard_normal((2, 25, 4))
+    cold = sharpness(dyn, problem, points)
+    eigenvectors = [np.linalg.eigh(dense_hessian(dyn, problem, points[:, :, b]))[1] for b in range(4)]
+    for column in (-1, 0):  # the answer, and the eigenvector at the wrong end
+        start = np.stack([vectors[:, column].reshape(2, 25) for vectors in eigenvectors], axis=-1)
+        warm = sharpness(dyn, problem, points, start)
+        np.testing.assert_allclose(warm.value, cold.value, rtol=1e-9)
+
+
+def test_points_that_are_not_finite():
+    dyn, problem, _ = setting("difference", 2)
+    points = np.random.default_rng(3).standard_normal((2, 6, 4))
+    expected = sharpness(dyn, problem, points).value
+    points[0, 2, 1], points[1, 0, 3] = np.nan, np.inf
+    found = sharpness(dyn, problem, points)
+    np.testing.assert_array_equal(np.isnan(found.value), [False, True, False, True])
+    np.testing.assert_allclose(found.value[[0, 2]], expected[[0, 2]], rtol=1e-12)
+
+
+def test_many_points_in_chunks(monkeypatch):
+    dyn, problem, _ = setting("difference", 2)
+    points = np.random.default_rng(4).standard_normal((2, 6, 50))
+    whole = sharpness(dyn, problem, points).value
+    monkeypatch.setattr(hessian, "CHUNK", 12 * 12 * 7)  # seven points at a time
+    np.testing.assert_allclose(sharpness(dyn, problem, points).value, whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["power(1)", "power(3)", "difference(2)", "product(4)", "custom(u*v - w**2)"])
+def test_chain_gives_every_formula_or_the_reason(name):
+    dyn = theory.derive(theory.parse(name))
+    steps = dict(dyn.chain())
+    assert len(steps) == len(dyn.chain())  # titles differ
+    assert sum(title.startswith("invariant") for title in steps) == len(dyn.invariants)
+    for step in steps.values():
+        assert isinstance(step, (sp.Basic, sp.MatrixBase, dict)) or (isinstance(step, str) and step)
+    assert dyn.latex().count(r"\paragraph") == len(steps)
+
+
+def test_unknown_loss():
+    with pytest.raises(theory.InputError):
+        theory.derive(theory.power(2), "hinge")
