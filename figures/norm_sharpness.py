@@ -50,7 +50,9 @@ def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale:
     critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
 
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
-    measured = {name: np.where(converged, ds[name].values, np.nan) for name in ("sharpness", *NORMS, "test_risk") if name in ds}
+    measured = {
+        name: np.where(converged, ds[name].values, np.nan) for name in ("sharpness", *NORMS, "test_risk") if name in ds
+    }
     norms = {name: measured[name] for name in NORMS if name in measured}
     risk = measured.get("test_risk")
     figure, panels = stack(1 + bool(norms) + (risk is not None))

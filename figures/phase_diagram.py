@@ -104,7 +104,14 @@ def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: 
             return
         values, at = np.atleast_1d(np.asarray(found, dtype=float)).ravel(), scales
     at = None if at is None else np.atleast_1d(at)
-    outlined = dict(color="white", ls=line, lw=1.2, label=label, gid=name, path_effects=[withStroke(linewidth=2.4, foreground=BLACK)])
+    outlined = dict(
+        color="white",
+        ls=line,
+        lw=1.2,
+        label=label,
+        gid=name,
+        path_effects=[withStroke(linewidth=2.4, foreground=BLACK)],
+    )
     if not np.isfinite(values).any():
         return
     if len(values) > 1 and at is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ..sims.status import Status
-from .style import GREY, ORANGE, PURPLE, SKY
+from .style import ORANGE, PURPLE
 
 
 class Look(NamedTuple):

@@ -9,7 +9,9 @@ from ..theory.parameterization import Parameterization
 from .schema import VARIABLES, VECTORS, attributes
 
 
-def single_result(outcome: Mapping[str, np.ndarray], model: Parameterization, coordinates: Mapping, attrs: Mapping) -> xr.Dataset:
+def single_result(
+    outcome: Mapping[str, np.ndarray], model: Parameterization, coordinates: Mapping, attrs: Mapping
+) -> xr.Dataset:
     """A dataset of one run: scalar variables, beta (feature), theta (weight, feature)."""
     variables = {}
     for name, values in outcome.items():

@@ -68,7 +68,14 @@ def flow(
     arrived.terminal = True  # type: ignore[attr-defined]
     scale = max(float(np.abs(start).max()), 1e-12)
     path = solve_ivp(
-        velocity, (0, max_time), start.ravel(), "LSODA", jac=jacobian, events=arrived, rtol=rtol, atol=1e-3 * rtol * scale
+        velocity,
+        (0, max_time),
+        start.ravel(),
+        "LSODA",
+        jac=jacobian,
+        events=arrived,
+        rtol=rtol,
+        atol=1e-3 * rtol * scale,
     )
     kept = np.unique(np.linspace(0, len(path.t) - 1, POINTS).round().astype(int))
     states = path.y.T.reshape(-1, *start.shape)

@@ -23,7 +23,7 @@ law = njit(nogil=True, forceinline=True, error_model="numpy", fastmath={{"contra
 
 '''
 
-_DRIVER = '''
+_DRIVER = """
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={{"contract"}})
 def advance(
     X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
@@ -175,7 +175,7 @@ def advance(
             due[q] = run[q] >= 0
         tick += 1
     restore_denormals(control)
-'''
+"""
 
 
 def kernel_source(dynamics: Dynamics) -> str:

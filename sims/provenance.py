@@ -18,7 +18,11 @@ _PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr")
 
 
 def result_spec(
-    kind: str, model: Parameterization | list[Parameterization], problem: Problem | list[Problem], options: Options, **rest
+    kind: str,
+    model: Parameterization | list[Parameterization],
+    problem: Problem | list[Problem],
+    options: Options,
+    **rest,
 ) -> dict:
     """The spec of a result: what decides its numbers, and nothing else (not threads, not the machine)."""
     models = model if isinstance(model, list) else [model]
@@ -74,6 +78,10 @@ def _git_hash() -> str:
     asked = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         tracked = subprocess.run([*asked[:3], "ls-files", "--error-unmatch", __file__], capture_output=True, timeout=5)
-        return subprocess.run(asked, capture_output=True, text=True, timeout=5).stdout.strip() if not tracked.returncode else ""
+        return (
+            subprocess.run(asked, capture_output=True, text=True, timeout=5).stdout.strip()
+            if not tracked.returncode
+            else ""
+        )
     except (OSError, subprocess.SubprocessError):
         return ""

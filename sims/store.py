@@ -71,7 +71,9 @@ def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.
         try:
             group = zarr.open_group(path, mode="w-", attributes=dict(attrs))
         except OSError as error:
-            raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
+            raise InputError(
+                f"store {path} cannot be written ({error.strerror or error}): choose another path"
+            ) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=zarr.errors.UnstableSpecificationWarning)
         for name, values in coordinates.items():

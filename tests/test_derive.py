@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-import reference
 import sympy as sp
+
+import reference
 from gdbias import theory
 from gdbias.theory import hessian
 from gdbias.theory.hessian import Hessian, dense_hessian, sharpness
@@ -116,7 +117,9 @@ def test_one_sample_sharpness_formula():
 def test_sharpness_of_a_batch(family, L):
     dyn, problem, _ = setting(family, L, n=5, d=9)
     points = np.random.default_rng(1).standard_normal((len(dyn.model.weights), 9, 7))
-    expected = [reference.sharpness_by_differences(family, L, at, problem.X, problem.y) for at in points.T.swapaxes(1, 2)]
+    expected = [
+        reference.sharpness_by_differences(family, L, at, problem.X, problem.y) for at in points.T.swapaxes(1, 2)
+    ]
     found = sharpness(dyn, problem, points)
     np.testing.assert_allclose(found.value, expected, rtol=1e-6)
     _check_residual(dyn, problem, points, found)

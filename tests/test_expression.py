@@ -2,6 +2,7 @@
 
 import pytest
 import sympy as sp
+
 from gdbias.theory import InputError
 from gdbias.theory.expression import read_expression
 

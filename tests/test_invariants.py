@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-import reference
 import sympy as sp
+from scipy.integrate import solve_ivp
+
+import reference
 from gdbias import theory
 from gdbias.theory.invariants import find_invariants
-from scipy.integrate import solve_ivp
 
 CASES = [(family, L) for family in reference.FAMILIES for L in (1, 2, 3, 4, 5)]
 lr, g = sp.symbols("lr g", real=True)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-import reference
 import sympy as sp
+
+import reference
 from gdbias import theory
 from gdbias.theory import InputError
 
@@ -99,7 +100,9 @@ def test_bad_scales(scale):
         theory.power(2).theta0(scale, 3)
 
 
-@pytest.mark.parametrize("theta0", [np.ones(3), np.ones((1, 3)), np.ones((2, 4)), [[1, 2, np.nan]] * 2, "abc", [[1], [1, 2]]])
+@pytest.mark.parametrize(
+    "theta0", [np.ones(3), np.ones((1, 3)), np.ones((2, 4)), [[1, 2, np.nan]] * 2, "abc", [[1], [1, 2]]]
+)
 def test_bad_own_starts(theta0):
     with pytest.raises(InputError):
         theory.difference(2).check_theta(theta0, 3)

@@ -93,9 +93,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     if margin > LEAST_MARGIN:
         return bounds
     reason = (
-        "every interpolator lies on or beyond the boundary"
-        if np.isfinite(margin)
-        else "no coefficient fits the data"
+        "every interpolator lies on or beyond the boundary" if np.isfinite(margin) else "no coefficient fits the data"
     )
     raise NoInterpolator(
         f"{model.name} from this start reaches coefficients in "
@@ -120,9 +118,7 @@ def loss_min(problem: Problem, bounds: Range) -> float:
     free = ~np.isfinite(bounds.lower) & ~np.isfinite(bounds.upper)
     up = np.isfinite(bounds.lower) & (bounds.upper > bounds.lower)
     down = np.isfinite(bounds.upper) & ~np.isfinite(bounds.lower)
-    base = np.where(
-        np.isfinite(bounds.lower), bounds.lower, np.where(np.isfinite(bounds.upper), bounds.upper, 0.0)
-    )
+    base = np.where(np.isfinite(bounds.lower), bounds.lower, np.where(np.isfinite(bounds.upper), bounds.upper, 0.0))
     columns = np.hstack([X[:, up | free], -X[:, down | free]])
     target = y - X @ base
     residual = nnls(columns, target)[1] if columns.shape[1] else float(np.linalg.norm(target))
@@ -146,7 +142,5 @@ def _general_loss_min(problem: Problem, bounds: Range) -> float:
         return functions.loss_value(f, y).mean(), X.T @ functions.loss_slope(f, y) / len(y)
 
     start = np.clip(np.zeros(d), *[np.nan_to_num(b, posinf=1e30, neginf=-1e30) for b in bounds])
-    best = minimize(
-        objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12)
-    )
+    best = minimize(objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12))
     return float(best.fun)

@@ -75,14 +75,10 @@ def _bernoulli(coefficient: sp.Expr, power: int, w0: sp.Symbol) -> sp.Expr:
     time = sp.integrate(ratio ** (1 - power), ratio)
     lapse = time - time.subs(ratio, 1) - clock  # 0 on the path
     scaled = sp.solve(lapse.subs(ratio, ratio ** sp.Rational(-1, power - 2)), ratio)[0]
-    return w0 * scaled.subs(clock, coefficient * power * w0 ** (power - 2) * CLOCK) ** sp.Rational(
-        -1, power - 2
-    )
+    return w0 * scaled.subs(clock, coefficient * power * w0 ** (power - 2) * CLOCK) ** sp.Rational(-1, power - 2)
 
 
 def _vanishes(expression: sp.Expr, start) -> bool:
     """Zero by SymPy; roots whose base has an unknown sign are decided on positive starts."""
     positive = {w0: sp.Symbol(w0.name, positive=True) for w0 in start}
-    return (
-        sp.simplify(sp.expand(expression.rewrite(sp.exp))) == 0 or sp.simplify(expression.subs(positive)) == 0
-    )
+    return sp.simplify(sp.expand(expression.rewrite(sp.exp))) == 0 or sp.simplify(expression.subs(positive)) == 0

@@ -118,8 +118,7 @@ def read_csv(
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise InputError(
-            f"row {row + 1}, column {table.columns[column]!r} of {path} is missing or not finite: "
-            "fill or drop it"
+            f"row {row + 1}, column {table.columns[column]!r} of {path} is missing or not finite: fill or drop it"
         )
     features = [c for c in table.columns if c != target]
     if not features:
@@ -136,13 +135,9 @@ def read_csv(
         raise InputError(f"{path} leaves no training rows of {len(y)}: lower test_fraction = {test_fraction}")
     if standardize:
         scale = X[train].std(axis=0)
-        constant = [
-            str(f) for f, width in zip(features, np.ptp(X[train], axis=0), strict=True) if not width > 0
-        ]
+        constant = [str(f) for f, width in zip(features, np.ptp(X[train], axis=0), strict=True) if not width > 0]
         if constant:
-            raise InputError(
-                f"feature {constant[0]!r} is constant in the {len(train)} training rows: drop it"
-            )
+            raise InputError(f"feature {constant[0]!r} is constant in the {len(train)} training rows: drop it")
         X = (X - X[train].mean(axis=0)) / scale
         if parse_loss(loss).targets == "real":
             y = y - y[train].mean()

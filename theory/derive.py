@@ -121,8 +121,7 @@ class Dynamics:
     def chain(self) -> list[tuple[str, sp.Expr | dict | str]]:
         """The derivation in reading order: (title, formula), or a sentence where no closed form exists."""
         start = ", ".join(
-            f"{w}(0) = {sp.sstr(value)}"
-            for w, value in zip(self.model.weights, self.model.start, strict=True)
+            f"{w}(0) = {sp.sstr(value)}" for w, value in zip(self.model.weights, self.model.start, strict=True)
         )
         steps: list[tuple[str, sp.Expr | dict | str]] = [
             ("effective coefficient beta", self.effective),
@@ -164,9 +163,7 @@ class Dynamics:
         return "\n".join(lines)
 
 
-def derive(
-    model: Parameterization, loss: Loss | str = squared, rule: UpdateRule = gradient_descent
-) -> Dynamics:
+def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule = gradient_descent) -> Dynamics:
     """Derive gradient, Hessian, GD map, invariants, mirror map, flow and kernel source of a model.
 
     Raises:

@@ -135,9 +135,7 @@ def flow_path(
     return np.array(times), lambda t: weights(path(t))
 
 
-def path_sharpness_max(
-    dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport
-) -> float:
+def path_sharpness_max(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport) -> float:
     """The largest sharpness along gradient flow, found among the solver's steps and refined between them."""
     times, weights = flow_path(dynamics, problem, theta0, transport)
     times = times[np.unique(np.linspace(0, len(times) - 1, PATH_POINTS).round().astype(int))]

@@ -33,9 +33,7 @@ def read_expression(text: str) -> tuple[sp.Expr, tuple[sp.Symbol, ...]]:
         symbols: dict[str, sp.Symbol] = {}
         degree = _degree(tree.body, text)
         if degree > HIGHEST_DEGREE:
-            raise InputError(
-                f"expression {text!r} has degree {degree}, above {HIGHEST_DEGREE}: lower its powers"
-            )
+            raise InputError(f"expression {text!r} has degree {degree}, above {HIGHEST_DEGREE}: lower its powers")
         return sp.sympify(_read(tree.body, symbols)), tuple(symbols.values())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, InputError):
@@ -48,9 +46,7 @@ def _degree(node: ast.AST, text: str) -> int:
     match node:
         case ast.Name():
             return 1
-        case ast.Constant(value=int() | float() as value) if type(value) is not bool and abs(value) < float(
-            "inf"
-        ):
+        case ast.Constant(value=int() | float() as value) if type(value) is not bool and abs(value) < float("inf"):
             return 1
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
             return _degree(operand, text)

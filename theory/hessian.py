@@ -65,9 +65,7 @@ def dense_hessian(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np
     return (Hessian(dynamics, problem, points) @ basis).reshape(size, size)
 
 
-def sharpness(
-    dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None
-) -> Sharpness:
+def sharpness(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None) -> Sharpness:
     """Largest algebraic Hessian eigenvalue at each point theta of shape (weight, feature, B).
 
     At a minimum this equals the operator norm. By Lanczos iteration with full reorthogonalisation, from
@@ -88,9 +86,7 @@ def sharpness(
             for at in range(0, len(todo), width):
                 part = todo[at : at + width]
                 hessian = Hessian(dynamics, problem, theta[:, :, part])
-                values[part], residuals[part], vectors[:, :, part] = _lanczos(
-                    hessian, vectors[:, :, part], steps
-                )
+                values[part], residuals[part], vectors[:, :, part] = _lanczos(hessian, vectors[:, :, part], steps)
                 open_points.append(part[residuals[part] > RESIDUAL * np.abs(values[part])])
             todo = np.concatenate(open_points) if open_points else todo[:0]
             if not len(todo) or steps == m * d:

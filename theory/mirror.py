@@ -30,9 +30,7 @@ class MirrorMap:
     constants: dict[sp.Symbol, sp.Expr]
 
 
-def mirror_map(
-    model: Parameterization, invariants: tuple[Invariant, ...], balanced: bool = False
-) -> MirrorMap:
+def mirror_map(model: Parameterization, invariants: tuple[Invariant, ...], balanced: bool = False) -> MirrorMap:
     """Eliminate the weights from ``beta = effective``, ``k = |grad effective|^2`` and the invariants.
 
     With ``balanced`` every invariant is 0 (all layers alike), where more models have a closed form.
@@ -52,9 +50,7 @@ def mirror_map(
             f"{name}: psi'' at {len(constants)} free invariants has no closed form; "
             "the balanced one has (balanced=True), and predict() needs no potential"
         )
-    if not all(
-        e.is_polynomial(*weights) and sp.Poly(e, *weights).total_degree() <= 2 for e in constants.values()
-    ):
+    if not all(e.is_polynomial(*weights) and sp.Poly(e, *weights).total_degree() <= 2 for e in constants.values()):
         raise NoClosedForm(
             f"{name}: its invariants are not quadratic, so psi'' has no closed form in beta; the flow in the "
             "clock s = psi'(beta) is available where it has one, and predict() needs no potential"
@@ -94,7 +90,5 @@ def potential(mirror: MirrorMap, name: str) -> sp.Expr:
     slope = sp.integrate(curvature, beta)
     psi = sp.integrate(slope, beta) if not slope.has(sp.Integral) else slope
     if psi.has(sp.Integral) or sp.simplify(sp.diff(psi, beta, 2) - curvature) != 0:
-        raise NoClosedForm(
-            f"{name}: psi'' = {mirror.curvature} has no elementary potential; psi'' is available"
-        )
+        raise NoClosedForm(f"{name}: psi'' = {mirror.curvature} has no elementary potential; psi'' is available")
     return sp.simplify(psi).subs({p: c for c, p in positive.items()})

@@ -100,18 +100,14 @@ class Prediction:
         nu = np.linalg.lstsq(self.problem.X.T, clock)[0]
         top = float(sharpness(self.dynamics, self.problem, theta[..., None]).value[0])
         risk = self.problem.test_risk(beta)
-        return FlowEndpoint(
-            beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk)
-        )
+        return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
 
     def _stack(self, endpoints: list[FlowEndpoint]) -> FlowEndpoint:
         if not self._many:
             return endpoints[0]
         beta, theta, nu, top, l1_norm, risk = zip(*map(astuple, endpoints), strict=True)
         risks = None if risk[0] is None else np.array(risk)
-        return FlowEndpoint(
-            np.array(beta), np.array(theta), np.array(nu), np.array(top), np.array(l1_norm), risks
-        )
+        return FlowEndpoint(np.array(beta), np.array(theta), np.array(nu), np.array(top), np.array(l1_norm), risks)
 
 
 def predict(

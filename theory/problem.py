@@ -48,17 +48,13 @@ class Problem:
                 object.__setattr__(self, name, _finite(name, value))
         _check_samples("X", self.X, "y", self.y)
         if self.beta_star is not None and self.beta_star.shape != (self.d,):
-            raise InputError(
-                f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature"
-            )
+            raise InputError(f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature")
         if (self.X_test is None) != (self.y_test is None):
             raise InputError("X_test and y_test belong together: give both or neither")
         if self.X_test is not None and self.y_test is not None:
             _check_samples("X_test", self.X_test, "y_test", self.y_test)
             if self.X_test.shape[1] != self.d:
-                raise InputError(
-                    f"X_test has {self.X_test.shape[1]} features, X has {self.d}: use the same columns"
-                )
+                raise InputError(f"X_test has {self.X_test.shape[1]} features, X has {self.d}: use the same columns")
             loss.check_targets(self.y_test)
         loss.check_targets(self.y)
 
@@ -143,10 +139,6 @@ def _finite(name: str, value) -> np.ndarray:
 
 def _check_samples(name_X: str, X: np.ndarray, name_y: str, y: np.ndarray) -> None:
     if X.ndim != 2 or X.shape[0] < 1 or X.shape[1] < 1:
-        raise InputError(
-            f"{name_X} has shape {X.shape}, expected (n, d) with n >= 1 samples and d >= 1 features"
-        )
+        raise InputError(f"{name_X} has shape {X.shape}, expected (n, d) with n >= 1 samples and d >= 1 features")
     if y.shape != X.shape[:1]:
-        raise InputError(
-            f"{name_y} has shape {y.shape}, expected ({X.shape[0]},): one target for each row of {name_X}"
-        )
+        raise InputError(f"{name_y} has shape {y.shape}, expected ({X.shape[0]},): one target for each row of {name_X}")

@@ -3,9 +3,7 @@
 import sympy as sp
 
 
-def separate(
-    effective: sp.Expr, weights: tuple[sp.Symbol, ...]
-) -> dict[sp.Symbol, tuple[sp.Expr, int]] | None:
+def separate(effective: sp.Expr, weights: tuple[sp.Symbol, ...]) -> dict[sp.Symbol, tuple[sp.Expr, int]] | None:
     """Each weight's coefficient and power, or None when a term mixes weights or a weight has two terms."""
     terms: dict[sp.Symbol, tuple[sp.Expr, int]] = {}
     for powers, coefficient in sp.Poly(effective, *weights).terms():

@@ -84,9 +84,7 @@ def _formulas(model: Parameterization) -> tuple[Callable, Callable]:
         power.base for path in solution.values() for power in path.atoms(sp.Pow)
         if power.exp.is_negative and power.base.has(CLOCK)
     }  # fmt: skip
-    return sp.lambdify(arguments, list(solution.values()), "numpy"), sp.lambdify(
-        arguments, list(bases), "numpy"
-    )
+    return sp.lambdify(arguments, list(solution.values()), "numpy"), sp.lambdify(arguments, list(bases), "numpy")
 
 
 class _Chain:
@@ -103,9 +101,7 @@ class _Chain:
         coefficient = float(sp.Poly(model.effective, *model.weights).coeffs()[0])
         self.start = signs * scale
         self.half = (len(theta0) - 2) / 2
-        self.clock = (
-            coefficient * np.prod(signs, axis=0) * scale ** (len(theta0) - 2) / (beta(0.5, self.half) / 2)
-        )
+        self.clock = coefficient * np.prod(signs, axis=0) * scale ** (len(theta0) - 2) / (beta(0.5, self.half) / 2)
 
     def __call__(self, s: np.ndarray) -> np.ndarray:
         share = s * self.clock  # in (-1, 1) of the whole incomplete beta function
@@ -128,18 +124,14 @@ class _Integrated:
 
         def velocity(_, flat):
             theta = flat.reshape(start.shape)
-            return (
-                s * np.stack([np.broadcast_to(slope, s.shape) for slope in self.law.jacobian(*theta)])
-            ).ravel()
+            return (s * np.stack([np.broadcast_to(slope, s.shape) for slope in self.law.jacobian(*theta)])).ravel()
 
         def blown_up(_, flat):
             return far - np.abs(flat).max()
 
         blown_up.terminal = True  # type: ignore[attr-defined]
         with np.errstate(all="ignore"):
-            path = solve_ivp(
-                velocity, (0, 1), start.ravel(), "DOP853", rtol=1e-12, atol=1e-14, events=blown_up
-            )
+            path = solve_ivp(velocity, (0, 1), start.ravel(), "DOP853", rtol=1e-12, atol=1e-14, events=blown_up)
         return path.y[:, -1].reshape(start.shape) if path.status == 0 else np.full(start.shape, np.nan)
 
 
