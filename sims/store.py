@@ -1,6 +1,7 @@
 """Results on disk: a Zarr group, written chunk by chunk, readable while a sweep runs."""
 
 import json
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, att
     lock = FileLock(f"{path}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):  # a lock that cannot be written would look taken
+            pass
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"store {path} is being written by another process: wait for it or choose another") from None

@@ -2,6 +2,7 @@
 
 from os import PathLike
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -158,7 +159,7 @@ def read_npz(path: str | PathLike, loss: str = "squared") -> Problem:
     try:
         with np.load(Path(path), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile) as error:
         raise InputError(f"cannot read {str(path)!r} as .npz: {error}") from None
     for name in ("X", "y"):
         if name not in arrays:

@@ -1,0 +1,63 @@
+"""Which data a command works on: a user's file or a seeded synthetic problem."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..theory import InputError, Problem, sparse_regression
+
+SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data: a table (csv, target), arrays (npz), or a sparse regression with a seeded teacher."""
+
+    csv: str | None = None
+    """Table with a header; every column but the target is a feature."""
+    target: str | None = None
+    """Column of the table to predict."""
+    npz: str | None = None
+    """NumPy file with arrays X and y, and X_test, y_test where held out."""
+    loss: Literal["squared", "logistic"] = "squared"
+    """Loss for csv and npz data."""
+    test_fraction: float = 0.25
+    """Share of the table's rows held out for the test risk."""
+    n: int = 10
+    """Samples of the synthetic problem."""
+    d: int = 40
+    """Features of the synthetic problem."""
+    sparsity: int = 5
+    """Nonzero entries of the synthetic teacher."""
+    noise: float = 0.0
+    """Standard deviation of the synthetic label noise."""
+    signs: Literal["positive", "random"] = "positive"
+    """Signs of the synthetic teacher; power families need positive ones."""
+    correlation: float = 0.0
+    """Correlation of neighbouring synthetic features."""
+    n_test: int = 1000
+    """Held-out synthetic samples."""
+    seed: int = 0
+    """Seed of the synthetic data, or of the table's split."""
+
+    def problem(self) -> Problem:
+        """The problem; raises InputError where options do not fit together."""
+        if self.csv and self.npz:
+            raise InputError("--csv and --npz exclude each other: give one")
+        if self.csv:
+            if not self.target:
+                raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
+            return Problem.from_csv(
+                self.csv, self.target, loss=self.loss, test_fraction=self.test_fraction, seed=self.seed
+            )
+        if self.target:
+            raise InputError(f"--target {self.target} needs --csv FILE")
+        if self.npz:
+            return Problem.from_npz(self.npz, self.loss)
+        return sparse_regression(
+            self.n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
+        )
+
+    @property
+    def default_model(self) -> str:
+        """power(2) for the positive synthetic teacher, difference(2) for anything that may be negative."""
+        return FILE_MODEL if self.csv or self.npz or self.signs == "random" else SYNTHETIC_MODEL
