@@ -1,6 +1,6 @@
 """Which runs follow gradient flow and which live at the edge of stability, over both knobs."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -104,7 +104,7 @@ def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: 
             return
         values, at = np.atleast_1d(np.asarray(found, dtype=float)).ravel(), scales
     at = None if at is None else np.atleast_1d(at)
-    outlined = dict(
+    outlined: dict[str, Any] = dict(
         color="white",
         ls=line,
         lw=1.2,

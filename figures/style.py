@@ -12,6 +12,7 @@ from typing import ParamSpec
 import matplotlib
 import matplotlib.figure
 import matplotlib.style
+from matplotlib.rcsetup import cycler
 
 from ..theory.errors import InputError
 
@@ -32,7 +33,7 @@ PARAMETERS = {
     "axes.linewidth": 0.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK]),
+    "axes.prop_cycle": cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK]),
     "xtick.major.width": 0.5,
     "ytick.major.width": 0.5,
     "xtick.minor.width": 0.4,

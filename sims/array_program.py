@@ -95,7 +95,7 @@ def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int):
         for q in range(p, m):
             block[p, q] = block[q, p] = g * next(second)
     HV = xp.stack([slopes[p] * pulled + sum(block[p, q] * V[q] for q in range(m)) for p in range(m)])
-    rows = [sum(abs(block[p, q]) for q in range(m)).max(axis=0) for p in range(m)]
+    rows = [xp.stack([abs(block[p, q]) for q in range(m)]).sum(axis=0).max(axis=0) for p in range(m)]
     moved = HV + xp.stack(rows).max(axis=0) * V
     length = xp.sqrt((moved * moved).sum(axis=(0, 1)))
     return (V * HV).sum(axis=(0, 1)), moved / xp.where(length > 0, length, xp.inf)

@@ -32,6 +32,6 @@ def add_path(ds: xr.Dataset, dim: str, index: np.ndarray, path: Mapping[str, np.
 
 def _finish(variables: Mapping, model: Parameterization, coordinates: Mapping, attrs: Mapping) -> xr.Dataset:
     ordered = {name: variables[name] for name in VARIABLES if name in variables}
-    coords = {name: ((), value, attributes(name)) for name, value in coordinates.items()}
+    coords: dict = {name: ((), value, attributes(name)) for name, value in coordinates.items()}
     coords["weight"] = ("weight", [w.name for w in model.weights], attributes("weight"))
     return xr.Dataset(ordered, coords, dict(attrs))

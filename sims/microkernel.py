@@ -94,9 +94,9 @@ def matmul(A, B, C, first, last):
     rows = A.shape[0]
     whole = rows - rows % ROWS
     for i in range(0, whole, ROWS):
-        _tile(A, i, B, C, first[i], last[i + ROWS - 1])
+        _tile(A, i, B, C, first[i], last[i + ROWS - 1])  # pyright: ignore[reportCallIssue]
     for i in range(whole, rows):
-        _row(A, i, B, C, first[i], last[i])
+        _row(A, i, B, C, first[i], last[i])  # pyright: ignore[reportCallIssue]
 
 
 @intrinsic
@@ -143,12 +143,12 @@ def flush_denormals():
 
     Coordinates that decay to 0 would otherwise cross the denormal range, where arithmetic is slow.
     """
-    before = _read_control()
-    _write_control(np.uint32(before | _FLUSH))
+    before = _read_control()  # pyright: ignore[reportCallIssue]
+    _write_control(np.uint32(before | _FLUSH))  # pyright: ignore[reportCallIssue]
     return before
 
 
 @njit(nogil=True)
 def restore_denormals(before):
     """Undo :func:`flush_denormals`."""
-    _write_control(np.uint32(before))
+    _write_control(np.uint32(before))  # pyright: ignore[reportCallIssue]

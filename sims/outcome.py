@@ -25,7 +25,7 @@ def measure(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.n
     points = np.moveaxis(theta, 0, -1)
     beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:]).T
     top = _sharpness(dynamics, problem, points, start)
-    measures = dict(
+    measures: dict = dict(
         sharpness=top.value,
         sharpness_residual=top.residual,
         theta_l1=np.abs(theta).sum(axis=(1, 2)),

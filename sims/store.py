@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 import zarr
 from filelock import FileLock, Timeout
+from zarr.errors import UnstableSpecificationWarning
 
 from ..theory.errors import InputError
 from .plan import Plan
@@ -53,7 +54,7 @@ def open_result(path: str | PathLike) -> xr.Dataset:
         raise InputError(f"store {path} does not exist: check the path")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", category=zarr.errors.UnstableSpecificationWarning)
+            warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
             ds = xr.open_zarr(path, consolidated=False, chunks=None).load()
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
@@ -78,16 +79,19 @@ def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.
                 f"store {path} cannot be written ({error.strerror or error}): choose another path"
             ) from None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", category=zarr.errors.UnstableSpecificationWarning)
+        warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
         for name, values in coordinates.items():
             if name not in group:
                 values = np.asarray(values)
-                data = values.astype(object) if values.dtype.kind == "U" else values
-                kind = {"dtype": "str"} if values.dtype.kind == "U" else {"dtype": values.dtype}
+                text = values.dtype.kind == "U"
                 array = group.create_array(
-                    name, shape=values.shape, dimension_names=(name,), attributes=attributes(name), **kind
+                    name,
+                    shape=values.shape,
+                    dtype="str" if text else values.dtype,
+                    dimension_names=(name,),
+                    attributes=attributes(name),
                 )
-                array[:] = data
+                array[:] = values.astype(object) if text else values
     for name in plan.variables:
         if name not in group:
             variable = VARIABLES[name]

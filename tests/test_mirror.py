@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import reference
 import sympy as sp
+from scipy.integrate import quad, solve_ivp
+
+import reference
 from gdbias import theory
 from gdbias.theory.characteristic import CLOCK, start_symbols
 from gdbias.theory.transport import Transport
-from scipy.integrate import quad, solve_ivp
 
 
 def integrate(model, theta0, s):

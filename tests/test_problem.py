@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from gdbias import theory
 from gdbias.theory import InputError, Problem
 from gdbias.theory.law import array_loss

@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
-import reference
 import sympy as sp
+
+import reference
 from gdbias import theory
 from gdbias.theory.law import array_law, array_loss
 from gdbias.theory.source import state_symbols
