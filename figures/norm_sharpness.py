@@ -5,29 +5,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..sims.status import Status
 from ..theory.errors import InputError
-from .panels import NORMS, choose_scale, footnote, legend_above, log_axis, stack
+from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, legend_above, log_axis, stack
 from .results import entry, grid, read, scale_of, value_in
 from .statuses import codes, unconverged
-from .style import BLACK, BLUE, GREEN, GREY, VERMILLION, styled
+from .style import BLACK, BLUE, GREEN, GREY, VERMILLION, Figure, styled
 
 if TYPE_CHECKING:
     from ..theory.predict import FlowEndpoint, Prediction
 
-CRITICAL = {  # name: label, line style
-    "lr_critical": (r"$\eta_c = 2\,/\max_t S$ = {:.3g}", "--"),
-    "lr_critical_final": (r"$2\,/\,S$(flow's end) = {:.3g}", ":"),
-}
+CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
 
 @styled
 def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale: float | None = None) -> Figure:
     """Final sharpness, norms and test risk of the converged runs against the learning rate.
 
-    Drawn beside them: the edge of stability ``S = 2 / lr``, gradient flow's endpoint (dashed), and vertical
+    Drawn beside them: the edge of stability ``S = 2 / lr``, gradient flow's endpoint (green), and vertical
     lines at ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 / S(flow's end)``. Norms are
     relative to gradient flow's, or without ``pred`` to those of the smallest learning rate that converged.
     Runs that did not converge are marks at the top of the first panel, by status (arXiv 2505.21423).
@@ -128,12 +124,15 @@ def _mark_unconverged(axes: Axes, lr: np.ndarray, status: np.ndarray) -> None:
 
 
 def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> None:
+    texts = {name: f"{CRITICAL_LABELS[name]} = {value:.3g}" for name, value in critical.items() if value is not None}
+    path, final = critical["lr_critical"], critical["lr_critical_final"]
+    if path and final and abs(path / final - 1) < 0.005:  # the flow is sharpest at its end: one line to the eye
+        texts = {"lr_critical": f"{CRITICAL_LABELS['lr_critical']}, at its end: {path:.3g}"}
     for name, value in critical.items():
         if value is not None:
-            label, line = CRITICAL[name]
             for axes in panels:
-                shown = label.format(value) if axes is panels[0] else None
-                axes.axvline(value, color=BLACK, ls=line, lw=0.8, label=shown, gid=name, zorder=1)
+                text = texts.get(name) if axes is panels[0] else None
+                axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
 
 
 def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: "FlowEndpoint | None") -> None:
@@ -147,7 +146,9 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
         if unit.get(name, 0.0) > 0:
             label, color, line = NORMS[name]
             axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
-    axes.set_ylabel("norm / flow's" if flow is not None else "norm / smallest $\\eta$'s")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.98), max(high, 1.02))  # a difference in the fourth digit is none
+    axes.set_ylabel("norm / gradient flow's" if flow is not None else "norm / first run's")
 
 
 def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: "FlowEndpoint | None") -> None:

@@ -16,6 +16,10 @@ NORMS = {  # name: label, colour, line style
     "theta_l1": (r"$\|\theta\|_1$", VERMILLION, "-"),
     "theta_l2": (r"$\|\theta\|_2$", ORANGE, (0, (4, 1.2))),
 }
+CRITICAL_LABELS = {
+    "lr_critical": r"$\eta_c = 2\,/\,\mathrm{max}\,S(\mathrm{flow})$",
+    "lr_critical_final": r"$2\,/\,S(\mathrm{flow's\ end})$",
+}
 DECADES = 1.3  # of positive values from which a y axis is logarithmic
 
 

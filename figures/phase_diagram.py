@@ -6,24 +6,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
 from ..sims.status import Status
-from .panels import footnote, log_axis
+from .panels import CRITICAL_LABELS, footnote, log_axis
 from .results import grid, rows, scale_of, value_in
 from .statuses import LOOKS, codes, unconverged
-from .style import BLACK, COLUMN, GREY, styled
-from .style import Figure as PlainFigure
+from .style import BLACK, COLUMN, GREY, Figure, styled
 
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
-LINES = {  # name: label, line style
-    "lr_critical": (r"$\eta_c = 2\,/\max_t S$", "-"),
-    "lr_critical_final": (r"$2\,/\,S$(flow's end)", (0, (2.5, 1.5))),
-}
+LINES = {"lr_critical": "-", "lr_critical_final": (0, (2.5, 1.5))}
 
 
 @styled
@@ -49,7 +45,7 @@ def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None) -> Figure:
     lr, scales, status = ds["lr"].values, ds["init_scale"].values, codes(ds)
     edges = log_edges(lr), log_edges(scales)
 
-    figure = PlainFigure(figsize=(COLUMN, 2.0 if len(scales) == 1 else 3.1))
+    figure = Figure(figsize=(COLUMN, 2.0 if len(scales) == 1 else 3.1))
     axes = figure.subplots()
     axes.set(xscale="log", yscale="log", xlabel=r"learning rate $\eta$", ylabel=r"init_scale $\alpha$")
     stability = np.where(status == Status.CONVERGED, lr * ds["sharpness"].values / 2, np.nan)
@@ -58,8 +54,8 @@ def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None) -> Figure:
     )
     _draw_unconverged(axes, edges, status)
     notes: list[str] = []
-    for name, (label, line) in LINES.items():
-        _draw_critical(axes, ds, pred, name, label, line, notes)
+    for name in LINES:
+        _draw_critical(axes, ds, pred, name, notes)
     axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
     log_axis(axes.xaxis, lr)
     log_axis(axes.yaxis, scales)
@@ -68,9 +64,9 @@ def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None) -> Figure:
         axes.set_ylabel("" if scale is None else r"init_scale $\alpha$")
     beyond = "max" if np.nanmax(stability, initial=0.0) > 1.001 else "neither"
     bar = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if len(scales) > 1 else 10, pad=0.02)
-    bar.set_label(r"$\eta\,S/2$   (1: edge of stability)")
+    bar.set_label(r"$\eta\,S/2$   (1: edge of stability)" if len(scales) > 1 else r"$\eta\,S/2$")
     bar.outline.set_linewidth(0.5)  # type: ignore[operator]
-    _legend(figure, axes, status)
+    _legend(axes, status)
     footnote(figure, notes)
     return figure
 
@@ -92,9 +88,21 @@ def _draw_unconverged(axes: Axes, edges: tuple[np.ndarray, np.ndarray], status: 
     axes.pcolormesh(
         *edges, np.ma.masked_invalid(index), cmap=flat, vmin=-0.5, vmax=len(LOOKS) - 0.5, rasterized=True, gid="status"
     )
+    for code, look in unconverged(status):
+        if look.hatch:  # one patch of all its cells
+            cells = _outline(edges, status == code)
+            axes.add_patch(PathPatch(cells, fill=False, lw=0, edgecolor=GREY, hatch=look.hatch, gid=f"hatch {code}"))
 
 
-def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: str, label: str, line, notes) -> None:
+def _outline(edges: tuple[np.ndarray, np.ndarray], where: np.ndarray) -> Path:
+    x, y = edges
+    i, j = np.nonzero(where)
+    corners = np.stack([x[[j, j + 1, j + 1, j, j]], y[[i, i, i + 1, i + 1, i]]], axis=-1)  # (corner, cell, 2)
+    pen = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
+    return Path(corners.swapaxes(0, 1).reshape(-1, 2), np.tile(pen, len(i)))
+
+
+def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> None:
     scales = ds["init_scale"].values
     if pred is not None:
         values, at = rows(pred, name, notes), pred.init_scale
@@ -106,9 +114,9 @@ def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: 
     at = None if at is None else np.atleast_1d(at)
     outlined: dict[str, Any] = dict(
         color="white",
-        ls=line,
+        ls=LINES[name],
         lw=1.2,
-        label=label,
+        label=CRITICAL_LABELS[name],
         gid=name,
         path_effects=[withStroke(linewidth=2.4, foreground=BLACK)],
     )
@@ -125,10 +133,11 @@ def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: 
         axes.plot([values[0]] * 2, edges[[row, row + 1]], **outlined)
 
 
-def _legend(figure: Figure, axes: Axes, status: np.ndarray) -> None:
+def _legend(axes: Axes, status: np.ndarray) -> None:
     lines, labels = axes.get_legend_handles_labels()
     patches = [
-        Patch(facecolor=look.color, edgecolor=GREY, linewidth=0.5, label=look.label) for _, look in unconverged(status)
+        Patch(facecolor=look.color, edgecolor=GREY, lw=0.4, hatch=look.hatch, label=look.label)
+        for _, look in unconverged(status)
     ]
     if lines or patches:
         axes.legend(

@@ -6,21 +6,22 @@ import numpy as np
 import xarray as xr
 
 from ..sims.status import Status
-from .style import ORANGE, PURPLE
+from .style import VERMILLION
 
 
 class Look(NamedTuple):
-    """Label, flat colour and marker of runs that did not converge."""
+    """Label, flat colour, marker and hatch of runs that did not converge: greys, since colour is for numbers."""
 
     label: str
     color: str
     marker: str
+    hatch: str | None = None
 
 
 LOOKS = {
-    Status.DIVERGED: Look("diverged", "#d4d4d4", "x"),
-    Status.STEP_LIMIT: Look("step limit", ORANGE, "^"),
-    Status.UNSTABLE_MINIMUM: Look("unstable minimum", PURPLE, "d"),
+    Status.DIVERGED: Look("diverged", "#9a9a9a", "x"),
+    Status.STEP_LIMIT: Look("step limit", "#ececec", "^", "/////"),
+    Status.UNSTABLE_MINIMUM: Look("unstable minimum", VERMILLION, "d"),
     Status.NOT_RUN: Look("not run", "#ffffff", "."),
 }
 

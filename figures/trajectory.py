@@ -3,12 +3,11 @@
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .panels import NORMS, choose_scale, legend_above, stack
-from .style import BLUE, GREY, styled
+from .style import BLUE, GREY, Figure, styled
 
 
 @styled

@@ -1,0 +1,81 @@
+"""The command line, called in this process: outputs exist, bad input exits with 2 and one line."""
+
+import numpy as np
+import pytest
+
+from gdbias import theory
+from gdbias.figures.cli import main
+from gdbias.sims.store import open_result
+
+SMALL = ["--n", "4", "--d", "12", "--sparsity", "2", "--n-test", "50"]
+
+
+def call(*arguments):
+    main([str(a) for a in arguments])
+
+
+def test_derive_prints_the_chain(capsys):
+    call("derive", "difference(2)")
+    assert "u*v" in capsys.readouterr().out
+
+
+def test_predict_prints_what_python_predicts(capsys):
+    call("predict", *SMALL, "--init-scale", 0.2)
+    problem = theory.sparse_regression(4, 12, 2, signs="positive", n_test=50)
+    expected = theory.predict(theory.power(2), problem, 0.2).lr_critical
+    printed = capsys.readouterr().out.split("lr_critical")[1].split()[0]
+    assert float(printed) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sweep_then_plot_and_resume(tmp_path, capsys):
+    store = tmp_path / "runs.zarr"
+    arguments = ["sweep", store, *SMALL, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", 50]
+    call(*arguments)
+    first = open_result(store)
+    assert first.sizes["lr"] == 3 and np.allclose(first.init_scale, [0.1, 0.2])
+    call(*arguments)
+    assert open_result(store).equals(first)
+    call("plot", "phase_diagram", store, "--out", tmp_path / "phases.png")
+    assert (tmp_path / "phases.png").stat().st_size > 1000
+
+
+def test_run_draws_its_trajectory(tmp_path, capsys):
+    call("run", "--lr", 0.05, *SMALL, "--max-steps", 30, "--plot", tmp_path / "run.pdf")
+    assert (tmp_path / "run.pdf").read_bytes().startswith(b"%PDF")
+    assert "STEP_LIMIT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        (["predict", "--model", "cube(2)"], "cube(2)"),
+        (["predict", "--model", "power(0)"], "power(0)"),
+        (["derive", "custom(__import__('os'))"], "not allowed"),
+        (["run", "--lr", "-1"], "-1"),
+        (["predict", "--csv", "nowhere.csv", "--target", "y"], "nowhere.csv"),
+        (["plot", "phase_diagram", "nowhere.zarr"], "nowhere.zarr"),
+        (["sweep", "x.zarr", "--lr", "1:2"], "1:2"),
+    ],
+)
+def test_bad_input_exits_with_2_and_one_line(arguments, word, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        call(*arguments)
+    message = capsys.readouterr().err.strip()
+    assert end.value.code == 2
+    assert word in message and len(message.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_quickstart_on_a_table_writes_everything(tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3))
+    table = np.c_[X, X @ [1.0, -2.0, 0.5] + 0.1 * rng.standard_normal(30)]
+    np.savetxt(tmp_path / "data.csv", table, delimiter=",", header="a,b,c,y", comments="")
+    quick = pytest.importorskip("gdbias.figures.quickstart")
+    monkeypatch.setattr(quick, "SCALES", np.array([0.1, 0.3]))
+    monkeypatch.setattr(quick, "RATES", 6)
+    call("quickstart", "--csv", tmp_path / "data.csv", "--target", "y", "--out", tmp_path / "out")
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"phase_diagram.png", "norm_sharpness.png", "summary.md", "sweep.zarr"} <= made
+    assert "lr_critical" in (tmp_path / "out" / "summary.md").read_text()

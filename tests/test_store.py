@@ -1,0 +1,160 @@
+"""A store holds the numbers of memory, survives interrupts, and is never written over."""
+
+import importlib
+
+import numpy as np
+import pytest
+import zarr
+
+from gdbias import sims, theory
+from gdbias.sims import Status
+from gdbias.sims.store import open_result
+from gdbias.theory import InputError
+
+SWEEP = importlib.import_module("gdbias.sims.sweep")  # the module: sims.sweep is the function
+
+
+def arguments(**other):
+    problem = theory.sparse_regression(n=5, d=8, sparsity=2, correlation=0.3, n_test=20)
+    return dict(
+        model=theory.difference(2), problem=problem, lr=[0.02, 0.05, 0.1, 60.0], init_scale=[0.1, 0.2, 0.4],
+        max_steps=400, threads=1,
+    ) | other  # fmt: skip
+
+
+def assert_same(one, other):
+    """Bitwise, but for the eigenvalues."""
+    assert set(one.variables) == set(other.variables)
+    for name in one.variables:
+        assert one[name].dims == other[name].dims
+        if name in ("sharpness", "sharpness_max"):  # batched: the last bits depend on the chunk
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-12, err_msg=name)
+        elif name != "sharpness_residual":
+            np.testing.assert_array_equal(one[name].values, other[name].values, err_msg=name)
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(SWEEP, "STORE_CHUNK", 4)  # one init_scale a chunk
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The first init_scale of every chunk computed, in order."""
+    chunks, compute = [], SWEEP._compute
+
+    def counted(plan, chunk, *rest):
+        chunks.append(chunk.scales.start)
+        return compute(plan, chunk, *rest)
+
+    monkeypatch.setattr(SWEEP, "_compute", counted)
+    return chunks
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_store_holds_the_numbers_of_memory(tmp_path, small_chunks, threads):
+    full = sims.sweep(**arguments())
+    stored = sims.sweep(**arguments(threads=threads), store=tmp_path / "new" / "a.zarr")
+    assert_same(full, stored)
+    assert_same(full, open_result(tmp_path / "new" / "a.zarr"))
+    assert {int(s) for s in np.unique(full.status)} >= {Status.DIVERGED}
+    for name in ("title", "spec"):
+        assert stored.attrs[name] == full.attrs[name]
+    for name in full.data_vars:
+        assert stored[name].dtype == full[name].dtype and stored[name].attrs == full[name].attrs
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.zarr"]  # no lock left
+
+
+def test_models_and_seeds_are_stored(tmp_path, small_chunks):
+    problems = [theory.sparse_regression(n=5, d=8, sparsity=2, n_test=0, seed=seed) for seed in (4, 7)]
+    many = arguments(model=[theory.difference(2), theory.product(2)], problem=problems)
+    assert_same(sims.sweep(**many), sims.sweep(**many, store=tmp_path / "a.zarr"))
+
+
+def test_only_what_is_missing_is_computed(tmp_path, small_chunks, computed):
+    path = tmp_path / "a.zarr"
+    full = sims.sweep(**arguments(), store=path)
+    assert computed == [0, 1, 2]
+    assert_same(full, sims.sweep(**arguments(threads=2), store=path))  # threads are no part of the spec
+    assert computed == [0, 1, 2]
+    group = zarr.open_group(path, mode="r+")
+    group["status"][1] = Status.NOT_RUN
+    group["loss"][1] = 0.0
+    assert (open_result(path).status[1] == Status.NOT_RUN).all()
+    assert_same(full, sims.sweep(**arguments(), store=path))
+    assert computed == [0, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "other", [dict(lr=[0.02]), dict(max_steps=401), dict(model=theory.product(2)), dict(keep=()), dict(backend="numpy")]
+)
+def test_another_spec_is_refused(tmp_path, other):
+    path = tmp_path / "a.zarr"
+    sims.sweep(**arguments(), store=path)
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=next(iter(other))):
+        sims.sweep(**arguments(**other), store=path)
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_that_is_no_store_is_refused(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("keep me")
+    with pytest.raises(InputError, match="not a gdbias store"):
+        sims.sweep(**arguments(), store=folder)
+    with pytest.raises(InputError):
+        open_result(folder)
+    assert contents(tmp_path) == {"mine/notes.txt": b"keep me"}
+
+
+def test_another_zarr_group_is_refused(tmp_path):
+    zarr.open_group(tmp_path / "other", mode="w-", attributes={"owner": "someone"})
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match="not a gdbias store"):
+        sims.sweep(**arguments(), store=tmp_path / "other")
+    with pytest.raises(InputError, match="no spec"):
+        open_result(tmp_path / "other")
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("path", ["file", "file/a.zarr", "file/deep/a.zarr"])
+def test_a_path_that_cannot_be_written_is_refused(tmp_path, path):
+    (tmp_path / "file").write_text("keep me")
+    with pytest.raises(InputError):
+        sims.sweep(**arguments(), store=tmp_path / path)
+    assert contents(tmp_path) == {"file": b"keep me"}
+
+
+def test_a_missing_store_is_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        open_result(tmp_path / "none.zarr")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scales", [3, 12])  # in turn; side by side
+def test_an_interrupt_keeps_the_finished_chunks(tmp_path, monkeypatch, small_chunks, scales):
+    many = arguments(init_scale=np.linspace(0.1, 0.4, scales), threads=2)
+    path, write, written = tmp_path / "a.zarr", SWEEP._write, []
+
+    def interrupted(plan, chunk, found, arrays):
+        if written:
+            raise KeyboardInterrupt
+        write(plan, chunk, found, arrays)
+        written.append(chunk.scales.start)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SWEEP, "_write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sims.sweep(**many, store=path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+    full, part = sims.sweep(**many), open_result(path)
+    done = (part.status != Status.NOT_RUN).all("lr").values
+    assert list(np.flatnonzero(done)) == written and not (part.status != Status.NOT_RUN).values[~done].any()
+    np.testing.assert_array_equal(part.theta[done], full.theta[done])
+    assert np.isnan(part.loss[~done]).all()
+    assert_same(full, sims.sweep(**many, store=path))
