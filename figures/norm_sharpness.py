@@ -104,7 +104,7 @@ def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[
 
 def _draw_sharpness(axes: Axes, lr: np.ndarray, sharpness: np.ndarray, flow: "FlowEndpoint | None") -> None:
     curve = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
-    axes.plot(curve, 2 / curve, color=GREY, label=r"edge of stability $2\,/\,\eta$", gid="hyperbola")
+    axes.plot(curve, 2 / curve, color=GREY, label=r"stable below $2\,/\,\eta$", gid="hyperbola")
     heights = sharpness[np.isfinite(sharpness)]
     if flow is not None:
         axes.axhline(float(flow.sharpness), color=GREEN, lw=0.8, label="gradient flow", gid="flow")
@@ -124,14 +124,10 @@ def _mark_unconverged(axes: Axes, lr: np.ndarray, status: np.ndarray) -> None:
 
 
 def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> None:
-    texts = {name: f"{CRITICAL_LABELS[name]} = {value:.3g}" for name, value in critical.items() if value is not None}
-    path, final = critical["lr_critical"], critical["lr_critical_final"]
-    if path and final and abs(path / final - 1) < 0.005:  # the flow is sharpest at its end: one line to the eye
-        texts = {"lr_critical": f"{CRITICAL_LABELS['lr_critical']}, at its end: {path:.3g}"}
     for name, value in critical.items():
         if value is not None:
             for axes in panels:
-                text = texts.get(name) if axes is panels[0] else None
+                text = f"{CRITICAL_LABELS[name]} = {value:.3g}" if axes is panels[0] else None
                 axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
 
 

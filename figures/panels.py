@@ -3,7 +3,6 @@
 import textwrap
 
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -20,6 +19,7 @@ CRITICAL_LABELS = {
     "lr_critical": r"$\eta_c = 2\,/\,\mathrm{max}\,S(\mathrm{flow})$",
     "lr_critical_final": r"$2\,/\,S(\mathrm{flow's\ end})$",
 }
+LONG = 2000  # points of a curve that is drawn point by point
 DECADES = 1.3  # of positive values from which a y axis is logarithmic
 
 
@@ -60,14 +60,23 @@ def choose_scale(axes: Axes, *series: np.ndarray) -> None:
         log_axis(axes.yaxis, values)
 
 
+def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, **look) -> None:
+    """A curve; a long one as its mean and the band between its extremes over short stretches.
+
+    At the edge of stability every step lies on the other side: as a curve that is a blot, and a large file.
+    """
+    if len(x) > LONG:
+        stretches = np.array_split(np.arange(len(x)), LONG // 4)
+        pieces = [np.where(np.isfinite(y[part]), y[part], np.nan) for part in stretches]
+        seen = [k for k, piece in enumerate(pieces) if np.isfinite(piece).any()]
+        x = np.array([x[stretches[k]].mean() for k in seen])
+        low, y, high = (np.array([f(pieces[k]) for k in seen]) for f in (np.nanmin, np.nanmean, np.nanmax))
+        axes.fill_between(x, low, high, color=look["color"], alpha=0.3, lw=0)
+    axes.plot(x, y, **look)
+
+
 def footnote(figure: Figure, notes: list[str]) -> None:
     """Short remarks below the figure: what could not be drawn, and why."""
     if notes:
         text = "\n".join(line for note in notes for line in textwrap.wrap(note, 62, max_lines=3, placeholder=" ..."))
         figure.supxlabel(text, fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)
-
-
-def describe(ds: xr.Dataset, **names: str) -> str:
-    """Scalar coordinates of a result in words, as in ``learning rate 0.1, init_scale 0.05``."""
-    found = {label: ds[name] for name, label in names.items() if name in ds and ds[name].ndim == 0}
-    return ", ".join(f"{label} {float(value):.3g}" for label, value in found.items())

@@ -3,11 +3,12 @@
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from ..sims.status import Status
 from ..theory.errors import InputError
-from .panels import NORMS, choose_scale, legend_above, stack
-from .style import BLUE, GREY, Figure, styled
+from .panels import NORMS, choose_scale, draw_path, legend_above, log_axis, stack
+from .style import BLACK, BLUE, Figure, styled
 
 
 @styled
@@ -41,7 +42,7 @@ def trajectory(run: xr.Dataset) -> Figure:
     where = dict(zip([*names[:2], *(["norms"] if norms else []), *names[2:]], panels, strict=True))
 
     for name in names:
-        where[name].plot(at, curves[name], color=BLUE, lw=0.8, gid=name)
+        draw_path(where[name], at, curves[name], color=BLUE, lw=0.8, gid=name)
         where[name].set_ylabel({"loss": "loss", "sharpness": "sharpness $S$", "test_risk": "test risk"}[name])
         choose_scale(where[name], curves[name])
     if "loss" in where and (curves["loss"] > 0).any():
@@ -51,18 +52,25 @@ def trajectory(run: xr.Dataset) -> Figure:
     if norms:
         for name, values in norms.items():
             label, color, line = NORMS[name]
-            where["norms"].plot(at, values, color=color, ls=line, lw=0.9, label=label, gid=name)
+            draw_path(where["norms"], at, values, color=color, ls=line, lw=0.9, label=label, gid=name)
         choose_scale(where["norms"], *norms.values())
         where["norms"].set_ylabel("norm")
         legend_above(where["norms"], 4)
     panels[-1].set_xlabel({"step": "step", "time": "time of gradient flow"}[x])
-    panels[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
+    late = at[at > 0]
+    if x == "time" and len(late) > 1:  # flow slows down by orders of magnitude
+        panels[-1].set_xscale("log")
+        log_axis(panels[-1].xaxis, late)
+        panels[-1].set_xlim(late.min(), late.max())
+    else:
+        panels[-1].xaxis.set_major_locator(MaxNLocator(6, integer=x == "step"))
+        panels[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
     figure.suptitle(_title(run), fontsize=8)
     return figure
 
 
 def _draw_edge(axes: Axes, lr: float) -> None:
-    axes.axhline(2 / lr, color=GREY, label=r"edge of stability $2\,/\,\eta$", gid="edge")
+    axes.axhline(2 / lr, color=BLACK, ls="--", lw=0.8, label=r"edge of stability $2\,/\,\eta$", gid="edge")
     legend_above(axes, 1)
 
 

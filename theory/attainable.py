@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import sympy as sp
 from scipy.integrate import solve_ivp
 from scipy.optimize import linprog, minimize, nnls
 
@@ -15,7 +16,7 @@ from .parameterization import Parameterization
 from .problem import Problem
 
 LEAST_MARGIN = 1e-8  # of an interpolator inside the range, in units of a typical coefficient
-FAR = 1e3  # arc length, in units of the start, after which a coefficient counts as unbounded
+FAR = 1e3  # size of the weights, in units of the start, beyond which a coefficient counts as unbounded
 
 
 class Range(NamedTuple):
@@ -32,7 +33,7 @@ class Range(NamedTuple):
 def attainable_range(model: Parameterization, theta0: np.ndarray) -> Range:
     """The interval that beta_i sweeps on the characteristic flow through theta0 (weight, feature).
 
-    Followed downhill and uphill by arc length: the coefficient is bounded where the path ends in a
+    Followed downhill and uphill: the coefficient is bounded where the path ends in a
     critical point of ``effective``, as ``w^L`` ends at 0.
     """
     if model.degree:  # the paths are alike at every scale
@@ -52,17 +53,26 @@ def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> f
     if steepness == 0:
         return float(law.effective(*start))
 
+    total = sp.Poly(model.effective, *model.weights).total_degree()
+    if total < 2:
+        return sign * np.inf
+
     def velocity(_, theta):
+        # Slowed so that a zero of the slope, of whatever order, is approached exponentially and never stepped over.
         direction = slope(theta)
-        return sign * direction / max(np.linalg.norm(direction), 1e-300)
+        size = max(np.linalg.norm(direction) / steepness, 1e-300)
+        return sign * length * direction / steepness * size ** (1 / (total - 1) - 1)
 
     def critical(_, theta):
-        return float(np.linalg.norm(slope(theta))) - 1e-6 * steepness
+        return float(np.linalg.norm(slope(theta))) / steepness - 1e-6
 
-    critical.terminal = True  # type: ignore[attr-defined]
-    far = FAR * float(np.linalg.norm(start) + 1e-3)
-    path = solve_ivp(velocity, (0, far), start, events=critical, rtol=1e-8, atol=1e-12 * far)
-    if path.status != 1:
+    def far(_, theta):
+        return FAR * length - float(np.linalg.norm(theta))
+
+    length = float(np.linalg.norm(start)) or 1.0
+    critical.terminal = far.terminal = True  # type: ignore[attr-defined]
+    path = solve_ivp(velocity, (0, 1e4), start, events=[critical, far], rtol=1e-8, atol=1e-12 * length)
+    if not len(path.t_events[0]):
         return sign * np.inf
     bound = float(law.effective(*path.y[:, -1]))
     return 0.0 if model.degree else bound  # the only critical value of a homogeneous polynomial is 0
