@@ -98,7 +98,8 @@ class Figure(matplotlib.figure.Figure):
 def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> Path:
     """Write a figure as .png (300 dpi), .pdf or .svg by the suffix of ``path``, and return the path.
 
-    The same figure gives the same bytes: no time stamp, no random identifiers.
+    The same figure gives the same bytes: no time stamp, no random identifiers, and a layout that is found
+    once (``figure.set_layout_engine("constrained")`` finds it anew after later changes).
 
     Raises:
         InputError: another suffix, or a path that cannot be written.
@@ -110,11 +111,16 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> Path:
             f"{str(path)!r} ends in {suffix or 'no suffix'!r}: a figure is saved as {', '.join(FORMATS)}; "
             f"for example {str(path.with_suffix('.pdf') if path.name else 'figure.pdf')!r}"
         )
-    content = _render(figure, suffix[1:])  # first, so that a failure leaves an older file as it was
+    if isinstance(figure, Figure) and figure.get_layout_engine() is not None:
+        with style():
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # a second pass would start from the first one's result and move a little
+    content = _render(figure, suffix[1:])  # before the file is opened: a failure leaves an older one as it was
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror}; choose a folder that exists") from None
+        reason = f"cannot write {str(path)!r} ({error.strerror}): choose a folder that exists and can be written"
+        raise InputError(reason) from None
     return path
 
 

@@ -258,7 +258,7 @@ def test_existence_in_any_unit(scale):
 def test_a_sign_out_of_reach(name, theta0):
     problem = theory.single_point([1.0, 2.0], -1.0)
     with pytest.raises(theory.NoInterpolator):
-        theory.predict(theory.parse(name), problem, theta0=np.array(theta0)).flow
+        _ = theory.predict(theory.parse(name), problem, theta0=np.array(theta0)).flow
 
 
 def test_a_weight_on_a_critical_point_stays():
