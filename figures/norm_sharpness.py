@@ -144,7 +144,7 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
             axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 0.98), max(high, 1.02))  # a difference in the fourth digit is none
-    axes.set_ylabel("norm / gradient flow's" if flow is not None else "norm / first run's")
+    axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
 
 
 def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: "FlowEndpoint | None") -> None:

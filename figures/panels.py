@@ -17,7 +17,7 @@ NORMS = {  # name: label, colour, line style
 }
 CRITICAL_LABELS = {
     "lr_critical": r"$\eta_c = 2\,/\,\mathrm{max}\,S(\mathrm{flow})$",
-    "lr_critical_final": r"$2\,/\,S(\mathrm{flow's\ end})$",
+    "lr_critical_final": r"$2\,/\,S(\mathrm{flow\ end})$",
 }
 LONG = 2000  # points of a curve that is drawn point by point
 DECADES = 1.3  # of positive values from which a y axis is logarithmic

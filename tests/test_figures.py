@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 from gdbias import figures, theory
 from gdbias.figures.phase_diagram import log_edges
@@ -232,12 +233,12 @@ def test_a_critical_learning_rate_in_the_result_serves_where_no_prediction_is_gi
     )
 
 
-def test_a_result_over_the_learning_rate_alone_is_drawn(ds, tmp_path):
+def test_a_result_over_the_learning_rate_alone_is_drawn(ds):
     deep = deep_like(ds)
     for draw in (figures.norm_sharpness, figures.phase_diagram):
         figure = draw(deep)
         assert drawn(figure, "lr_critical")[0][0] == pytest.approx(0.0731)
-        figures.save(figure, tmp_path / "deep.png")
+        figure.draw_without_rendering()
     assert mesh(figure, "stability").get_array().shape == (1, 6)
     assert not drawn(figures.norm_sharpness(deep), "beta_l1")
 
@@ -245,7 +246,7 @@ def test_a_result_over_the_learning_rate_alone_is_drawn(ds, tmp_path):
 @pytest.mark.parametrize("status", [Status.DIVERGED, Status.NOT_RUN])
 def test_grids_without_a_converged_run_are_drawn(ds, pred, status):
     lost = xr.full_like(ds.drop_vars("status"), np.nan).assign(status=xr.full_like(ds.status, status))
-    for case, given in ((lost, pred), (lost, None), (lost.isel(lr=[0], init_scale=[0]), None)):
+    for case, given in ((lost, pred), (lost.isel(lr=[0], init_scale=[0]), None)):
         for draw in (figures.norm_sharpness, figures.phase_diagram):
             draw(case, given).draw_without_rendering()
 
@@ -299,8 +300,8 @@ def test_a_long_trajectory_keeps_its_extremes():
     assert (band.min(), band.max()) == (run.path_sharpness.min(), run.path_sharpness.max())
 
 
-def test_a_trajectory_that_diverges_is_drawn(tmp_path):
-    figures.save(figures.trajectory(path_of(0.4, 0.3, "step")), tmp_path / "run.png")
+def test_a_trajectory_that_diverges_is_drawn():
+    figures.trajectory(path_of(0.4, 0.3, "step")).draw_without_rendering()
 
 
 @pytest.mark.parametrize(
@@ -329,32 +330,35 @@ def test_single_entries_of_other_dimensions_are_drawn(ds):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml"), ("SVG", b"<?xml")]
+    ("draw", "suffix", "magic"),
+    [
+        (figures.phase_diagram, "png", b"\x89PNG"),
+        (figures.phase_diagram, "pdf", b"%PDF"),
+        (figures.norm_sharpness, "SVG", b"<?xml"),
+    ],
 )
-def test_saved_twice_the_bytes_are_the_same(ds, pred, suffix, magic, tmp_path):
-    for draw in (figures.norm_sharpness, figures.phase_diagram):
-        figure = draw(ds, pred)
-        paths = [figures.save(f, tmp_path / f"{k}.{suffix}") for k, f in enumerate((figure, figure, draw(ds, pred)))]
-        first, *others = [path.read_bytes() for path in paths]
-        assert first.startswith(magic)
-        assert all(first == other for other in others)
+def test_saved_twice_the_bytes_are_the_same(ds, pred, draw, suffix, magic, tmp_path):
+    figure = draw(ds, pred)
+    paths = [figures.save(f, tmp_path / f"{k}.{suffix}") for k, f in enumerate((figure, figure, draw(ds, pred)))]
+    first, *others = [path.read_bytes() for path in paths]
+    assert first.startswith(magic)
+    assert all(first == other for other in others)
 
 
 @pytest.mark.parametrize("name", ["figure.jpg", "figure", "missing/figure.png"])
-def test_a_path_that_cannot_be_written_is_refused(ds, name, tmp_path):
+def test_a_path_that_cannot_be_written_is_refused(name, tmp_path):
     with pytest.raises(theory.InputError, match="figure"):
-        figures.save(figures.phase_diagram(ds), tmp_path / name)
+        figures.save(Figure(), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_callers_style_neither_changes_nor_matters(ds, pred, tmp_path):
-    reference = figures.save(figures.norm_sharpness(ds, pred), tmp_path / "a.svg").read_bytes()
+    reference = figures.save(figures.phase_diagram(ds, pred), tmp_path / "a.svg").read_bytes()
     with matplotlib.rc_context(
         {"font.size": 30, "lines.linewidth": 7, "axes.facecolor": "black", "svg.fonttype": "path"}
     ):
         before = dict(matplotlib.rcParams)
-        figures.save(figures.phase_diagram(ds, pred), tmp_path / "b.pdf")
-        again = figures.save(figures.norm_sharpness(ds, pred), tmp_path / "c.svg").read_bytes()
+        again = figures.save(figures.phase_diagram(ds, pred), tmp_path / "b.svg").read_bytes()
         assert dict(matplotlib.rcParams) == before
     assert again == reference
 
@@ -364,13 +368,13 @@ def test_figures_are_drawn_in_threads_and_unknown_to_pyplot(ds, pred, tmp_path):
     reference = figures.save(figures.phase_diagram(ds, pred), tmp_path / "a.png").read_bytes()
     threads = [
         Thread(target=lambda k=k: figures.save(figures.phase_diagram(ds, pred), tmp_path / f"t{k}.png"))
-        for k in range(4)
+        for k in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [(tmp_path / f"t{k}.png").read_bytes() == reference for k in range(4)] == [True] * 4
+    assert [(tmp_path / f"t{k}.png").read_bytes() == reference for k in range(2)] == [True] * 2
     assert dict(matplotlib.rcParams) == before
     from matplotlib import _pylab_helpers
 
