@@ -2,8 +2,7 @@
 
 The runs of a block are the lanes of SIMD vectors. Each output sums over the depth in order, one fused
 multiply-add at a time, whatever the tile: so a run's numbers depend on nothing but the run, not on
-the runs beside it, the number of threads or a BLAS version. At these sizes it is also faster than BLAS
-(tests/benchmarks/matmul.py).
+the runs beside it, the number of threads or a BLAS version.
 """
 
 import platform

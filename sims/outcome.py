@@ -60,7 +60,7 @@ def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndar
 
 
 def _sharpness(dynamics: Dynamics, problem: Problem, points: np.ndarray, start: np.ndarray | None) -> Sharpness:
-    """In pieces over the cores; a point's value does not depend on the pieces."""
+    """In pieces over the cores; to rounding, a point's value does not depend on the pieces."""
     starts = None if start is None else np.moveaxis(start, 0, -1)
 
     def piece(at: int) -> Sharpness:

@@ -45,7 +45,8 @@ def sweep(
 
     ``theta <- theta - lr grad L(theta)`` until the excess loss stays below ``tol`` for ``hold`` steps, is
     not below ``1e6 max(1, L_0)``, or ``max_steps`` are taken. Sequences of models and problems add the
-    dimensions ``model`` and ``seed``. The numbers depend on no thread count, chunk or neighbour.
+    dimensions ``model`` and ``seed``. Weights, loss, steps and status depend on no thread count, chunk or
+    neighbour, bit for bit; the sharpness to rounding.
 
     With ``store`` every chunk is written when done (Zarr), and calling again with the same arguments
     computes only what is missing. ``keep`` names the vectors to keep among beta and theta.
