@@ -9,6 +9,7 @@ import numpy as np
 from ..theory.derive import Dynamics
 from ..theory.problem import Problem
 from .kernel_cache import load_kernel
+from .microkernel import ROWS
 from .options import Options
 from .runs import Runs
 
@@ -61,7 +62,11 @@ def advance_numba(
 
 
 def _spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A, and for each row the span that holds its entries, widened until neither end decreases."""
+    """A, and for each row the span that holds its entries, widened until neither end decreases.
+
+    Rows of zeros are added to fill the last tile of the matrix product.
+    """
+    A = np.pad(A, ((0, -len(A) % ROWS), (0, 0)))
     filled = A != 0
     width = A.shape[1]
     first = np.where(filled.any(axis=1), filled.argmax(axis=1), width - 1)

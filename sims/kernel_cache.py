@@ -54,8 +54,8 @@ def _load(dynamics: Dynamics) -> ModuleType:
 
 
 def _digest(text: str) -> str:
-    imported = (Path(__file__).parent / "microkernel.py").read_text()
-    parts = [text, imported, version("numba"), version("numpy"), sys.version]
+    imported = ((Path(__file__).parent / f"{name}.py").read_text() for name in ("lanes", "microkernel", "processor"))
+    parts = [text, *imported, version("numba"), version("numpy"), sys.version]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 

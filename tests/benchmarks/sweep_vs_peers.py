@@ -27,14 +27,19 @@ def workload(side):
 # runs in the order (init_scale, lr).
 
 
-def gdbias_contestant(X, y, lrs, scales):
-    """The public sweep, with one step below tolerance counting as convergence (hold=1)."""
+def gdbias_contestant(X, y, lrs, scales, track_every=0):
+    """The public sweep, with one step below tolerance counting as convergence (hold=1).
+
+    Without the sharpness along the path, which no peer computes.
+    """
     from gdbias import sims, theory
 
     model, problem = theory.power(2), theory.Problem(X, y)
 
     def run(cap):
-        ds = sims.sweep(model, problem, lr=lrs, init_scale=scales, max_steps=cap, tol=TOLERANCE, hold=1)
+        ds = sims.sweep(
+            model, problem, lr=lrs, init_scale=scales, max_steps=cap, tol=TOLERANCE, hold=1, track_every=track_every
+        )
         names = ("status", "steps", "loss", "sharpness")
         return tuple(ds[name].transpose("init_scale", "lr").values.ravel() for name in names)
 
@@ -190,7 +195,17 @@ def numba_strict_contestant(X, y, lrs, scales):
     return numba_contestant(X, y, lrs, scales, fastmath=())
 
 
-PEERS = {"jax": jax_contestant, "numba": numba_contestant, "numba-strict": numba_strict_contestant}
+def tracked_contestant(X, y, lrs, scales):
+    """The public sweep as it is by default, with the largest sharpness along the path."""
+    return gdbias_contestant(X, y, lrs, scales, track_every=11)
+
+
+PEERS = {
+    "jax": jax_contestant,
+    "numba": numba_contestant,
+    "numba-strict": numba_strict_contestant,
+    "gdbias-tracked": tracked_contestant,
+}
 
 
 def _flat_grid(lrs, scales):
