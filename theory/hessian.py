@@ -8,8 +8,8 @@ from .derive import Dynamics
 from .law import array_law
 from .problem import Problem
 
-LANCZOS_STEPS = 24
-ROUNDS = 8  # of restarts for points that have not converged
+LANCZOS_STEPS = 12
+ROUNDS = 16  # of restarts for points that have not converged
 RESIDUAL = 1e-7  # relative; the eigenvalue's own error is of its square
 CHUNK = 1 << 22  # numbers of one Krylov basis
 
@@ -69,7 +69,7 @@ def sharpness(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np
     """Largest algebraic Hessian eigenvalue at each point theta of shape (weight, feature, B).
 
     At a minimum this equals the operator norm. By Lanczos iteration with full reorthogonalisation, from
-    ``start`` where given, restarted until the residual is below 1e-7 relative or eight rounds are over:
+    ``start`` where given, restarted until the residual is below 1e-7 relative or sixteen rounds are over:
     read ``residual``. Points that are not finite give NaN.
     """
     m, d, count = theta.shape

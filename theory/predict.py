@@ -63,7 +63,7 @@ class Prediction:
                 f"the {self.problem.loss} loss has no closed-form flow endpoint: lr_critical is available, "
                 "and sims.flow integrates"
             )
-        return self._stack([self._endpoint(theta0) for theta0 in self.starts])
+        return self._stack([self._endpoint(*start) for start in zip(self.starts, self._transports, strict=True)])
 
     @cached_property
     def lr_critical_final(self) -> float | np.ndarray:
@@ -75,8 +75,8 @@ class Prediction:
         """The largest sharpness along the gradient-flow path, its endpoint included."""
         ends = self.flow.sharpness if self.problem.loss == squared else -np.inf  # refuses before any path
         values = [
-            path_sharpness_max(self.dynamics, self.problem, theta0, Transport(self.dynamics, theta0))
-            for theta0 in self.starts
+            path_sharpness_max(self.dynamics, self.problem, theta0, transport)
+            for theta0, transport in zip(self.starts, self._transports, strict=True)
         ]
         values = np.maximum(values, ends)
         return np.array(values) if self._many else float(np.ravel(values)[0])
@@ -86,13 +86,16 @@ class Prediction:
         """``2 / max_t S(flow(t))``: below it descent follows gradient flow (arXiv 2505.21423)."""
         return 2 / self.sharpness_max
 
+    @cached_property
+    def _transports(self) -> tuple[Transport, ...]:
+        return tuple(Transport(self.dynamics, theta0) for theta0 in self.starts)
+
     @property
     def _many(self) -> bool:
         return np.ndim(self.init_scale) == 1 if self.init_scale is not None else False
 
-    def _endpoint(self, theta0: np.ndarray) -> FlowEndpoint:
+    def _endpoint(self, theta0: np.ndarray, transport: Transport) -> FlowEndpoint:
         require_interpolator(self.dynamics.model, self.problem, theta0)
-        transport = Transport(self.dynamics, theta0)
         nu = dual_root(self.dynamics, self.problem, transport)
         clock = self.problem.projected[0].T @ nu
         theta = transport(clock)
