@@ -101,11 +101,9 @@ class Run:
         from ..sims import Status, descend
         from ..theory import parse
 
-        o = self.options
-        run = descend(
-            parse(self.model or self.data.default_model), self.data.problem(), self.lr, self.init_scale, None,
-            o.max_steps, o.tol, o.hold, o.track_every, o.backend, self.record_every if self.plot else 0,
-        )  # fmt: skip
+        model, problem = parse(self.model or self.data.default_model), self.data.problem()
+        record_every = self.record_every if self.plot else 0
+        run = descend(model, problem, self.lr, self.init_scale, record_every=record_every, **self.options.deciding())
         print(f"{'status':20} {Status(int(run.status)).name}")
         for name, variable in run.data_vars.items():
             if variable.ndim == 0 and name != "status":
@@ -140,12 +138,17 @@ class Sweep:
         from ..sims.grid import read_grid
         from ..theory import parse
 
-        o = self.options
         ds = sweep(
-            parse(self.model or self.data.default_model), self.data.problem(), read_grid(self.lr),
-            read_grid(self.init_scale), o.max_steps, o.tol, o.hold, o.track_every, o.backend, o.threads,
-            ("beta", "theta") if self.keep_vectors else (), self.store, progress=True,
-        )  # fmt: skip
+            parse(self.model or self.data.default_model),
+            self.data.problem(),
+            read_grid(self.lr),
+            read_grid(self.init_scale),
+            threads=self.options.threads,
+            keep=("beta", "theta") if self.keep_vectors else (),
+            store=self.store,
+            progress=True,
+            **self.options.deciding(),
+        )
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
             print(f"{count:8d} {Status(int(value)).name}")
         print(f"written to {self.store}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """The options of a run: when it ends and how it is computed, the same for Python and the command line."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from ..theory.errors import InputError
 
@@ -38,3 +38,7 @@ class Options:
             raise InputError(f"unknown backend {self.backend!r}: use one of {', '.join(BACKENDS)}")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads = {self.threads} must be at least 1, or None for all cores")
+
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide a result, by name: all but ``threads``."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("result", True)}

@@ -27,7 +27,6 @@ def result_spec(
     """The spec of a result: what decides its numbers, and nothing else (not threads, not the machine)."""
     models = model if isinstance(model, list) else [model]
     problems = problem if isinstance(problem, list) else [problem]
-    chosen = {name: getattr(options, name) for name in ("max_steps", "tol", "hold", "track_every", "backend")}
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in rest.items()}
     return json.loads(
         json.dumps(
@@ -35,7 +34,7 @@ def result_spec(
                 kind=kind,
                 model=[m.name for m in models],
                 problem=[dict(p.spec) | {"fingerprint": p.fingerprint} for p in problems],
-                **chosen,
+                **options.deciding(),
                 **plain,
             )
         )
