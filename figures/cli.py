@@ -1,6 +1,7 @@
 """The command line: gdbias and its verbs. Nothing heavy is imported until a verb runs."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,9 @@ from typing import Annotated
 import tyro
 
 from ..sims.options import Options
+from ..theory.errors import GdbiasError
 from .data_options import Data
+from .spec_file import GRID, read_spec
 
 Positional = tyro.conf.Positional
 
@@ -116,13 +119,28 @@ class Run:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs over learning rates and initialization scales, stored; asked again, only what is missing runs."""
+    """Runs over learning rates and initialization scales, stored; asked again, only what is missing runs.
+
+    With --spec a TOML file gives options, under the names below; what is typed on the command line overrides it.
+    For example sweep.toml:
+
+        model = "difference(2)"
+        lr = "0.01:1:64:log"
+        init_scale = [0.01, 0.1]
+        csv = "data.csv"
+        target = "price"
+        max_steps = 20000
+
+    and then: gdbias sweep runs.zarr --spec sweep.toml --max-steps 50000
+    """
 
     store: Positional[Path]
     """Folder of the Zarr store to write or to resume."""
-    lr: str = "0.01:1:16:log"
+    spec: Path | None = None
+    """TOML file with options."""
+    lr: str = field(default="0.01:1:16:log", metadata=GRID)
     """Learning rates: START:STOP:NUM:log (or :lin), or values such as 0.01,0.1."""
-    init_scale: str = "0.01:1:16:log"
+    init_scale: str = field(default="0.01:1:16:log", metadata=GRID)
     """Initialization scales, written alike."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
@@ -186,20 +204,22 @@ VERBS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one verb; a user's error is one line on the error stream and exit code 2."""
-    verb = tyro.extras.subcommand_cli_from_dict(
-        VERBS,
-        prog="gdbias",
-        description="Which solution does gradient descent pick, and why?",
-        args=arguments,
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
-    )
-    from ..theory.errors import GdbiasError
-
     try:
-        verb()
+        _read(sys.argv[1:] if arguments is None else arguments)()
     except GdbiasError as error:
         print(f"gdbias: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("gdbias: interrupted; finished chunks of a store are kept, the same command resumes", file=sys.stderr)
         sys.exit(130)
+
+
+def _read(arguments: list[str]) -> Callable[[], None]:
+    """The verb with its options; those of a spec file are the defaults of a second reading."""
+    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
+    about = "Which solution does gradient descent pick, and why?"
+    verb = tyro.extras.subcommand_cli_from_dict(VERBS, prog="gdbias", description=about, args=arguments, config=config)
+    if isinstance(verb, Sweep) and verb.spec:
+        defaults = read_spec(verb.spec, Sweep(verb.store), outside=("store", "spec"))
+        verb = tyro.cli(Sweep, prog="gdbias sweep", args=arguments[1:], default=defaults, config=config)
+    return verb
