@@ -4,14 +4,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from ..sims.options import Options
-from ..theory.errors import GdbiasError
+from ..theory.errors import GdbiasError, InputError
 from .data_options import Data
 from .spec_file import GRID, read_spec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..theory.predict import Prediction
 
 Positional = tyro.conf.Positional
 
@@ -174,7 +179,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw a stored sweep."""
+    """Draw a stored sweep, with the critical learning rates predicted for its model and data."""
 
     figure: Positional[str]
     """phase_diagram or norm_sharpness."""
@@ -184,17 +189,33 @@ class Plot:
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
     """Row that norm_sharpness draws."""
+    predict: bool = True
+    """Draw the predictions."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
-        from ..theory import InputError
         from . import norm_sharpness, phase_diagram, save
 
         if self.figure not in ("phase_diagram", "norm_sharpness"):
             raise InputError(f"unknown figure {self.figure!r}: use phase_diagram or norm_sharpness")
         ds = open_result(self.store)
-        drawn = phase_diagram(ds) if self.figure == "phase_diagram" else norm_sharpness(ds, None, self.init_scale)
+        pred = self._prediction(ds) if self.predict else None
+        if self.figure == "phase_diagram":
+            drawn = phase_diagram(ds, pred)
+        else:
+            drawn = norm_sharpness(ds, pred, self.init_scale)
+        if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
+            print(f"gdbias: {note}", file=sys.stderr)
         print(f"written to {save(drawn, self.out or Path(f'{self.figure}.png'))}", file=sys.stderr)
+
+    def _prediction(self, ds: "xr.Dataset") -> "Prediction | None":
+        from .results import stored_prediction
+
+        try:
+            return stored_prediction(ds)
+        except GdbiasError as error:
+            print(f"gdbias: no prediction: {error}", file=sys.stderr)
+            return None
 
 
 VERBS = {

@@ -82,6 +82,9 @@ def single_point(x, y: float) -> Problem:
     return Problem(x[None, :], np.array([y], dtype=float), spec=spec)
 
 
+MADE_BY_SPEC = {"sparse_regression": sparse_regression, "single_point": single_point}  # by the kind of their spec
+
+
 def read_csv(
     path: str | PathLike,
     target: str,
