@@ -90,7 +90,7 @@ class Predict:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of gradient descent; prints its outcome, and draws its trajectory with --plot."""
+    """One run of gradient descent; prints its outcome, draws its trajectory with --plot, keeps it with --store."""
 
     lr: float
     """Learning rate."""
@@ -102,6 +102,8 @@ class Run:
     """Initialization scale alpha."""
     plot: Path | None = None
     """Picture of the trajectory (.png, .pdf or .svg)."""
+    store: Path | None = None
+    """New folder of a Zarr store for the run with its trajectory, which gdbias plot draws."""
     record_every: int = 1
     """Steps between recorded points of the trajectory."""
 
@@ -110,12 +112,20 @@ class Run:
         from ..theory import parse
 
         model, problem = parse(self.model or self.data.default_model), self.data.problem()
-        record_every = self.record_every if self.plot else 0
+        record_every = self.record_every if self.plot or self.store else 0
+        if self.store:
+            from ..sims.save_result import check_new
+
+            check_new(self.store)  # before the work
         run = descend(model, problem, self.lr, self.init_scale, record_every=record_every, **self.options.deciding())
         print(f"{'status':20} {Status(int(run.status)).name}")
         for name, variable in run.data_vars.items():
             if variable.ndim == 0 and name != "status":
                 print(f"{name:20} {variable.item():.8g}   {variable.attrs['long_name']}")
+        if self.store:
+            from ..sims.save_result import save_result
+
+            print(f"written to {save_result(run, self.store)}", file=sys.stderr)
         if self.plot:
             from . import save, trajectory
 
@@ -179,12 +189,12 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw a stored sweep, with the critical learning rates predicted for its model and data."""
+    """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
     figure: Positional[str]
-    """phase_diagram or norm_sharpness."""
+    """phase_diagram, norm_sharpness or trajectory."""
     store: Positional[Path]
-    """Folder that a sweep wrote."""
+    """Folder that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
@@ -194,16 +204,17 @@ class Plot:
 
     def __call__(self) -> None:
         from ..sims.store import open_result
-        from . import norm_sharpness, phase_diagram, save
+        from . import norm_sharpness, phase_diagram, save, trajectory
 
-        if self.figure not in ("phase_diagram", "norm_sharpness"):
-            raise InputError(f"unknown figure {self.figure!r}: use phase_diagram or norm_sharpness")
+        if self.figure not in ("phase_diagram", "norm_sharpness", "trajectory"):
+            raise InputError(f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness or trajectory")
         ds = open_result(self.store)
-        pred = self._prediction(ds) if self.predict else None
-        if self.figure == "phase_diagram":
-            drawn = phase_diagram(ds, pred)
+        if self.figure == "trajectory":
+            drawn = trajectory(ds)
+        elif self.figure == "phase_diagram":
+            drawn = phase_diagram(ds, self._prediction(ds))
         else:
-            drawn = norm_sharpness(ds, pred, self.init_scale)
+            drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale)
         if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
             print(f"gdbias: {note}", file=sys.stderr)
         print(f"written to {save(drawn, self.out or Path(f'{self.figure}.png'))}", file=sys.stderr)
@@ -211,6 +222,8 @@ class Plot:
     def _prediction(self, ds: "xr.Dataset") -> "Prediction | None":
         from .results import stored_prediction
 
+        if not self.predict:
+            return None
         try:
             return stored_prediction(ds)
         except GdbiasError as error:
