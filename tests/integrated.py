@@ -1,4 +1,4 @@
-"""Gradient flow integrated in the weights, which shares no code with the predictions."""
+"""Problems, and gradient flow on them integrated in the weights: shares no code with the predictions."""
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -36,3 +36,10 @@ def random_problem(family, seed, n=2, d=4):
 
 def close(beta, expected, tolerance=1e-7):
     return np.linalg.norm(beta - expected) <= tolerance * np.linalg.norm(expected)
+
+
+def labels(separable):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 3))
+    y = np.sign(X @ [1.0, -2.0, 0.5])
+    return theory.Problem(X, y if separable else np.where(rng.uniform(size=40) < 0.2, -y, y), loss="logistic")
