@@ -1,6 +1,7 @@
 """The command line: gdbias and its verbs. Nothing heavy is imported until a verb runs."""
 
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,10 +114,14 @@ class Run:
 
         model, problem = parse(self.model or self.data.default_model), self.data.problem()
         record_every = self.record_every if self.plot or self.store else 0
+        if self.plot:  # before the work
+            from .style import check_picture
+
+            check_picture(self.plot)
         if self.store:
             from ..sims.save_result import check_new
 
-            check_new(self.store)  # before the work
+            check_new(self.store)
         run = descend(model, problem, self.lr, self.init_scale, record_every=record_every, **self.options.deciding())
         print(f"{'status':20} {Status(int(run.status)).name}")
         for name, variable in run.data_vars.items():
@@ -205,9 +210,11 @@ class Plot:
     def __call__(self) -> None:
         from ..sims.store import open_result
         from . import norm_sharpness, phase_diagram, save, trajectory
+        from .style import check_picture
 
         if self.figure not in ("phase_diagram", "norm_sharpness", "trajectory"):
             raise InputError(f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness or trajectory")
+        out = check_picture(self.out or f"{self.figure}.png")
         ds = open_result(self.store)
         if self.figure == "trajectory":
             drawn = trajectory(ds)
@@ -217,7 +224,7 @@ class Plot:
             drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale)
         if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
             print(f"gdbias: {note}", file=sys.stderr)
-        print(f"written to {save(drawn, self.out or Path(f'{self.figure}.png'))}", file=sys.stderr)
+        print(f"written to {save(drawn, out)}", file=sys.stderr)
 
     def _prediction(self, ds: "xr.Dataset") -> "Prediction | None":
         from .results import stored_prediction
@@ -237,11 +244,16 @@ VERBS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one verb; a user's error is one line on the error stream and exit code 2."""
+    """Run one verb; a user's error is one line on the error stream and exit code 2, a warning one line."""
     try:
-        _read(sys.argv[1:] if arguments is None else arguments)()
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"gdbias: warning: {message}", file=sys.stderr)
+            _read(sys.argv[1:] if arguments is None else arguments)()
     except GdbiasError as error:
         print(f"gdbias: {error}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as error:
+        print(f"gdbias: out of memory ({error}): ask for fewer values, samples or features", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("gdbias: interrupted; finished chunks of a store are kept, the same command resumes", file=sys.stderr)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from ..theory.errors import InputError
 
+LARGEST = 10**18  # steps, which the kernels count in 64 bits
 BACKENDS = ("numba", "numpy", "cupy")
 
 
@@ -30,8 +31,8 @@ class Options:
     def __post_init__(self):
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise InputError(f"{name} = {value!r} must be a whole number >= {low}")
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST:
+                raise InputError(f"{name} = {value!r} must be a whole number from {low} to {LARGEST}")
         if not (math.isfinite(self.tol) and self.tol > 0):
             raise InputError(f"tol = {self.tol!r} must be finite and > 0: use for example 1e-10")
         if self.backend not in BACKENDS:

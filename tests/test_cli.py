@@ -46,28 +46,6 @@ def test_run_draws_its_trajectory(tmp_path, capsys):
     assert "STEP_LIMIT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "arguments, word",
-    [
-        (["predict", "--model", "cube(2)"], "cube(2)"),
-        (["predict", "--model", "power(0)"], "power(0)"),
-        (["derive", "custom(__import__('os'))"], "not allowed"),
-        (["run", "--lr", "-1"], "-1"),
-        (["predict", "--csv", "nowhere.csv", "--target", "y"], "nowhere.csv"),
-        (["plot", "phase_diagram", "nowhere.zarr"], "nowhere.zarr"),
-        (["sweep", "x.zarr", "--lr", "1:2"], "1:2"),
-    ],
-)
-def test_bad_input_exits_with_2_and_one_line(arguments, word, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        call(*arguments)
-    message = capsys.readouterr().err.strip()
-    assert end.value.code == 2
-    assert word in message and len(message.splitlines()) == 1
-    assert not list(tmp_path.iterdir())
-
-
 def test_quickstart_on_a_table_writes_everything(tmp_path, capsys, monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((30, 3))

@@ -139,7 +139,7 @@ def test_csv_labels_are_not_centred(csv, table):
         ("a,t\n", "no rows"),
         ("", "data.csv"),
         ("a,t\n1,2,3\n4,5,6,7\n", "data.csv"),
-        ("a,t\n1,2\n", "constant"),
+        ("a,t\n1,2\n", "one training row"),
     ],
 )
 def test_csv_refuses(csv, content, named):
