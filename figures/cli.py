@@ -1,14 +1,23 @@
 """The command line: gdbias and its verbs. Nothing heavy is imported until a verb runs."""
 
 import sys
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from ..sims.options import Options
+from ..theory.errors import GdbiasError, InputError
 from .data_options import Data
+from .spec_file import GRID, read_spec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..theory.predict import Prediction
 
 Positional = tyro.conf.Positional
 
@@ -82,7 +91,7 @@ class Predict:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of gradient descent; prints its outcome, and draws its trajectory with --plot."""
+    """One run of gradient descent; prints its outcome, draws its trajectory with --plot, keeps it with --store."""
 
     lr: float
     """Learning rate."""
@@ -94,6 +103,8 @@ class Run:
     """Initialization scale alpha."""
     plot: Path | None = None
     """Picture of the trajectory (.png, .pdf or .svg)."""
+    store: Path | None = None
+    """New folder of a Zarr store for the run with its trajectory, which gdbias plot draws."""
     record_every: int = 1
     """Steps between recorded points of the trajectory."""
 
@@ -101,15 +112,25 @@ class Run:
         from ..sims import Status, descend
         from ..theory import parse
 
-        o = self.options
-        run = descend(
-            parse(self.model or self.data.default_model), self.data.problem(), self.lr, self.init_scale, None,
-            o.max_steps, o.tol, o.hold, o.track_every, o.backend, self.record_every if self.plot else 0,
-        )  # fmt: skip
+        model, problem = parse(self.model or self.data.default_model), self.data.problem()
+        record_every = self.record_every if self.plot or self.store else 0
+        if self.plot:  # before the work
+            from .style import check_picture
+
+            check_picture(self.plot)
+        if self.store:
+            from ..sims.save_result import check_new
+
+            check_new(self.store)
+        run = descend(model, problem, self.lr, self.init_scale, record_every=record_every, **self.options.deciding())
         print(f"{'status':20} {Status(int(run.status)).name}")
         for name, variable in run.data_vars.items():
             if variable.ndim == 0 and name != "status":
                 print(f"{name:20} {variable.item():.8g}   {variable.attrs['long_name']}")
+        if self.store:
+            from ..sims.save_result import save_result
+
+            print(f"written to {save_result(run, self.store)}", file=sys.stderr)
         if self.plot:
             from . import save, trajectory
 
@@ -118,13 +139,28 @@ class Run:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs over learning rates and initialization scales, stored; asked again, only what is missing runs."""
+    """Runs over learning rates and initialization scales, stored; asked again, only what is missing runs.
+
+    With --spec a TOML file gives options, under the names below; what is typed on the command line overrides it.
+    For example sweep.toml:
+
+        model = "difference(2)"
+        lr = "0.01:1:64:log"
+        init_scale = [0.01, 0.1]
+        csv = "data.csv"
+        target = "price"
+        max_steps = 20000
+
+    and then: gdbias sweep runs.zarr --spec sweep.toml --max-steps 50000
+    """
 
     store: Positional[Path]
     """Folder of the Zarr store to write or to resume."""
-    lr: str = "0.01:1:16:log"
+    spec: Path | None = None
+    """TOML file with options."""
+    lr: str = field(default="0.01:1:16:log", metadata=GRID)
     """Learning rates: START:STOP:NUM:log (or :lin), or values such as 0.01,0.1."""
-    init_scale: str = "0.01:1:16:log"
+    init_scale: str = field(default="0.01:1:16:log", metadata=GRID)
     """Initialization scales, written alike."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
@@ -140,12 +176,17 @@ class Sweep:
         from ..sims.grid import read_grid
         from ..theory import parse
 
-        o = self.options
         ds = sweep(
-            parse(self.model or self.data.default_model), self.data.problem(), read_grid(self.lr),
-            read_grid(self.init_scale), o.max_steps, o.tol, o.hold, o.track_every, o.backend, o.threads,
-            ("beta", "theta") if self.keep_vectors else (), self.store, progress=True,
-        )  # fmt: skip
+            parse(self.model or self.data.default_model),
+            self.data.problem(),
+            read_grid(self.lr),
+            read_grid(self.init_scale),
+            threads=self.options.threads,
+            keep=("beta", "theta") if self.keep_vectors else (),
+            store=self.store,
+            progress=True,
+            **self.options.deciding(),
+        )
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
             print(f"{count:8d} {Status(int(value)).name}")
         print(f"written to {self.store}", file=sys.stderr)
@@ -153,27 +194,48 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw a stored sweep."""
+    """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
     figure: Positional[str]
-    """phase_diagram or norm_sharpness."""
+    """phase_diagram, norm_sharpness or trajectory."""
     store: Positional[Path]
-    """Folder that a sweep wrote."""
+    """Folder that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
     """Row that norm_sharpness draws."""
+    predict: bool = True
+    """Draw the predictions."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
-        from ..theory import InputError
-        from . import norm_sharpness, phase_diagram, save
+        from . import norm_sharpness, phase_diagram, save, trajectory
+        from .style import check_picture
 
-        if self.figure not in ("phase_diagram", "norm_sharpness"):
-            raise InputError(f"unknown figure {self.figure!r}: use phase_diagram or norm_sharpness")
+        if self.figure not in ("phase_diagram", "norm_sharpness", "trajectory"):
+            raise InputError(f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness or trajectory")
+        out = check_picture(self.out or f"{self.figure}.png")
         ds = open_result(self.store)
-        drawn = phase_diagram(ds) if self.figure == "phase_diagram" else norm_sharpness(ds, None, self.init_scale)
-        print(f"written to {save(drawn, self.out or Path(f'{self.figure}.png'))}", file=sys.stderr)
+        if self.figure == "trajectory":
+            drawn = trajectory(ds)
+        elif self.figure == "phase_diagram":
+            drawn = phase_diagram(ds, self._prediction(ds))
+        else:
+            drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale)
+        if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
+            print(f"gdbias: {note}", file=sys.stderr)
+        print(f"written to {save(drawn, out)}", file=sys.stderr)
+
+    def _prediction(self, ds: "xr.Dataset") -> "Prediction | None":
+        from .results import stored_prediction
+
+        if not self.predict:
+            return None
+        try:
+            return stored_prediction(ds)
+        except GdbiasError as error:
+            print(f"gdbias: no prediction: {error}", file=sys.stderr)
+            return None
 
 
 VERBS = {
@@ -182,21 +244,28 @@ VERBS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one verb; a user's error is one line on the error stream and exit code 2."""
-    verb = tyro.extras.subcommand_cli_from_dict(
-        VERBS,
-        prog="gdbias",
-        description="Which solution does gradient descent pick, and why?",
-        args=arguments,
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
-    )
-    from ..theory.errors import GdbiasError
-
+    """Run one verb; a user's error is one line on the error stream and exit code 2, a warning one line."""
     try:
-        verb()
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"gdbias: warning: {message}", file=sys.stderr)
+            _read(sys.argv[1:] if arguments is None else arguments)()
     except GdbiasError as error:
         print(f"gdbias: {error}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as error:
+        print(f"gdbias: out of memory ({error}): ask for fewer values, samples or features", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("gdbias: interrupted; finished chunks of a store are kept, the same command resumes", file=sys.stderr)
         sys.exit(130)
+
+
+def _read(arguments: list[str]) -> Callable[[], None]:
+    """The verb with its options; those of a spec file are the defaults of a second reading."""
+    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
+    about = "Which solution does gradient descent pick, and why?"
+    verb = tyro.extras.subcommand_cli_from_dict(VERBS, prog="gdbias", description=about, args=arguments, config=config)
+    if isinstance(verb, Sweep) and verb.spec:
+        defaults = read_spec(verb.spec, Sweep(verb.store), outside=("store", "spec"))
+        verb = tyro.cli(Sweep, prog="gdbias sweep", args=arguments[1:], default=defaults, config=config)
+    return verb

@@ -1,5 +1,6 @@
 """What a figure takes from a result and from a prediction."""
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,25 @@ def scale_of(ds: xr.Dataset) -> float | None:
 def value_in(ds: xr.Dataset, name: str) -> Any:
     """A variable or attribute that results with a gradient-flow reference carry, None elsewhere."""
     return ds[name].values if name in ds else ds.attrs.get(name)
+
+
+def stored_prediction(ds: xr.Dataset) -> "Prediction | None":
+    """The prediction for every start of a stored result, None where the result carries its own; computed when read.
+
+    Raises:
+        InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`.
+    """
+    from ..sims import rebuild
+    from ..theory import predict
+
+    if value_in(ds, "lr_critical") is not None:
+        return None
+    models, problems = rebuild(ds)
+    if len(models) > 1 or len(problems) > 1:  # no figure draws several
+        return None
+    if "init_scale" in ds:
+        return predict(models[0], problems[0], ds["init_scale"].values)
+    return predict(models[0], problems[0], theta0=json.loads(ds.attrs["spec"])["theta0"])
 
 
 def entry(pred: "Prediction | None", init_scale: float | None, notes: list[str]) -> "Prediction | None":

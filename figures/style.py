@@ -95,6 +95,20 @@ class Figure(matplotlib.figure.Figure):
         return _render(self, "png", dpi=200)
 
 
+def check_picture(path: str | PathLike) -> Path:
+    """The path of a figure to save; raises InputError for another suffix or a folder that does not exist."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(
+            f"{str(path)!r} ends in {suffix or 'no suffix'!r}: a figure is saved as {', '.join(FORMATS)}; "
+            f"for example {str(path.with_suffix('.pdf') if path.name else 'figure.pdf')!r}"
+        )
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {str(path)!r} (no such folder): choose a folder that exists and can be written")
+    return path
+
+
 def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> Path:
     """Write a figure as .png (300 dpi), .pdf or .svg by the suffix of ``path``, and return the path.
 
@@ -104,18 +118,12 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> Path:
     Raises:
         InputError: another suffix, or a path that cannot be written.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise InputError(
-            f"{str(path)!r} ends in {suffix or 'no suffix'!r}: a figure is saved as {', '.join(FORMATS)}; "
-            f"for example {str(path.with_suffix('.pdf') if path.name else 'figure.pdf')!r}"
-        )
+    path = check_picture(path)
     if isinstance(figure, Figure) and figure.get_layout_engine() is not None:
         with style():
             figure.draw_without_rendering()
         figure.set_layout_engine("none")  # a second pass would start from the first one's result and move a little
-    content = _render(figure, suffix[1:])  # before the file is opened: a failure leaves an older one as it was
+    content = _render(figure, path.suffix.lower()[1:])  # a failure leaves an older file as it was
     try:
         path.write_bytes(content)
     except OSError as error:

@@ -27,7 +27,10 @@ def trajectory(run: xr.Dataset) -> Figure:
     x = next((dim for dim in ("step", "time") if dim in run.dims), None)
     paths = {str(name).removeprefix("path_"): run[name] for name in run.data_vars if str(name).startswith("path_")}
     if x is None or not paths:
-        raise InputError("nothing was recorded (record_every = 0): run sims.descend(..., record_every=1), or sims.flow")
+        raise InputError(
+            "nothing was recorded (record_every = 0, or a sweep): use gdbias run --store, sims.descend(..., "
+            "record_every=1), or sims.flow"
+        )
     for name, path in paths.items():
         others = [dim for dim in path.dims if dim != x and path.sizes[dim] > 1 and name in ("loss", "sharpness")]
         if others:

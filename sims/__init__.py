@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .descend import descend
     from .flow import flow
     from .grid import Grid
+    from .rebuild import rebuild
     from .status import Status
     from .sweep import sweep
 
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "descend": ["descend"],
         "flow": ["flow"],
         "grid": ["Grid"],
+        "rebuild": ["rebuild"],
         "status": ["Status"],
         "sweep": ["sweep"],
     },

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..theory.errors import InputError
 
+LARGEST = 10_000_000  # values
 HELP = "write START:STOP:NUM:log (or :lin), or values such as 0.01,0.1"
 
 
@@ -24,8 +25,8 @@ class Grid:
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"grid {name} = {value!r} must be finite and > 0: {HELP}")
-        if self.num < 1:
-            raise InputError(f"grid num = {self.num} must be at least 1: {HELP}")
+        if not 1 <= self.num <= LARGEST:
+            raise InputError(f"grid num = {self.num} must be from 1 to {LARGEST}: {HELP}")
         if self.spacing not in ("log", "lin"):
             raise InputError(f"grid spacing = {self.spacing!r} must be log or lin: {HELP}")
 
@@ -58,5 +59,5 @@ def learning_rates(lr, name: str = "lr") -> np.ndarray:
         raise InputError(f"{name} has shape {values.shape}: give one number or a one-dimensional array")
     if not (np.isfinite(values).all() and (values > 0).all()):
         bad = values[~(np.isfinite(values) & (values > 0))].flat[0]
-        raise InputError(f"{name} = {bad:g} must be finite and > 0")
+        raise InputError(f"{name} = {bad:g} must be finite and > 0: use for example 0.1")
     return values

@@ -49,8 +49,9 @@ class Plan:
         if len({p.d for p in self.problems}) > 1 and self.keep:
             raise InputError("problems differ in their number of features: use keep=() to drop beta and theta")
         for name, values in (("lr", self.lrs), ("init_scale", self.scales)):
-            if len(np.unique(values)) < len(values):
-                raise InputError(f"{name} has repeated values: give each once")
+            distinct, counts = np.unique(values, return_counts=True)
+            if len(distinct) < len(values):
+                raise InputError(f"{name} = {distinct[counts > 1][0]:g} is repeated: give each value once")
 
     @property
     def axes(self) -> dict[str, int]:

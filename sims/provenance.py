@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..theory.datasets import MADE_BY_SPEC
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from .options import Options
@@ -27,7 +28,6 @@ def result_spec(
     """The spec of a result: what decides its numbers, and nothing else (not threads, not the machine)."""
     models = model if isinstance(model, list) else [model]
     problems = problem if isinstance(problem, list) else [problem]
-    chosen = {name: getattr(options, name) for name in ("max_steps", "tol", "hold", "track_every", "backend")}
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in rest.items()}
     return json.loads(
         json.dumps(
@@ -35,7 +35,7 @@ def result_spec(
                 kind=kind,
                 model=[m.name for m in models],
                 problem=[dict(p.spec) | {"fingerprint": p.fingerprint} for p in problems],
-                **chosen,
+                **options.deciding(),
                 **plain,
             )
         )
@@ -51,7 +51,7 @@ def result_attributes(spec: dict, problems: list[Problem]) -> dict:
         git=_git_hash(),
         command=" ".join(shlex.quote(Path(a).name if i == 0 else a) for i, a in enumerate(sys.argv)),
     )
-    if any(p.spec["kind"] not in ("sparse_regression", "single_point") for p in problems):
+    if any(p.spec["kind"] not in MADE_BY_SPEC for p in problems):
         attributes["data"] = json.dumps([_data(p) for p in problems])
     return attributes
 

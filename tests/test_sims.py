@@ -9,10 +9,12 @@ import pytest
 import reference
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.theory import InputError, MissingExtra, NoInterpolator, Problem
+from gdbias.theory import NoInterpolator, Problem
 
 DEPTHS = [(name, L) for name in reference.FAMILIES for L in (2, 3, 4)]
+
 SAME = ("theta", "beta", "loss", "steps", "status")
+
 MEASURED = ("sharpness", "sharpness_residual", "sharpness_max")  # batched: the last bits depend on the batch
 
 
@@ -202,71 +204,6 @@ def test_models_and_problems_are_dimensions():
         m = len(model.weights)
         np.testing.assert_array_equal(ds.theta[i, 2, :, :, :m], alone.theta)
         assert np.isnan(ds.theta[i, 2, :, :, m:]).all()
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        dict(lr=[]),
-        dict(lr=-0.1),
-        dict(lr=0.0),
-        dict(lr=np.nan),
-        dict(lr=[0.1, np.inf]),
-        dict(lr=[0.1, 0.1]),
-        dict(lr="fast"),
-        dict(lr=[[0.1]]),
-        dict(init_scale=0),
-        dict(init_scale=[0.1, -0.1]),
-        dict(init_scale=[0.1, 0.1]),
-        dict(max_steps=-1),
-        dict(max_steps=1.5),
-        dict(tol=0),
-        dict(tol=np.nan),
-        dict(hold=0),
-        dict(track_every=-1),
-        dict(threads=0),
-        dict(backend="torch"),
-        dict(keep=("gamma",)),
-        dict(model=[]),
-        dict(problem=[]),
-    ],
-)
-def test_bad_input_to_a_sweep(bad):
-    with pytest.raises(InputError):
-        sims.sweep(**(dict(model=theory.power(2), problem=paper_point(), lr=0.1) | bad))
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        dict(lr=[0.1, 0.2]),
-        dict(lr=np.nan),
-        dict(init_scale=0),
-        dict(max_steps=-1),
-        dict(tol=0),
-        dict(backend="torch"),
-        dict(record_every=-1),
-        dict(record_every=1, max_steps=10**9),
-        dict(theta0=np.ones((2, 5))),
-        dict(theta0=np.ones(5)),
-        dict(theta0=np.full((1, 5), np.nan)),
-    ],
-)
-def test_bad_input_to_descend(bad):
-    with pytest.raises(InputError):
-        sims.descend(**(dict(model=theory.power(2), problem=paper_point(), lr=0.1) | bad))
-
-
-@pytest.mark.parametrize("bad", [(0.0, 1.0, 3), (0.1, np.nan, 3), (0.1, 1.0, 0), (0.1, 1.0, 3, "cube")])
-def test_bad_grids(bad):
-    with pytest.raises(InputError):
-        sims.Grid(*bad)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is here")
-def test_cupy_without_cupy_says_what_to_install():
-    with pytest.raises(MissingExtra, match="gpu"):
-        sims.descend(theory.power(2), paper_point(), 0.01, backend="cupy")
 
 
 def test_data_without_an_interpolator_warn_and_run():

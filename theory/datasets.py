@@ -10,6 +10,8 @@ from .errors import InputError
 from .loss import parse_loss
 from .problem import Problem
 
+SAVE_NPZ = "save it with numpy.savez(path, X=X, y=y)"
+
 
 def sparse_regression(
     n: int = 20,
@@ -40,6 +42,8 @@ def sparse_regression(
     ):
         if value < low:
             raise InputError(f"{name} = {value} must be at least {low}")
+    if max(n, n_test) * d >= 2**60:
+        raise InputError(f"n = {n}, n_test = {n_test}, d = {d} are more numbers than any memory holds: ask for fewer")
     if sparsity > d:
         raise InputError(f"sparsity = {sparsity} exceeds d = {d}: use at most {d}")
     if not (np.isfinite(noise) and noise >= 0):
@@ -82,6 +86,9 @@ def single_point(x, y: float) -> Problem:
     return Problem(x[None, :], np.array([y], dtype=float), spec=spec)
 
 
+MADE_BY_SPEC = {"sparse_regression": sparse_regression, "single_point": single_point}  # by the kind of their spec
+
+
 def read_csv(
     path: str | PathLike,
     target: str,
@@ -105,7 +112,8 @@ def read_csv(
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}") from None
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"cannot read {path} ({reason}): give a comma-separated table with a header") from None
     if target not in table.columns:
         raise InputError(
             f"target {target!r} is not a column of {path}: choose one of {', '.join(map(str, table.columns))}"
@@ -134,6 +142,8 @@ def read_csv(
     train, test = order[n_test:], order[:n_test]
     if not len(train):
         raise InputError(f"{path} leaves no training rows of {len(y)}: lower test_fraction = {test_fraction}")
+    if standardize and len(train) == 1:
+        raise InputError(f"{path} leaves one training row, and one row has no standard deviation: add samples")
     if standardize:
         scale = X[train].std(axis=0)
         constant = [str(f) for f, width in zip(features, np.ptp(X[train], axis=0), strict=True) if not width > 0]
@@ -160,10 +170,14 @@ def read_npz(path: str | PathLike, loss: str = "squared") -> Problem:
         with np.load(Path(path), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile) as error:
-        raise InputError(f"cannot read {str(path)!r} as .npz: {error}") from None
+        reason = getattr(error, "strerror", None) or "not an archive of plain arrays"
+        raise InputError(f"cannot read {path} ({reason}): {SAVE_NPZ}") from None
     for name in ("X", "y"):
         if name not in arrays:
-            raise InputError(f"{path} has no array {name!r}: save it with numpy.savez(path, X=X, y=y)")
+            raise InputError(f"{path} has no array {name!r}: {SAVE_NPZ}")
     optional = {name: arrays[name] for name in ("beta_star", "X_test", "y_test") if name in arrays}
     spec = {"kind": "npz", "path": str(path), "loss": loss}
-    return Problem(arrays["X"], arrays["y"], loss=parse_loss(loss), spec=spec, **optional)
+    try:
+        return Problem(arrays["X"], arrays["y"], loss=parse_loss(loss), spec=spec, **optional)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

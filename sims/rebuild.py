@@ -1,0 +1,62 @@
+"""The models and problems of a result, made again from what is stored with it."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+import xarray as xr
+
+from ..theory.datasets import MADE_BY_SPEC
+from ..theory.errors import GdbiasError, InputError
+from ..theory.families import parse
+from ..theory.loss import LOSSES
+from ..theory.parameterization import Parameterization
+from ..theory.problem import Problem
+
+
+def rebuild(ds: xr.Dataset) -> tuple[list[Parameterization], list[Problem]]:
+    """The models and problems of a result of ``sweep``, ``descend`` or ``flow``, by its attributes alone.
+
+    Synthetic data are drawn anew from their seed, a user's data are stored in the result; both must have the
+    stored fingerprint, so that a prediction for them is one for the runs.
+
+    Raises:
+        InputError: no spec or one of another kind, a model without a name that reads back, or other data.
+    """
+    try:
+        spec = json.loads(ds.attrs["spec"])
+        names, problems = list(spec["model"]), list(spec["problem"])
+        data = json.loads(ds.attrs.get("data", "[]")) or [None] * len(problems)
+        return (
+            [parse(name) for name in names],
+            [_problem(*stored) for stored in zip(problems, data, strict=True)],
+        )
+    except GdbiasError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the result cannot be rebuilt from its spec ({error!r}): give one of sims.sweep, sims.descend or sims.flow"
+        ) from None
+
+
+def _problem(spec: Mapping, data: Mapping | None) -> Problem:
+    made = dict(spec)
+    wanted = made.pop("fingerprint")
+    for problem in _candidates(made, data):
+        if problem.fingerprint == wanted:
+            return problem
+    raise InputError(
+        f"the {made['kind']} problem of the result cannot be rebuilt: its data are not stored, or differ from those "
+        f"of the runs (fingerprint {wanted[:12]}), as they can on a machine whose arithmetic rounds otherwise: "
+        "use the machine that made it"
+    )
+
+
+def _candidates(spec: dict, data: Mapping | None) -> Iterator[Problem]:
+    if spec["kind"] in MADE_BY_SPEC:
+        yield MADE_BY_SPEC[spec["kind"]](**{name: value for name, value in spec.items() if name != "kind"})
+    elif data:
+        for loss in LOSSES.values():  # not every spec names it; the fingerprint tells
+            try:
+                yield Problem(**data, loss=loss, spec=spec)
+            except InputError:  # labels of another loss
+                continue

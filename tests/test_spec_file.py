@@ -1,0 +1,134 @@
+"""A sweep from a TOML file is the sweep of the same options typed; what the file gets wrong is named."""
+
+import pytest
+
+from gdbias.figures.cli import main
+from gdbias.sims.store import open_result
+
+SPEC = """
+model = "custom(u*v - w**2; w=0.5)"
+lr = [0.01, 0.05]
+init-scale = 0.1
+n = 4
+d = 8
+noise = 1
+sparsity = 2
+signs = "random"
+max_steps = 40
+keep_vectors = false
+"""
+TYPED = (
+    "--model", "custom(u*v - w**2; w=0.5)", "--lr", "0.01,0.05", "--init-scale", "0.1", "--n", "4", "--d", "8",
+    "--noise", "1", "--sparsity", "2", "--signs", "random", "--max-steps", "40", "--no-keep-vectors",
+)  # fmt: skip
+
+
+def sweep(folder, *arguments, spec=None):
+    """The store of ``gdbias sweep`` with these arguments and a spec file of this text."""
+    if spec is not None:
+        (folder / "sweep.toml").write_text(spec)
+        arguments = ("--spec", str(folder / "sweep.toml"), *arguments)
+    main(["sweep", str(folder / "runs.zarr"), *arguments])
+    return open_result(folder / "runs.zarr")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("file", "typed"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "file", tmp_path / "typed"
+
+
+def test_a_file_is_the_same_as_its_options_typed(folders):
+    from_file, typed = sweep(folders[0], spec=SPEC), sweep(folders[1], *TYPED)
+    assert from_file.equals(typed) and from_file.attrs["spec"] == typed.attrs["spec"]
+
+
+def test_what_is_typed_overrides_the_file(folders):
+    typed = ("--lr", "0.02:0.04:3:lin", "--max-steps", "7", "--keep-vectors")
+    from_file = sweep(folders[0], *typed, spec=SPEC)
+    assert from_file.attrs["spec"] == sweep(folders[1], *TYPED, *typed).attrs["spec"]
+    assert from_file.sizes["lr"] == 3 and "beta" in from_file
+
+
+def test_an_empty_file_changes_nothing(folders):
+    small = (
+        "--signs",
+        "random",
+        "--n",
+        "2",
+        "--d",
+        "3",
+        "--sparsity",
+        "1",
+        "--max-steps",
+        "1",
+        "--lr",
+        "0.1",
+        "--init-scale",
+        "0.1",
+    )
+    assert sweep(folders[0], *small, spec="# nothing\n").equals(sweep(folders[1], *small))
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("lrs = 0.1", "'lrs'"),
+        ("store = 'x.zarr'", "'store'"),
+        ("[data]\nn = 3", "'data'"),
+        ("max_steps = 'many'", "max_steps = 'many' must be a whole number"),
+        ("max_steps = 1.5", "max_steps = 1.5 must be a whole number"),
+        ("max_steps = -1", "max_steps = -1"),
+        ("n = true", "n = True must be a whole number"),
+        ("tol = '1e-3'", "tol = '1e-3' must be a number"),
+        ("tol = 0", "tol = 0.0"),
+        ("model = 2", "model = 2 must be text"),
+        ("keep_vectors = 1", "keep_vectors = 1 must be true or false"),
+        ("backend = 'torch'", "'torch' must be one of 'numba'"),
+        ("signs = ['random']", "signs"),
+        ("lr = [true]", "lr = [True]"),
+        ("lr = {start = 0.1}", "lr"),
+        ("lr = []", "lr = []"),
+        ("max-steps = 3\nmax_steps = 4", "max_steps is given twice"),
+        ("n = = 3", "not TOML"),
+        ("n = 3\nn = 4", "not TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_with_the_file(text, words, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        sweep(tmp_path, spec=text)
+    message = capsys.readouterr().err.strip()
+    assert end.value.code == 2 and len(message.splitlines()) == 1
+    assert words in message and "sweep.toml" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
+
+
+@pytest.mark.parametrize("text, words", [("lr = 'fast'", "'fast'"), ("model = \"custom(open('x'))\"", "open('x')")])
+def test_text_in_a_file_is_read_as_it_is_when_typed(text, words, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        sweep(tmp_path, spec=text)
+    message = capsys.readouterr().err.strip()
+    assert end.value.code == 2 and words in message and len(message.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
+
+
+@pytest.mark.parametrize("name", ["nowhere.toml", "."])
+def test_a_file_that_cannot_be_read(name, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        sweep(tmp_path, "--spec", str(tmp_path / name))
+    assert end.value.code == 2 and str(tmp_path / name) in capsys.readouterr().err
+
+
+def test_bytes_that_are_no_text(tmp_path, capsys):
+    (tmp_path / "sweep.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SystemExit) as end:
+        sweep(tmp_path, "--spec", str(tmp_path / "sweep.toml"))
+    assert end.value.code == 2 and "not TOML" in capsys.readouterr().err
+
+
+def test_help_teaches_the_file(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["sweep", "--help"])
+    printed = capsys.readouterr().out
+    assert end.value.code == 0 and 'lr = "0.01:1:64:log"' in printed
