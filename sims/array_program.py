@@ -10,7 +10,7 @@ from ..theory.errors import MissingExtra
 from ..theory.law import array_law
 from ..theory.problem import Problem
 from .options import Options
-from .runs import Runs
+from .runs import NUDGE, Runs, power_noise
 
 
 def array_module(backend: str) -> ModuleType:
@@ -46,6 +46,7 @@ def advance_array(
     X, y = xp.asarray(projected), xp.asarray(targets)[:, None]
     T = xp.asarray(np.moveaxis(runs.theta, 0, -1))  # (weight and state, feature, run)
     V = xp.asarray(np.moveaxis(runs.vector, 0, -1))
+    noise = xp.asarray(power_noise(*runs.vector.shape[1:]))[:, :, None]
     lr, limit, top = xp.asarray(runs.lr), xp.asarray(runs.limit), xp.asarray(runs.sharpness_max)
     calm, rising, last = xp.zeros(N, dtype=int), xp.zeros(N, dtype=int), xp.full(N, xp.inf)
     alive = np.arange(N)
@@ -55,7 +56,7 @@ def advance_array(
             f = X @ (law.effective(*T[:m]) + xp.zeros(T.shape[1:]))
             excess = (law.loss_value(f, y) + xp.zeros(f.shape)).sum(axis=0) / problem.n - floor
             rising = rising + (excess > last * (1 + 1e-12) + 1e-14)
-            calm = xp.where(excess < options.tol, calm + 1, 0)
+            calm = xp.where(abs(excess) < options.tol, calm + 1, 0)
             last = excess
             if record_every and step % record_every == 0:
                 runs.history[alive, step // record_every] = _host(xp.moveaxis(T[:m], -1, 0))
@@ -79,14 +80,14 @@ def advance_array(
                     break
             g = X.T @ law.loss_slope(f, y) / problem.n
             if options.track_every and step % options.track_every == 0:
-                rayleigh, V = _power_step(xp, law, X, T[:m], V, g, law.loss_curvature(f, y), problem.n)
+                rayleigh, V = _power_step(xp, law, X, T[:m], V, g, law.loss_curvature(f, y), problem.n, top, noise)
                 top = xp.maximum(top, rayleigh)
             T = xp.stack(law.step(lr, g, *T))
             step += 1
 
 
-def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int):
-    """Rayleigh quotients of V, and V after one step of ``H + shift`` with the shift that makes it >= 0."""
+def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int, top, noise):
+    """Rayleigh quotients of V, and V after one nudged step of ``H + shift`` with the shift that makes it >= 0."""
     m = len(V)
     slopes, second = law.jacobian(*T), iter(law.curvature(*T))
     pulled = X.T @ (loss_curvature * (X @ sum(j * v for j, v in zip(slopes, V, strict=True)))) / n
@@ -96,7 +97,8 @@ def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int):
             block[p, q] = block[q, p] = g * next(second)
     HV = xp.stack([slopes[p] * pulled + sum(block[p, q] * V[q] for q in range(m)) for p in range(m)])
     rows = [xp.stack([abs(block[p, q]) for q in range(m)]).sum(axis=0).max(axis=0) for p in range(m)]
-    moved = HV + xp.stack(rows).max(axis=0) * V
+    shift = xp.stack(rows).max(axis=0)
+    moved = HV + shift * V + NUDGE * xp.maximum(xp.maximum(shift, top), 1e-100) * noise
     length = xp.sqrt((moved * moved).sum(axis=(0, 1)))
     return (V * HV).sum(axis=(0, 1)), moved / xp.where(length > 0, length, xp.inf)
 

@@ -11,7 +11,7 @@ from ..theory.problem import Problem
 from .kernel_cache import load_kernel
 from .microkernel import ROWS
 from .options import Options
-from .runs import Runs
+from .runs import Runs, power_noise
 
 
 def cores() -> int:
@@ -41,7 +41,7 @@ def advance_numba(
     arguments = (
         *_spans(X), *_spans(X.T), np.ascontiguousarray(y),
         1.0 / problem.n, floor, options.tol, options.hold, options.max_steps, options.track_every, record_every,
-        queue, halt, runs.lr, runs.limit, runs.theta, runs.vector,
+        queue, halt, power_noise(*runs.vector.shape[1:]), runs.lr, runs.limit, runs.theta, runs.vector,
         runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
     )  # fmt: skip
     workers = min(options.threads or cores(), max(1, len(runs)))

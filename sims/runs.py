@@ -11,6 +11,7 @@ from ..theory.problem import Problem
 from ..theory.update_rule import WEIGHT
 
 DIVERGENCE = 1e6  # times max(1, first loss)
+NUDGE = 1e-4  # of noise in every power step, so that the vector finds an eigenvector that overtakes its own
 
 
 @dataclass
@@ -34,6 +35,11 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self.lr)
+
+
+def power_noise(m: int, d: int) -> np.ndarray:
+    """The fixed noise (weight, feature) that every step of the power iteration is nudged with."""
+    return np.random.default_rng(0).standard_normal((m, d)) / np.sqrt(m * d)
 
 
 def begin_runs(

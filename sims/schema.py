@@ -22,11 +22,13 @@ VARIABLES: Mapping[str, Variable] = {
     "status": Variable("how the run ended", dtype="i1", fill=int(Status.NOT_RUN)),
     "steps": Variable("steps taken", "steps", "i8", -1),
     "loss": Variable("training loss"),
-    "loss_min": Variable("infimum of the training loss over attainable coefficients"),
+    "loss_min": Variable("infimum of the training loss over the coefficients that gradient flow can reach"),
     "test_risk": Variable("mean loss on held-out samples"),
     "sharpness": Variable("largest algebraic Hessian eigenvalue in the weights at the end"),
     "sharpness_residual": Variable("residual norm |H v - S v| of that eigenvalue"),
-    "sharpness_max": Variable("largest sharpness seen along the path (Rayleigh quotients, every track_every steps)"),
+    "sharpness_max": Variable(
+        "largest Rayleigh quotient of the Hessian seen along the path: a lower bound of the largest sharpness"
+    ),
     "theta_l1": Variable("l1 norm of the weights"),
     "theta_l2": Variable("l2 norm of the weights"),
     "beta_l1": Variable("l1 norm of the coefficients"),

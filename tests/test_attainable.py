@@ -142,3 +142,16 @@ def test_smallest_logistic_loss():
     assert smallest_loss("power(2)", problem) == pytest.approx(bound, rel=1e-7)
     # Separable, but by no coefficients of one sign.
     assert smallest_loss("power(2)", labels(separable=True)) > 1e-3
+
+
+@pytest.mark.parametrize("small", [1e-13, 1e-40])
+def test_a_small_weight_is_not_a_fixed_one(small):
+    bounds = attainable_range(theory.difference(2), np.array([[1.0], [small]]))
+    assert np.isneginf(bounds.lower).all() and np.isposinf(bounds.upper).all()
+    bounds = attainable_range(theory.difference(3), np.array([[small], [1.0]]))
+    assert bounds.unbounded
+
+
+def test_a_tiny_start_reaches_what_a_large_one_does():
+    tiny, large = (attainable_range(theory.power(2), np.full((1, 2), alpha)) for alpha in (1e-200, 1.0))
+    np.testing.assert_array_equal(tiny, large)

@@ -37,8 +37,11 @@ def attainable_range(model: Parameterization, theta0: np.ndarray) -> Range:
     critical point of ``effective``, as ``w^L`` ends at 0.
     """
     if model.degree:  # the paths are alike at every scale
-        length = np.linalg.norm(theta0, axis=0)
-        theta0 = np.round(theta0 / np.where(length > 0, length, 1.0), 12)
+        length = np.abs(theta0).max(axis=0)
+        theta0 = theta0 / np.where(length > 0, length, 1.0)
+        theta0 = np.array(
+            [[float(f"{w:.11e}") for w in row] for row in theta0]
+        )  # coordinates alike to rounding are one
     columns, index = np.unique(theta0, axis=1, return_inverse=True)
     ends = np.array([[_follow(model, tuple(column), sign) for column in columns.T] for sign in (-1.0, 1.0)])
     lower, upper = ends[:, index.ravel()]
@@ -63,15 +66,19 @@ def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> f
         size = max(np.linalg.norm(direction) / steepness, 1e-300)
         return sign * length * direction / steepness * size ** (1 / (total - 1) - 1)
 
+    # A path from a small but nonzero weight passes a critical point at a distance of about that weight.
+    sizes = np.abs([w for w in start if w])
+    near = max(1e-6 * (sizes.min() / sizes.max()) ** (total - 1), 1e-200) if len(sizes) else 1e-6
+
     def critical(_, theta):
-        return float(np.linalg.norm(slope(theta))) / steepness - 1e-6
+        return float(np.linalg.norm(slope(theta))) / steepness - near
 
     def far(_, theta):
         return FAR * length - float(np.linalg.norm(theta))
 
     length = float(np.linalg.norm(start)) or 1.0
     critical.terminal = far.terminal = True  # type: ignore[attr-defined]
-    path = solve_ivp(velocity, (0, 1e4), start, events=[critical, far], rtol=1e-8, atol=1e-12 * length)
+    path = solve_ivp(velocity, (0, 1e4), start, events=[critical, far], rtol=1e-8, atol=1e-6 * near * length)
     if not len(path.t_events[0]):
         return sign * np.inf
     bound = float(law.effective(*path.y[:, -1]))
