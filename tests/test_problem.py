@@ -52,6 +52,22 @@ def test_entries_that_are_not_finite_are_named(bad):
         Problem(*data(), X_test=np.ones((2, 6)), y_test=[0.0, bad])
 
 
+@pytest.mark.parametrize("name", ["X", "y", "X_test", "y_test", "beta_star"])
+def test_complex_data_are_refused(name):
+    X, y = data()
+    given = dict(X=X, y=y, X_test=X, y_test=y, beta_star=np.ones(6))
+    with pytest.raises(InputError, match=f"^{name} is not an array of real numbers"):
+        Problem(**(given | {name: given[name] + 0j}))
+
+
+def test_a_spec_is_plain():
+    X, y = data()
+    assert dict(Problem(X, y, spec={"me": (1, 2)}).spec) == {"kind": "data", "me": [1, 2]}
+    for bad in ({"me": X}, {"kind": 3}, "me", 5, {"me": object()}):
+        with pytest.raises(InputError, match="^spec = "):
+            Problem(X, y, spec=bad)
+
+
 def test_data_are_copied_and_frozen():
     X, y = data()
     problem = Problem(X, y)

@@ -1,6 +1,7 @@
 """The data of a linear regression or classification, and what they determine without any model."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from .errors import InputError
 from .law import array_loss
 from .loss import Loss, parse_loss, squared
+from .validate import real_array, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +26,11 @@ class Problem:
         beta_star: the teacher, shape (d,), when there is one.
         loss: a :class:`Loss`, or its name.
         X_test, y_test: held-out samples for the test risk.
-        spec: how the data were made, kept with every stored result.
+        spec: how the data were made, in names and plain values, kept with every stored result.
 
     Raises:
         InputError: shapes that do not match, no samples or features, entries that are not finite, or
-            targets that the loss is not defined for.
+            targets that the loss is not defined for; a spec that is not plain.
     """
 
     X: np.ndarray
@@ -46,6 +48,7 @@ class Problem:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _finite(name, value))
+        object.__setattr__(self, "spec", _plain_spec(self.spec))
         _check_samples("X", self.X, "y", self.y)
         if self.beta_star is not None and self.beta_star.shape != (self.d,):
             raise InputError(f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature")
@@ -125,11 +128,28 @@ class Problem:
         return digest.hexdigest()
 
 
-def _finite(name: str, value) -> np.ndarray:
+def require_problem(problem: Problem) -> Problem:
+    """The problem itself; raises InputError for anything else."""
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem = {shown(problem)} is not a Problem: use theory.Problem(X, y)")
+    return problem
+
+
+def _plain_spec(spec: Mapping) -> dict:
     try:
-        array = np.array(value, dtype=float, order="C", ndmin=1)  # a copy: it is frozen below
+        plain = json.loads(json.dumps({"kind": "data"} | dict(spec)))
     except (TypeError, ValueError):
-        raise InputError(f"{name} is not an array of numbers: convert text columns first") from None
+        plain = {"kind": None}
+    if not isinstance(plain["kind"], str):
+        raise InputError(
+            f"spec = {shown(spec)} must map names to text, numbers and lists, kind to text: use for example "
+            "array.tolist()"
+        )
+    return plain
+
+
+def _finite(name: str, value) -> np.ndarray:
+    array = np.atleast_1d(real_array(name, value, "convert text first, and give complex numbers as two features"))
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{name}{list(place)} = {array[place]} is not finite: drop or fill such entries")
