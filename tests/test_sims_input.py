@@ -87,6 +87,30 @@ def test_bad_input_to_descend(bad):
         sims.descend(**(dict(model=theory.power(2), problem=paper_point(), lr=0.1) | bad))
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dict(init_scale=0),
+        dict(init_scale=[0.1, 0.2]),
+        dict(init_scale="x"),
+        dict(theta0=np.ones(5)),
+        dict(tol=0),
+        dict(tol="1"),
+        dict(rtol=0),
+        dict(rtol=-1),
+        dict(rtol=2),
+        dict(max_time=-1),
+        dict(max_time=np.nan),
+        dict(max_time="a"),
+        dict(model="power(2)"),
+        dict(problem=None),
+    ],
+)
+def test_bad_input_to_flow(bad):
+    with pytest.raises(InputError):
+        sims.flow(**(dict(model=theory.power(2), problem=paper_point()) | bad))
+
+
 @pytest.mark.parametrize("bad", [dict(init_scale="a"), dict(init_scale=0), dict(model="power(2)"), dict(problem=None)])
 def test_bad_input_to_predict(bad):
     with pytest.raises(InputError):
@@ -130,7 +154,7 @@ def test_numpy_integers_are_whole_numbers(tmp_path):
     assert sims.Grid(0.1, 1, np.int64(3)).values().size == 3
 
 
-@pytest.mark.parametrize("run", [sims.descend])
+@pytest.mark.parametrize("run", [sims.descend, sims.flow])
 def test_what_cannot_be_kept_is_refused_before_the_run(run, monkeypatch):
     module = importlib.import_module(f"gdbias.sims.{run.__name__}")
 
