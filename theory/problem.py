@@ -30,7 +30,7 @@ class Problem:
 
     Raises:
         InputError: shapes that do not match, no samples or features, entries that are not finite, or
-            targets that the loss is not defined for; a spec that is not plain.
+            targets that the loss is not defined for; an X of zeros; a spec that is not plain.
     """
 
     X: np.ndarray
@@ -50,6 +50,8 @@ class Problem:
                 object.__setattr__(self, name, _finite(name, value))
         object.__setattr__(self, "spec", _plain_spec(self.spec))
         _check_samples("X", self.X, "y", self.y)
+        if not self.X.any():
+            raise InputError("X is 0 in every entry, so the loss is the same for all weights: give other features")
         if self.beta_star is not None and self.beta_star.shape != (self.d,):
             raise InputError(f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature")
         if (self.X_test is None) != (self.y_test is None):
