@@ -1,5 +1,7 @@
 """Data enter by one door, which names what is wrong; what the data determine without a model is exact."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -194,6 +196,37 @@ def test_fingerprint_tells_problems_apart():
         Problem(X, signs, loss="logistic"),
     ]
     assert len({base, *(p.fingerprint for p in others)}) == 7
+
+
+MADE = {
+    "sparse": dict(n=7, d=9, noise=0.1, n_test=5),
+    "no noise": dict(n=7, d=9, n_test=5, correlation=0.5),
+    "no teacher": dict(n=7, d=9, sparsity=0),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_fingerprint_of_synthetic_data_is_no_machines(name):
+    problem = theory.sparse_regression(**MADE[name])
+    for ulps in (-8, 8):  # a product summed in another order
+        share = 1 + ulps * np.finfo(float).eps
+        elsewhere = replace(problem, y=problem.y * share, y_test=problem.y_test * share)
+        assert elsewhere.fingerprint == problem.fingerprint
+
+
+def test_the_sign_of_zero_is_no_difference():
+    problem = theory.sparse_regression(n=7, d=9, sparsity=0)
+    assert not problem.y.any() and replace(problem, y=-problem.y).fingerprint == problem.fingerprint
+
+
+def test_the_fingerprint_tells_synthetic_data_apart():
+    problem = theory.sparse_regression(n=7, d=9, noise=0.1, n_test=5)
+    others = [
+        replace(problem, **{name: getattr(problem, name) * (1 + 1e-6)}) for name in ("X", "y", "X_test", "y_test")
+    ]
+    others += [theory.sparse_regression(n=7, d=9, noise=0.1 + 1e-15, n_test=5), replace(problem, spec={"kind": "data"})]
+    others += [theory.single_point([1.0, 2.0], y) for y in (3.0, 3.0 + 1e-15, 1e300, 2e300, 0.0)]
+    assert len({problem.fingerprint, *(p.fingerprint for p in others)}) == len(others) + 1
 
 
 def test_squared_loss_is_half_the_square():
