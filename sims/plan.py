@@ -47,6 +47,8 @@ class Plan:
         repeated = [name for at, name in enumerate(names) if name in names[:at]]
         if repeated:
             raise InputError(f"model {repeated[0]} is repeated: give each model once")
+        for model in self.models:
+            model.theta0(float(self.scales.max()), 1)  # refuses a start that overflows, before a store is made
         for problem in self.problems:
             require_problem(problem)
         for name in self.keep:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -87,7 +88,7 @@ def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.
                     name, shape=values.shape, dtype="str" if values.dtype == object else values.dtype,
                     dimension_names=(name,), attributes=attributes(name),
                 )  # fmt: skip
-            array = group[name]
+            array: Any = group[name]
             if not np.array_equal(array[:], values):  # new, or its writer was killed here
                 array[:] = values
     for name in plan.variables:

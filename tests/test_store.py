@@ -131,6 +131,13 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path, path):
     assert contents(tmp_path) == {"file": b"keep me"}
 
 
+def test_nothing_is_made_for_a_start_that_overflows(tmp_path):
+    model = theory.custom("u*v", start=["alpha**64", "alpha"])
+    with pytest.raises(InputError, match="starts u"):
+        sims.sweep(**arguments(model=model, init_scale=[0.1, 1e200]), store=tmp_path / "a.zarr")
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_missing_store_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         open_result(tmp_path / "none.zarr")
