@@ -9,6 +9,7 @@ import tyro
 
 from ..sims.options import Options
 from .data_options import Data
+from .deep_verb import Deep
 
 Positional = tyro.conf.Positional
 
@@ -178,6 +179,7 @@ class Plot:
 
 VERBS = {
     "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
+    "deep": Deep,
 }  # fmt: skip
 
 

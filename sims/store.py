@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
@@ -15,12 +16,26 @@ from filelock import FileLock, Timeout
 from zarr.errors import UnstableSpecificationWarning
 
 from ..theory.errors import InputError
-from .plan import Plan
 from .schema import VARIABLES, attributes
 
 
+class Layout(Protocol):
+    """What a store needs to know of a plan: its variables, and the shape, dims and chunks of each."""
+
+    @property
+    def variables(self) -> list[str]: ...
+
+    def dims(self, name: str) -> tuple[str, ...]: ...
+
+    def shape(self, name: str) -> tuple[int, ...]: ...
+
+    def chunk_shape(self, name: str) -> tuple[int, ...]: ...
+
+
 @contextmanager
-def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, attrs: Mapping) -> Iterator[zarr.Group]:
+def open_for_writing(
+    path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Mapping
+) -> Iterator[zarr.Group]:
     """The group of a sweep: made anew, or taken up where the same spec left off.
 
     Raises:
@@ -38,7 +53,7 @@ def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, att
     except OSError as error:
         raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
     try:
-        yield _open(path, plan, coordinates, attrs)
+        yield _open(path, layout, coordinates, attrs)
     finally:
         lock.release()
         Path(lock.lock_file).unlink(missing_ok=True)
@@ -63,7 +78,7 @@ def open_result(path: str | PathLike) -> xr.Dataset:
     return ds
 
 
-def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
+def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         try:
             group = zarr.open_group(path, mode="r+")
@@ -92,12 +107,12 @@ def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.
                     attributes=attributes(name),
                 )
                 array[:] = values.astype(object) if text else values
-    for name in plan.variables:
+    for name in layout.variables:
         if name not in group:
             variable = VARIABLES[name]
             group.create_array(
-                name, shape=plan.shape(name), chunks=plan.chunk_shape(name), dtype=variable.dtype,
-                fill_value=variable.fill, dimension_names=plan.dims(name), attributes=attributes(name),
+                name, shape=layout.shape(name), chunks=layout.chunk_shape(name), dtype=variable.dtype,
+                fill_value=variable.fill, dimension_names=layout.dims(name), attributes=attributes(name),
             )  # fmt: skip
     return group
 
