@@ -157,23 +157,31 @@ class Plot:
     """Draw a stored sweep."""
 
     figure: Positional[str]
-    """phase_diagram or norm_sharpness."""
+    """phase_diagram, norm_sharpness or contrast."""
     store: Positional[Path]
     """Folder that a sweep wrote."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
-    """Row that norm_sharpness draws."""
+    """Row that norm_sharpness and contrast draw."""
+    deep: Path | None = None
+    """Folder that gdbias deep wrote, for contrast."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
         from ..theory import InputError
-        from . import norm_sharpness, phase_diagram, save
+        from . import contrast, norm_sharpness, phase_diagram, save
+        from .stored_prediction import stored_prediction
 
-        if self.figure not in ("phase_diagram", "norm_sharpness"):
-            raise InputError(f"unknown figure {self.figure!r}: use phase_diagram or norm_sharpness")
+        if self.figure not in ("phase_diagram", "norm_sharpness", "contrast"):
+            raise InputError(f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness or contrast")
         ds = open_result(self.store)
-        drawn = phase_diagram(ds) if self.figure == "phase_diagram" else norm_sharpness(ds, None, self.init_scale)
+        if self.figure == "contrast":
+            if self.deep is None:
+                raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
+            drawn = contrast(ds, open_result(self.deep), stored_prediction(ds), self.init_scale)
+        else:
+            drawn = phase_diagram(ds) if self.figure == "phase_diagram" else norm_sharpness(ds, None, self.init_scale)
         print(f"written to {save(drawn, self.out or Path(f'{self.figure}.png'))}", file=sys.stderr)
 
 

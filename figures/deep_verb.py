@@ -68,7 +68,7 @@ def table(ds) -> str:
         run = ds.isel(lr=i)
         lr, S = float(run.lr), float(run.sharpness)
         lines.append(
-            f"{lr / c:13.3f} {lr:9.4g}  {Status(int(run.status)).name.lower():11} {int(run.steps):8d} {lr * S / 2:9.4f}"
+            f"{lr / c:13.2f} {lr:9.4g}  {Status(int(run.status)).name.lower():11} {int(run.steps):8d} {lr * S / 2:9.4f}"
             f" {S / float(ds.flow_sharpness):10.4f} {float(run.theta_l1 / ds.flow_theta_l1):10.4f}"
             f" {float(run.test_risk):10.5f} {float(run.test_accuracy):9.4f}"
         )

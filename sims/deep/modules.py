@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu
 class Gained(eqx.Module):
     """A layer whose weight and bias are multiplied in the forward pass: the parameterization."""
 
-    layer: eqx.Module
+    layer: Any  # eqx.nn.Linear or Conv2d
     weight_gain: float = eqx.field(static=True)
     bias_gain: float = eqx.field(static=True)
 
@@ -95,7 +96,7 @@ def _cnn(net: Network, shape, classes: int, keys) -> eqx.Module:
 class Residual(eqx.Module):
     """``x + branch(x) / sqrt(blocks)``: the factor keeps the output's size as blocks are added."""
 
-    branch: eqx.Module
+    branch: Callable
     factor: float = eqx.field(static=True)
 
     def __call__(self, x: jax.Array, *, key=None) -> jax.Array:
@@ -118,11 +119,11 @@ def _resnet(net: Network, shape, classes: int, keys) -> eqx.Module:
 class Transformer(eqx.Module):
     """Patches as tokens, blocks of attention and a two-layer network before which tokens are normalised, the mean."""
 
-    embed: eqx.Module
+    embed: Callable
     position: jax.Array
     blocks: list
-    norm: eqx.Module
-    head: eqx.Module
+    norm: Callable
+    head: Callable
 
     def __call__(self, image: jax.Array, *, key=None) -> jax.Array:
         patches = self.embed(image)

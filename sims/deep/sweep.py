@@ -67,11 +67,11 @@ def sweep(
     losses = [loss] if isinstance(loss, str) else list(loss)
     tols = [float(t) for t in np.atleast_1d(np.asarray(tol, dtype=float))]
     common = dict(hold=hold, max_steps=max_steps, track_every=track_every, average=average, precision=precision)
-    for one in losses:
-        for threshold in tols:
-            options = DeepOptions(loss=one, tol=threshold, **common)  # type: ignore[arg-type]
+    options = [DeepOptions(one, threshold, **common) for one in losses for threshold in tols]  # type: ignore[arg-type]
+    if not options:
+        raise InputError("a sweep needs at least one loss and one tol, got an empty list")
     datasets = [data] if isinstance(data, Data) else list(data)
-    plan = DeepPlan(as_networks(net), datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, options)
+    plan = DeepPlan(as_networks(net), datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, options[0])
     known = None
     if relative:
         if several:
