@@ -26,7 +26,8 @@ def stored_prediction(ds: xr.Dataset) -> Prediction | None:
 
 def _problem(made: dict, data: str | None) -> Problem:
     if data is not None:
-        [arrays] = json.loads(data)
-        return Problem(**{name: np.array(values) for name, values in arrays.items()}, loss=made.get("loss", "squared"))
+        [found] = json.loads(data)
+        arrays: dict = {name: np.array(values) for name, values in found.items()}
+        return Problem(**arrays, loss=made.get("loss", "squared"))
     options = {name: value for name, value in made.items() if name not in ("kind", "fingerprint")}
     return {"sparse_regression": sparse_regression, "single_point": single_point}[made["kind"]](**options)

@@ -17,7 +17,7 @@ from gdbias.theory import InputError
 
 SWEEP = importlib.import_module("gdbias.sims.deep.sweep")
 NET = sims.deep.network("fcn", width=12, depth=1, activation="tanh")
-PROTOCOL = dict(tol=0.1, max_steps=3000, track_every=51)
+PROTOCOL = dict(tol=0.03, max_steps=3000, track_every=51)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def swept(data):
-    return sims.deep.sweep(NET, data, [0.5, 0.9, 1.3, 1.8, 500.0], relative=True, **PROTOCOL)
+    return sims.deep.sweep(NET, data, [0.5, 0.9, 1.5, 2.0, 500.0], relative=True, **PROTOCOL)
 
 
 def test_below_the_critical_learning_rate_runs_end_where_flow_does(swept):
@@ -60,7 +60,7 @@ def test_removing_the_oscillation_lowers_the_loss_and_keeps_the_place(swept):
 
 def test_the_critical_learning_rate_is_an_attribute_and_a_variable(swept):
     assert swept.attrs["lr_critical"] == swept.lr_critical.item() == 2 / swept.flow_sharpness_max.item()
-    np.testing.assert_allclose(swept.lr / swept.lr_critical, [0.5, 0.9, 1.3, 1.8, 500], rtol=1e-3)
+    np.testing.assert_allclose(swept.lr / swept.lr_critical, [0.5, 0.9, 1.5, 2, 500], rtol=1e-3)
 
 
 def test_a_recorded_run_is_the_run_of_the_sweep(swept, data):
@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, data):
     from gdbias.sims.deep.options import DeepOptions
     from gdbias.sims.deep.run import run
 
-    options = DeepOptions(tol=0.15)
+    options = DeepOptions(tol=0.05)
     theta0, target = objective(NET, data)
     whole, _ = run(target, theta0, 0.1, options)
     notes = []
@@ -124,13 +124,14 @@ def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, data):
     notes.clear()
     resumed, _ = run(target, theta0, 0.1, options, 0, notes.append, Checkpoint(file, made_of, seconds=0))
     assert "step 153" in notes[0] and resumed == whole
-    run(target, theta0, 0.1, options, 0, notes.append, Checkpoint(file, {"lr": 0.2}, seconds=9))
-    assert "step 0" in notes[-len(notes) // 2] or any("step 0," in note for note in notes)
+    notes.clear()
+    run(target, theta0, 0.2, options, 0, notes.append, Checkpoint(file, {"lr": 0.2}))  # the file is of another run
+    assert "step 0" in notes[0]
 
 
 def test_lists_become_dimensions(data):
     nets = [NET, sims.deep.network("fcn", width=8, depth=1, activation="tanh")]
-    ds = sims.deep.sweep(nets, data, 0.1, loss=["squared", "cross_entropy"], tol=[0.4, 0.3], max_steps=300)
+    ds = sims.deep.sweep(nets, data, 0.1, loss=["cross_entropy"], tol=[2.0, 1.5], max_steps=300)
     assert ds.status.dims == ("model", "objective", "tol", "lr") and ds.lr_critical.dims == (
         "model",
         "objective",
