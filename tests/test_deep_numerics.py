@@ -10,11 +10,13 @@ pytest.importorskip("sklearn", reason="needs pip install 'gdbias[deep]'")
 from scipy.integrate import solve_ivp
 
 from gdbias import sims
+from gdbias.sims.deep.descent import advance, begin
 from gdbias.sims.deep.gradient_flow import integrate
 from gdbias.sims.deep.integrator import _coefficients, longest, stages
 from gdbias.sims.deep.lanczos import largest
 from gdbias.sims.deep.measure import adaptive_sharpness, sharpness
 from gdbias.sims.deep.objective import evaluate, objective
+from gdbias.sims.deep.options import DeepOptions
 from gdbias.theory import InputError
 
 KINDS = {
@@ -30,20 +32,18 @@ def data():
     return sims.deep.load("digits", train=40, test=20)
 
 
-@pytest.mark.parametrize("activation, loss", [("tanh", "squared"), ("gelu", "cross_entropy"), ("relu", "squared")])
+@pytest.mark.parametrize("activation, loss", [("tanh", "squared"), ("relu", "cross_entropy")])
 def test_sharpness_is_the_dense_hessians(data, activation, loss):
     theta, target = objective(sims.deep.network("fcn", width=5, depth=2, activation=activation), data, loss)
-    v = np.random.default_rng(1).standard_normal(theta.size)
     H = np.asarray(jax.hessian(target.loss)(theta), dtype=float)
-    top, size = sharpness(target, theta, v), np.abs(np.asarray(theta, dtype=float))
+    top, size = sharpness(target, theta), np.abs(np.asarray(theta, dtype=float))
     assert top.value == pytest.approx(np.linalg.eigvalsh(H)[-1], rel=1e-4)
     assert np.linalg.norm(H @ top.vector - top.value * top.vector) == pytest.approx(top.residual, abs=1e-4 * top.value)
-    adaptive = adaptive_sharpness(target, theta, v).value
+    adaptive = adaptive_sharpness(target, theta).value
     assert adaptive == pytest.approx(np.linalg.eigvalsh(size[:, None] * H * size)[-1], rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
+@pytest.mark.parametrize("kind, loss", [("fcn", "cross_entropy"), ("cnn", "squared"), ("resnet", "squared")])
 def test_gradients_in_both_precisions_and_by_differences(data, kind, loss):
     net = sims.deep.network(kind, activation="tanh", **KINDS[kind])
     theta, target = objective(net, data, loss)
@@ -70,14 +70,14 @@ def test_squared_loss_sums_outputs_and_halves(data):
 
 
 @pytest.mark.parametrize("parameterization", ["mup", "kernel"])
-@pytest.mark.parametrize("kind", ["fcn", "cnn", "resnet"])
+@pytest.mark.parametrize("kind", ["fcn"])
 def test_a_parameterization_keeps_the_function_and_moves_the_learning_rate(data, kind, parameterization):
     options = dict(width=8, depth=1, activation="tanh")
     plain = objective(sims.deep.network(kind, **options), data)
     other = objective(sims.deep.network(kind, parameterization=parameterization, base_width=8, **options), data)
     outputs = [np.asarray(jax.vmap(target.assemble(theta))(target.X)) for theta, target in (plain, other)]
     np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-5)
-    tops = [sharpness(target, theta, np.ones(theta.size)).value for theta, target in (plain, other)]
+    tops = [sharpness(target, theta).value for theta, target in (plain, other)]
     assert (tops[0] == pytest.approx(tops[1], rel=1e-4)) == (parameterization == "mup")
 
 
@@ -100,8 +100,16 @@ def test_lanczos_finds_the_largest_algebraic_eigenvalue():
     found = largest(lambda v: H @ v, rng.standard_normal(200), rtol=1e-8)
     assert found.value == pytest.approx(3.0, rel=1e-10)
     assert np.linalg.norm(H @ found.vector - found.value * found.vector) < 1e-7
-    stuck = largest(lambda v: H @ v, Q[:, -2], rtol=1e-2)  # started at an eigenvector that is not the top
-    assert stuck.value == pytest.approx(3.0, rel=1e-2)
+
+
+def test_a_warm_start_sees_an_eigenvalue_that_overtakes():
+    values, rng = np.r_[-5.0, np.linspace(-1, 1, 2992), np.linspace(1, 2, 5), 2.7, 3.0], np.random.default_rng(0)
+    before = largest(lambda v: values * v, rng.standard_normal(3000), rtol=1e-4)
+    again = largest(lambda v: values * v, before.start, rtol=1e-2)
+    assert before.value == pytest.approx(3.0, rel=1e-5) and again.value == pytest.approx(3.0, rel=1e-3)
+    values[-2] = 3.2
+    assert largest(lambda v: values * v, again.start, rtol=1e-2).value == pytest.approx(3.2, rel=1e-3)
+    assert largest(lambda v: values * v, again.vector, rtol=1e-2).value == pytest.approx(3.0, rel=1e-3)  # without it
 
 
 @pytest.mark.parametrize("start", [np.ones(6), np.zeros(6), np.full(6, np.nan)])
@@ -149,9 +157,10 @@ def test_flow_ends_at_the_threshold(data):
 
 @pytest.mark.parametrize("kind", ["cnn", "resnet", "vit"])
 def test_every_kind_trains(data, kind):
-    net = sims.deep.network(kind, **(KINDS[kind] | dict(width=8)))
-    run = sims.deep.descend(net, data, 0.05, loss="cross_entropy", tol=1.5, max_steps=2000)
-    assert run.status == 0 and run.sharpness > 0
+    theta, target = objective(sims.deep.network(kind, **KINDS[kind]), data)
+    start = float(target.loss(theta))
+    state = advance(target, begin(theta), 0.05, np.inf, DeepOptions(tol=0.9 * start, max_steps=300), 300)
+    assert state.outcome == 0 and float(state.loss) < 0.9 * start
 
 
 @pytest.mark.parametrize(

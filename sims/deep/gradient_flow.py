@@ -7,7 +7,7 @@ import numpy as np
 
 from .backend import jax
 from .integrator import STAGES, longest, stages, start, step
-from .measure import PATH, any_vector, state_at
+from .measure import any_vector, state_at
 from .objective import Objective, loss_at
 
 RTOL = 1e-3  # of the weights' norm, the local error of one step
@@ -30,7 +30,7 @@ class FlowPath:
 
     def look(self, objective: Objective, time: float) -> float:
         """Measure here; returns the sharpness."""
-        state, vector = state_at(objective, self.theta, self.vector, PATH)
+        state, vector = state_at(objective, self.theta, self.vector)
         self.times.append(time)
         self.states.append(state)
         if np.isfinite(vector).all():

@@ -11,7 +11,7 @@ from .backend import jax
 from .checkpoint import Checkpoint
 from .descent import UNDER_WAY, State, advance, begin, limit, mean_of_next
 from .gradient_flow import FlowPath, integrate
-from .measure import PATH, adaptive_sharpness, any_vector, sharpness, state_at
+from .measure import adaptive_sharpness, any_vector, sharpness, state_at
 from .objective import Objective
 from .options import DeepOptions
 
@@ -31,13 +31,14 @@ class Watch:
     def look(self, objective: Objective, state: State, record: bool) -> float:
         """Measure the sharpness here, and everything else if it is recorded."""
         if record:
-            found, vector = state_at(objective, state.theta, self.vector, PATH)
-            found["sharpness_adaptive"] = adaptive_sharpness(objective, state.theta, self.vector, PATH).value
+            found, vector = state_at(objective, state.theta, self.vector)
+            found["sharpness_adaptive"] = adaptive_sharpness(objective, state.theta, self.vector).value
             self.steps.append(int(state.step))
             self.states.append(found)
             value = found["sharpness"]
         else:
-            value, _, vector = sharpness(objective, state.theta, self.vector, PATH)
+            top = sharpness(objective, state.theta, self.vector)
+            value, vector = top.value, top.start
         if np.isfinite(value):
             self.vector, self.sharpness_max = vector, max(self.sharpness_max, value)
         return value
@@ -74,24 +75,24 @@ def _outcome(objective: Objective, state: State, watch: Watch, lr: float, option
     ended = dict(status=status, steps=int(state.step), rising_steps=int(state.rising), monotone=int(state.rising) == 0)
     if status == Status.DIVERGED:  # its weights mean nothing, as for the diagonal networks
         return ended | dict(loss=float(state.loss), sharpness_max=watch.sharpness_max)
-    found, vector = state_at(objective, state.theta, watch.vector)
-    found["sharpness_adaptive"] = adaptive_sharpness(objective, state.theta, vector).value
+    found, vector = state_at(objective, state.theta)
+    found["sharpness_adaptive"] = adaptive_sharpness(objective, state.theta).value
     found["sharpness_max"] = max(watch.sharpness_max, found["sharpness"])
     mean = mean_of_next(objective, state.theta, lr, options.average)
     cooled = integrate(objective, state.theta, max_time=options.average * lr, vector=vector).theta
     for prefix, theta in (("averaged", mean), ("cooled", cooled)):
-        found |= {f"{prefix}_{name}": value for name, value in state_at(objective, theta, vector)[0].items()}
+        found |= {f"{prefix}_{name}": value for name, value in state_at(objective, theta)[0].items()}
     return found | ended
 
 
 def flow_outcome(objective: Objective, path: FlowPath) -> dict:
     """The outcome of gradient flow, in the terms of a run."""
-    found, vector = state_at(objective, path.theta, path.vector)
+    found, _ = state_at(objective, path.theta)
     top = max([state["sharpness"] for state in path.states] + [found["sharpness"]])
     return found | dict(
         status=Status.CONVERGED if path.arrived else Status.STEP_LIMIT,
         steps=path.steps,
-        sharpness_adaptive=adaptive_sharpness(objective, path.theta, vector).value,
+        sharpness_adaptive=adaptive_sharpness(objective, path.theta).value,
         sharpness_max=top,
         lr_critical=2 / top,
     )
