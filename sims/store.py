@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from zarr.errors import UnstableSpecificationWarning
 
 from ..theory.errors import InputError
+from .archive import read_result
 from .schema import VARIABLES, attributes
 
 
@@ -62,6 +63,8 @@ def open_for_writing(
 def open_result(path: str | PathLike) -> xr.Dataset:
     """A stored result, loaded; cells that are not computed yet have status NOT_RUN (-1).
 
+    The folder that a sweep wrote, or a ``.json`` file of :func:`gdbias.sims.archive.save_result`.
+
     Raises:
         InputError: no gdbias store at that path.
     """
@@ -70,8 +73,9 @@ def open_result(path: str | PathLike) -> xr.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
-            ds = xr.open_zarr(path, consolidated=False, chunks=None).load()
-    except (OSError, ValueError, KeyError) as error:
+            stored = Path(path).suffix != ".json"
+            ds = xr.open_zarr(path, consolidated=False, chunks=None).load() if stored else read_result(Path(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
     if "spec" not in ds.attrs:
         raise InputError(f"{path} was not written by gdbias: it has no spec")

@@ -11,6 +11,7 @@ pytest.importorskip("sklearn", reason="needs pip install 'gdbias[deep]'")
 
 from gdbias import sims
 from gdbias.sims import Status
+from gdbias.sims.archive import save_result
 from gdbias.sims.deep.checkpoint import Checkpoint
 from gdbias.sims.store import open_result
 from gdbias.theory import InputError
@@ -149,3 +150,16 @@ def test_lists_become_dimensions(data):
 def test_bad_input_is_refused(data, wrong):
     with pytest.raises(InputError):
         sims.deep.sweep(**(dict(net=NET, data=data, lr=0.1) | wrong))
+
+
+def test_a_result_as_one_file_is_the_result(swept, tmp_path):
+    path = save_result(swept, tmp_path / "deep.json")
+    again = open_result(path)
+    assert again.identical(swept) and {n: v.dtype for n, v in again.variables.items()} == {
+        n: v.dtype for n, v in swept.variables.items()
+    }
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(InputError):
+        open_result(tmp_path / "other.json")
+    with pytest.raises(InputError, match="json"):
+        save_result(swept, tmp_path / "deep.nc")
