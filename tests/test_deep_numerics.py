@@ -43,7 +43,7 @@ def test_sharpness_is_the_dense_hessians(data, activation, loss):
     assert adaptive == pytest.approx(np.linalg.eigvalsh(size[:, None] * H * size)[-1], rel=1e-4)
 
 
-@pytest.mark.parametrize("kind, loss", [("fcn", "cross_entropy"), ("cnn", "squared"), ("resnet", "squared")])
+@pytest.mark.parametrize("kind, loss", [("fcn", "cross_entropy"), ("cnn", "squared")])
 def test_gradients_in_both_precisions_and_by_differences(data, kind, loss):
     net = sims.deep.network(kind, activation="tanh", **KINDS[kind])
     theta, target = objective(net, data, loss)
@@ -155,8 +155,8 @@ def test_flow_ends_at_the_threshold(data):
     assert (np.diff(flow.path_loss) < 0).all()
 
 
-@pytest.mark.parametrize("kind", ["cnn", "resnet", "vit"])
-def test_every_kind_trains(data, kind):
+@pytest.mark.parametrize("kind", ["resnet", "vit"])
+def test_other_kinds_train(data, kind):
     theta, target = objective(sims.deep.network(kind, **KINDS[kind]), data)
     start = float(target.loss(theta))
     state = advance(target, begin(theta), 0.05, np.inf, DeepOptions(tol=0.9 * start, max_steps=300), 300)
