@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...theory.errors import InputError
+from ...theory.validate import whole
 from .sources import read_source
 
 
@@ -72,10 +73,8 @@ def load(
     """
     X, y = read_source(name, folder)
     labels, classes = np.unique(y, return_inverse=True)[1], len(np.unique(y))
-    for what, value, low in (("train", train, 2), ("test", 0 if test is None else test, 0), ("seed", seed, 0)):
-        if value < low:
-            raise InputError(f"{what} = {value} must be at least {low}")
-    test = min(1000, len(X) - train) if test is None else test
+    train, seed = whole("train", train, 2), whole("seed", seed, 0)
+    test = min(1000, len(X) - train) if test is None else whole("test", test, 0)
     if train + test > len(X) or train > len(X):
         raise InputError(f"train = {train} and test = {max(test, 0)} need more than the {len(X)} samples of {name}")
     order = _stratified(labels, np.random.default_rng(seed))

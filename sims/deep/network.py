@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-import numpy as np
-
 from ...theory.errors import InputError
+from ...theory.validate import real, whole
 
 CHOICES = {
     "kind": ("fcn", "cnn", "resnet", "vit"),
@@ -46,11 +45,8 @@ class Network:
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}: use one of {', '.join(allowed)}")
         for name, low in (("width", 1), ("depth", 1), ("base_width", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise InputError(f"{name} = {value!r} must be a whole number >= {low}")
-        if not (np.isfinite(self.init_scale) and self.init_scale > 0):
-            raise InputError(f"init_scale = {self.init_scale!r} must be finite and > 0")
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        object.__setattr__(self, "init_scale", real("init_scale", self.init_scale, above=0))
         if self.kind == "vit" and self.width % 4:
             raise InputError(f"width = {self.width} of a vit must be a multiple of 4, its number of heads")
 

@@ -1,10 +1,10 @@
 """When a deep run ends and what is watched on the way, the same for Python and the command line."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from ...theory.errors import InputError
+from ...theory.validate import real, whole
 
 LOSSES = ("squared", "cross_entropy")
 
@@ -31,11 +31,8 @@ class DeepOptions:
 
     def __post_init__(self):
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 1), ("average", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise InputError(f"{name} = {value!r} must be a whole number >= {low}")
-        if not (math.isfinite(self.tol) and self.tol > 0):
-            raise InputError(f"tol = {self.tol!r} must be finite and > 0: use for example 5e-3")
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 5e-3"))
         if self.loss not in LOSSES:
             raise InputError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
         if self.precision not in ("float32", "float64"):
