@@ -1,5 +1,6 @@
 """The command line: gdbias and its verbs. Nothing heavy is imported until a verb runs."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -29,7 +30,8 @@ class Quickstart:
 
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     model: str | None = None
-    """power(L), difference(L), product(L) or custom(EXPRESSION)."""
+    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
+    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     out: Path = Path("gdbias-quickstart")
     """Folder for the figures, the stored runs and the summary."""
 
@@ -74,7 +76,8 @@ class Predict:
 
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     model: str | None = None
-    """power(L), difference(L), product(L) or custom(EXPRESSION)."""
+    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
+    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     init_scale: float = 0.1
     """Initialization scale alpha."""
 
@@ -82,6 +85,7 @@ class Predict:
         from ..theory import parse, predict
 
         pred = predict(parse(self.model or self.data.default_model), self.data.problem(), self.init_scale)
+        print(f"{pred.dynamics.model} on {pred.problem}, init_scale {self.init_scale:g}")
         print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
         print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
         print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
@@ -99,7 +103,8 @@ class Run:
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
     model: str | None = None
-    """power(L), difference(L), product(L) or custom(EXPRESSION)."""
+    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
+    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     init_scale: float = 0.1
     """Initialization scale alpha."""
     plot: Path | None = None
@@ -124,6 +129,7 @@ class Run:
 
             check_new(self.store)
         run = descend(model, problem, self.lr, self.init_scale, record_every=record_every, **self.options.deciding())
+        print(f"{model} on {problem}, init_scale {self.init_scale:g}")
         print(f"{'status':20} {Status(int(run.status)).name}")
         for name, variable in run.data_vars.items():
             if variable.ndim == 0 and name != "status":
@@ -166,7 +172,8 @@ class Sweep:
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
     model: str | None = None
-    """power(L), difference(L), product(L) or custom(EXPRESSION)."""
+    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
+    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     keep_vectors: bool = True
     """Store beta and theta of every run."""
 
@@ -177,9 +184,10 @@ class Sweep:
         from ..sims.grid import read_grid
         from ..theory import parse
 
+        model, problem = parse(self.model or self.data.default_model), self.data.problem()
         ds = sweep(
-            parse(self.model or self.data.default_model),
-            self.data.problem(),
+            model,
+            problem,
             read_grid(self.lr),
             read_grid(self.init_scale),
             threads=self.options.threads,
@@ -188,6 +196,7 @@ class Sweep:
             progress=True,
             **self.options.deciding(),
         )
+        print(f"{model} on {problem}")
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
             print(f"{count:8d} {Status(int(value)).name}")
         print(f"written to {self.store}", file=sys.stderr)
@@ -259,9 +268,13 @@ def main(arguments: list[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"gdbias: warning: {message}", file=sys.stderr)
             _read(sys.argv[1:] if arguments is None else arguments)()
+        sys.stdout.flush()
     except GdbiasError as error:
         print(f"gdbias: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except MemoryError as error:
         print(f"gdbias: out of memory ({error}): ask for fewer values, samples or features", file=sys.stderr)
         sys.exit(2)

@@ -1,9 +1,12 @@
 """Which data a command works on: a user's file or a seeded synthetic problem."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ..theory import InputError, Problem, sparse_regression
+from ..theory.errors import InputError
+
+if TYPE_CHECKING:
+    from ..theory import Problem
 
 SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
 
@@ -39,8 +42,10 @@ class Data:
     seed: int = 0
     """Seed of the synthetic data, or of the table's split."""
 
-    def problem(self) -> Problem:
+    def problem(self) -> "Problem":
         """The problem; raises InputError where options do not fit together."""
+        from ..theory import Problem, sparse_regression
+
         if self.csv and self.npz:
             raise InputError("--csv and --npz exclude each other: give one")
         if self.csv:

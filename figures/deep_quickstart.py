@@ -19,10 +19,10 @@ def deep_quickstart(
     """Train a tanh network 64-48-48-10 on 500 digits, draw ``contrast.png``, and say in Markdown what was found."""
     from ..sims import deep
 
-    say("training a small deep network on digits at some learning rates")
     try:
         net = deep.network("fcn", width=48, depth=2, activation="tanh")
         data = deep.load("digits", train=500)
+        say("training a small deep network on digits at eight learning rates")
         ds = deep.sweep(
             net, data, MULTIPLES, tol=0.02, relative=True, store=folder / "deep.zarr", progress=progress
         )  # fmt: skip

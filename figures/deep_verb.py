@@ -63,13 +63,13 @@ def table(ds) -> str:
 
     c = float(ds.lr_critical)
     lines = [f"lr_critical {c:.4g}, gradient flow: sharpness {float(ds.flow_sharpness):.4g}"]
-    lines += ["lr / critical        lr  status         steps  lr S / 2   S / flow  l1 / flow  test loss  accuracy"]
+    lines += ["lr / critical        lr  status         steps  lr S / 2   S / flow  l1 / flow  test loss  test accuracy"]
     for i in range(ds.sizes["lr"]):
         run = ds.isel(lr=i)
         lr, S = float(run.lr), float(run.sharpness)
         lines.append(
             f"{lr / c:13.2f} {lr:9.4g}  {Status(int(run.status)).name.lower():11} {int(run.steps):8d} {lr * S / 2:9.4f}"
             f" {S / float(ds.flow_sharpness):10.4f} {float(run.theta_l1 / ds.flow_theta_l1):10.4f}"
-            f" {float(run.test_risk):10.5f} {float(run.test_accuracy):9.4f}"
+            f" {float(run.test_risk):10.5f} {float(run.test_accuracy):14.4f}"
         )
     return "\n".join(lines)

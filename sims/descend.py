@@ -66,14 +66,15 @@ def descend(
         dynamics, problem, start[None], np.array([lr]), options, floors, halt, records=(record_every, records)
     )
     coordinates = {"lr": lr} | ({} if scale is None else {"init_scale": scale})
-    ds = single_result(found, model, coordinates, attrs)
     if not record_every:
-        return ds
+        return single_result(found, model, coordinates, attrs)
     kept = int(runs.steps[0]) // record_every + 1
     history = runs.history[0, :kept]
     with np.errstate(invalid="ignore", over="ignore"):
         path = measure(dynamics, problem, history)
         path["loss"] = problem.loss_at(path["beta"])
     step = np.arange(kept) * record_every
+    found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
+    ds = single_result(found, model, coordinates, attrs)
     ds = add_path(ds, "step", step, path)
     return ds.assign_coords(time=("step", step * lr))

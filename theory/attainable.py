@@ -109,14 +109,11 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     margin = -answer.fun if answer.status == 0 else -np.inf
     if margin > LEAST_MARGIN:
         return bounds
-    reason = (
-        "every interpolator lies on or beyond the boundary" if np.isfinite(margin) else "no coefficient fits the data"
-    )
     raise NoInterpolator(
         f"{model.name} from this start reaches coefficients in "
-        f"({bounds.lower.min():g}, {bounds.upper.max():g}) only, and there {reason} (largest margin "
-        f"{margin * size:.3g}): use a signed family such as difference(2), more features, or a positive "
-        "teacher"
+        f"({bounds.lower.min():g}, {bounds.upper.max():g}) only, and none of them fits the {problem.n} samples as well "
+        "as unbounded ones do (or only at the boundary): use a signed family such as difference(2), more features, or "
+        "a positive teacher"
     )
 
 

@@ -120,24 +120,21 @@ class Dynamics:
 
     def chain(self) -> list[tuple[str, sp.Expr | dict | str]]:
         """The derivation in reading order: (title, formula), or a sentence where no closed form exists."""
-        start = ", ".join(
-            f"{w}(0) = {sp.sstr(value)}" for w, value in zip(self.model.weights, self.model.start, strict=True)
-        )
         steps: list[tuple[str, sp.Expr | dict | str]] = [
             ("effective coefficient beta", self.effective),
-            ("start", start),
+            ("start, alpha = init_scale", dict(zip(start_symbols(self.model), self.model.start, strict=True))),
             ("loss of one sample", self.loss.value),
             ("gradient dL/dtheta, g = dL/dbeta", self.gradient),
             ("one step of " + self.rule.name.replace("_", " "), self.gd_map),
-            ("Hessian between coordinates i and j", self.hessian),
-            ("tangent k", self.tangent),
-            ("sharpness at an interpolator of one sample", self.sharpness),
+            ("Hessian between coordinates i and j, A = X^T diag(l'') X / n, g_i = dL/dbeta_i", self.hessian),
+            ("tangent k = |grad beta|^2", self.tangent),
+            ("sharpness at an interpolator of one sample x", self.sharpness),
         ]
         for j, invariant in enumerate(self.invariants, 1):
             steps.append((f"invariant c{j} of gradient flow", invariant.expression))
-            steps.append((f"c{j} after one step", self.after_step(invariant)))
+            steps.append((f"c{j} after one step", _as_multiple(self.after_step(invariant), invariant.expression)))
         for title, name in (
-            ("gradient flow in the clock s", "flow"),
+            ("gradient flow in the clock s, ds/dt = -g", "flow"),
             ("coefficient in the clock s", "flow_effective"),
             ("mirror curvature psi''(beta)", "mirror_curvature"),
             ("mirror potential psi(beta)", "potential"),
@@ -145,21 +142,25 @@ class Dynamics:
             try:
                 steps.append((title, getattr(self, name)))
             except NoClosedForm as refusal:
-                steps.append((title, str(refusal)))
+                if (steps[-1][1]) != str(refusal):  # say it once
+                    steps.append((title, str(refusal)))
         return steps
 
     def latex(self) -> str:
-        """The derivation as LaTeX, one display for each step."""
+        """The derivation as LaTeX (amsmath), one display for each step; lr is printed as eta."""
+        names = {sp.Symbol("lr", real=True): r"\eta"}
         lines = []
         for title, formula in self.chain():
             lines.append(rf"\paragraph{{{title}}}")
             if isinstance(formula, str):
                 lines.append(formula.replace("_", r"\_"))
             elif isinstance(formula, dict):
-                rows = r" \\ ".join(f"{sp.latex(w)} &= {sp.latex(value)}" for w, value in formula.items())
+                rows = r" \\ ".join(
+                    f"{sp.latex(w)} &= {sp.latex(value, symbol_names=names)}" for w, value in formula.items()
+                )
                 lines.append(rf"\begin{{align*}} {rows} \end{{align*}}")
             else:
-                lines.append(rf"\[ {sp.latex(formula)} \]")
+                lines.append(rf"\[ {sp.latex(formula, symbol_names=names)} \]")
         return "\n".join(lines)
 
 
@@ -170,6 +171,12 @@ def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule
         InputError: no model, or an unknown loss. Properties without a closed form raise NoClosedForm by name.
     """
     return Dynamics(require_model(model), parse_loss(loss) if isinstance(loss, str) else loss, rule)
+
+
+def _as_multiple(after: sp.Expr, before: sp.Expr) -> sp.Expr:
+    """``before`` times what it is multiplied by, where that is a polynomial in lr and g."""
+    factor = sp.cancel(after / before)
+    return before * sp.expand(factor) if sp.denom(sp.together(factor)) == 1 else after
 
 
 __all__ = ["Dynamics", "derive", "start_symbols"]

@@ -39,7 +39,7 @@ class FlowEndpoint:
     test_risk: float | np.ndarray | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """Predictions for gradient descent started at ``init_scale``; see :func:`predict`."""
 
@@ -47,6 +47,10 @@ class Prediction:
     problem: Problem
     init_scale: float | np.ndarray | None
     starts: tuple[np.ndarray, ...]  # (weight, feature) each
+
+    def __repr__(self) -> str:
+        start = "theta0 given" if self.init_scale is None else f"init_scale={np.ravel(self.init_scale).tolist()}"
+        return f"Prediction({self.dynamics.model}, {self.problem}, {start})"
 
     @cached_property
     def flow(self) -> FlowEndpoint:

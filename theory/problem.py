@@ -16,7 +16,7 @@ from .loss import Loss, parse_loss, squared
 from .validate import real_array, shown
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """Fit ``X beta`` to y: ``L(beta) = (1/n) sum_j l((X beta)_j, y_j)``, ``l = (f - y)^2 / 2`` by default.
 
@@ -40,6 +40,11 @@ class Problem:
     X_test: np.ndarray | None = None
     y_test: np.ndarray | None = None
     spec: Mapping[str, Any] = field(default_factory=lambda: {"kind": "data"})
+
+    def __repr__(self) -> str:
+        made = ", ".join(f"{name}={value}" for name, value in self.spec.items() if name not in ("kind", "n", "d"))
+        kind = self.spec["kind"]
+        return f"Problem({kind}: n={self.n}, d={self.d}, loss={self.loss}{', ' + made if made else ''})"
 
     def __post_init__(self):
         loss = parse_loss(self.loss) if isinstance(self.loss, str) else self.loss

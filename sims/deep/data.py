@@ -74,9 +74,10 @@ def load(
     X, y = read_source(name, folder)
     labels, classes = np.unique(y, return_inverse=True)[1], len(np.unique(y))
     train, seed = whole("train", train, 2), whole("seed", seed, 0)
-    test = min(1000, len(X) - train) if test is None else whole("test", test, 0)
+    test = min(1000, max(0, len(X) - train)) if test is None else whole("test", test, 0)
     if train + test > len(X) or train > len(X):
-        raise InputError(f"train = {train} and test = {max(test, 0)} need more than the {len(X)} samples of {name}")
+        held = f" and test = {test}" if test > 0 else ""
+        raise InputError(f"train = {train}{held}: {name} has {len(X)} samples in all, use fewer")
     order = _stratified(labels, np.random.default_rng(seed))
     chosen, held_out = order[:train], order[train : train + test]
     axes = (0, 2, 3) if X.ndim == 4 else (0,)

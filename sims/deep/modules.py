@@ -143,8 +143,6 @@ def _vit(net: Network, shape, classes: int, keys) -> eqx.Module:
     blocks = []
     for _ in range(net.depth):
         attention = eqx.nn.MultiheadAttention(HEADS, d, key=next(keys))
-        if net.parameterization != "standard":
-            raise InputError("a vit is built in the standard parameterization only: use parameterization='standard'")
         up, down = eqx.nn.Linear(d, 2 * d, key=next(keys)), eqx.nn.Linear(2 * d, d, key=next(keys))
         blocks.append((eqx.nn.LayerNorm(d), attention, eqx.nn.LayerNorm(d), eqx.nn.Sequential([up, act, down])))
     position = 0.02 * jax.random.normal(next(keys), (tokens, d))

@@ -47,6 +47,8 @@ class Network:
         for name, low in (("width", 1), ("depth", 1), ("base_width", 1), ("seed", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         object.__setattr__(self, "init_scale", real("init_scale", self.init_scale, above=0))
+        if self.kind == "vit" and self.parameterization != "standard":
+            raise InputError("a vit is built in the standard parameterization only: use parameterization='standard'")
         if self.kind == "vit" and self.width % 4:
             raise InputError(f"width = {self.width} of a vit must be a multiple of 4, its number of heads")
 

@@ -1,0 +1,134 @@
+"""What a quickstart found, in words and one table, as Markdown."""
+
+import numpy as np
+import xarray as xr
+
+from ..sims import Status
+from ..theory import GdbiasError, Prediction
+
+SAME = 0.01  # relative difference of critical learning rates that agree
+FLAT = 1e-3  # relative, of a test risk that does not depend on the learning rate
+EDGE = 0.98  # lr * sharpness / 2 from which a run has ended at the edge of stability
+
+
+def observed(row: xr.Dataset) -> tuple[float | None, float | None]:
+    """The smallest learning rate whose run ends at the edge of stability, and the largest that converges.
+
+    The first is midway (in logarithm) from the grid point before; None where it was not seen.
+    """
+    good = row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
+    lr = good.lr.values
+    if not len(lr):
+        return None, None
+    at_edge = np.flatnonzero(lr * good.sharpness.values / 2 >= EDGE)
+    if not len(at_edge) or at_edge[0] == 0:
+        return None, float(lr[-1])
+    return float(np.sqrt(lr[at_edge[0] - 1] * lr[at_edge[0]])), float(lr[-1])
+
+
+def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str:
+    """The findings of a quickstart in words, with a table over init_scale, as Markdown."""
+    names = {int(s): s.name.lower().replace("_", " ") for s in Status}
+    values, counts = np.unique(ds.status.values, return_counts=True)
+    tally = ", ".join(f"{count} {names[int(value)]}" for value, count in zip(values, counts, strict=True))
+    critical, final = np.asarray(pred.lr_critical), _final(pred)
+    lines = [
+        f"# Which solution does gradient descent pick? {pred.dynamics.model}",
+        "",
+        f"{pred.problem.n} samples, {pred.problem.d} features, {ds.status.size} runs: {tally}.",
+        "",
+        "| init_scale | lr_critical predicted | lr_critical_final predicted | smallest lr that ended at the edge "
+        "of stability | largest lr that converged |",
+        "|---|---|---|---|---|",
+    ]
+    for i, scale in enumerate(ds.init_scale.values):
+        left, largest = observed(ds.isel(init_scale=i))
+        cells = [scale, critical[i], final[i], left, largest]
+        lines.append("| " + " | ".join("not seen" if c is None or np.isnan(c) else f"{c:.4g}" for c in cells) + " |")
+    lines += ["", *_verdict(ds, critical, final), *_no_edge(ds, critical, final), *_unsettled(ds, final, max_steps)]
+    lines += [*_story(ds.isel(init_scale=row), float(critical[row]))]
+    lines += ["", "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr` "]
+    lines += ["(`gdbias.sims.store.open_result`). Made by:", "", f"    {ds.attrs['command']}", ""]
+    return "\n".join(lines)
+
+
+def _final(pred: Prediction) -> np.ndarray:
+    try:
+        return np.asarray(pred.lr_critical_final)
+    except GdbiasError:  # the logistic loss has no endpoint
+        return np.full(np.shape(pred.lr_critical), np.nan)
+
+
+def _no_edge(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray) -> list[str]:
+    """Why no edge of stability was seen, where the flow ends at its sharpest and no run above lr_critical converged."""
+    largest = [observed(ds.isel(init_scale=i))[1] for i in range(ds.init_scale.size)]
+    share = np.array([np.nan if lr is None else lr for lr in largest]) / critical
+    found = np.isclose(critical, final, rtol=SAME) & (critical < ds.lr.values.max()) & (share <= 1)
+    if not found.any():
+        return []
+    return [
+        f"In {found.sum()} of {len(found)} rows gradient flow ends at its largest sharpness (within {SAME:.0%}) and no "
+        "run above lr_critical converged: there is no edge of stability to see. The largest learning rate that "
+        f"converged there is {share[found].min():.3f} to {share[found].max():.3f} of lr_critical.",
+        "",
+    ]
+
+
+def _story(row: xr.Dataset, critical: float) -> list[str]:
+    good = row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
+    if good.lr.size < 2:
+        return [f"At init_scale {float(row.init_scale):.3g} fewer than two runs converged: nothing to compare."]
+    first, last = good.isel(lr=0), good.isel(lr=-1)
+    lines = [
+        f"At init_scale {float(row.init_scale):.3g} the critical learning rate is predicted at {critical:.4g}. "
+        f"From lr {float(first.lr):.4g} to {float(last.lr):.4g} the final sharpness goes from "
+        f"{float(first.sharpness):.4g} to {float(last.sharpness):.4g} (lr times sharpness over 2: "
+        f"{float(first.lr * first.sharpness / 2):.3f} to {float(last.lr * last.sharpness / 2):.3f}) and the l1 norm "
+        f"of beta from {float(first.beta_l1):.4g} to {float(last.beta_l1):.4g}."
+    ]
+    if "test_risk" in good:
+        lines.append(_risk(good))
+    return lines
+
+
+def _risk(good: xr.Dataset) -> str:
+    risk = good.test_risk.values
+    if np.ptp(risk) <= FLAT * abs(risk.mean()):
+        return (
+            f"The test risk, {risk.mean():.4g}, does not depend on the learning rate (it varies by {np.ptp(risk):.1g})."
+        )
+    best = int(risk.argmin())
+    place = {0: ", the smallest of the grid", len(risk) - 1: ", the largest that converged"}.get(best, "")
+    return f"The test risk is lowest, {risk[best]:.4g}, at lr {float(good.lr[best]):.4g}{place}."
+
+
+def _verdict(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray) -> list[str]:
+    """How near the predicted critical learning rates are to where runs were first seen at the edge."""
+    seen = np.array([observed(ds.isel(init_scale=i))[0] or np.nan for i in range(ds.init_scale.size)])
+    step = float(ds.lr.values[1] / ds.lr.values[0] - 1)
+    rows = np.isfinite(seen) & np.isfinite(final)
+    if not rows.any():
+        return []
+    first, second = seen[rows] / critical[rows], seen[rows] / final[rows]
+    return [
+        f"A run ended at the edge of stability if lr times its final sharpness over 2 is at least {EDGE}. In "
+        f"{rows.sum()} of {len(rows)} rows such runs were seen; the smallest such lr (grid step {step:.1%}) is "
+        f"{np.median(first):.3f} times lr_critical in the median ({first.min():.3f} to {first.max():.3f}) and "
+        f"{np.median(second):.3f} times lr_critical_final ({second.min():.3f} to {second.max():.3f}). Below "
+        "lr_critical descent follows gradient flow all the way; up to lr_critical_final it can meet the edge on the "
+        "way and still end where the flow does.",
+        "",
+    ]
+
+
+def _unsettled(ds: xr.Dataset, final: np.ndarray, max_steps: int) -> list[str]:
+    """Which runs had not ended at the step limit: slow ones, or ones that do not settle."""
+    stopped = ds.status.values == Status.STEP_LIMIT
+    if not stopped.any():
+        return []
+    beyond = (stopped & (ds.lr.values[None, :] > final[:, None])).sum()
+    return [
+        f"{stopped.sum()} runs had not ended after {max_steps} steps: {beyond} above lr_critical_final, which "
+        f"oscillate or settle slowly, and {stopped.sum() - beyond} below it, which are slow.",
+        "",
+    ]
