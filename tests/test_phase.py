@@ -96,7 +96,7 @@ def test_periods_other_than_powers_of_two():
 def test_phases_do_not_depend_on_threads_or_neighbours():
     one, two = several(threads=1), several(threads=2)
     found = set(np.unique(one.phase))
-    assert found >= {Phase.FLOW_ALIGNED, Phase.CATAPULT, Phase.PERIODIC, Phase.CHAOTIC, Phase.DIVERGED}
+    assert found >= {Phase.FLOW_ALIGNED, Phase.EDGE_OF_STABILITY, Phase.PERIODIC, Phase.CHAOTIC, Phase.DIVERGED}
     for name in ("phase", "period", "lyapunov", "theta", "status"):
         np.testing.assert_array_equal(one[name].values, two[name].values, err_msg=name)
     alone = several(lr=one.lr.values[28:29], init_scale=[0.3])
