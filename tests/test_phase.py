@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gdbias import sims, theory
+from gdbias import figures, sims, theory
 from gdbias.sims import Phase, Status
 from gdbias.sims.phase import phases
 from gdbias.sims.store import open_result
@@ -220,3 +220,39 @@ def test_a_window_too_short_is_refused():
         several(window=100)
     with pytest.raises(InputError, match="window"):
         several(window=-1)
+
+
+def test_an_orbit_diagram_holds_the_runs_it_was_given():
+    ds = line(np.linspace(0.9, 2.1, 13), max_steps=2000)
+    figure = figures.bifurcation(ds)
+    lines = {str(drawn.get_gid()): drawn.get_xydata() for axes in figure.axes for drawn in axes.lines}
+    for phase, name in ((Phase.PERIODIC, "periodic"), (Phase.CHAOTIC, "chaotic")):
+        where = ds.phase.values == phase
+        assert where.any()
+        np.testing.assert_array_equal(lines[f"orbit {name}"][:, 0], ds.lr.values[where])
+        np.testing.assert_array_equal(lines[f"orbit {name}"][:, 1], ds.theta.values.squeeze()[where])
+        np.testing.assert_array_equal(lines[f"lyapunov {name}"][:, 1], np.maximum(ds.lyapunov.values[where], -1))
+    with pytest.raises(InputError, match="beta"):
+        figures.bifurcation(ds, "beta")
+    with pytest.raises(InputError, match="no 'phase'"):
+        figures.bifurcation(ds.drop_vars("phase"))
+
+
+def test_a_phase_diagram_by_phase_says_how_many_theory_foresaw():
+    ds = several()
+    problem = theory.sparse_regression(n=5, d=8, sparsity=3, signs="positive", seed=0)
+    pred = theory.predict(theory.power(2), problem, init_scale=ds.init_scale.values)
+    figure = figures.phase_diagram(ds, pred, by="phase")
+    [mesh] = [c for c in figure.axes[0].collections if c.get_gid() == "phase"]
+    np.testing.assert_array_equal(np.asarray(mesh.get_array()).reshape(ds.phase.shape), ds.phase)
+    right = cells = 0
+    for i, row in enumerate(ds.phase.values):
+        for lr, phase in zip(ds.lr.values, row, strict=True):
+            if phase == Phase.UNDECIDED or pred.lr_critical[i] <= lr < pred.lr_critical_final[i]:
+                continue
+            cells += 1
+            right += (phase <= Phase.CATAPULT) == (lr < pred.lr_critical[i])
+    assert f"{right} of {cells} runs" in " ".join(figure.get_supxlabel().split())
+    assert right / cells > 0.95
+    with pytest.raises(InputError, match="by = 'status'"):
+        figures.phase_diagram(ds, pred, by="status")
