@@ -12,8 +12,9 @@ from gdbias import sims, theory
 from gdbias.sims import Phase, Status
 
 DOUBLINGS = (1.0, 1.236068, 1.288032, 1.299228)  # kappa at which periods 2, 4, 8, 16 of power(2) appear
-DIVERGENCE = 2.0
+ONSET, DIVERGENCE = 1.302283, 2.0  # of chaos, and of blow-up
 WINDOW = 2000
+BOUNDED = (Status.STEP_LIMIT, Status.UNSTABLE_MINIMUM)
 
 
 def line(kappa, window, cap, threads=None):
@@ -34,15 +35,22 @@ def classes(ds):
     return found
 
 
-def independent_exponent(kappa, steps=200_000):
-    """Mean of ln|f'| along the orbit of u_0 = 0.5, after as many steps; NaN where it leaves."""
+def independent(kappa, steps=200_000):
+    """By hand: the mean of ln|f'| along the orbit of u_0 = 0.5 after as many steps, and its period up to 64.
+
+    NaN where the orbit leaves, 0 where it does not return.
+    """
     with np.errstate(all="ignore"):
         u, total = np.full(kappa.shape, 0.5), np.zeros(kappa.shape)
         for t in range(2 * steps):
             if t >= steps:
                 total += np.log(np.abs(1 - kappa * (3 * u * u - 1)))
             u = u - kappa * (u * u - 1) * u
-        return np.where(np.isfinite(u), total / steps, np.nan)
+        begin, period = u, np.zeros(kappa.shape, dtype=int)
+        for p in range(1, 65):
+            u = u - kappa * (u * u - 1) * u
+            period[(period == 0) & (np.abs(u - begin) < 1e-9)] = p
+        return np.where(np.isfinite(u), total / steps, np.nan), period
 
 
 def check_line(count, window, cap):
@@ -51,12 +59,16 @@ def check_line(count, window, cap):
     edges = np.array([*DOUBLINGS, DIVERGENCE])
     theoretical = np.array([1, 2, 4, 8, 0, -1])[np.searchsorted(edges, kappa)]
     found = classes(ds)
+    exact, cycle = independent(kappa)
+    window_cells = (kappa > ONSET) & (kappa < DIVERGENCE) & np.isin(cycle, (2, 4, 8))  # cycles within the chaos
     report: dict = {"runs": count, "window": window, "cap": cap}
     for margin in (0.01, 0.001):
         clear = np.abs(kappa[:, None] / edges - 1).min(axis=1) > margin
         right = found == theoretical
         report[f"clear of boundaries by {margin:g}"] = {
             "cells": int(clear.sum()), "agreement": float(right[clear].mean()),
+            "windows of period 2, 4, 8 in the chaos": int((clear & window_cells).sum()),
+            "agreement, those windows known": float((right | window_cells & (found == cycle))[clear].mean()),
             "wrong": [[round(float(k), 5), int(t), int(f)] for k, t, f in
                       zip(kappa[clear & ~right], theoretical[clear & ~right], found[clear & ~right], strict=True)],
         }  # fmt: skip
@@ -68,7 +80,7 @@ def check_line(count, window, cap):
         below, above = near[labels == before].max(), near[labels == after].min()
         fine[f"{before} -> {after}"] = {"between": [float(below), float(above)], "error": (below + above) / 2 - edge}
     report["doublings"] = fine
-    exact, phase, period = independent_exponent(kappa), ds.phase.values, ds.period.values
+    phase, period = ds.phase.values, ds.period.values
     periodic, chaotic = phase == Phase.PERIODIC, phase == Phase.CHAOTIC
     error = np.abs(exact - ds.lyapunov.values)
     report["exponent"] = {
@@ -100,43 +112,51 @@ def bounded_grid(side):
     return problem, np.geomspace(0.6, 1.2, side), np.geomspace(0.05, 1, side)
 
 
+def unlike(one, other):
+    """How many runs that are bounded in both have other phases, by pair of phases."""
+    bounded = np.isin(one.status, BOUNDED) & np.isin(other.status, BOUNDED)
+    both = np.stack([one.phase.values[bounded], other.phase.values[bounded]])
+    pairs, counts = np.unique(both[:, both[0] != both[1]], axis=1, return_counts=True)
+    named = zip(pairs.T, counts, strict=True)
+    return {f"{Phase(int(a)).name} -> {Phase(int(b)).name}": int(c) for (a, b), c in named} | {"of": int(bounded.sum())}
+
+
 def measure_cost(grid, side, window, cap, rounds):
     problem, lrs, scales = grid(side)
     model = theory.power(2)
 
     def sweep(window, cap=cap, **other):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         ds = sims.sweep(model, problem, lrs, scales, max_steps=cap, window=window, **other)
-        return time.perf_counter() - start, ds
+        return time.perf_counter() - start, time.process_time() - cpu, ds
 
     sweep(0, 20), sweep(512, 20)  # compiled and cached
     times: dict = {0: [], window: []}
+    cpus: dict = {0: [], window: []}
     found = {}
     for _ in range(rounds):
         for w in times:
-            seconds, found[w] = sweep(w)
+            seconds, cpu, found[w] = sweep(w)
             times[w].append(seconds)
+            cpus[w].append(cpu)
     plain, phase = times[0], times[window]
     ds = found[window]
     report = {
         "runs": side * side, "cap": cap, "window": window,
-        "bounded runs": int(np.isin(ds.status, (Status.STEP_LIMIT, Status.UNSTABLE_MINIMUM)).sum()),
+        "bounded runs": int(np.isin(ds.status, BOUNDED).sum()),
         "phases": {Phase(int(p)).name: int(c) for p, c in zip(*np.unique(ds.phase, return_counts=True), strict=True)},
         "seconds plain": plain, "seconds with phases": phase,
         "ratio of minima": min(phase) / min(plain),
         "ratio of medians": statistics.median(phase) / statistics.median(plain),
+        "ratio of minima of processor time": min(cpus[window]) / min(cpus[0]),
     }  # fmt: skip
-    long = sweep(8 * window)[1]
-    settled = long.phase.values
-    report[f"labels unlike those of a window of {8 * window}"] = {
-        w: int((sweep(w)[1].phase.values != settled).sum()) for w in (512, 1000, window, 2 * window)
-    }
-    both = np.stack([ds.phase.values, settled])
-    pairs, counts = np.unique(both[:, both[0] != both[1]], axis=1, return_counts=True)
-    report["which"] = {
-        f"{Phase(int(a)).name} -> {Phase(int(b)).name}": int(c) for (a, b), c in zip(pairs.T, counts, strict=True)
-    }
-    one, two = sweep(window, threads=1)[1], sweep(window, threads=2)[1]
+    # Two windows that end at the same step differ by noise alone; that began at the same one, by what happens later.
+    settled = sweep(8 * window)[-1]
+    for title, at in (("ends", lambda w: cap + 8 * window - w), ("begins", lambda _: cap)):
+        report[f"labels unlike those of a window of {8 * window} that {title} at the same step"] = {
+            w: unlike(sweep(w, at(w))[-1], settled) for w in (512, 1000, window, 2 * window)
+        }
+    one, two = sweep(window, threads=1)[-1], sweep(window, threads=2)[-1]
     names = ("phase", "period", "lyapunov")
     report["1 and 2 threads alike"] = all(np.array_equal(one[n], two[n], equal_nan=True) for n in names)
     return report
