@@ -22,7 +22,7 @@ EVERY = 8  # steps after which the tangent vector is made a unit vector again
 
 
 class Attractor(NamedTuple):
-    """One entry a run: exponent a step, period (0 for none), largest excess loss, whether the loss blew up."""
+    """One entry a run: exponent a step, period (0 for none), largest excess loss at the end, if the loss blew up."""
 
     lyapunov: np.ndarray
     period: np.ndarray
@@ -101,7 +101,7 @@ def _follow_array(dynamics, problem: Problem, options: Options, measured: int, h
             f = X @ (law.effective(*T[:m]) + xp.zeros(T.shape[1:]))
             loss = (law.loss_value(f, y) + xp.zeros(f.shape)).sum(axis=0) / problem.n
             lost = lost | ~(loss < limit)
-            if left <= measured:
+            if k >= 0:
                 peak = xp.fmax(peak, loss)
             f_dot = X @ sum(slope * v for slope, v in zip(law.jacobian(*T[:m]), V, strict=False))
             g = X.T @ law.loss_slope(f, y) / problem.n

@@ -31,7 +31,7 @@ def follow(
 ):
     # Follows runs from the shared queue, a block at a time, each for all its steps.
     # The last `measured` steps count for the logarithmic growth of the tangent vector (tail: in each of the last
-    # `longest` of them) and for the peak of the loss, the last `repeats` times `longest` for returns, which hold the
+    # `longest` of them), the last `repeats` times `longest` for the peak of the loss and for returns, which hold the
     # first step back near each of as many snapshots, or 0.
     n, d, runs = y.size, theta.shape[2], lr.size
     N, D = X.shape[0], XT.shape[0]  # n and d, with the rows of zeros that fill the last tile
@@ -81,7 +81,7 @@ def follow(
                 store(F, i, loss_slope(f, y[i]))
             x = losses * scale
             store(gone, 0, load(gone, 0) + (1.0 - less(x, load(bound, 0))))
-            if left <= measured:
+            if k >= 0:
                 store(zero, 0, x)
                 for q in range(LANES):
                     top[0, q] = max(top[0, q], zero[0, q])

@@ -35,8 +35,8 @@ def phases(
     """The phase of every run, in this order:
 
     diverged (by status, or ``lost`` in the window); converged, which is flow_aligned, catapult or
-    edge_of_stability by ``rising_steps`` 0, 1 to 10, more; undecided where the ``peak`` excess loss of the window
-    is below 1e-6 (slow); periodic where the weights return after ``period`` > 1 steps and ``lyapunov <= 5e-3``;
+    edge_of_stability by ``rising_steps`` 0, 1 to 10, more; undecided where the ``peak`` excess loss of its last
+    steps is below 1e-6 (slow); periodic where the weights return after ``period`` > 1 steps and ``lyapunov <= 5e-3``;
     chaotic where they do not and ``lyapunov > 5e-3``; else undecided.
 
     A run that held the tolerance at an unstable minimum by chance is bounded, not converged.

@@ -139,6 +139,19 @@ def test_the_exponent_is_that_of_the_dense_hessian():
     np.testing.assert_allclose(float(ds.lyapunov), np.mean(growth[-480:]), rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"])
+def test_the_tangent_of_a_step_is_its_derivative(name):
+    from gdbias.theory.law import array_law
+
+    model = theory.parse(name)
+    law, m = array_law(theory.derive(model)), len(model.weights)
+    point, dot = np.random.default_rng([3, m]).standard_normal((2, m + 1, 5))  # g, weights
+    h = 1e-5
+    ahead, behind = (np.stack(law.step(0.1, *(point + s * dot))) for s in (h, -h))
+    tangent = np.stack(law.tangent(0.1, point[0], dot[0], *point[1:], *dot[1:]))
+    np.testing.assert_allclose(tangent, (ahead - behind) / (2 * h), rtol=1e-7, atol=1e-8)
+
+
 def test_without_a_window_bounded_runs_stay_undecided_and_nothing_else_changes():
     plain, seen = several(window=0), several()
     unended = plain.status.values == Status.STEP_LIMIT
