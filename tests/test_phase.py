@@ -2,15 +2,21 @@
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from gdbias import figures, sims, theory
 from gdbias.sims import Phase, Status
 from gdbias.sims.phase import phases
 from gdbias.sims.store import open_result
 from gdbias.theory import InputError
+from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 
 WINDOW = 1000
 DOUBLINGS = (1.0, 1.2360680, 1.2880317, 1.2992283)  # kappa at which periods 2, 4, 8, 16 of the 1-D map appear
+
+velocity = sp.Symbol("velocity", real=True)
+MOVE = sp.Rational(9, 10) * velocity - LEARNING_RATE * GRADIENT
+HEAVY_BALL = theory.UpdateRule("heavy_ball", WEIGHT + MOVE, (theory.StateVariable(velocity, sp.Integer(0), MOVE),))
 
 
 def line(kappa, **other):
@@ -140,12 +146,13 @@ def test_the_exponent_is_that_of_the_dense_hessian():
 
 
 @pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"])
-def test_the_tangent_of_a_step_is_its_derivative(name):
+@pytest.mark.parametrize("rule", [theory.gradient_descent, HEAVY_BALL], ids=lambda rule: rule.name)
+def test_the_tangent_of_a_step_is_its_derivative(name, rule):
     from gdbias.theory.law import array_law
 
-    model = theory.parse(name)
-    law, m = array_law(theory.derive(model)), len(model.weights)
-    point, dot = np.random.default_rng([3, m]).standard_normal((2, m + 1, 5))  # g, weights
+    dynamics = theory.derive(theory.parse(name), rule=rule)
+    law, count = array_law(dynamics), len(dynamics.model.weights) * (1 + len(rule.state))
+    point, dot = np.random.default_rng([3, count]).standard_normal((2, count + 1, 5))  # g, weights, state
     h = 1e-5
     ahead, behind = (np.stack(law.step(0.1, *(point + s * dot))) for s in (h, -h))
     tangent = np.stack(law.tangent(0.1, point[0], dot[0], *point[1:], *dot[1:]))
