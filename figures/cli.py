@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -115,7 +115,7 @@ class Run:
     """Steps between recorded points of the trajectory."""
 
     def __call__(self) -> None:
-        from ..sims import Status, descend
+        from ..sims import Phase, Status, descend
         from ..theory import parse
 
         model, problem = parse(self.model or self.data.default_model), self.data.problem()
@@ -131,8 +131,9 @@ class Run:
         run = descend(model, problem, self.lr, self.init_scale, record_every=record_every, **self.options.deciding())
         print(f"{model} on {problem}, init_scale {self.init_scale:g}")
         print(f"{'status':20} {Status(int(run.status)).name}")
+        print(f"{'phase':20} {Phase(int(run.phase)).name}")
         for name, variable in run.data_vars.items():
-            if variable.ndim == 0 and name != "status":
+            if variable.ndim == 0 and name not in ("status", "phase"):
                 print(f"{name:20} {variable.item():.8g}   {variable.attrs['long_name']}")
         if self.store:
             from ..sims.save_result import save_result
@@ -180,7 +181,7 @@ class Sweep:
     def __call__(self) -> None:
         import numpy as np
 
-        from ..sims import Status, sweep
+        from ..sims import Phase, Status, sweep
         from ..sims.grid import read_grid
         from ..theory import parse
 
@@ -199,6 +200,9 @@ class Sweep:
         print(f"{model} on {problem}")
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
             print(f"{count:8d} {Status(int(value)).name}")
+        if self.options.window:
+            for value, count in zip(*np.unique(ds.phase.values, return_counts=True), strict=True):
+                print(f"{count:8d} {Phase(int(value)).name.lower()}")
         print(f"written to {self.store}", file=sys.stderr)
 
 
@@ -207,7 +211,7 @@ class Plot:
     """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
     figure: Positional[str]
-    """phase_diagram, norm_sharpness, trajectory or contrast."""
+    """phase_diagram, norm_sharpness, trajectory, contrast or bifurcation."""
     store: Positional[Path]
     """Folder that a sweep wrote, or a run with --store."""
     out: Path | None = None
@@ -216,18 +220,19 @@ class Plot:
     """Row that norm_sharpness and contrast draw."""
     deep: Path | None = None
     """Folder that gdbias deep wrote, for contrast."""
+    by: Literal["sharpness", "phase"] = "sharpness"
+    """Colours of phase_diagram."""
     predict: bool = True
     """Draw the predictions."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
-        from . import contrast, norm_sharpness, phase_diagram, save, trajectory
+        from . import bifurcation, contrast, norm_sharpness, phase_diagram, save, trajectory
         from .style import check_picture
 
-        if self.figure not in ("phase_diagram", "norm_sharpness", "trajectory", "contrast"):
-            raise InputError(
-                f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness, trajectory or contrast"
-            )
+        *known, last = "phase_diagram", "norm_sharpness", "trajectory", "contrast", "bifurcation"
+        if self.figure not in (*known, last):
+            raise InputError(f"unknown figure {self.figure!r}: use {', '.join(known)} or {last}")
         if self.figure == "contrast" and self.deep is None:
             raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
         out = check_picture(self.out or f"{self.figure}.png")
@@ -235,7 +240,9 @@ class Plot:
         if self.figure == "trajectory":
             drawn = trajectory(ds)
         elif self.figure == "phase_diagram":
-            drawn = phase_diagram(ds, self._prediction(ds))
+            drawn = phase_diagram(ds, self._prediction(ds), self.by)
+        elif self.figure == "bifurcation":
+            drawn = bifurcation(ds)
         elif self.deep is not None and self.figure == "contrast":
             drawn = contrast(ds, open_result(self.deep), self._prediction(ds), self.init_scale)
         else:

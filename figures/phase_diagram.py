@@ -11,7 +11,9 @@ from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
 from ..sims.status import Status
+from ..theory.errors import InputError
 from .panels import CRITICAL_LABELS, footnote, log_axis
+from .phases import draw_phases, foreseen, phase_codes
 from .results import grid, rows, scale_of, value_in
 from .statuses import LOOKS, codes, unconverged
 from .style import BLACK, COLUMN, GREY, Figure, styled
@@ -23,20 +25,25 @@ LINES = {"lr_critical": "-", "lr_critical_final": (0, (2.5, 1.5))}
 
 
 @styled
-def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None) -> Figure:
+def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None, by: str = "sharpness") -> Figure:
     """How every run of a sweep ended, over the learning rate and the scale of the start.
 
     Converged runs are coloured by ``lr * sharpness / 2``: 1 at the edge of stability. Other runs have a
-    flat colour by status. The lines are ``lr_critical = 2 / max_t S(flow(t))`` and
-    ``lr_critical_final = 2 / S(flow's end)`` over ``init_scale`` (arXiv 2505.21423).
+    flat colour by status. With ``by="phase"`` every run has the colour of its phase, and a remark says how many runs
+    have a phase that ``pred`` allows (:func:`gdbias.figures.phases.foreseen`). The lines are
+    ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 / S(flow's end)`` over ``init_scale``
+    (arXiv 2505.21423).
 
     Args:
         ds: a result with dimension ``lr`` and perhaps ``init_scale``, on any grid of positive values.
         pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or an array of them.
+        by: sharpness or phase.
 
     Raises:
-        InputError: not a result, or several entries along another dimension.
+        InputError: not a result, no phases to draw, or several entries along another dimension.
     """
+    if by not in ("sharpness", "phase"):
+        raise InputError(f"by = {by!r}: use sharpness or phase")
     ds = grid(ds, "init_scale", "lr")
     scale = scale_of(ds)
     if "init_scale" not in ds.dims:
@@ -48,12 +55,15 @@ def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None) -> Figure:
     figure = Figure(figsize=(COLUMN, 2.0 if len(scales) == 1 else 3.1))
     axes = figure.subplots()
     axes.set(xscale="log", yscale="log", xlabel=r"learning rate $\eta$", ylabel=r"init_scale $\alpha$")
-    stability = np.where(status == Status.CONVERGED, lr * ds["sharpness"].values / 2, np.nan)
-    mesh = axes.pcolormesh(
-        *edges, np.ma.masked_invalid(stability), vmin=0, vmax=1, cmap="viridis", rasterized=True, gid="stability"
-    )
-    _draw_unconverged(axes, edges, status)
     notes: list[str] = []
+    patches: list[Patch] = []
+    if by == "phase":
+        patches = draw_phases(axes, edges, phase_codes(ds))
+        if pred is not None and _is_of(pred, scales):
+            right, cells = foreseen(ds, pred, notes)
+            notes.append(f"theory allows the phase of {right} of {cells} runs that have a phase and a prediction")
+    else:
+        _draw_stability(figure, axes, edges, ds, status)
     for name in LINES:
         _draw_critical(axes, ds, pred, name, notes)
     axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
@@ -62,13 +72,30 @@ def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None) -> Figure:
     if len(scales) == 1:
         axes.set_yticks([] if scale is None else [scale], [] if scale is None else [f"{scale:.3g}"])
         axes.set_ylabel("" if scale is None else r"init_scale $\alpha$")
-    beyond = "max" if np.nanmax(stability, initial=0.0) > 1.001 else "neither"
-    bar = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if len(scales) > 1 else 10, pad=0.02)
-    bar.set_label(r"$\eta\,S/2$   (1: edge of stability)" if len(scales) > 1 else r"$\eta\,S/2$")
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
-    _legend(axes, status)
+    _legend(axes, patches or _patches(status))
     footnote(figure, notes)
     return figure
+
+
+def _is_of(pred: "Prediction", scales: np.ndarray) -> bool:
+    """Whether the prediction has one row for each row of the result."""
+    at = None if pred.init_scale is None else np.atleast_1d(pred.init_scale)
+    return len(pred.starts) == len(scales) and (at is None or np.allclose(at, scales, rtol=1e-6))
+
+
+def _draw_stability(
+    figure: Figure, axes: Axes, edges: tuple[np.ndarray, np.ndarray], ds: xr.Dataset, status: np.ndarray
+) -> None:
+    lr, many = ds["lr"].values, len(status) > 1
+    stability = np.where(status == Status.CONVERGED, lr * ds["sharpness"].values / 2, np.nan)
+    mesh = axes.pcolormesh(
+        *edges, np.ma.masked_invalid(stability), vmin=0, vmax=1, cmap="viridis", rasterized=True, gid="stability"
+    )
+    _draw_unconverged(axes, edges, status)
+    beyond = "max" if np.nanmax(stability, initial=0.0) > 1.001 else "neither"
+    bar = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if many else 10, pad=0.02)
+    bar.set_label(r"$\eta\,S/2$   (1: edge of stability)" if many else r"$\eta\,S/2$")
+    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
 
 
 def log_edges(centers: np.ndarray) -> np.ndarray:
@@ -133,12 +160,15 @@ def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: 
         axes.plot([values[0]] * 2, edges[[row, row + 1]], **outlined)
 
 
-def _legend(axes: Axes, status: np.ndarray) -> None:
-    lines, labels = axes.get_legend_handles_labels()
-    patches = [
+def _patches(status: np.ndarray) -> list[Patch]:
+    return [
         Patch(facecolor=look.color, edgecolor=GREY, lw=0.4, hatch=look.hatch, label=look.label)
         for _, look in unconverged(status)
     ]
+
+
+def _legend(axes: Axes, patches: list[Patch]) -> None:
+    lines, labels = axes.get_legend_handles_labels()
     if lines or patches:
         axes.legend(
             [*lines, *patches], [*labels, *(str(p.get_label()) for p in patches)],

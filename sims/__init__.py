@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .descend import descend
     from .flow import flow
     from .grid import Grid
+    from .phase import Phase
     from .rebuild import rebuild
     from .status import Status
     from .sweep import sweep
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "descend": ["descend"],
         "flow": ["flow"],
         "grid": ["Grid"],
+        "phase": ["Phase"],
         "rebuild": ["rebuild"],
         "status": ["Status"],
         "sweep": ["sweep"],

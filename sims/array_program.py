@@ -59,18 +59,18 @@ def advance_array(
             calm = xp.where(abs(excess) < options.tol, calm + 1, 0)
             last = excess
             if record_every and step % record_every == 0:
-                runs.history[alive, step // record_every] = _host(xp.moveaxis(T[:m], -1, 0))
+                runs.history[alive, step // record_every] = to_host(xp.moveaxis(T[:m], -1, 0))
             held, bounded = calm >= options.hold, excess < limit
             stop = held | ~bounded | (step >= options.max_steps)
             if stop.any():
-                ended = _host(stop)
+                ended = to_host(stop)
                 done, keep = alive[ended], xp.asarray(np.flatnonzero(~ended))
-                runs.theta[done] = _host(xp.moveaxis(T[:, :, stop], -1, 0))
-                runs.vector[done] = _host(xp.moveaxis(V[:, :, stop], -1, 0))
+                runs.theta[done] = to_host(xp.moveaxis(T[:, :, stop], -1, 0))
+                runs.vector[done] = to_host(xp.moveaxis(V[:, :, stop], -1, 0))
                 runs.steps[done] = step
-                runs.rising[done], runs.loss[done] = _host(rising[stop]), _host(excess[stop])
-                runs.sharpness_max[done] = _host(top[stop])
-                runs.outcome[done] = _host(xp.where(held, 0, xp.where(bounded, 2, 1))[stop])
+                runs.rising[done], runs.loss[done] = to_host(rising[stop]), to_host(excess[stop])
+                runs.sharpness_max[done] = to_host(top[stop])
+                runs.outcome[done] = to_host(xp.where(held, 0, xp.where(bounded, 2, 1))[stop])
                 alive = alive[~ended]
                 T, V, f, lr, limit = T[:, :, keep], V[:, :, keep], f[:, keep], lr[keep], limit[keep]
                 calm, rising, last, top = calm[keep], rising[keep], last[keep], top[keep]
@@ -103,5 +103,5 @@ def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int, top, no
     return (V * HV).sum(axis=(0, 1)), moved / xp.where(length > 0, length, xp.inf)
 
 
-def _host(array) -> np.ndarray:
+def to_host(array) -> np.ndarray:
     return array.get() if hasattr(array, "get") else np.asarray(array)

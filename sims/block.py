@@ -10,10 +10,13 @@ from ..theory.derive import Dynamics
 from ..theory.errors import NoInterpolator
 from ..theory.problem import Problem
 from .array_program import advance_array
+from .attractor import follow
 from .engine import advance_numba
 from .options import Options
 from .outcome import outcomes
+from .phase import Phase, phases
 from .runs import Runs, begin_runs
+from .status import Status
 
 
 def run_block(
@@ -46,7 +49,20 @@ def run_block(
         done += len(chosen)
         if not everything:
             _put(runs, chosen, part)
-    return outcomes(dynamics, problem, runs, floors[which]), runs
+    found = outcomes(dynamics, problem, runs, floors[which])
+    return found | _phases(dynamics, problem, runs, found, floors[which], options, halt), runs
+
+
+def _phases(
+    dynamics: Dynamics, problem: Problem, runs: Runs, found: dict, floors: np.ndarray, options: Options,
+    halt: np.ndarray,
+) -> dict:  # fmt: skip
+    chosen = np.flatnonzero((runs.outcome == 2) | (found["status"] == Status.UNSTABLE_MINIMUM))
+    if not options.window:
+        chosen = chosen[:0]
+    seen = follow(dynamics, problem, runs, chosen, floors[chosen] - problem.projected[2], options, halt)
+    phase = phases(found["status"], runs.rising, seen.period, seen.lyapunov, seen.peak, seen.lost)
+    return dict(phase=phase, period=np.where(phase == Phase.PERIODIC, seen.period, 0), lyapunov=seen.lyapunov)
 
 
 def smallest_losses(dynamics: Dynamics, problem: Problem, starts: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ def descend(
     tol: float = 1e-10,
     hold: int = 20,
     track_every: int = 11,
+    window: int = 0,
     backend: str = "numba",
     record_every: int = 0,
 ) -> xr.Dataset:
@@ -35,7 +36,8 @@ def descend(
 
     A run that :func:`gdbias.sims.sweep` makes with the same arguments is bitwise the same. With
     ``record_every = k`` the state at every k-th step is kept: variables ``path_*`` over the dimension
-    ``step`` (the last step is among the plain variables).
+    ``step`` (the last step is among the plain variables). With ``window`` a run that neither converged nor
+    diverged is followed for so many more steps to tell its phase, period and Lyapunov exponent.
 
     Returns a dataset in the common schema: status, steps, loss, sharpness, norms, beta (feature),
     theta (weight, feature), with how to make it again in ``attrs``.
@@ -44,7 +46,7 @@ def descend(
         InputError: a value outside its limits.
     """
     dynamics = derive(model, require_problem(problem).loss)
-    options = Options(max_steps, tol, hold, track_every, backend, threads=1)  # type: ignore[arg-type]
+    options = Options(max_steps, tol, hold, track_every, window, backend, threads=1)  # type: ignore[arg-type]
     lr = one_value(lr, "lr")
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)

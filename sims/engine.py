@@ -9,6 +9,7 @@ import numpy as np
 from ..theory.derive import Dynamics
 from ..theory.problem import Problem
 from .kernel_cache import load_kernel
+from .kernel_source import kernel_source
 from .microkernel import ROWS
 from .options import Options
 from .runs import Runs, power_noise
@@ -35,22 +36,29 @@ def advance_numba(
     the workers within a step; runs in flight then keep outcome -1, as they do after an interrupt, which
     is raised again. ``progress`` is told the runs begun so far.
     """
-    kernel = load_kernel(dynamics)
+    kernel = load_kernel(kernel_source(dynamics))
     X, y, _ = problem.projected
     queue = np.zeros(1, dtype=np.int64)
     arguments = (
-        *_spans(X), *_spans(X.T), np.ascontiguousarray(y),
+        *spans(X), *spans(X.T), np.ascontiguousarray(y),
         1.0 / problem.n, floor, options.tol, options.hold, options.max_steps, options.track_every, record_every,
         queue, halt, power_noise(*runs.vector.shape[1:]), runs.lr, runs.limit, runs.theta, runs.vector,
         runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
     )  # fmt: skip
-    workers = min(options.threads or cores(), max(1, len(runs)))
+    tell = None if progress is None else lambda: progress(min(int(queue[0]), len(runs)))
+    work(kernel.advance, arguments, min(options.threads or cores(), max(1, len(runs))), halt, tell)
+
+
+def work(
+    kernel: Callable, arguments: tuple, workers: int, halt: np.ndarray, tell: Callable[[], None] | None = None
+) -> None:
+    """Call the kernel in every worker, and ``tell`` meanwhile; an exception sets ``halt[0]`` and is raised again."""
     with ThreadPoolExecutor(workers) as pool:  # even for one: an interrupt reaches this thread, not a kernel
-        tasks = [pool.submit(kernel.advance, *arguments) for _ in range(workers)]
+        tasks = [pool.submit(kernel, *arguments) for _ in range(workers)]
         try:
             while wait(tasks, timeout=0.1).not_done:
-                if progress:
-                    progress(min(int(queue[0]), len(runs)))
+                if tell:
+                    tell()
         except BaseException:
             halt[0] = 1
             raise
@@ -58,7 +66,7 @@ def advance_numba(
             task.result()
 
 
-def _spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A, and for each row the span that holds its entries, widened until neither end decreases.
 
     Rows of zeros are added to fill the last tile of the matrix product.

@@ -13,25 +13,21 @@ from types import ModuleType
 
 from platformdirs import user_cache_path
 
-from ..theory.derive import Dynamics
-from .kernel_source import kernel_source
-
 _loading = threading.Lock()
 
 
-def load_kernel(dynamics: Dynamics) -> ModuleType:
-    """The module with the compiled ``advance`` of a model.
+def load_kernel(text: str) -> ModuleType:
+    """The module of a generated kernel, whose functions compile when first called.
 
     The file is named by the hash of its whole text and of what it imports, and written atomically: an
     edit makes another file, and Numba's own cache beside it serves the next process.
     """
     with _loading:
-        return _load(dynamics)
+        return _load(text)
 
 
 @lru_cache(maxsize=64)
-def _load(dynamics: Dynamics) -> ModuleType:
-    text = kernel_source(dynamics)
+def _load(text: str) -> ModuleType:
     name = f"gdbias_kernel_{_digest(text)}"
     if name in sys.modules:
         return sys.modules[name]

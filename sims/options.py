@@ -7,6 +7,7 @@ from ..theory.errors import InputError
 from ..theory.validate import real, whole
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
+SHORTEST_WINDOW = 512  # three returns of the longest period, and as much again for the exponent
 BACKENDS = ("numba", "numpy", "cupy")
 
 
@@ -23,14 +24,21 @@ class Options:
     track_every: int = 11
     """Steps between looks at the sharpness for its maximum along the path; 0 for none. Odd, because at the
     edge of stability the weights alternate between two sides."""
+    window: int = 0
+    """Steps that a run which did not converge or diverge is followed on, to tell its phase: periodic, chaotic or
+    neither. 0 for none; 2000 is enough for most."""
     backend: Literal["numba", "numpy", "cupy"] = "numba"
     """numba: the compiled engine; numpy: the readable reference; cupy: the reference on a GPU."""
     threads: int | None = field(default=None, metadata={"result": False})
     """Worker threads, all cores unless given; results do not depend on it."""
 
     def __post_init__(self):
-        for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0)):
+        for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0), ("window", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low, LARGEST))
+        if 0 < self.window < SHORTEST_WINDOW:
+            raise InputError(
+                f"window = {self.window} is too short for a phase: use at least {SHORTEST_WINDOW}, or 0 for none"
+            )
         object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
         if self.backend not in BACKENDS:
             raise InputError(f"unknown backend {self.backend!r}: use one of {', '.join(BACKENDS)}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .phase import Phase
 from .status import Status
 
 
@@ -35,6 +36,11 @@ _RUN: Mapping[str, Variable] = {  # of every run
     "beta_l2": Variable("l2 norm of the coefficients"),
     "monotone": Variable("the loss never rose", dtype="?", fill=False),
     "rising_steps": Variable("steps on which the loss rose", "steps", "i8", -1),
+    "phase": Variable("dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN)),
+    "period": Variable(
+        "steps after which the weights return, 0 where they do not or it was not asked", "steps", "i8", -1
+    ),
+    "lyapunov": Variable("largest Lyapunov exponent of the map of one step, after the last step", "1/step"),
     "beta": Variable("coefficients of the predictor"),
     "theta": Variable("weights"),
 }
@@ -68,7 +74,7 @@ COOLED = _of("after cooling by gradient flow", "cooled", *_STATE)
 FLOW: Mapping[str, Variable] = _of(
     "of gradient flow", "flow", "status", "steps", *_STATE, "accuracy", "sharpness_adaptive", "sharpness_max"
 ) | {"lr_critical": Variable("2 / largest sharpness along gradient flow")}
-_ONLY_LINEAR = ("loss_min", "beta_l1", "beta_l2", "beta", "theta")
+_ONLY_LINEAR = ("loss_min", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
 MEASURED = tuple(_RUN)
 DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
 VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **AVERAGED, **COOLED, **FLOW, **_PATH}
@@ -88,10 +94,11 @@ VECTORS = {"beta": ("feature",), "theta": ("weight", "feature")}  # the variable
 
 
 def attributes(name: str) -> dict:
-    """The attributes of a variable or coordinate; ``status`` has CF flag attributes."""
+    """The attributes of a variable or coordinate; ``status`` and ``phase`` have CF flag attributes."""
     variable = VARIABLES.get(name) or COORDINATES[name]
     described: dict = {"long_name": variable.long_name, "units": variable.units}
-    if name in ("status", "flow_status"):
-        described["flag_values"] = [int(s) for s in Status]
-        described["flag_meanings"] = " ".join(s.name.lower() for s in Status)
+    flags = {"status": Status, "flow_status": Status, "phase": Phase}.get(name)
+    if flags is not None:
+        described["flag_values"] = [int(flag) for flag in flags]
+        described["flag_meanings"] = " ".join(flag.name.lower() for flag in flags)
     return described

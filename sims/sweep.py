@@ -35,6 +35,7 @@ def sweep(
     tol: float = 1e-10,
     hold: int = 20,
     track_every: int = 11,
+    window: int = 0,
     backend: str = "numba",
     threads: int | None = None,
     keep: Sequence[str] = ("beta", "theta"),
@@ -51,13 +52,17 @@ def sweep(
     With ``store`` every chunk is written when done (Zarr), and calling again with the same arguments
     computes only what is missing. ``keep`` names the vectors to keep among beta and theta.
 
+    Every run gets a ``phase`` (:class:`gdbias.sims.Phase`). To tell periodic from chaotic, runs that neither
+    converged nor diverged are followed for ``window`` more steps, which change nothing else: ``period`` by
+    recurrence, ``lyapunov`` by the growth a step of ``delta <- (I - lr H) delta``.
+
     Returns a dataset over (model, seed, init_scale, lr): status (:class:`gdbias.sims.Status`), steps, loss,
     sharpness with its residual and its maximum along the path, norms, test risk, beta, theta.
 
     Raises:
         InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
     """
-    options = Options(max_steps, tol, hold, track_every, backend, threads)  # type: ignore[arg-type]
+    options = Options(max_steps, tol, hold, track_every, window, backend, threads)  # type: ignore[arg-type]
     models = _listed(model)
     problems = _listed(problem)
     plan = Plan(

@@ -53,7 +53,8 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
     """The Python text of a law, the functions a kernel calls.
 
     ``effective(w...)``, ``jacobian(w...)`` (d beta / d w_p), ``curvature(w...)`` (upper triangle of the
-    second derivatives, row by row), ``step(lr, g, w..., state...)`` with g = dL/dbeta of the coordinate, and
+    second derivatives, row by row), ``step(lr, g, w..., state...)`` with g = dL/dbeta of the coordinate,
+    ``tangent(lr, g, g_dot, w..., state..., w_dot..., state_dot...)``, the derivative of that step along the dots, and
     ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)``.
 
     Raises:
@@ -64,11 +65,15 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
     weights, effective = model.weights, model.effective
     second = [sp.diff(effective, a, b) for p, a in enumerate(weights) for b in weights[p:]]
     arguments = (_LR, _G, *weights, *state_symbols(model, rule))
+    moving = (_G, *arguments[2:])
+    dots = [sp.Symbol(f"{s.name}_dot", real=True) for s in moving]
+    tangent = [sum(sp.diff(new, s) * dot for s, dot in zip(moving, dots, strict=True)) for new in _step(model, rule)]
     functions = [
         _function("effective", weights, [effective], target),
         _function("jacobian", weights, [sp.diff(effective, w) for w in weights], target, many=True),
         _function("curvature", weights, second, target, many=True),
         _function("step", arguments, _step(model, rule), target, many=True),
+        _function("tangent", (_LR, _G, dots[0], *moving[1:], *dots[1:]), tangent, target, many=True),
         loss_source(loss, target),
     ]
     return "\n\n".join([f"# {model.name}, {loss.name} loss, {rule.name}", *functions])

@@ -1,0 +1,71 @@
+"""How the phases of runs are drawn, and how many of them theory foresaw."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+
+from ..sims.phase import Phase
+from ..theory.errors import InputError
+from .results import rows
+from .style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION
+
+if TYPE_CHECKING:
+    from ..theory.predict import Prediction
+
+PHASE_LOOKS = {
+    Phase.FLOW_ALIGNED: ("flow aligned", BLUE),
+    Phase.CATAPULT: ("catapult", SKY),
+    Phase.EDGE_OF_STABILITY: ("edge of stability", GREEN),
+    Phase.PERIODIC: ("periodic", ORANGE),
+    Phase.CHAOTIC: ("chaotic", VERMILLION),
+    Phase.DIVERGED: ("diverged", "#9a9a9a"),
+    Phase.UNDECIDED: ("undecided", "#dcdcdc"),
+    Phase.NOT_RUN: ("not run", "#ffffff"),
+}
+FLOW_LIKE = (Phase.FLOW_ALIGNED, Phase.CATAPULT)
+UNKNOWN = (Phase.UNDECIDED, Phase.NOT_RUN)
+
+
+class Foreseen(NamedTuple):
+    """Of ``cells`` runs with a prediction and a phase, how many have a phase that theory allows."""
+
+    right: int
+    cells: int
+
+
+def phase_codes(ds: xr.Dataset) -> np.ndarray:
+    """The phases as integers; raises InputError where the result has none."""
+    if "phase" not in ds:
+        raise InputError(
+            "the result has no 'phase': make it with sims.sweep, and with window=2000 to tell bounded runs"
+        )
+    values = ds["phase"].values
+    return np.where(np.isnan(values), int(Phase.NOT_RUN), values).astype(int)
+
+
+def foreseen(ds: xr.Dataset, pred: "Prediction", notes: list[str]) -> Foreseen:
+    """How many runs of a result over (init_scale, lr) are in a phase that theory allows.
+
+    Below ``lr_critical`` that is flow_aligned or catapult, above ``lr_critical_final`` any other. Between the two,
+    and for runs that are undecided or not run, nothing is counted. ``pred`` must hold one number or one a row.
+    """
+    phase, lr = phase_codes(ds), ds["lr"].values
+    below = lr < rows(pred, "lr_critical", notes)[:, None]
+    above = lr >= rows(pred, "lr_critical_final", notes)[:, None]
+    counted = (below | above) & ~np.isin(phase, UNKNOWN)
+    return Foreseen(int((counted & (below == np.isin(phase, FLOW_LIKE))).sum()), int(counted.sum()))
+
+
+def draw_phases(axes: Axes, edges: tuple[np.ndarray, np.ndarray], phase: np.ndarray) -> list[Patch]:
+    """A mesh of flat colours by phase; returns the patches of a legend."""
+    index = np.array([list(PHASE_LOOKS).index(Phase(code)) for code in phase.ravel()]).reshape(phase.shape)
+    flat = ListedColormap([color for _, color in PHASE_LOOKS.values()])
+    axes.pcolormesh(*edges, index, cmap=flat, vmin=-0.5, vmax=len(PHASE_LOOKS) - 0.5, rasterized=True, gid="phase")
+    return [
+        Patch(facecolor=color, edgecolor=GREY, lw=0.4, label=label)
+        for code, (label, color) in PHASE_LOOKS.items() if (phase == code).any()
+    ]  # fmt: skip

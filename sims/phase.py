@@ -1,0 +1,56 @@
+"""The dynamical phase of a run, by its end and by what was seen of it in a window after that."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from .status import Status
+
+FEW = 10  # rising steps of a catapult
+SLOW = 1e-6  # excess loss below which a run at its step limit is slow, whatever else it does
+CHAOS = 5e-3  # Lyapunov exponent a step above which nearby runs part
+
+
+class Phase(IntEnum):
+    """What a run does in the long run. Stored as int8 with CF flag attributes."""
+
+    NOT_RUN = -1  # the fill value of a store: not computed yet
+    FLOW_ALIGNED = 0  # converged, the loss never rose
+    CATAPULT = 1  # converged, the loss rose on at most 10 steps
+    EDGE_OF_STABILITY = 2  # converged, the loss rose on more
+    PERIODIC = 3  # bounded, the weights return after `period` steps and nearby runs stay near
+    CHAOTIC = 4  # bounded, the weights do not return and nearby runs part
+    DIVERGED = 5  # the loss blew up, if only in the window
+    UNDECIDED = 6  # bounded and neither, slow, or no window was asked for
+
+
+def phases(
+    status: np.ndarray,
+    rising_steps: np.ndarray,
+    period: np.ndarray,
+    lyapunov: np.ndarray,
+    peak: np.ndarray,
+    lost: np.ndarray,
+) -> np.ndarray:
+    """The phase of every run, in this order:
+
+    diverged (by status, or ``lost`` in the window); converged, which is flow_aligned, catapult or
+    edge_of_stability by ``rising_steps`` 0, 1 to 10, more; undecided where the ``peak`` excess loss of its last
+    steps is below 1e-6 (slow); periodic where the weights return after ``period`` > 1 steps and ``lyapunov <= 5e-3``;
+    chaotic where they do not and ``lyapunov > 5e-3``; else undecided.
+
+    A run that held the tolerance at an unstable minimum by chance is bounded, not converged.
+    """
+    bounded = (status == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM)
+    seen = bounded & ~(peak < SLOW)
+    rules = [
+        (status == Status.NOT_RUN, Phase.NOT_RUN),
+        ((status == Status.DIVERGED) | (bounded & lost), Phase.DIVERGED),
+        ((status == Status.CONVERGED) & (rising_steps == 0), Phase.FLOW_ALIGNED),
+        ((status == Status.CONVERGED) & (rising_steps <= FEW), Phase.CATAPULT),
+        (status == Status.CONVERGED, Phase.EDGE_OF_STABILITY),
+        (seen & (period > 1) & (lyapunov <= CHAOS), Phase.PERIODIC),
+        (seen & (period == 0) & (lyapunov > CHAOS), Phase.CHAOTIC),
+    ]
+    labels = np.select([where for where, _ in rules], [int(label) for _, label in rules], int(Phase.UNDECIDED))
+    return labels.astype(np.int8)

@@ -1,0 +1,278 @@
+"""Phases agree with what is known of the one-dimensional map, and do not depend on how they were computed."""
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from gdbias import figures, sims, theory
+from gdbias.sims import Phase, Status
+from gdbias.sims.phase import phases
+from gdbias.sims.store import open_result
+from gdbias.theory import InputError
+from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
+
+WINDOW = 1000
+DOUBLINGS = (1.0, 1.2360680, 1.2880317, 1.2992283)  # kappa at which periods 2, 4, 8, 16 of the 1-D map appear
+
+velocity = sp.Symbol("velocity", real=True)
+MOVE = sp.Rational(9, 10) * velocity - LEARNING_RATE * GRADIENT
+HEAVY_BALL = theory.UpdateRule("heavy_ball", WEIGHT + MOVE, (theory.StateVariable(velocity, sp.Integer(0), MOVE),))
+
+
+def line(kappa, **other):
+    """power(2) on one sample of one feature, X = y = 1: ``u <- u - kappa (u^2 - 1) u`` with ``kappa = 2 lr``."""
+    arguments = dict(init_scale=0.5, max_steps=20_000, window=WINDOW) | other
+    ds = sims.sweep(theory.power(2), theory.single_point((1.0,), 1.0), lr=np.asarray(kappa) / 2, **arguments)
+    return ds.squeeze("init_scale")
+
+
+def several(**other):
+    """A sweep in which every phase occurs."""
+    problem = theory.sparse_regression(n=5, d=8, sparsity=3, signs="positive", seed=0)
+    lr = sims.Grid(0.45, 1.4, 36)
+    arguments = dict(lr=lr, init_scale=[0.3, 1.0], max_steps=4000, window=WINDOW, track_every=0) | other
+    return sims.sweep(theory.power(2), problem, **arguments)
+
+
+@pytest.fixture(scope="module")
+def bifurcation():
+    kappa = np.linspace(0.8, 2.2, 200)
+    return kappa, line(kappa)
+
+
+def test_phases_of_the_line_are_those_of_its_bifurcations(bifurcation):
+    kappa, ds = bifurcation
+    phase, period = ds.phase.values, ds.period.values
+    first, second, third, fourth = DOUBLINGS
+    clear = np.abs(kappa[:, None] / [*DOUBLINGS, 2] - 1).min(axis=1) > 0.01
+    fixed = phase <= Phase.EDGE_OF_STABILITY
+    assert (fixed == (kappa < first))[clear].all()
+    assert ((period == 2) == ((first < kappa) & (kappa < second)))[clear].all()
+    ordered = clear & (kappa < 1.302)  # beyond, windows of period 4 lie in the chaos too
+    assert ((period == 4) == ((second < kappa) & (kappa < third)))[ordered].all()
+    assert ((phase == Phase.DIVERGED) == (kappa > 2))[clear].all()
+    beyond = clear & (kappa > fourth) & (kappa < 2)
+    assert np.isin(phase[beyond], (Phase.PERIODIC, Phase.CHAOTIC)).all()
+    assert (phase[beyond] == Phase.PERIODIC).any()  # windows of other periods
+    assert (ds.status.values[beyond] == Status.STEP_LIMIT).all()
+
+
+def test_period_and_exponent_never_contradict_each_other(bifurcation):
+    _, ds = bifurcation
+    phase, period, lyapunov = ds.phase.values, ds.period.values, ds.lyapunov.values
+    assert ((period > 1) == (phase == Phase.PERIODIC)).all()
+    assert (lyapunov[phase == Phase.PERIODIC] < 0).all()
+    assert (lyapunov[phase == Phase.CHAOTIC] > 0.005).all()
+    known = np.isin(phase, (Phase.PERIODIC, Phase.CHAOTIC, Phase.UNDECIDED))
+    np.testing.assert_array_equal(np.isnan(lyapunov), ~known)
+
+
+@pytest.mark.parametrize("kappa, period", [(1.2366, 4), (1.2355, 2), (1.2886, 8), (1.2875, 4), (1.2999, 16)])
+def test_periods_double_where_they_should(kappa, period):
+    ds = line([kappa])
+    assert (int(ds.phase[0]), int(ds.period[0])) == (Phase.PERIODIC, period)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_the_exponent_of_a_two_cycle_is_exact(backend):
+    kappa = np.array([1.02, 1.1, 1.15, 1.2, 1.23])
+    ds = line(kappa, backend=backend)
+    assert (ds.period.values == 2).all()
+    np.testing.assert_allclose(ds.lyapunov, 0.5 * np.log(np.abs(9 - 2 * (1 + kappa) ** 2)), rtol=1e-9)
+
+
+def test_the_exponent_of_a_chebyshev_map_is_log_3():
+    ds = line([2.0], window=40_000)
+    assert int(ds.phase[0]) == Phase.CHAOTIC
+    assert abs(float(ds.lyapunov[0]) - np.log(3)) < 0.01
+
+
+def test_the_superstable_cycle_is_periodic():
+    ds = line([3 / np.sqrt(2) - 1])
+    assert int(ds.period[0]) == 2 and float(ds.lyapunov[0]) < -10
+
+
+def test_periods_other_than_powers_of_two():
+    ds = line([1.7], window=2000)
+    again = line([1.7], window=2003, backend="numpy")
+    assert int(ds.period[0]) == int(again.period[0]) == 6
+    np.testing.assert_allclose(ds.lyapunov, again.lyapunov, rtol=1e-9)  # over whole cycles, whatever the window
+
+
+def test_phases_do_not_depend_on_threads_or_neighbours():
+    one, two = several(threads=1), several(threads=2)
+    found = set(np.unique(one.phase))
+    assert found >= {Phase.FLOW_ALIGNED, Phase.EDGE_OF_STABILITY, Phase.PERIODIC, Phase.CHAOTIC, Phase.DIVERGED}
+    for name in ("phase", "period", "lyapunov", "theta", "status"):
+        np.testing.assert_array_equal(one[name].values, two[name].values, err_msg=name)
+    alone = several(lr=one.lr.values[28:29], init_scale=[0.3])
+    same = one.isel(init_scale=[0], lr=[28])
+    for name in ("phase", "period", "lyapunov"):
+        np.testing.assert_array_equal(alone[name].values, same[name].values, err_msg=name)
+
+
+@pytest.mark.parametrize("model", [theory.power(2), theory.product(2), theory.difference(2)], ids=lambda m: m.name)
+def test_the_kernel_is_the_array_program(model):
+    problem = theory.sparse_regression(n=5, d=7, sparsity=3, signs="positive", correlation=0.4, seed=0)
+    top = theory.predict(model, problem, init_scale=0.3).lr_critical
+    arguments = dict(lr=top * np.linspace(0.9, 2.0, 12), init_scale=0.3, max_steps=3000, window=600, track_every=0)
+    kernel = sims.sweep(model, problem, **arguments)
+    array = sims.sweep(model, problem, backend="numpy", **arguments)
+    regular = (kernel.status == Status.STEP_LIMIT) & (array.lyapunov < 0)  # chaos amplifies rounding
+    assert int(regular.sum()) >= 3
+    for name in ("phase", "period"):
+        np.testing.assert_array_equal(kernel[name].values[regular], array[name].values[regular], err_msg=name)
+    np.testing.assert_allclose(kernel.lyapunov.values[regular], array.lyapunov.values[regular], rtol=1e-6, atol=1e-9)
+
+
+def test_the_exponent_is_that_of_the_dense_hessian():
+    """A tangent vector by hand, through the dense ``I - lr H`` at every recorded state."""
+    from gdbias.sims.runs import power_noise
+    from gdbias.theory.hessian import dense_hessian
+
+    model, problem = theory.difference(2), theory.sparse_regression(n=3, d=4, sparsity=2, seed=1)
+    lr = 1.3 * theory.predict(model, problem, init_scale=0.3).lr_critical
+    window, steps = 640, 500
+    options = dict(lr=lr, init_scale=0.3, tol=1e-300)
+    ds = sims.descend(model, problem, max_steps=steps, window=window, **options)
+    path = sims.descend(model, problem, max_steps=steps + window, record_every=1, **options).path_theta.values
+    dynamics = theory.derive(model)
+    delta, growth = power_noise(2, problem.d).ravel(), []
+    for theta in path[steps:-1]:
+        delta = delta - lr * dense_hessian(dynamics, problem, theta) @ delta
+        growth.append(np.log(np.linalg.norm(delta)))
+        delta /= np.linalg.norm(delta)
+    np.testing.assert_allclose(float(ds.lyapunov), np.mean(growth[-480:]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"])
+@pytest.mark.parametrize("rule", [theory.gradient_descent, HEAVY_BALL], ids=lambda rule: rule.name)
+def test_the_tangent_of_a_step_is_its_derivative(name, rule):
+    from gdbias.theory.law import array_law
+
+    dynamics = theory.derive(theory.parse(name), rule=rule)
+    law, count = array_law(dynamics), len(dynamics.model.weights) * (1 + len(rule.state))
+    point, dot = np.random.default_rng([3, count]).standard_normal((2, count + 1, 5))  # g, weights, state
+    h = 1e-5
+    ahead, behind = (np.stack(law.step(0.1, *(point + s * dot))) for s in (h, -h))
+    tangent = np.stack(law.tangent(0.1, point[0], dot[0], *point[1:], *dot[1:]))
+    np.testing.assert_allclose(tangent, (ahead - behind) / (2 * h), rtol=1e-7, atol=1e-8)
+
+
+def test_without_a_window_bounded_runs_stay_undecided_and_nothing_else_changes():
+    plain, seen = several(window=0), several()
+    unended = plain.status.values == Status.STEP_LIMIT
+    assert (plain.phase.values[unended] == Phase.UNDECIDED).all() and plain.lyapunov.isnull().all()
+    np.testing.assert_array_equal(plain.phase.values[~unended], seen.phase.values[~unended])
+    for name in ("status", "steps", "loss", "theta"):
+        np.testing.assert_array_equal(plain[name].values, seen[name].values)
+
+
+def test_phases_are_stored_and_resumed(tmp_path, monkeypatch):
+    import importlib
+
+    module = importlib.import_module("gdbias.sims.sweep")
+    monkeypatch.setattr(module, "STORE_CHUNK", 36)  # one init_scale a chunk
+    memory, write = several(), module._write
+    calls = []
+
+    def fail_second(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        write(*args)
+
+    monkeypatch.setattr(module, "_write", fail_second)
+    with pytest.raises(KeyboardInterrupt):
+        several(store=tmp_path / "a.zarr")
+    half = open_result(tmp_path / "a.zarr")
+    assert (half.phase.values == Phase.NOT_RUN).sum() == 36 == (half.status.values == Status.NOT_RUN).sum()
+    monkeypatch.setattr(module, "_write", write)
+    stored = several(store=tmp_path / "a.zarr")
+    for name in ("phase", "period", "lyapunov"):
+        np.testing.assert_array_equal(stored[name].values, memory[name].values)
+        assert stored[name].dtype == memory[name].dtype and stored[name].attrs == memory[name].attrs
+    assert stored.phase.attrs["flag_meanings"].split()[1 + Phase.EDGE_OF_STABILITY] == "edge_of_stability"
+    assert stored.phase.attrs["flag_values"] == [int(p) for p in Phase]
+
+
+def test_a_chance_crossing_is_bounded_not_converged():
+    """A start on an unstable minimum holds the tolerance, then leaves it in the window."""
+    problem = theory.single_point((1.0,), 1.0)
+    ds = sims.descend(
+        theory.power(2), problem, lr=0.55, theta0=np.array([[1 + 1e-9]]), tol=1e-12, window=WINDOW, max_steps=100
+    )
+    assert int(ds.status) == Status.UNSTABLE_MINIMUM
+    assert (int(ds.phase), int(ds.period)) == (Phase.PERIODIC, 2)
+
+
+def test_a_run_that_blows_up_in_the_window_has_diverged():
+    ds = line([2.001], max_steps=3, window=20_000)
+    assert int(ds.status[0]) == Status.STEP_LIMIT
+    assert int(ds.phase[0]) == Phase.DIVERGED and np.isnan(float(ds.lyapunov[0])) and int(ds.period[0]) == 0
+
+
+def test_the_rule_in_words():
+    S, P = Status, Phase
+    rows = [  # status, rising, period, lyapunov, peak, lost, phase
+        (S.CONVERGED, 0, 0, np.nan, np.nan, False, P.FLOW_ALIGNED),
+        (S.CONVERGED, 10, 0, np.nan, np.nan, False, P.CATAPULT),
+        (S.CONVERGED, 11, 0, np.nan, np.nan, False, P.EDGE_OF_STABILITY),
+        (S.DIVERGED, 3, 0, np.nan, np.nan, False, P.DIVERGED),
+        (S.STEP_LIMIT, 9, 0, np.nan, np.nan, True, P.DIVERGED),
+        (S.STEP_LIMIT, 9, 3, -0.1, 1.0, False, P.PERIODIC),
+        (S.STEP_LIMIT, 9, 3, -np.inf, 1.0, False, P.PERIODIC),
+        (S.STEP_LIMIT, 9, 3, 0.1, 1.0, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 9, 3, -0.1, 1e-7, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 0, 1, -0.1, 1.0, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 9, 0, 0.1, 1.0, False, P.CHAOTIC),
+        (S.UNSTABLE_MINIMUM, 9, 0, 0.1, 1.0, False, P.CHAOTIC),
+        (S.STEP_LIMIT, 9, 0, 0.004, 1.0, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 9, 0, np.nan, np.nan, False, P.UNDECIDED),
+        (S.NOT_RUN, 9, 0, np.nan, np.nan, False, P.NOT_RUN),
+    ]
+    *columns, expected = (np.array(column) for column in zip(*rows, strict=True))
+    np.testing.assert_array_equal(phases(*columns), expected)
+
+
+def test_a_window_too_short_is_refused():
+    with pytest.raises(InputError, match="window = 100 is too short"):
+        several(window=100)
+    with pytest.raises(InputError, match="window"):
+        several(window=-1)
+
+
+def test_an_orbit_diagram_holds_the_runs_it_was_given():
+    ds = line(np.linspace(0.9, 2.1, 13), max_steps=2000)
+    figure = figures.bifurcation(ds)
+    lines = {str(drawn.get_gid()): drawn.get_xydata() for axes in figure.axes for drawn in axes.lines}
+    for phase, name in ((Phase.PERIODIC, "periodic"), (Phase.CHAOTIC, "chaotic")):
+        where = ds.phase.values == phase
+        assert where.any()
+        np.testing.assert_array_equal(lines[f"orbit {name}"][:, 0], ds.lr.values[where])
+        np.testing.assert_array_equal(lines[f"orbit {name}"][:, 1], ds.theta.values.squeeze()[where])
+        np.testing.assert_array_equal(lines[f"lyapunov {name}"][:, 1], np.maximum(ds.lyapunov.values[where], -1))
+    with pytest.raises(InputError, match="beta"):
+        figures.bifurcation(ds, "beta")
+    with pytest.raises(InputError, match="no 'phase'"):
+        figures.bifurcation(ds.drop_vars("phase"))
+
+
+def test_a_phase_diagram_by_phase_says_how_many_theory_foresaw():
+    ds = several()
+    problem = theory.sparse_regression(n=5, d=8, sparsity=3, signs="positive", seed=0)
+    pred = theory.predict(theory.power(2), problem, init_scale=ds.init_scale.values)
+    figure = figures.phase_diagram(ds, pred, by="phase")
+    [mesh] = [c for c in figure.axes[0].collections if c.get_gid() == "phase"]
+    np.testing.assert_array_equal(np.asarray(mesh.get_array()).reshape(ds.phase.shape), ds.phase)
+    right = cells = 0
+    for i, row in enumerate(ds.phase.values):
+        for lr, phase in zip(ds.lr.values, row, strict=True):
+            if phase == Phase.UNDECIDED or pred.lr_critical[i] <= lr < pred.lr_critical_final[i]:
+                continue
+            cells += 1
+            right += (phase <= Phase.CATAPULT) == (lr < pred.lr_critical[i])
+    assert f"{right} of {cells} runs" in " ".join(figure.get_supxlabel().split())
+    assert right / cells > 0.95
+    with pytest.raises(InputError, match="by = 'status'"):
+        figures.phase_diagram(ds, pred, by="status")
