@@ -16,6 +16,7 @@ SCALES = np.geomspace(0.01, 0.5, 16)
 RATES = 48
 MAX_STEPS = 20_000
 COARSE = 24
+SAME = 0.01  # relative difference of critical learning rates that agree
 EDGE = 0.98  # lr * sharpness / 2 from which a run has ended at the edge of stability
 
 
@@ -83,7 +84,7 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int) -> str:
     names = {int(s): s.name.lower().replace("_", " ") for s in Status}
     values, counts = np.unique(ds.status.values, return_counts=True)
     tally = ", ".join(f"{count} {names[int(value)]}" for value, count in zip(values, counts, strict=True))
-    final = _final(pred)
+    critical, final = np.asarray(pred.lr_critical), _final(pred)
     lines = [
         f"# Which solution does gradient descent pick? {pred.dynamics.model}",
         "",
@@ -95,9 +96,9 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int) -> str:
     ]
     for i, scale in enumerate(ds.init_scale.values):
         left, largest = observed(ds.isel(init_scale=i))
-        cells = [scale, np.asarray(pred.lr_critical)[i], final[i], left, largest]
+        cells = [scale, critical[i], final[i], left, largest]
         lines.append("| " + " | ".join("not seen" if c is None or np.isnan(c) else f"{c:.4g}" for c in cells) + " |")
-    lines += ["", *_story(ds.isel(init_scale=row), float(np.asarray(pred.lr_critical)[row]))]
+    lines += ["", *_no_edge(ds, critical, final), *_story(ds.isel(init_scale=row), float(critical[row]))]
     lines += ["", "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr` "]
     lines += ["(`gdbias.sims.store.open_result`). Made by:", "", f"    {ds.attrs['command']}", ""]
     return "\n".join(lines)
@@ -108,6 +109,21 @@ def _final(pred: Prediction) -> np.ndarray:
         return np.asarray(pred.lr_critical_final)
     except GdbiasError:  # the logistic loss has no endpoint
         return np.full(np.shape(pred.lr_critical), np.nan)
+
+
+def _no_edge(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray) -> list[str]:
+    """Why no edge of stability was seen, where the flow ends at its sharpest and no run above lr_critical converged."""
+    largest = [observed(ds.isel(init_scale=i))[1] for i in range(ds.init_scale.size)]
+    share = np.array([np.nan if lr is None else lr for lr in largest]) / critical
+    found = np.isclose(critical, final, rtol=SAME) & (critical < ds.lr.values.max()) & (share <= 1)
+    if not found.any():
+        return []
+    return [
+        f"In {found.sum()} of {len(found)} rows gradient flow ends at its largest sharpness (within {SAME:.0%}) and no "
+        "run above lr_critical converged: there is no edge of stability to see. The largest learning rate that "
+        f"converged there is {share[found].min():.3f} to {share[found].max():.3f} of lr_critical.",
+        "",
+    ]
 
 
 def _story(row: xr.Dataset, critical: float) -> list[str]:

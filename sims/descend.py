@@ -6,10 +6,11 @@ import xarray as xr
 from ..theory.derive import derive
 from ..theory.errors import InputError
 from ..theory.parameterization import Parameterization
-from ..theory.problem import Problem
+from ..theory.problem import Problem, require_problem
+from ..theory.validate import whole
 from .block import run_block, smallest_losses
 from .dataset import add_path, single_result
-from .grid import learning_rates
+from .grid import one_value
 from .options import Options
 from .outcome import measure
 from .provenance import result_attributes, result_spec
@@ -42,31 +43,30 @@ def descend(
     Raises:
         InputError: a value outside its limits.
     """
+    dynamics = derive(model, require_problem(problem).loss)
     options = Options(max_steps, tol, hold, track_every, backend, threads=1)  # type: ignore[arg-type]
-    rates = learning_rates(lr)
-    if rates.ndim:
-        raise InputError(f"lr has {rates.size} values: descend takes one, sims.sweep takes many")
-    dynamics = derive(model, problem.loss)
-    start = model.theta0(init_scale, problem.d) if theta0 is None else model.check_theta(theta0, problem.d)
-    if record_every < 0:
-        raise InputError(f"record_every = {record_every} must be >= 0")
-    records = max_steps // record_every + 1 if record_every else 0
+    lr = one_value(lr, "lr")
+    scale = one_value(init_scale, "init_scale") if theta0 is None else None
+    start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
+    record_every = whole("record_every", record_every, 0)
+    records = options.max_steps // record_every + 1 if record_every else 0
     if records * start.size > LARGEST_HISTORY:
         raise InputError(
             f"record_every = {record_every} keeps {records} states of {start.size} weights, more than "
             f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
         )
+    spec = result_spec(
+        "descend", model, problem, options, lr=lr, init_scale=scale, theta0=start if scale is None else None,
+        record_every=record_every,
+    )  # fmt: skip
+    attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     floors = smallest_losses(dynamics, problem, start[None])
     halt = np.zeros(1, dtype=np.int64)
     found, runs = run_block(
-        dynamics, problem, start[None], rates[None], options, floors, halt, records=(record_every, records)
+        dynamics, problem, start[None], np.array([lr]), options, floors, halt, records=(record_every, records)
     )
-    spec = result_spec(
-        "descend", model, problem, options, lr=float(lr), init_scale=None if theta0 is not None else float(init_scale),
-        theta0=None if theta0 is None else start, record_every=record_every,
-    )  # fmt: skip
-    coordinates = {"lr": float(lr)} | ({"init_scale": float(init_scale)} if theta0 is None else {})
-    ds = single_result(found, model, coordinates, result_attributes(spec, [problem]))
+    coordinates = {"lr": lr} | ({} if scale is None else {"init_scale": scale})
+    ds = single_result(found, model, coordinates, attrs)
     if not record_every:
         return ds
     kept = int(runs.steps[0]) // record_every + 1
@@ -76,4 +76,4 @@ def descend(
         path["loss"] = problem.loss_at(path["beta"])
     step = np.arange(kept) * record_every
     ds = add_path(ds, "step", step, path)
-    return ds.assign_coords(time=("step", step * float(lr)))
+    return ds.assign_coords(time=("step", step * lr))

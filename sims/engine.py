@@ -45,10 +45,7 @@ def advance_numba(
         runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
     )  # fmt: skip
     workers = min(options.threads or cores(), max(1, len(runs)))
-    if workers == 1 and progress is None:
-        kernel.advance(*arguments)
-        return
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool:  # even for one: an interrupt reaches this thread, not a kernel
         tasks = [pool.submit(kernel.advance, *arguments) for _ in range(workers)]
         try:
             while wait(tasks, timeout=0.1).not_done:

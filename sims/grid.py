@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from ..theory.errors import InputError
+from ..theory.validate import real, real_array, shown, whole
 
 LARGEST = 10_000_000  # values
 HELP = "write START:STOP:NUM:log (or :lin), or values such as 0.01,0.1"
@@ -22,11 +23,8 @@ class Grid:
 
     def __post_init__(self):
         for name in ("start", "stop"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"grid {name} = {value!r} must be finite and > 0: {HELP}")
-        if not 1 <= self.num <= LARGEST:
-            raise InputError(f"grid num = {self.num} must be from 1 to {LARGEST}: {HELP}")
+            object.__setattr__(self, name, real(f"grid {name}", getattr(self, name), above=0, hint=HELP))
+        object.__setattr__(self, "num", whole("grid num", self.num, 1, LARGEST))
         if self.spacing not in ("log", "lin"):
             raise InputError(f"grid spacing = {self.spacing!r} must be log or lin: {HELP}")
 
@@ -51,13 +49,19 @@ def read_grid(text: str) -> np.ndarray:
 
 def learning_rates(lr, name: str = "lr") -> np.ndarray:
     """A positive finite scalar, array or :class:`Grid` as an array; raises InputError."""
-    try:
-        values = np.asarray(lr.values() if isinstance(lr, Grid) else lr, dtype=float)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} = {lr!r} is not a number, an array of numbers or a Grid") from None
+    given = lr.values() if isinstance(lr, Grid) else lr
+    values = real_array(f"{name} = {shown(lr)}", given, "give a number, an array of numbers or a Grid")
     if values.ndim > 1 or not values.size:
         raise InputError(f"{name} has shape {values.shape}: give one number or a one-dimensional array")
     if not (np.isfinite(values).all() and (values > 0).all()):
         bad = values[~(np.isfinite(values) & (values > 0))].flat[0]
         raise InputError(f"{name} = {bad:g} must be finite and > 0: use for example 0.1")
     return values
+
+
+def one_value(value, name: str) -> float:
+    """A positive finite number, which may stand alone in an array; raises InputError for several."""
+    values = learning_rates(value, name)
+    if values.size > 1:
+        raise InputError(f"{name} = {shown(value)} has {values.size} values: one run takes one, sims.sweep takes many")
+    return float(values.item())

@@ -1,10 +1,10 @@
 """The options of a run: when it ends and how it is computed, the same for Python and the command line."""
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from ..theory.errors import InputError
+from ..theory.validate import real, whole
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
 BACKENDS = ("numba", "numpy", "cupy")
@@ -30,15 +30,12 @@ class Options:
 
     def __post_init__(self):
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST:
-                raise InputError(f"{name} = {value!r} must be a whole number from {low} to {LARGEST}")
-        if not (math.isfinite(self.tol) and self.tol > 0):
-            raise InputError(f"tol = {self.tol!r} must be finite and > 0: use for example 1e-10")
+            object.__setattr__(self, name, whole(name, getattr(self, name), low, LARGEST))
+        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
         if self.backend not in BACKENDS:
             raise InputError(f"unknown backend {self.backend!r}: use one of {', '.join(BACKENDS)}")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"threads = {self.threads} must be at least 1, or None for all cores")
+        if self.threads is not None:
+            object.__setattr__(self, "threads", whole("threads", self.threads, 1))
 
     def deciding(self) -> dict[str, Any]:
         """The options that decide a result, by name: all but ``threads``."""

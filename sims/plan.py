@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..theory.errors import InputError
-from ..theory.parameterization import Parameterization
-from ..theory.problem import Problem
+from ..theory.parameterization import Parameterization, require_model
+from ..theory.problem import Problem, require_problem
 from .schema import VARIABLES, VECTORS
 
 MEASURED = [name for name in VARIABLES if not name.startswith("path_") and name != "lr_critical"]
@@ -43,6 +43,14 @@ class Plan:
     def __post_init__(self):
         if not self.models or not self.problems:
             raise InputError("a sweep needs at least one model and one problem, got an empty list")
+        names = [require_model(model).name for model in self.models]
+        repeated = [name for at, name in enumerate(names) if name in names[:at]]
+        if repeated:
+            raise InputError(f"model {repeated[0]} is repeated: give each model once")
+        for model in self.models:
+            model.theta0(float(self.scales.max()), 1)  # refuses a start that overflows, before a store is made
+        for problem in self.problems:
+            require_problem(problem)
         for name in self.keep:
             if name not in VECTORS:
                 raise InputError(f"keep names {name!r}: choose from {', '.join(VECTORS)}")

@@ -46,8 +46,7 @@ def _problem(spec: Mapping, data: Mapping | None) -> Problem:
             return problem
     raise InputError(
         f"the {made['kind']} problem of the result cannot be rebuilt: its data are not stored, or differ from those "
-        f"of the runs (fingerprint {wanted[:12]}), as they can on a machine whose arithmetic rounds otherwise: "
-        "use the machine that made it"
+        f"of the runs (fingerprint {wanted[:12]}): use the versions of gdbias and NumPy that made it"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -27,10 +28,14 @@ def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, att
         InputError: a path that cannot be written, holds something else or another spec, or is being written.
     """
     path = Path(path)
-    lock = FileLock(f"{path}.lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):  # a lock that cannot be written would look taken
+        _holds(path, json.loads(attrs["spec"]))  # refuses before anything is written, the lock included
+        # Beside the store, since Zarr warns of strange files in it, and hidden. It stays when released: who
+        # removes it may remove the name of a lock that another has just taken, and a third takes a new one.
+        real = path.resolve()
+        lock = FileLock(real.with_name(f".{real.name}.lock"))
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=real.parent):  # a lock that cannot be written would look taken
             pass
         lock.acquire(timeout=0)
     except Timeout:
@@ -41,7 +46,6 @@ def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, att
         yield _open(path, plan, coordinates, attrs)
     finally:
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def open_result(path: str | PathLike) -> xr.Dataset:
@@ -58,19 +62,14 @@ def open_result(path: str | PathLike) -> xr.Dataset:
             ds = xr.open_zarr(path, consolidated=False, chunks=None).load()
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
-    if "spec" not in ds.attrs:
+    if _spec_of(ds.attrs) is None:
         raise InputError(f"{path} was not written by gdbias: it has no spec")
     return ds
 
 
 def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        try:
-            group = zarr.open_group(path, mode="r+")
-            found = json.loads(str(group.attrs["spec"]))
-        except (OSError, ValueError, KeyError):
-            raise InputError(f"{path} exists and is not a gdbias store: choose another path") from None
-        _refuse_other(path, found, json.loads(attrs["spec"]))
+    if _holds(path, json.loads(attrs["spec"])):
+        group = zarr.open_group(path, mode="r+")
     else:
         try:
             group = zarr.open_group(path, mode="w-", attributes=dict(attrs))
@@ -81,17 +80,17 @@ def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
         for name, values in coordinates.items():
+            values = np.asarray(values)
+            if values.dtype.kind == "U":
+                values = values.astype(object)
             if name not in group:
-                values = np.asarray(values)
-                text = values.dtype.kind == "U"
-                array = group.create_array(
-                    name,
-                    shape=values.shape,
-                    dtype="str" if text else values.dtype,
-                    dimension_names=(name,),
-                    attributes=attributes(name),
-                )
-                array[:] = values.astype(object) if text else values
+                group.create_array(
+                    name, shape=values.shape, dtype="str" if values.dtype == object else values.dtype,
+                    dimension_names=(name,), attributes=attributes(name),
+                )  # fmt: skip
+            array: Any = group[name]
+            if not np.array_equal(array[:], values):  # new, or its writer was killed here
+                array[:] = values
     for name in plan.variables:
         if name not in group:
             variable = VARIABLES[name]
@@ -102,13 +101,31 @@ def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.
     return group
 
 
-def _refuse_other(path: Path, found: dict, wanted: dict) -> None:
+def _holds(path: Path, wanted: dict) -> bool:
+    """Whether the store of the wanted spec is there; raises InputError where something else is."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return False
+    try:
+        found = _spec_of(zarr.open_group(path, mode="r").attrs)
+    except (OSError, ValueError, KeyError):
+        found = None
+    if found is None:
+        raise InputError(f"{path} exists and is not a gdbias store: choose another path")
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key):
             raise InputError(
                 f"store {path} holds another spec: its {key} is {_short(found.get(key))}, "
                 f"asked is {_short(wanted.get(key))}: choose another path, or ask for the stored spec to resume"
             )
+    return True
+
+
+def _spec_of(attrs: Mapping) -> dict | None:
+    try:
+        spec = json.loads(str(attrs.get("spec")))
+    except ValueError:
+        return None
+    return spec if isinstance(spec, dict) else None
 
 
 def _short(value) -> str:

@@ -1,6 +1,6 @@
 """Thousands of runs over learning rates and initialization scales, problems and models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import replace
@@ -58,8 +58,8 @@ def sweep(
         InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
     """
     options = Options(max_steps, tol, hold, track_every, backend, threads)  # type: ignore[arg-type]
-    models = [model] if isinstance(model, Parameterization) else list(model)
-    problems = [problem] if isinstance(problem, Problem) else list(problem)
+    models = _listed(model)
+    problems = _listed(problem)
     plan = Plan(
         models, problems, np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr)),
         not isinstance(model, Parameterization), not isinstance(problem, Problem), tuple(keep),
@@ -76,6 +76,10 @@ def sweep(
     with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
         _run_chunks(plan, options, {n: group[n] for n in plan.variables}, progress)
     return open_result(store)
+
+
+def _listed(given) -> list:
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
 def _coordinates(plan: Plan) -> dict[str, np.ndarray]:

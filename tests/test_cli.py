@@ -57,7 +57,8 @@ def test_quickstart_on_a_table_writes_everything(tmp_path, capsys, monkeypatch):
     call("quickstart", "--csv", tmp_path / "data.csv", "--target", "y", "--out", tmp_path / "out")
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"phase_diagram.png", "norm_sharpness.png", "summary.md", "sweep.zarr"} <= made
-    assert "lr_critical" in (tmp_path / "out" / "summary.md").read_text()
+    summary = (tmp_path / "out" / "summary.md").read_text()
+    assert "lr_critical" in summary and "In 2 of 2 rows gradient flow ends at its largest sharpness" in summary
 
 
 @pytest.fixture

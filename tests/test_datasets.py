@@ -55,7 +55,8 @@ def test_correlated_features():
     [
         dict(n=0), dict(d=0), dict(sparsity=-1), dict(sparsity=41), dict(noise=-1), dict(noise=np.nan),
         dict(noise=np.inf), dict(correlation=1), dict(correlation=np.nan), dict(signs="both"), dict(n_test=-1),
-        dict(seed=-1),
+        dict(seed=-1), dict(n=4.5), dict(d="40"), dict(sparsity=None), dict(seed=1.0), dict(n_test=True),
+        dict(noise="a"), dict(noise=[0.1]), dict(noise=1j), dict(correlation="a"),
     ],
 )  # fmt: skip
 def test_sparse_regression_refuses(bad):
@@ -69,8 +70,9 @@ def test_single_point():
     assert problem.loss_at(np.array([2.0, 1.0])) == pytest.approx((2 - 3) ** 2 / 2)
     with pytest.raises(InputError):
         theory.single_point(np.ones((2, 2)), 1)
-    with pytest.raises(InputError):
-        theory.single_point([1.0, np.nan], 1)
+    for bad in [([1.0, np.nan], 1), ("abc", 1), ([1.0, 1j], 1), ([1.0], "abc"), ([1.0], np.inf), ([1.0], [1, 2])]:
+        with pytest.raises(InputError):
+            theory.single_point(*bad)
 
 
 @pytest.fixture
@@ -158,7 +160,8 @@ def test_csv_missing_or_not_text(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [dict(test_fraction=1.0), dict(test_fraction=-0.1), dict(test_fraction=np.nan),
-                                 dict(test_fraction=0.99), dict(loss="hinge"), dict(seed=-1)])  # fmt: skip
+                                 dict(test_fraction=0.99), dict(loss="hinge"), dict(seed=-1),
+                                 dict(seed=0.5), dict(test_fraction="a")])  # fmt: skip
 def test_csv_options(csv, table, bad):
     with pytest.raises(InputError):
         Problem.from_csv(csv(table), target="t", **bad)

@@ -94,15 +94,25 @@ def test_custom_start():
     np.testing.assert_allclose(model.theta0(0.5, 2), [[0.5, 0.5], [0, 0], [-0.75, -0.75]], rtol=1e-15)
 
 
-@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), "a", [0.1, 0.2], 1j, None])
 def test_bad_scales(scale):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="^init_scale = "):
         theory.power(2).theta0(scale, 3)
 
 
+def test_a_start_that_overflows_is_named():
+    model = theory.custom("u*v", start=["alpha**64", "alpha"])
+    with pytest.raises(InputError, match=r"init_scale = 1e\+200 starts u of custom.*inf: use a smaller one"):
+        model.theta0(1e200, 3)
+
+
 @pytest.mark.parametrize(
-    "theta0", [np.ones(3), np.ones((1, 3)), np.ones((2, 4)), [[1, 2, np.nan]] * 2, "abc", [[1], [1, 2]]]
-)
+    "theta0",
+    [
+        np.ones(3), np.ones((1, 3)), np.ones((2, 4)), [[1, 2, np.nan]] * 2, "abc", [[1], [1, 2]],
+        np.ones((2, 3), complex),
+    ],
+)  # fmt: skip
 def test_bad_own_starts(theta0):
     with pytest.raises(InputError):
         theory.difference(2).check_theta(theta0, 3)

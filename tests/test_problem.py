@@ -1,5 +1,7 @@
 """Data enter by one door, which names what is wrong; what the data determine without a model is exact."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,31 @@ def test_entries_that_are_not_finite_are_named(bad):
         Problem(X, y)
     with pytest.raises(InputError, match=r"y_test\[1\]"):
         Problem(*data(), X_test=np.ones((2, 6)), y_test=[0.0, bad])
+
+
+@pytest.mark.parametrize("name", ["X", "y", "X_test", "y_test", "beta_star"])
+def test_complex_data_are_refused(name):
+    X, y = data()
+    given = dict(X=X, y=y, X_test=X, y_test=y, beta_star=np.ones(6))
+    with pytest.raises(InputError, match=f"^{name} is not an array of real numbers"):
+        Problem(**(given | {name: given[name] + 0j}))
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_features_of_zeros_are_refused(loss):  # no loss to descend
+    with pytest.raises(InputError, match="X is 0 in every entry"):
+        Problem(np.zeros((2, 3)), [1, -1], loss=loss)
+    with pytest.raises(InputError, match="X is 0 in every entry"):
+        theory.single_point([0, 0], 1)
+    Problem([[0, 0], [0, 1e-300]], [1, -1], loss=loss)  # one entry is enough
+
+
+def test_a_spec_is_plain():
+    X, y = data()
+    assert dict(Problem(X, y, spec={"me": (1, 2)}).spec) == {"kind": "data", "me": [1, 2]}
+    for bad in ({"me": X}, {"kind": 3}, "me", 5, {"me": object()}):
+        with pytest.raises(InputError, match="^spec = "):
+            Problem(X, y, spec=bad)
 
 
 def test_data_are_copied_and_frozen():
@@ -117,7 +144,6 @@ PROJECTED = {
     "one feature": data(5, 1),
     "one sample": data(1, 4),
     "zero sample": (np.vstack([data(2, 4)[0], np.zeros(4)]), np.array([1.0, 2.0, 3.0])),
-    "zero data": (np.zeros((2, 3)), np.array([1.0, 2.0])),
     "scales": (data(4, 6)[0] * 1e-6, data(4, 6)[1] * 1e6),
     "large offset": (data(8, 3)[0], 1e8 + data(8, 3)[1]),
 }
@@ -170,6 +196,37 @@ def test_fingerprint_tells_problems_apart():
         Problem(X, signs, loss="logistic"),
     ]
     assert len({base, *(p.fingerprint for p in others)}) == 7
+
+
+MADE = {
+    "sparse": dict(n=7, d=9, noise=0.1, n_test=5),
+    "no noise": dict(n=7, d=9, n_test=5, correlation=0.5),
+    "no teacher": dict(n=7, d=9, sparsity=0),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_fingerprint_of_synthetic_data_is_no_machines(name):
+    problem = theory.sparse_regression(**MADE[name])
+    for ulps in (-8, 8):  # a product summed in another order
+        share = 1 + ulps * np.finfo(float).eps
+        elsewhere = replace(problem, y=problem.y * share, y_test=problem.y_test * share)
+        assert elsewhere.fingerprint == problem.fingerprint
+
+
+def test_the_sign_of_zero_is_no_difference():
+    problem = theory.sparse_regression(n=7, d=9, sparsity=0)
+    assert not problem.y.any() and replace(problem, y=-problem.y).fingerprint == problem.fingerprint
+
+
+def test_the_fingerprint_tells_synthetic_data_apart():
+    problem = theory.sparse_regression(n=7, d=9, noise=0.1, n_test=5)
+    others = [
+        replace(problem, **{name: getattr(problem, name) * (1 + 1e-6)}) for name in ("X", "y", "X_test", "y_test")
+    ]
+    others += [theory.sparse_regression(n=7, d=9, noise=0.1 + 1e-15, n_test=5), replace(problem, spec={"kind": "data"})]
+    others += [theory.single_point([1.0, 2.0], y) for y in (3.0, 3.0 + 1e-15, 1e300, 2e300, 0.0)]
+    assert len({problem.fingerprint, *(p.fingerprint for p in others)}) == len(others) + 1
 
 
 def test_squared_loss_is_half_the_square():

@@ -1,6 +1,7 @@
 """A result holds what made it: its models and problems come back from its attributes, or the reason why not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,14 @@ def test_what_cannot_be_rebuilt_says_why(spoil, words):
     with pytest.raises(InputError, match="spec|problem|model|expression") as error:
         sims.rebuild(spoil(ds))
     assert words in str(error.value)
+
+
+def test_synthetic_data_are_rebuilt_where_sums_round_otherwise(tmp_path):
+    model, problem = theory.difference(2), theory.sparse_regression(n=6, d=9, sparsity=3, noise=0.1)
+    elsewhere = replace(problem, y=np.nextafter(problem.y, 9.0), y_test=np.nextafter(problem.y_test, 9.0))
+    short(model, elsewhere, store=tmp_path / "a.zarr")
+    assert_same(sims.rebuild(open_result(tmp_path / "a.zarr"))[1][0], problem)
+    short(model, problem, store=tmp_path / "a.zarr")  # taken up here
 
 
 def test_other_data_than_those_of_the_runs_are_refused():

@@ -66,7 +66,7 @@ def test_a_store_holds_the_numbers_of_memory(tmp_path, small_chunks, threads):
         assert stored.attrs[name] == full.attrs[name]
     for name in full.data_vars:
         assert stored[name].dtype == full[name].dtype and stored[name].attrs == full[name].attrs
-    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.zarr"]  # no lock left
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [".a.zarr.lock", "a.zarr"]  # nothing in sight
 
 
 def test_models_and_seeds_are_stored(tmp_path, small_chunks):
@@ -112,12 +112,13 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path):
     assert contents(tmp_path) == {"mine/notes.txt": b"keep me"}
 
 
-def test_another_zarr_group_is_refused(tmp_path):
-    zarr.open_group(tmp_path / "other", mode="w-", attributes={"owner": "someone"})
+@pytest.mark.parametrize("attributes", [{"owner": "someone"}, {"spec": "[1]"}, {"spec": 3}, {"spec": "not JSON"}])
+def test_another_zarr_group_is_refused(tmp_path, attributes):
+    zarr.open_group(tmp_path / "other", mode="w-", attributes=attributes)
     before = contents(tmp_path)
     with pytest.raises(InputError, match="not a gdbias store"):
         sims.sweep(**arguments(), store=tmp_path / "other")
-    with pytest.raises(InputError, match="no spec"):
+    with pytest.raises(InputError, match="not written by gdbias"):
         open_result(tmp_path / "other")
     assert contents(tmp_path) == before
 
@@ -128,6 +129,13 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path, path):
     with pytest.raises(InputError):
         sims.sweep(**arguments(), store=tmp_path / path)
     assert contents(tmp_path) == {"file": b"keep me"}
+
+
+def test_nothing_is_made_for_a_start_that_overflows(tmp_path):
+    model = theory.custom("u*v", start=["alpha**64", "alpha"])
+    with pytest.raises(InputError, match="starts u"):
+        sims.sweep(**arguments(model=model, init_scale=[0.1, 1e200]), store=tmp_path / "a.zarr")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_missing_store_is_refused(tmp_path):
@@ -151,10 +159,57 @@ def test_an_interrupt_keeps_the_finished_chunks(tmp_path, monkeypatch, small_chu
         patch.setattr(SWEEP, "_write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             sims.sweep(**many, store=path)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
     full, part = sims.sweep(**many), open_result(path)
     done = (part.status != Status.NOT_RUN).all("lr").values
     assert list(np.flatnonzero(done)) == written and not (part.status != Status.NOT_RUN).values[~done].any()
     np.testing.assert_array_equal(part.theta[done], full.theta[done])
     assert np.isnan(part.loss[~done]).all()
     assert_same(full, sims.sweep(**many, store=path))
+
+
+class Killed(BaseException):
+    """What no handler of errors catches, as little as it would a kill."""
+
+
+@pytest.mark.parametrize("name", ["lr", "init_scale", "model", "seed", "loss", "status"])
+@pytest.mark.parametrize("moment", ["made", "filled"])
+def test_a_kill_while_the_store_is_made_leaves_no_wrong_number(tmp_path, monkeypatch, name, moment):
+    many = arguments(model=[theory.difference(2)], problem=[arguments()["problem"]])
+    create = zarr.Group.create_array
+
+    def killed(group, made, **options):
+        array = create(group, made, **options)
+        if made == name and moment == "made":
+            raise Killed
+        if name in group and moment == "filled" and made != name:
+            raise Killed
+        return array
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zarr.Group, "create_array", killed)
+        try:
+            sims.sweep(**many, store=tmp_path / "a.zarr")
+        except Killed:
+            pass
+    assert_same(sims.sweep(**many), sims.sweep(**many, store=tmp_path / "a.zarr"))
+
+
+def test_a_store_has_one_writer(tmp_path, monkeypatch):
+    """Also a third, who comes when a second waits at the lock of the first."""
+    path, compute, refused = tmp_path / "a.zarr", SWEEP._compute, []
+
+    def crowded(*given):
+        monkeypatch.setattr(SWEEP, "_compute", compute)
+        for other in (path, tmp_path / "." / "a.zarr", tmp_path / "link.zarr"):
+            with pytest.raises(InputError, match="being written by another process"):
+                sims.sweep(**arguments(), store=other)
+            refused.append(other)
+        return compute(*given)
+
+    (tmp_path / "link.zarr").symlink_to(path)
+    monkeypatch.setattr(SWEEP, "_compute", crowded)
+    lock = tmp_path / ".a.zarr.lock"
+    sims.sweep(**arguments(), store=path)
+    held = lock.stat().st_ino
+    sims.sweep(**arguments(), store=path)
+    assert len(refused) == 3 and lock.stat().st_ino == held  # one file for all time, so one lock

@@ -9,6 +9,7 @@ import numpy as np
 from .errors import InputError
 from .loss import parse_loss
 from .problem import Problem
+from .validate import real, real_array, whole
 
 SAVE_NPZ = "save it with numpy.savez(path, X=X, y=y)"
 
@@ -31,25 +32,16 @@ def sparse_regression(
     support, the sizes, the signs, the noise, the test X and the test noise.
 
     Raises:
-        InputError: sizes below 1, sparsity above d, a negative noise, |correlation| >= 1, unknown signs.
+        InputError: sizes below 1 or not whole, sparsity above d, a negative noise, |correlation| >= 1,
+            unknown signs.
     """
-    for name, value, low in (
-        ("n", n, 1),
-        ("d", d, 1),
-        ("sparsity", sparsity, 0),
-        ("n_test", n_test, 0),
-        ("seed", seed, 0),
-    ):
-        if value < low:
-            raise InputError(f"{name} = {value} must be at least {low}")
+    n, d, sparsity = whole("n", n, 1), whole("d", d, 1), whole("sparsity", sparsity, 0)
+    n_test, seed = whole("n_test", n_test, 0), whole("seed", seed, 0)
+    noise, correlation = real("noise", noise, low=0), real("correlation", correlation, above=-1, below=1)
     if max(n, n_test) * d >= 2**60:
         raise InputError(f"n = {n}, n_test = {n_test}, d = {d} are more numbers than any memory holds: ask for fewer")
     if sparsity > d:
         raise InputError(f"sparsity = {sparsity} exceeds d = {d}: use at most {d}")
-    if not (np.isfinite(noise) and noise >= 0):
-        raise InputError(f"noise = {noise} must be finite and >= 0")
-    if not abs(correlation) < 1:
-        raise InputError(f"correlation = {correlation} must lie strictly between -1 and 1")
     if signs not in ("random", "positive"):
         raise InputError(f"signs = {signs!r} must be 'random' or 'positive'")
     rng = np.random.default_rng(seed)
@@ -79,11 +71,11 @@ def sparse_regression(
 
 def single_point(x, y: float) -> Problem:
     """One sample x of shape (d,) with target y, the setting of arXiv 2505.21423."""
-    x = np.atleast_1d(np.asarray(x, dtype=float))
+    x, y = np.atleast_1d(real_array("x", x, "give the d features of one sample")), real("y", y)
     if x.ndim != 1:
         raise InputError(f"x has shape {x.shape}, expected (d,): one sample")
-    spec = {"kind": "single_point", "x": x.tolist(), "y": float(y)}
-    return Problem(x[None, :], np.array([y], dtype=float), spec=spec)
+    spec = {"kind": "single_point", "x": x.tolist(), "y": y}
+    return Problem(x[None, :], np.array([y]), spec=spec)
 
 
 MADE_BY_SPEC = {"sparse_regression": sparse_regression, "single_point": single_point}  # by the kind of their spec
@@ -133,10 +125,7 @@ def read_csv(
     if not features:
         raise InputError(f"{path} has no column beside the target {target!r}: add features")
     X, y = table[features].to_numpy(dtype=float), table[target].to_numpy(dtype=float)
-    if not 0 <= test_fraction < 1:
-        raise InputError(f"test_fraction = {test_fraction} must lie in [0, 1)")
-    if seed < 0:
-        raise InputError(f"seed = {seed} must be at least 0")
+    test_fraction, seed = real("test_fraction", test_fraction, low=0, below=1), whole("seed", seed, 0)
     order = np.random.default_rng(seed).permutation(len(y))
     n_test = round(test_fraction * len(y))
     train, test = order[n_test:], order[:n_test]

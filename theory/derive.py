@@ -11,7 +11,7 @@ from .errors import NoClosedForm
 from .invariants import Invariant, find_invariants
 from .loss import Loss, parse_loss, squared
 from .mirror import MirrorMap, mirror_map, potential
-from .parameterization import Parameterization
+from .parameterization import Parameterization, require_model
 from .update_rule import UpdateRule, gradient_descent
 
 GRADIENT_BETA = sp.Symbol("g", real=True)
@@ -167,9 +167,9 @@ def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule
     """Derive gradient, Hessian, GD map, invariants, mirror map, flow and kernel source of a model.
 
     Raises:
-        InputError: an unknown loss. Properties without a closed form raise NoClosedForm by name.
+        InputError: no model, or an unknown loss. Properties without a closed form raise NoClosedForm by name.
     """
-    return Dynamics(model, parse_loss(loss) if isinstance(loss, str) else loss, rule)
+    return Dynamics(require_model(model), parse_loss(loss) if isinstance(loss, str) else loss, rule)
 
 
 __all__ = ["Dynamics", "derive", "start_symbols"]

@@ -10,6 +10,7 @@ import sympy as sp
 
 from .errors import InputError
 from .expression import read_expression
+from .validate import real, real_array, shown
 
 ALPHA = sp.Symbol("alpha", real=True)
 RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "x", "y", "xp", "np"})
@@ -69,11 +70,13 @@ class Parameterization:
         """The standard start, an array of shape (weight, feature).
 
         Raises:
-            InputError: an init_scale that is not finite and positive.
+            InputError: an init_scale that is not finite and positive, or a start that is not finite.
         """
-        if not (np.isfinite(init_scale) and init_scale > 0):
-            raise InputError(f"init_scale = {init_scale!r} must be finite and > 0: use for example 0.1")
-        values = [float(sp.sympify(x).subs(ALPHA, float(init_scale))) for x in self.start]
+        scale = real("init_scale", init_scale, above=0, hint="use for example 0.1")
+        values = [float(sp.sympify(x).subs(ALPHA, scale)) for x in self.start]
+        for weight, value in zip(self.weights, values, strict=True):
+            if not np.isfinite(value):
+                raise InputError(f"init_scale = {scale:g} starts {weight} of {self.name} at {value}: use a smaller one")
         return np.repeat(np.array(values)[:, None], d, axis=1)
 
     def check_theta(self, theta0, d: int) -> np.ndarray:
@@ -82,10 +85,7 @@ class Parameterization:
         Raises:
             InputError: another shape, or entries that are not finite.
         """
-        try:
-            theta = np.array(theta0, dtype=float)
-        except (TypeError, ValueError):
-            raise InputError("theta0 is not an array of numbers: give one row for each weight") from None
+        theta = real_array("theta0", theta0, "give one row for each weight")
         if theta.shape != (len(self.weights), d):
             names = ", ".join(w.name for w in self.weights)
             raise InputError(
@@ -96,6 +96,14 @@ class Parameterization:
             place = tuple(int(i) for i in np.argwhere(~np.isfinite(theta))[0])
             raise InputError(f"theta0{list(place)} = {theta[place]} is not finite: replace it")
         return theta
+
+
+def require_model(model: Parameterization) -> Parameterization:
+    """The model itself; raises InputError for anything else, such as the name of one."""
+    if not isinstance(model, Parameterization):
+        parsed = f"theory.parse({model!r})" if isinstance(model, str) else "for example theory.power(2)"
+        raise InputError(f"model = {shown(model)} is not a Parameterization: use {parsed}")
+    return model
 
 
 def custom(

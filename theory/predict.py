@@ -15,8 +15,9 @@ from .hessian import sharpness
 from .law import array_law
 from .loss import squared
 from .parameterization import Parameterization
-from .problem import Problem
+from .problem import Problem, require_problem
 from .transport import Transport
+from .validate import real_array
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,11 @@ def predict(
         InputError: an init_scale or theta0 outside its limits.
         NoInterpolator: (on reading) nothing attainable from the start fits the data.
     """
+    dynamics = derive(model, require_problem(problem).loss)
     if theta0 is not None:
-        return Prediction(derive(model, problem.loss), problem, None, (model.check_theta(theta0, problem.d),))
-    scales = np.asarray(init_scale, dtype=float)
+        return Prediction(dynamics, problem, None, (model.check_theta(theta0, problem.d),))
+    scales = real_array("init_scale", init_scale, "use for example 0.1")
     if scales.ndim > 1 or not scales.size:
         raise InputError(f"init_scale has shape {scales.shape}: give one number or a one-dimensional array")
     starts = tuple(model.theta0(float(scale), problem.d) for scale in scales.ravel())
-    return Prediction(derive(model, problem.loss), problem, scales if scales.ndim else float(scales), starts)
+    return Prediction(dynamics, problem, scales if scales.ndim else float(scales), starts)

@@ -1,6 +1,7 @@
 """The data of a linear regression or classification, and what they determine without any model."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from .errors import InputError
 from .law import array_loss
 from .loss import Loss, parse_loss, squared
+from .validate import real_array, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +26,11 @@ class Problem:
         beta_star: the teacher, shape (d,), when there is one.
         loss: a :class:`Loss`, or its name.
         X_test, y_test: held-out samples for the test risk.
-        spec: how the data were made, kept with every stored result.
+        spec: how the data were made, in names and plain values, kept with every stored result.
 
     Raises:
         InputError: shapes that do not match, no samples or features, entries that are not finite, or
-            targets that the loss is not defined for.
+            targets that the loss is not defined for; an X of zeros; a spec that is not plain.
     """
 
     X: np.ndarray
@@ -46,7 +48,10 @@ class Problem:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _finite(name, value))
+        object.__setattr__(self, "spec", _plain_spec(self.spec))
         _check_samples("X", self.X, "y", self.y)
+        if not self.X.any():
+            raise InputError("X is 0 in every entry, so the loss is the same for all weights: give other features")
         if self.beta_star is not None and self.beta_star.shape != (self.d,):
             raise InputError(f"beta_star has shape {self.beta_star.shape}, expected ({self.d},): one value a feature")
         if (self.X_test is None) != (self.y_test is None):
@@ -118,18 +123,50 @@ class Problem:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the loss and of all data, to tell two problems apart."""
+        """SHA-256 of the loss and of all data, to tell two problems apart.
+
+        Data that their spec makes count by the spec and to 24 bits, so that a machine whose arithmetic rounds
+        the last ones otherwise makes the same problem; a user's own count to the last bit.
+        """
+        from .datasets import MADE_BY_SPEC
+
+        made = self.spec["kind"] in MADE_BY_SPEC
         digest = hashlib.sha256(str(self.loss).encode())
+        if made:
+            digest.update(json.dumps(self.spec, sort_keys=True).encode())
         for value in (self.X, self.y, self.X_test, self.y_test):
-            digest.update(b"none" if value is None else repr(value.shape).encode() + value.tobytes())
+            counted = None if value is None else _to_24_bits(value) if made else value
+            digest.update(b"none" if counted is None else repr(counted.shape).encode() + counted.tobytes())
         return digest.hexdigest()
 
 
-def _finite(name: str, value) -> np.ndarray:
+def require_problem(problem: Problem) -> Problem:
+    """The problem itself; raises InputError for anything else."""
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem = {shown(problem)} is not a Problem: use theory.Problem(X, y)")
+    return problem
+
+
+def _to_24_bits(values: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.rint(np.ldexp(mantissa, 24)), exponent - 24) + 0.0  # -0 counts as 0
+
+
+def _plain_spec(spec: Mapping) -> dict:
     try:
-        array = np.array(value, dtype=float, order="C", ndmin=1)  # a copy: it is frozen below
+        plain = json.loads(json.dumps({"kind": "data"} | dict(spec)))
     except (TypeError, ValueError):
-        raise InputError(f"{name} is not an array of numbers: convert text columns first") from None
+        plain = {"kind": None}
+    if not isinstance(plain["kind"], str):
+        raise InputError(
+            f"spec = {shown(spec)} must map names to text, numbers and lists, kind to text: use for example "
+            "array.tolist()"
+        )
+    return plain
+
+
+def _finite(name: str, value) -> np.ndarray:
+    array = np.atleast_1d(real_array(name, value, "convert text first, and give complex numbers as two features"))
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{name}{list(place)} = {array[place]} is not finite: drop or fill such entries")

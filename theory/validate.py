@@ -1,0 +1,74 @@
+"""What a caller gave, as the plain number or array that is meant, or one line that says what is wrong with it."""
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """A whole number of any integer type, NumPy's too, as an int.
+
+    Raises:
+        InputError: another type, or a value below ``low`` or above ``high``.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < low or (high is not None and number > high):
+        limits = f"from {low} to {high}" if high is not None else f">= {low}"
+        raise InputError(f"{name} = {shown(value)} must be a whole number {limits}")
+    return number
+
+
+def real(
+    name: str, value: Any, low: float = -math.inf, above: float = -math.inf, below: float = math.inf, hint: str = ""
+) -> float:
+    """One finite number that is >= ``low``, > ``above`` and < ``below``, as a float.
+
+    Raises:
+        InputError: something else; the message ends in the hint.
+    """
+    array = _numbers(value)
+    number = float(array) if array is not None and not array.ndim and array.dtype.kind != "b" else math.nan
+    if not (math.isfinite(number) and number >= low and above < number < below):
+        limits = [
+            f"{sign} {limit:g}" for sign, limit in ((">=", low), (">", above), ("<", below)) if abs(limit) < 1e300
+        ]
+        wanted = "one finite number" + (f" {' and '.join(limits)}" if limits else "")
+        raise InputError(f"{name} = {shown(value)} must be {wanted}" + (f": {hint}" if hint else ""))
+    return number
+
+
+def real_array(name: str, value: Any, remedy: str) -> np.ndarray:
+    """Real numbers as a new float array; NaN and infinity pass.
+
+    Raises:
+        InputError: text, complex numbers, or rows of different lengths; the message ends in the remedy.
+    """
+    array = _numbers(value)
+    if array is None:
+        raise InputError(f"{name} is not an array of real numbers: {remedy}")
+    return np.array(array, dtype=float, order="C")
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in a message: one short line."""
+    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) and value.size < 100 else value
+    text = " ".join(repr(plain).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """The value as an array of booleans, integers or floats, None where it is none."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":  # whole numbers beyond 64 bits, fractions, mixed table columns
+            array = array.astype(float)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return array if array.dtype.kind in "biuf" else None
