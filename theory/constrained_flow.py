@@ -94,8 +94,8 @@ def constrained_flow(
             )
     else:
         raise GdbiasError(
-            f"{coordinates.model.name}: the constrained flow at lr = {lr:g} did not reach an interpolator in {STEPS} steps "
-            f"(lr_max bounds what has one): use a smaller lr, or method='bregman'"
+            f"{coordinates.model.name}: the constrained flow at lr = {lr:g} did not end within {STEPS} steps: use a "
+            "smaller lr, or method='bregman'"
         )
 
     def full(w):

@@ -41,7 +41,7 @@ class Doubled:
 
     @property
     def divergence_unit(self) -> float:
-        """What ``D_psi`` is, in units of ``sum b ln(b / b0) - b + b0`` (L = 2) or of minus ``sum b^(2/L)`` and its tangent."""
+        """``D_psi`` in units of ``sum b ln(b/b0) - b + b0`` (L = 2), or of ``-sum b^(2/L)`` minus its tangent."""
         L = self.degree
         return 1 / (4 * self.rate) if L == 2 else 1 / (2 * (L - 2) * self.rate)
 
@@ -52,6 +52,8 @@ class Doubled:
             NoClosedForm: a start outside the reductions, such as layers of unequal size.
         """
         name, L = self.model.name, self.degree
+        if L == 1:
+            return np.ones((2, theta0.shape[1]))
         if self.chain and L == 2:
             return np.abs([theta0[0] + theta0[1], theta0[0] - theta0[1]]) / 2
         if self.chain and L > 2:
@@ -77,6 +79,8 @@ def doubled(model: Parameterization) -> Doubled:
     terms = sp.Poly(model.effective, *model.weights).terms()
     powers = [(max(exponents), sum(e > 0 for e in exponents), float(c)) for exponents, c in terms]
     degree = model.degree
+    if degree == 1:  # linear: the sharpness is the same everywhere, and coefficients have both signs
+        return Doubled(model, 1, np.array([1.0, -1.0]), sum(c**2 for *_, c in powers) / 2, chain=False)
     if degree and all(alone == 1 and abs(c) == 1 for _, alone, c in powers) and len(terms) == len(model.weights):
         order = [int(np.argmax(exponents)) for exponents, _ in terms]
         signs = np.array([powers[order.index(p)][2] for p in range(len(order))])

@@ -6,6 +6,7 @@ sharpness minimiser of arXiv 2505.21423, here for any number of samples. No lear
 ``lr_max = 2 / sharpness_min`` has a stable interpolator.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from .errors import GdbiasError, NoClosedForm, NoInterpolator
 from .loss import squared
 from .parameterization import Parameterization
 from .problem import Problem
+from .validate import whole
 
 SLACK = 1e-7  # relative, by which an end of the frontier is relaxed to choose among its minimisers
 FIT = 1e-6  # largest residual of an interpolator, relative to the targets
@@ -61,7 +63,7 @@ class Interpolators:
         if problem.loss != squared:
             raise NoClosedForm(f"{model.name}: the frontier needs squared loss, not {problem.loss}")
         X, y, floor = problem.projected
-        self.coordinates, self.X, self.n = coordinates, X, problem.n
+        self.coordinates, self.X, self.y, self.n = coordinates, X, y, problem.n
         size = float(np.linalg.norm(y)) or 1.0
         if floor > FIT**2 * size**2:
             raise NoInterpolator(
@@ -103,17 +105,21 @@ class Interpolators:
 
         name = self.coordinates.model.name
         try:
-            program.solve(solver=cp.CLARABEL)
-        except cp.error.SolverError:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of low accuracy, which is looked at below
+                program.solve(solver=cp.CLARABEL)
+        except cp.SolverError:
             raise GdbiasError(f"{name}: the convex program of the frontier failed: rescale X and y") from None
         if program.status in ("infeasible", "infeasible_inaccurate"):
             raise NoInterpolator(
                 f"{name}: no coefficients within its reach fit the data at this sharpness: use a signed family such as "
                 "difference(2), more features, or a learning rate below lr_max"
             )
-        if self.b.value is None:
+        b = np.maximum(np.nan_to_num(np.asarray(self.b.value, dtype=float), nan=np.inf), 0) * self.scale
+        missed = np.linalg.norm(self.X @ self.coordinates.beta(b) - self.y)
+        if not missed <= FIT * np.linalg.norm(self.y):
             raise GdbiasError(f"{name}: the convex program of the frontier ended {program.status}: rescale X and y")
-        return np.maximum(self.b.value, 0) * self.scale
+        return b
 
     def sharpness_of(self, b: np.ndarray) -> float:
         """``lambda_max(X diag(k) X^T) / n`` at b (block, d)."""
@@ -126,8 +132,9 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
     Raises:
         NoInterpolator: no interpolator exists: the wrong signs for the model, or noise with n > d.
         NoClosedForm: a model or loss without a convex frontier.
+        InputError: fewer than 2 points.
     """
-    return _Curve(model, problem).frontier(points)
+    return _Curve(model, problem).frontier(whole("points", points, 2))
 
 
 class _Curve:
