@@ -7,6 +7,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "contrast": ["contrast"],
         "norm_sharpness": ["norm_sharpness"],
         "phase_diagram": ["phase_diagram"],
         "style": ["save", "style"],
@@ -15,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
 )
 
 if TYPE_CHECKING:
+    from .contrast import contrast
     from .norm_sharpness import norm_sharpness
     from .phase_diagram import phase_diagram
     from .style import save, style

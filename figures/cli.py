@@ -12,6 +12,7 @@ import tyro
 from ..sims.options import Options
 from ..theory.errors import GdbiasError, InputError
 from .data_options import Data
+from .deep_verb import Deep
 from .spec_file import GRID, read_spec
 
 if TYPE_CHECKING:
@@ -197,29 +198,37 @@ class Plot:
     """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
     figure: Positional[str]
-    """phase_diagram, norm_sharpness or trajectory."""
+    """phase_diagram, norm_sharpness, trajectory or contrast."""
     store: Positional[Path]
     """Folder that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
-    """Row that norm_sharpness draws."""
+    """Row that norm_sharpness and contrast draw."""
+    deep: Path | None = None
+    """Folder that gdbias deep wrote, for contrast."""
     predict: bool = True
     """Draw the predictions."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
-        from . import norm_sharpness, phase_diagram, save, trajectory
+        from . import contrast, norm_sharpness, phase_diagram, save, trajectory
         from .style import check_picture
 
-        if self.figure not in ("phase_diagram", "norm_sharpness", "trajectory"):
-            raise InputError(f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness or trajectory")
+        if self.figure not in ("phase_diagram", "norm_sharpness", "trajectory", "contrast"):
+            raise InputError(
+                f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness, trajectory or contrast"
+            )
+        if self.figure == "contrast" and self.deep is None:
+            raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
         out = check_picture(self.out or f"{self.figure}.png")
         ds = open_result(self.store)
         if self.figure == "trajectory":
             drawn = trajectory(ds)
         elif self.figure == "phase_diagram":
             drawn = phase_diagram(ds, self._prediction(ds))
+        elif self.deep is not None and self.figure == "contrast":
+            drawn = contrast(ds, open_result(self.deep), self._prediction(ds), self.init_scale)
         else:
             drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale)
         if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
@@ -240,6 +249,7 @@ class Plot:
 
 VERBS = {
     "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
+    "deep": Deep,
 }  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, legend_above, log_axis, stack
+from .reference import Reference, reference
 from .results import entry, grid, read, scale_of, value_in
 from .statuses import codes, unconverged
 from .style import BLACK, BLUE, GREEN, GREY, VERMILLION, Figure, styled
 
 if TYPE_CHECKING:
-    from ..theory.predict import FlowEndpoint, Prediction
+    from ..theory.predict import Prediction
 
 CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
@@ -25,7 +26,8 @@ def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale:
 
     Drawn beside them: the edge of stability ``S = 2 / lr``, gradient flow's endpoint (green), and vertical
     lines at ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 / S(flow's end)``. Norms are
-    relative to gradient flow's, or without ``pred`` to those of the smallest learning rate that converged.
+    relative to gradient flow's, or where neither ``pred`` nor a deep result gives it to those of the smallest learning
+    rate that converged.
     Runs that did not converge are marks at the top of the first panel, by status (arXiv 2505.21423).
 
     Args:
@@ -39,10 +41,10 @@ def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale:
         InputError: not a result; several entries along another dimension; an init_scale that is not positive.
     """
     ds = grid(ds, "init_scale", "lr")
-    ds, title = _choose_row(ds, pred, init_scale)
+    ds, title = choose_row(ds, pred, init_scale)
     notes: list[str] = []
     pred = entry(pred, scale_of(ds), notes)
-    flow: FlowEndpoint | None = read(pred, "flow", notes)
+    flow = reference(ds, pred, notes)
     critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
 
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
@@ -51,6 +53,7 @@ def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale:
     }
     norms = {name: measured[name] for name in NORMS if name in measured}
     risk = measured.get("test_risk")
+    risk = risk if risk is not None and np.isfinite(risk).any() else None
     figure, panels = stack(1 + bool(norms) + (risk is not None))
     remaining = iter(panels)
 
@@ -76,7 +79,7 @@ def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale:
     return figure
 
 
-def _choose_row(ds: xr.Dataset, pred: "Prediction | None", init_scale: float | None) -> tuple[xr.Dataset, str]:
+def choose_row(ds: xr.Dataset, pred: "Prediction | None", init_scale: float | None) -> tuple[xr.Dataset, str]:
     if init_scale is not None and not init_scale > 0:
         raise InputError(f"init_scale = {init_scale} must be positive: choose one of the result's")
     if "init_scale" not in ds.dims:
@@ -102,12 +105,12 @@ def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[
     return value if value is not None and np.isfinite(value) else None
 
 
-def _draw_sharpness(axes: Axes, lr: np.ndarray, sharpness: np.ndarray, flow: "FlowEndpoint | None") -> None:
+def _draw_sharpness(axes: Axes, lr: np.ndarray, sharpness: np.ndarray, flow: Reference | None) -> None:
     curve = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
     axes.plot(curve, 2 / curve, color=GREY, label=r"stable below $2\,/\,\eta$", gid="hyperbola")
     heights = sharpness[np.isfinite(sharpness)]
     if flow is not None:
-        axes.axhline(float(flow.sharpness), color=GREEN, lw=0.8, label="gradient flow", gid="flow")
+        axes.axhline(flow.sharpness, color=GREEN, lw=0.8, label="gradient flow", gid="flow")
         heights = np.append(heights, flow.sharpness)
     axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label="gradient descent", gid="sharpness")
     axes.set_ylim(0, 1.3 * (heights.max() if heights.size else np.median(2 / lr)))
@@ -131,12 +134,11 @@ def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> Non
                 axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
 
 
-def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: "FlowEndpoint | None") -> None:
+def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> None:
     first = {name: values[np.isfinite(values)][:1] for name, values in norms.items()}
     unit = {name: float(value[0]) for name, value in first.items() if value.size}
     if flow is not None:
-        orders = {"l1": 1, "l2": 2}
-        unit = {name: float(np.linalg.norm(np.ravel(getattr(flow, name[:-3])), orders[name[-2:]])) for name in norms}
+        unit = dict(flow.norms)
     axes.axhline(1.0, color=GREEN if flow is not None else GREY, lw=0.8)
     for name, values in norms.items():
         if unit.get(name, 0.0) > 0:
@@ -147,11 +149,11 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
     axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
 
 
-def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: "FlowEndpoint | None") -> None:
+def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | None) -> None:
     axes.plot(lr, risk, "o-", color=BLUE, lw=0.7, ms=2.4, gid="test_risk")
     shown = [risk]
     if flow is not None and flow.test_risk is not None:
-        axes.axhline(float(flow.test_risk), color=GREEN, lw=0.8)
+        axes.axhline(flow.test_risk, color=GREEN, lw=0.8)
         shown.append(np.array([flow.test_risk]))
     if np.isfinite(risk).any():
         best = int(np.nanargmin(risk))

@@ -34,7 +34,7 @@ def legend_above(axes: Axes, columns: int) -> None:
     """The legend of a panel, outside it."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
+        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(-0.14, 1), ncols=columns)
 
 
 def log_axis(axis: Axis, values: np.ndarray) -> None:

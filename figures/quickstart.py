@@ -8,6 +8,7 @@ import xarray as xr
 
 from ..sims import Status, sweep
 from ..theory import GdbiasError, InputError, Parameterization, Prediction, Problem, predict
+from .deep_quickstart import deep_quickstart
 from .norm_sharpness import norm_sharpness
 from .phase_diagram import phase_diagram
 from .style import save
@@ -49,8 +50,11 @@ def quickstart(
     row = len(SCALES) // 2
     save(phase_diagram(ds, pred), folder / "phase_diagram.png")
     save(norm_sharpness(ds, pred, init_scale=float(SCALES[row])), folder / "norm_sharpness.png")
+    text = summarise(ds, pred, row)
+    if problem.spec["kind"] == "sparse_regression":  # beside a user's own table, digits say nothing
+        text += "\n" + "\n".join(deep_quickstart(ds, pred, float(SCALES[row]), folder, say, progress)) + "\n"
     summary = folder / "summary.md"
-    summary.write_text(summarise(ds, pred, row), encoding="utf-8")
+    summary.write_text(text, encoding="utf-8")
     return summary
 
 

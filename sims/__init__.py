@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from . import deep
     from .descend import descend
     from .flow import flow
     from .grid import Grid
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
+    submodules=["deep"],
     submod_attrs={
         "descend": ["descend"],
         "flow": ["flow"],

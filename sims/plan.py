@@ -8,9 +8,7 @@ import numpy as np
 from ..theory.errors import InputError
 from ..theory.parameterization import Parameterization, require_model
 from ..theory.problem import Problem, require_problem
-from .schema import VARIABLES, VECTORS
-
-MEASURED = [name for name in VARIABLES if not name.startswith("path_") and name != "lr_critical"]
+from .schema import MEASURED, VECTORS
 
 
 @dataclass(frozen=True)

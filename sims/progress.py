@@ -6,10 +6,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Yield a function that adds finished items (from any thread); draws nothing unless ``shown``."""
+def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[..., None]]:
+    """Yield a function that adds finished items (from any thread); draws nothing unless ``shown``.
+
+    Its second argument, where given, is a short text about the item under way.
+    """
     if not shown:
-        yield lambda count: None
+        yield lambda count, note="": None
         return
     from rich.console import Console
     from rich.progress import (
@@ -23,13 +26,13 @@ def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int]
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task, lock = bar.add_task(title, total=total), threading.Lock()
+        task, lock = bar.add_task(title, total=total, note=""), threading.Lock()
 
-        def add(count: int) -> None:
+        def add(count: int, note: str = "") -> None:
             with lock:
-                bar.advance(task, count)
+                bar.update(task, advance=count, note=note)
 
         yield add

@@ -15,7 +15,7 @@ from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from .options import Options
 
-_PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr")
+_PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr", "jax", "equinox")
 
 
 def result_spec(

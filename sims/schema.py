@@ -1,7 +1,7 @@
 """The one result schema: every variable of every result, with its unit and what it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class Variable:
     fill: float | int | bool = np.nan
 
 
-VARIABLES: Mapping[str, Variable] = {
+_RUN: Mapping[str, Variable] = {  # of every run
     "status": Variable("how the run ended", dtype="i1", fill=int(Status.NOT_RUN)),
     "steps": Variable("steps taken", "steps", "i8", -1),
     "loss": Variable("training loss"),
@@ -35,9 +35,15 @@ VARIABLES: Mapping[str, Variable] = {
     "beta_l2": Variable("l2 norm of the coefficients"),
     "monotone": Variable("the loss never rose", dtype="?", fill=False),
     "rising_steps": Variable("steps on which the loss rose", "steps", "i8", -1),
-    "lr_critical": Variable("2 / largest sharpness along gradient flow"),
     "beta": Variable("coefficients of the predictor"),
     "theta": Variable("weights"),
+}
+_DEEP: Mapping[str, Variable] = {  # of deep networks
+    "accuracy": Variable("share of training samples classified correctly"),
+    "test_accuracy": Variable("share of held-out samples classified correctly"),
+    "sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| at the end"),
+}
+_PATH: Mapping[str, Variable] = {
     "path_loss": Variable("training loss along the path"),
     "path_sharpness": Variable("sharpness along the path"),
     "path_theta_l1": Variable("l1 norm of the weights along the path"),
@@ -45,12 +51,33 @@ VARIABLES: Mapping[str, Variable] = {
     "path_beta_l1": Variable("l1 norm of the coefficients along the path"),
     "path_beta_l2": Variable("l2 norm of the coefficients along the path"),
     "path_test_risk": Variable("held-out loss along the path"),
+    "path_test_accuracy": Variable("share of held-out samples classified correctly along the path"),
+    "path_sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| along the path"),
     "path_theta": Variable("weights along the path"),
 }
+_STATE = ("loss", "test_risk", "test_accuracy", "sharpness", "theta_l1", "theta_l2")
+
+
+def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
+    known = {**_RUN, **_DEEP}
+    return {f"{prefix}_{n}": replace(known[n], long_name=f"{known[n].long_name}, {point}") for n in names}
+
+
+AVERAGED = _of("of the mean of the next weights", "averaged", *_STATE)
+COOLED = _of("after cooling by gradient flow", "cooled", *_STATE)
+FLOW: Mapping[str, Variable] = _of(
+    "of gradient flow", "flow", "status", "steps", *_STATE, "accuracy", "sharpness_adaptive", "sharpness_max"
+) | {"lr_critical": Variable("2 / largest sharpness along gradient flow")}
+_ONLY_LINEAR = ("loss_min", "beta_l1", "beta_l2", "beta", "theta")
+MEASURED = tuple(_RUN)
+DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
+VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **AVERAGED, **COOLED, **FLOW, **_PATH}
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
     "init_scale": Variable("initialization scale alpha"),
+    "objective": Variable("training loss function"),
+    "tol": Variable("training loss below which a run ends"),
     "lr": Variable("learning rate"),
     "step": Variable("step", "steps"),
     "time": Variable("time of gradient flow, learning rate times steps"),
@@ -64,7 +91,7 @@ def attributes(name: str) -> dict:
     """The attributes of a variable or coordinate; ``status`` has CF flag attributes."""
     variable = VARIABLES.get(name) or COORDINATES[name]
     described: dict = {"long_name": variable.long_name, "units": variable.units}
-    if name == "status":
+    if name in ("status", "flow_status"):
         described["flag_values"] = [int(s) for s in Status]
         described["flag_meanings"] = " ".join(s.name.lower() for s in Status)
     return described

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -16,12 +16,27 @@ from filelock import FileLock, Timeout
 from zarr.errors import UnstableSpecificationWarning
 
 from ..theory.errors import InputError
-from .plan import Plan
+from .save_result import read_text
 from .schema import VARIABLES, attributes
 
 
+class Layout(Protocol):
+    """What a store needs to know of a plan: its variables, and the shape, dims and chunks of each."""
+
+    @property
+    def variables(self) -> list[str]: ...
+
+    def dims(self, name: str) -> tuple[str, ...]: ...
+
+    def shape(self, name: str) -> tuple[int, ...]: ...
+
+    def chunk_shape(self, name: str) -> tuple[int, ...]: ...
+
+
 @contextmanager
-def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, attrs: Mapping) -> Iterator[zarr.Group]:
+def open_for_writing(
+    path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Mapping
+) -> Iterator[zarr.Group]:
     """The group of a sweep: made anew, or taken up where the same spec left off.
 
     Raises:
@@ -43,13 +58,15 @@ def open_for_writing(path: str | PathLike, plan: Plan, coordinates: Mapping, att
     except OSError as error:
         raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
     try:
-        yield _open(path, plan, coordinates, attrs)
+        yield _open(path, layout, coordinates, attrs)
     finally:
         lock.release()
 
 
 def open_result(path: str | PathLike) -> xr.Dataset:
     """A stored result, loaded; cells that are not computed yet have status NOT_RUN (-1).
+
+    The folder that a sweep wrote, or a ``.json`` file of :func:`gdbias.sims.save_result.save_result`.
 
     Raises:
         InputError: no gdbias store at that path.
@@ -59,15 +76,16 @@ def open_result(path: str | PathLike) -> xr.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
-            ds = xr.open_zarr(path, consolidated=False, chunks=None).load()
-    except (OSError, ValueError, KeyError) as error:
+            stored = Path(path).suffix != ".json"
+            ds = xr.open_zarr(path, consolidated=False, chunks=None).load() if stored else read_text(Path(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
     if _spec_of(ds.attrs) is None:
         raise InputError(f"{path} was not written by gdbias: it has no spec")
     return ds
 
 
-def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
+def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
     if _holds(path, json.loads(attrs["spec"])):
         group = zarr.open_group(path, mode="r+")
     else:
@@ -91,12 +109,12 @@ def _open(path: Path, plan: Plan, coordinates: Mapping, attrs: Mapping) -> zarr.
             array: Any = group[name]
             if not np.array_equal(array[:], values):  # new, or its writer was killed here
                 array[:] = values
-    for name in plan.variables:
+    for name in layout.variables:
         if name not in group:
             variable = VARIABLES[name]
             group.create_array(
-                name, shape=plan.shape(name), chunks=plan.chunk_shape(name), dtype=variable.dtype,
-                fill_value=variable.fill, dimension_names=plan.dims(name), attributes=attributes(name),
+                name, shape=layout.shape(name), chunks=layout.chunk_shape(name), dtype=variable.dtype,
+                fill_value=variable.fill, dimension_names=layout.dims(name), attributes=attributes(name),
             )  # fmt: skip
     return group
 

@@ -1,0 +1,96 @@
+"""Labelled images: loaded, shuffled, split by class and standardised."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...theory.errors import InputError
+from ...theory.validate import whole
+from .sources import read_source
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Standardised samples with integer labels, and as many held out.
+
+    Attributes:
+        X: training samples, shape (n, channels, height, width) or (n, feature), float32.
+        labels: their classes, shape (n,).
+        X_test, labels_test: held-out samples, standardised alike; empty where there are none.
+        classes: number of classes.
+        spec: how the data were made, kept with every stored result.
+    """
+
+    X: np.ndarray
+    labels: np.ndarray
+    X_test: np.ndarray
+    labels_test: np.ndarray
+    classes: int
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Number of training samples."""
+        return len(self.X)
+
+    @property
+    def one_hot(self) -> np.ndarray:
+        """Training targets of the squared loss, shape (n, classes)."""
+        return np.eye(self.classes, dtype=np.float32)[self.labels]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all samples and labels."""
+        digest = hashlib.sha256()
+        for array in (self.X, self.labels, self.X_test, self.labels_test):
+            digest.update(repr((array.shape, str(array.dtype))).encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def load(
+    name: str | PathLike,
+    train: int = 1000,
+    test: int | None = None,
+    seed: int = 0,
+    folder: str | PathLike | None = None,
+) -> Data:
+    """``mnist5k``, ``digits``, ``cifar10`` or an ``.npz`` file with arrays X and y (integer labels).
+
+    One ``numpy.random.default_rng(seed)`` shuffles every class; the first ``train`` samples and the ``test``
+    ones after them (None: up to 1,000 of the rest) hold the classes in the proportions of the whole. Samples are
+    standardised with the mean and deviation of the training pixels, per channel, or per feature for tables.
+    ``cifar10`` reads the folder ``cifar-10-batches-py`` (in ``folder``, or the current one).
+
+    Raises:
+        InputError: an unknown name, a file that is missing or of another form, or more samples than there are.
+        MissingExtra: the package that ships the images is not installed.
+    """
+    X, y = read_source(name, folder)
+    labels, classes = np.unique(y, return_inverse=True)[1], len(np.unique(y))
+    train, seed = whole("train", train, 2), whole("seed", seed, 0)
+    test = min(1000, len(X) - train) if test is None else whole("test", test, 0)
+    if train + test > len(X) or train > len(X):
+        raise InputError(f"train = {train} and test = {max(test, 0)} need more than the {len(X)} samples of {name}")
+    order = _stratified(labels, np.random.default_rng(seed))
+    chosen, held_out = order[:train], order[train : train + test]
+    axes = (0, 2, 3) if X.ndim == 4 else (0,)
+    mean, deviation = X[chosen].mean(axes, keepdims=True), X[chosen].std(axes, keepdims=True)
+    X = ((X - mean) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+    known = str(name) in ("mnist5k", "digits", "cifar10")
+    spec = dict(kind=str(name) if known else Path(name).name, train=train, test=test, seed=seed)
+    return Data(X[chosen], labels[chosen], X[held_out], labels[held_out], classes, spec)
+
+
+def _stratified(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """An order of which every beginning holds the classes in the proportions of the whole."""
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        place[members] = (np.arange(len(members)) + rng.random()) / len(members)
+    return np.argsort(place, kind="stable")

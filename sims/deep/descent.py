@@ -1,0 +1,76 @@
+"""Full-batch gradient descent to a loss threshold, in compiled stretches."""
+
+from typing import NamedTuple
+
+from ..runs import DIVERGENCE
+from .backend import eqx, jax, jnp
+from .objective import Objective, loss_at
+from .options import DeepOptions
+
+RISE = 1e-5  # relative; less is rounding in float32
+UNDER_WAY = -1  # then 0 (threshold held), 1 (diverged) or 2 (step limit)
+
+
+class State(NamedTuple):
+    """A run between two steps."""
+
+    theta: jax.Array
+    step: jax.Array
+    calm: jax.Array  # consecutive steps below the threshold
+    rising: jax.Array  # steps on which the loss rose
+    loss: jax.Array  # at the latest weights that were looked at
+    outcome: jax.Array
+
+
+def begin(theta0: jax.Array) -> State:
+    """A run at its start."""
+    zero = jnp.asarray(0)
+    return State(theta0, zero, zero, zero, jnp.asarray(jnp.inf, theta0.dtype), jnp.asarray(UNDER_WAY))
+
+
+def limit(objective: Objective, theta0: jax.Array) -> float:
+    """The loss from which a run has diverged: ``1e6 max(1, L_0)``."""
+    return DIVERGENCE * max(1.0, float(loss_at(objective, theta0)))
+
+
+def advance(objective: Objective, state: State, lr: float, bound: float, options: DeepOptions, until: int) -> State:
+    """``theta <- theta - lr grad L(theta)`` until the run ends or has taken ``until`` steps.
+
+    The weights at the end are those whose loss was the last of ``hold`` below ``tol`` in a row, was not below
+    ``bound``, or those after ``max_steps``. How a run is cut into stretches does not change its numbers.
+    """
+    dtype = state.theta.dtype
+    numbers = [jnp.asarray(x, dtype) for x in (lr, bound, options.tol)]
+    counts = [jnp.asarray(x) for x in (options.hold, options.max_steps, until)]
+    return _advance(objective, state, *numbers, *counts)
+
+
+@eqx.filter_jit
+def _advance(objective: Objective, state: State, lr, bound, tol, hold, max_steps, until) -> State:
+    def under_way(s: State):
+        return (s.outcome == UNDER_WAY) & (s.step < until)
+
+    def step(s: State) -> State:
+        loss, gradient = jax.value_and_grad(objective.loss)(s.theta)
+        rising = s.rising + (loss > s.loss * (1 + RISE))
+        calm = jnp.where(loss < tol, s.calm + 1, 0)
+        ended = jnp.where(s.step >= max_steps, 2, UNDER_WAY)
+        ended = jnp.where(loss < bound, ended, 1)
+        ended = jnp.where(calm >= hold, 0, ended)
+        stop = ended != UNDER_WAY
+        theta = jnp.where(stop, s.theta, s.theta - lr * gradient)
+        return State(theta, s.step + jnp.where(stop, 0, 1), calm, rising, loss, ended)
+
+    return jax.lax.while_loop(under_way, step, state)
+
+
+@eqx.filter_jit
+def mean_of_next(objective: Objective, theta: jax.Array, lr, steps: int) -> jax.Array:
+    """The mean of the next weights of descent: oscillation between the walls of a valley averages out."""
+
+    def step(_, carry):
+        theta, total = carry
+        theta = theta - lr * objective.gradient(theta)
+        return theta, total + theta
+
+    return jax.lax.fori_loop(0, steps, step, (theta, jnp.zeros_like(theta)))[1] / steps

@@ -1,0 +1,44 @@
+"""When a deep run ends and what is watched on the way, the same for Python and the command line."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ...theory.errors import InputError
+from ...theory.validate import real, whole
+
+LOSSES = ("squared", "cross_entropy")
+
+
+@dataclass(frozen=True)
+class DeepOptions:
+    """The protocol of a run: loss, threshold and what is measured on the way."""
+
+    loss: Literal["squared", "cross_entropy"] = "squared"
+    """squared: sum over outputs, mean over samples, / 2, with one-hot targets; or cross_entropy."""
+    tol: float = 5e-3
+    """Training loss below which a run ends."""
+    hold: int = 10
+    """Consecutive steps for which the loss must stay below tol."""
+    max_steps: int = 100_000
+    """Steps after which a run is stopped with status STEP_LIMIT."""
+    track_every: int = 51
+    """Steps between looks at the sharpness for its maximum along the path. Odd, because at the edge of stability
+    the weights alternate between two sides."""
+    average: int = 20
+    """Further steps over which weights are averaged, and for whose time flow cools them, to remove oscillation."""
+    precision: Literal["float32", "float64"] = "float32"
+    """Floating-point numbers of the network."""
+
+    def __post_init__(self):
+        for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 1), ("average", 1)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 5e-3"))
+        if self.loss not in LOSSES:
+            raise InputError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
+        if self.precision not in ("float32", "float64"):
+            raise InputError(f"unknown precision {self.precision!r}: use float32 or float64")
+
+    @property
+    def common(self) -> tuple[str, ...]:
+        """The fields that all runs of a sweep share."""
+        return ("hold", "max_steps", "track_every", "average", "precision")

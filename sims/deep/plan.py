@@ -1,0 +1,90 @@
+"""The plan of a deep sweep: its axes, its runs and what is stored of each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...theory.errors import InputError
+from ..schema import DEEP_MEASURED, FLOW
+from .data import Data
+from .network import Network
+from .options import DeepOptions
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one data set with one protocol: gradient flow, and a run for each learning rate."""
+
+    index: tuple[int, ...]
+    net: Network
+    data: Data
+    options: DeepOptions
+
+
+@dataclass(frozen=True)
+class DeepPlan:
+    """Axes (model, seed, objective, tol, lr); all but lr only where several were given."""
+
+    nets: list[Network]
+    data: list[Data]
+    losses: list[str]
+    tols: list[float]
+    lrs: np.ndarray
+    several: tuple[str, ...]
+    options: DeepOptions
+
+    def __post_init__(self):
+        lists = {"model": self.nets, "data": self.data, "loss": self.losses, "tol": self.tols, "lr": list(self.lrs)}
+        for name, values in lists.items():
+            if not values:
+                raise InputError(f"the sweep has no {name}: give at least one")
+            if name != "data" and len(set(values)) < len(values):
+                raise InputError(f"{name} has repeated values: give each once")
+
+    @property
+    def axes(self) -> dict[str, np.ndarray]:
+        """The coordinates of the result, outermost first."""
+        seeds = [data.spec.get("seed") for data in self.data]
+        distinct = None not in seeds and len(set(seeds)) == len(seeds)
+        every = {
+            "model": np.array([net.name for net in self.nets]),
+            "seed": np.array(seeds if distinct else range(len(seeds))),
+            "objective": np.array(self.losses),
+            "tol": np.array(self.tols),
+        }
+        return {name: values for name, values in every.items() if name in self.several} | {"lr": self.lrs}
+
+    @property
+    def variables(self) -> list[str]:
+        """Gradient flow's variables and those of the runs, ``status`` last: written last, it marks a run as done."""
+        return [*FLOW, *(name for name in DEEP_MEASURED if name != "status"), "status"]
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        return tuple(dim for dim in self.axes if dim != "lr" or name not in FLOW)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(len(self.axes[dim]) for dim in self.dims(name))
+
+    def chunk_shape(self, name: str) -> tuple[int, ...]:
+        return (1,) * len(self.dims(name))  # a run takes minutes: each is written when done
+
+    def cases(self) -> Iterator[Case]:
+        lists = (self.nets, self.data, self.losses, self.tols)
+        names = ("model", "seed", "objective", "tol")
+        for place in np.ndindex(*(len(values) for values in lists)):
+            net, data, loss, tol = (values[i] for values, i in zip(lists, place, strict=True))
+            index = tuple(i for name, i in zip(names, place, strict=True) if name in self.several)
+            yield Case(index, net, data, replace(self.options, loss=loss, tol=tol))  # type: ignore[arg-type]
+
+    def spec(self) -> dict:
+        """What decides the numbers, and nothing else."""
+        return dict(
+            kind="deep sweep",
+            model=[net.spec() for net in self.nets],
+            problem=[dict(data.spec) | {"fingerprint": data.fingerprint} for data in self.data],
+            loss=self.losses,
+            tol=self.tols,
+            lr=self.lrs.tolist(),
+            **{name: getattr(self.options, name) for name in self.options.common},
+        )

@@ -1,0 +1,97 @@
+"""One deep run and one gradient flow, with their histories."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import xarray as xr
+
+from ...theory.errors import InputError
+from ..provenance import result_attributes
+from ..schema import VARIABLES, attributes
+from .data import Data
+from .gradient_flow import RTOL, integrate
+from .network import Network
+from .objective import objective
+from .options import DeepOptions
+from .run import flow_outcome, in_precision, run
+
+
+def descend(
+    net: Network,
+    data: Data,
+    lr: float,
+    loss: str = "squared",
+    tol: float = 5e-3,
+    hold: int = 10,
+    max_steps: int = 100_000,
+    track_every: int = 51,
+    average: int = 20,
+    precision: str = "float32",
+    record_every: int = 0,
+) -> xr.Dataset:
+    """One run of full-batch gradient descent, as in :func:`gdbias.sims.deep.sweep`.
+
+    With ``record_every`` the variables ``path_*`` over ``step`` hold loss, sharpness, adaptive sharpness, norms and
+    test risk, every so many steps, and at the end.
+
+    Raises:
+        InputError: a value outside its limits.
+    """
+    options = DeepOptions(loss, tol, hold, max_steps, track_every, average, precision)  # type: ignore[arg-type]
+    if not (np.isfinite(lr) and lr > 0):
+        raise InputError(f"lr = {lr!r} must be finite and > 0")
+    if record_every < 0:
+        raise InputError(f"record_every = {record_every} must be at least 0")
+    with in_precision(precision):
+        theta0, target = objective(net, data, loss, precision)
+        found, watch = run(target, theta0, float(lr), options, record_every)
+    spec = _spec("deep descend", net, data, asdict(options), lr=float(lr))
+    return _dataset(found, spec, {"lr": float(lr)}, "step", watch.steps, watch.states)
+
+
+def flow(
+    net: Network,
+    data: Data,
+    loss: str = "squared",
+    tol: float = 5e-3,
+    rtol: float = RTOL,
+    precision: str = "float32",
+) -> xr.Dataset:
+    """Gradient flow ``d theta / dt = -grad L(theta)`` until the training loss is ``tol``.
+
+    By a Runge-Kutta-Chebyshev method whose local error stays below ``rtol |theta|`` a step. The result has the
+    schema of a run, ``path_*`` over ``time``, and ``lr_critical = 2 / sharpness_max`` (arXiv 2505.21423).
+
+    Raises:
+        InputError: a value outside its limits.
+    """
+    options = DeepOptions(loss, tol, precision=precision)  # type: ignore[arg-type]
+    if not 0 < rtol < 1:
+        raise InputError(f"rtol = {rtol!r} must lie between 0 and 1: use for example {RTOL}")
+    with in_precision(precision):
+        theta0, target = objective(net, data, loss, precision)
+        path = integrate(target, theta0, options.tol, rtol=rtol)
+        found = flow_outcome(target, path)
+    spec = _spec("deep flow", net, data, dict(loss=loss, tol=tol, rtol=rtol, precision=precision))
+    return _dataset(found, spec, {}, "time", path.times, path.states)
+
+
+def _spec(kind: str, net: Network, data: Data, options: dict, **rest) -> dict:
+    problem = dict(data.spec) | {"fingerprint": data.fingerprint}
+    return json.loads(json.dumps(dict(kind=kind, model=net.spec(), problem=problem, **options, **rest)))
+
+
+def _dataset(found: dict, spec: dict, coordinates: dict, dim: str, at: list, states: list[dict]) -> xr.Dataset:
+    variables: dict = {
+        name: ((), np.asarray(found[name], variable.dtype), attributes(name))
+        for name, variable in VARIABLES.items()
+        if name in found
+    }
+    for name in states[0] if states else ():
+        if f"path_{name}" in VARIABLES:
+            variables[f"path_{name}"] = (dim, [state[name] for state in states], attributes(f"path_{name}"))
+    coords: dict = {name: ((), value, attributes(name)) for name, value in coordinates.items()}
+    if states:
+        coords[dim] = (dim, at, attributes(dim))
+    return xr.Dataset(variables, coords, result_attributes(spec, []))

