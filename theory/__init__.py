@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .frontier import Frontier, frontier
     from .loss import Loss, logistic, squared
     from .parameterization import Parameterization, custom
+    from .path import Path
     from .predict import Prediction, predict
     from .problem import Problem
     from .update_rule import StateVariable, UpdateRule, gradient_descent
@@ -28,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "frontier": ["Frontier", "frontier"],
         "loss": ["Loss", "logistic", "squared"],
         "parameterization": ["Parameterization", "custom"],
+        "path": ["Path"],
         "predict": ["Prediction", "predict"],
         "problem": ["Problem"],
         "update_rule": ["StateVariable", "UpdateRule", "gradient_descent"],

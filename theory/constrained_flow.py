@@ -79,6 +79,10 @@ def constrained_flow(
             z = z - STEP * lr_w * g
         w = weights(z)
         for _ in range(1000):
+            if not np.isfinite(w).all():
+                raise NoInterpolator(
+                    f"{coordinates.model.name}: the constrained flow at lr = {lr:g} left its domain: use a smaller lr"
+                )
             k = L**2 * w ** (2 * L - 2)
             values, vectors = np.linalg.eigh((columns * k) @ columns.T / problem.n)
             if values[-1] <= cap * (1 + OVERSHOOT):
@@ -88,10 +92,6 @@ def constrained_flow(
             push = (values[-1] - cap) / (k @ m**2)
             z, multiplier = z - push * m, multiplier + push * np.outer(top, top)
             w = weights(z)
-        if not np.isfinite(w).all():
-            raise NoInterpolator(
-                f"{coordinates.model.name}: the constrained flow at lr = {lr:g} left its domain: use a smaller lr"
-            )
     else:
         raise GdbiasError(
             f"{coordinates.model.name}: the constrained flow at lr = {lr:g} did not end within {STEPS} steps: use a "

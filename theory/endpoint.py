@@ -58,10 +58,7 @@ def endpoint(pred: "Prediction", lr: float, method: Method = "constrained_flow")
     """
     if method not in get_args(Method):
         raise InputError(f"unknown method {method!r}: use one of {', '.join(get_args(Method))}")
-    if not (np.isfinite(lr) and lr > 0):
-        raise InputError(f"lr = {lr!r} must be finite and > 0")
-    if len(pred.starts) != 1:
-        raise InputError(f"the prediction has {len(pred.starts)} starts: endpoint needs predict with one init_scale")
+    _require_one_start(pred, lr)
     flow, problem = pred.flow, pred.problem
     if method == "flow":
         stable = lr <= pred.lr_critical_final
@@ -69,13 +66,7 @@ def endpoint(pred: "Prediction", lr: float, method: Method = "constrained_flow")
         top = float(flow.sharpness)
         return Endpoint(lr, method, flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
     coordinates = doubled(pred.dynamics.model)
-    w0 = coordinates.start(pred.starts[0])
-    kit = Interpolators(coordinates, problem, w0 > 0)
-    if lr > pred.lr_max:
-        raise NoInterpolator(
-            f"{pred.dynamics.model.name}: lr = {lr:g} is above lr_max = {pred.lr_max:.6g}, where no interpolator is "
-            "stable: use a smaller lr"
-        )
+    kit, w0 = require_reachable(pred, coordinates, lr)
     if coordinates.degree == 1:  # the sharpness is the same everywhere
         return endpoint(pred, lr, "flow")
     if method == "constrained_flow":
@@ -86,6 +77,26 @@ def endpoint(pred: "Prediction", lr: float, method: Method = "constrained_flow")
     beta = coordinates.beta(b)
     risk = _number(problem.test_risk(beta))
     return Endpoint(lr, method, beta, kit.sharpness_of(b), float(np.abs(beta).sum()), risk, multiplier, "")
+
+
+def require_reachable(pred: "Prediction", coordinates: Doubled, lr: float) -> tuple[Interpolators, np.ndarray]:
+    """The interpolators that the start reaches, and its weights (block, d); raises as :func:`endpoint` does."""
+    _require_one_start(pred, lr)
+    w0 = coordinates.start(pred.starts[0])
+    kit = Interpolators(coordinates, pred.problem, w0 > 0)
+    if lr > pred.lr_max:
+        raise NoInterpolator(
+            f"{pred.dynamics.model.name}: lr = {lr:g} is above lr_max = {pred.lr_max:.6g}, where no interpolator is "
+            "stable: use a smaller lr"
+        )
+    return kit, w0
+
+
+def _require_one_start(pred: "Prediction", lr: float) -> None:
+    if not (np.isfinite(lr) and lr > 0):
+        raise InputError(f"lr = {lr!r} must be finite and > 0")
+    if len(pred.starts) != 1:
+        raise InputError(f"the prediction has {len(pred.starts)} starts: endpoint needs predict with one init_scale")
 
 
 def _nearest(kit: Interpolators, coordinates: Doubled, w0: np.ndarray, lr: float, method: str):

@@ -15,6 +15,7 @@ from .hessian import sharpness
 from .law import array_law
 from .loss import squared
 from .parameterization import Parameterization
+from .path import Path, path
 from .problem import Problem, require_problem
 from .transport import Transport
 from .validate import real_array
@@ -106,6 +107,10 @@ class Prediction:
     def endpoint(self, lr: float, method: Method = "constrained_flow") -> Endpoint:
         """Where gradient descent ends at ``lr``; see :func:`gdbias.theory.endpoint.endpoint`."""
         return endpoint(self, lr, method)
+
+    def path(self, lr: float, record_every: int = 1) -> Path:
+        """The course of gradient descent at ``lr`` without its oscillation; see :func:`gdbias.theory.path.path`."""
+        return path(self, lr, record_every)
 
     @property
     def _many(self) -> bool:
