@@ -20,8 +20,9 @@ from .schema import attributes
 from .status import Status
 from .sweep import sweep
 
+METHODS: tuple[Method, ...] = get_args(Method)
 NEARBY = 1.003  # times lr: what descent itself changes by is the floor of every error
-KEPT = ("status", "steps", "loss", "sharpness", "beta_l1", "beta", "test_risk")
+KEPT = ("status", "steps", "loss", "sharpness", "beta_l1", "beta", "test_risk", "theta")
 
 
 def compare(
@@ -29,7 +30,7 @@ def compare(
     problem: Problem,
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float = 0.1,
-    methods: Sequence[Method] = get_args(Method),
+    methods: Sequence[Method] = METHODS,
     max_steps: int = 400_000,
     tol: float = 1e-10,
     hold: int = 20,
@@ -44,27 +45,30 @@ def compare(
     ``sensitivity`` is what ``beta_found`` itself changes by at 1.003 lr, the floor of every error.
 
     Returns a dataset over (predictor, lr): errors and predicted values; over lr: the run's status, steps, loss,
-    sharpness, l1 norm, beta, test risk. ``attrs["not_predicted"]`` lists (predictor, lr, reason) as JSON.
+    sharpness, l1 norm, beta, test risk, theta. ``attrs["not_predicted"]`` lists (predictor, lr, reason) as JSON.
 
     Raises:
         InputError: a value outside its limits, or an unknown method.
     """
     options = Options(max_steps, tol, hold, 0, backend, threads)  # type: ignore[arg-type]
-    methods = [methods] if isinstance(methods, str) else list(methods)
-    if unknown := [m for m in methods if m not in get_args(Method)]:
-        raise InputError(f"unknown method {unknown[0]!r}: use one of {', '.join(get_args(Method))}")
+    for method in methods:
+        if method not in METHODS:
+            raise InputError(f"unknown method {method!r}: use some of {', '.join(METHODS)}")
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
     every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
-    runs = sweep(model, problem, every, scale, threads=threads, keep=["beta"], progress=progress, **options.deciding())
+    runs = sweep(
+        model, problem, every, scale, threads=threads, keep=["beta", "theta"], progress=progress, **options.deciding()
+    )
     runs = runs.isel(init_scale=0)
     found, near = (runs.isel(lr=place[part]) for part in (slice(None, len(lrs)), slice(len(lrs), None)))
-    spec = result_spec("compare", model, problem, options, lr=lrs, init_scale=scale, methods=methods)
+    spec = result_spec("compare", model, problem, options, lr=lrs, init_scale=scale, methods=list(methods))
     attrs = result_attributes(spec, [problem])
 
     pred, missing = predict(model, problem, scale), []
-    shape = (len(methods), len(lrs))
-    values = {name: np.full(shape, np.nan) for name in ("beta_l1", "sharpness", "test_risk")}
-    values["beta"] = np.full((*shape, problem.d), np.nan)
+    values: dict[str, np.ndarray] = {
+        name: np.full((len(methods), len(lrs), *size), np.nan)
+        for name, size in {"beta_l1": (), "sharpness": (), "test_risk": (), "beta": (problem.d,)}.items()
+    }
     with progress_bar("predictions", len(methods) * len(lrs), progress) as add:
         for i, method in enumerate(methods):
             for j, rate in enumerate(lrs.tolist()):
@@ -95,7 +99,7 @@ def compare(
     for name, value in values.items():
         if name in found:
             table[f"predicted_{name}"] = ("predictor", "lr", *("feature",) * (name == "beta")), value
-    coordinates = {"predictor": ("predictor", methods), "lr": ("lr", lrs), "init_scale": ((), scale)}
+    coordinates = {"predictor": ("predictor", list(methods)), "lr": ("lr", lrs), "init_scale": ((), scale)}
     return xr.Dataset(
         {name: (*variable, attributes(name)) for name, variable in table.items()},
         {name: (*coordinate, attributes(name)) for name, coordinate in coordinates.items()},
