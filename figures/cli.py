@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ..sims.options import Options
-from ..theory.errors import GdbiasError, InputError
+from ..theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
 from .spec_file import GRID, read_spec
@@ -84,6 +84,10 @@ class Predict:
         pred = predict(parse(self.model or self.data.default_model), self.data.problem(), self.init_scale)
         print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
         print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
+        try:
+            print(f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator")
+        except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
+            pass
         print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
         print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
         if pred.flow.test_risk is not None:
@@ -198,26 +202,29 @@ class Plot:
     """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
     figure: Positional[str]
-    """phase_diagram, norm_sharpness, trajectory or contrast."""
+    """phase_diagram, norm_sharpness, frontier, trajectory or contrast."""
     store: Positional[Path]
     """Folder that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
-    """Row that norm_sharpness and contrast draw."""
+    """Row that norm_sharpness, frontier and contrast draw."""
     deep: Path | None = None
     """Folder that gdbias deep wrote, for contrast."""
     predict: bool = True
     """Draw the predictions."""
+    endpoints: int = 0
+    """Learning rates at which norm_sharpness predicts what descent ends at; 12 make a curve."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
-        from . import contrast, norm_sharpness, phase_diagram, save, trajectory
+        from . import contrast, frontier, norm_sharpness, phase_diagram, save, trajectory
+        from .results import stored_prediction
         from .style import check_picture
 
-        if self.figure not in ("phase_diagram", "norm_sharpness", "trajectory", "contrast"):
+        if self.figure not in ("phase_diagram", "norm_sharpness", "frontier", "trajectory", "contrast"):
             raise InputError(
-                f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness, trajectory or contrast"
+                f"unknown figure {self.figure!r}: use phase_diagram, norm_sharpness, frontier, trajectory or contrast"
             )
         if self.figure == "contrast" and self.deep is None:
             raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
@@ -229,8 +236,14 @@ class Plot:
             drawn = phase_diagram(ds, self._prediction(ds))
         elif self.deep is not None and self.figure == "contrast":
             drawn = contrast(ds, open_result(self.deep), self._prediction(ds), self.init_scale)
+        elif self.figure == "frontier":
+            pred = stored_prediction(ds)
+            if pred is None:
+                raise InputError("frontier needs a result of one diagonal network on one problem: select it in Python")
+            drawn = frontier(pred, ds, self.init_scale)
         else:
-            drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale)
+            rest = {"endpoints": self.endpoints} if self.endpoints else {}
+            drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale, **rest)
         if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
             print(f"gdbias: {note}", file=sys.stderr)
         print(f"written to {save(drawn, out)}", file=sys.stderr)
