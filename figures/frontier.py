@@ -51,7 +51,7 @@ def frontier(
     lr, ends = _measured(row)
 
     risk = ends.get("test_risk")
-    second = problem.X_test is not None and risk is not None and np.isfinite(risk).any()
+    second = bool(problem.X_test is not None and risk is not None and np.isfinite(risk).any())
     figure = Figure(figsize=(COLUMN, 2.8 + 1.7 * second))
     panels = np.ravel(figure.subplots(1 + second, 1, height_ratios=[1.6, 1][: 1 + second]))
     _draw_plane(figure, panels[0], lr, ends, line, flow)
@@ -101,7 +101,7 @@ def _draw_plane(
         )  # fmt: skip
     if len(lr) and "beta_l1" in ends:
         dots = axes.scatter(
-            ends["sharpness"], ends["beta_l1"], c=lr, cmap="viridis", s=12, lw=0.3, ec="white",
+            ends["sharpness"], ends["beta_l1"], c=lr, cmap="viridis", s=12, lw=0,
             zorder=4, gid="endpoints",
         )  # fmt: skip
         bar = figure.colorbar(dots, ax=axes, pad=0.02, aspect=24)
