@@ -8,6 +8,7 @@ central flow (arXiv 2410.24206) takes on diagonal networks. All in the doubled c
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dsyev
 
 from .doubled import Doubled
 from .errors import GdbiasError, NoInterpolator
@@ -63,6 +64,7 @@ def constrained_flow(
 
     z, target = potential_slope(w), LOSS * max(float(y @ y) / (2 * problem.n), 1e-300)
     multiplier = np.zeros((len(y), len(y)))
+    limit = cap * (1 + OVERSHOOT) * np.eye(len(y))
     states, times = [], []
     for step in range(STEPS):
         residual = columns @ w**L - y
@@ -83,13 +85,16 @@ def constrained_flow(
                 raise NoInterpolator(
                     f"{coordinates.model.name}: the constrained flow at lr = {lr:g} left its domain: use a smaller lr"
                 )
-            k = L**2 * w ** (2 * L - 2)
-            values, vectors = np.linalg.eigh((columns * k) @ columns.T / problem.n)
+            scaled = columns * w ** (L - 1)
+            kernel = scaled @ scaled.T * (L**2 / problem.n)
+            if not dpotrf(limit - kernel)[1]:  # positive definite: S is below its cap, and no eigenvector is needed
+                break
+            values, vectors, _ = dsyev(kernel)
             if values[-1] <= cap * (1 + OVERSHOOT):
                 break
             top = vectors[:, -1]
             m = 2 * L * (L - 1) * w ** (L - 2) * (columns.T @ top) ** 2 / problem.n
-            push = (values[-1] - cap) / (k @ m**2)
+            push = (values[-1] - cap) / (L**2 * (m * w ** (L - 1)) @ (m * w ** (L - 1)))
             z, multiplier = z - push * m, multiplier + push * np.outer(top, top)
             w = weights(z)
     else:

@@ -112,20 +112,27 @@ def main():
     parser.add_argument("--problems", type=int, default=40, help="problems of each family")
     parser.add_argument("--families", default=",".join(SCALES), help="comma-separated")
     parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--minutes", type=float, default=600, help="stop then, and report the problems so far")
     parser.add_argument("--json", help="file for all rows")
     options = parser.parse_args()
     names = options.families.split(",")
-    tasks = [(name, index) for name in names for index in range(options.problems)]
-    started = time.perf_counter()
+    tasks = [(name, index) for index in range(options.problems) for name in names]
+    deadline = time.monotonic() + 60 * options.minutes
     rows, excluded, done = {n: [] for n in names}, {n: Counter() for n in names}, Counter()
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        for name, found, reasons in pool.map(measure, tasks):
+    pool = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
+    try:
+        for future in [pool.submit(measure, task) for task in tasks]:  # in order: a slow problem is not passed over
+            name, found, reasons = future.result(max(0, deadline - time.monotonic()))
             rows[name] += found
             excluded[name] += reasons
             done[name] += 1
-            if done[name] == options.problems:
-                report(name, rows[name], excluded[name], options.problems)
-                print(f"  {time.perf_counter() - started:.0f} s so far", flush=True)
+    except TimeoutError:
+        print(f"stopped after {options.minutes:g} minutes")
+        for process in list(pool._processes.values()):
+            process.terminate()
+    pool.shutdown(wait=False, cancel_futures=True)
+    for name in names:
+        report(name, rows[name], excluded[name], done[name])
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"rows": rows, "excluded": excluded}, file)
