@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "bifurcation": ["bifurcation"],
         "contrast": ["contrast"],
+        "frontier": ["frontier"],
         "norm_sharpness": ["norm_sharpness"],
         "phase_diagram": ["phase_diagram"],
         "style": ["save", "style"],
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
 if TYPE_CHECKING:
     from .bifurcation import bifurcation
     from .contrast import contrast
+    from .frontier import frontier
     from .norm_sharpness import norm_sharpness
     from .phase_diagram import phase_diagram
     from .style import save, style

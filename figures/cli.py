@@ -6,20 +6,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from ..sims.options import Options
-from ..theory.errors import GdbiasError, InputError
+from ..theory.errors import GdbiasError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
+from .plot_verb import Plot
 from .spec_file import GRID, read_spec
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from ..theory.predict import Prediction
 
 Positional = tyro.conf.Positional
 
@@ -88,6 +84,10 @@ class Predict:
         print(f"{pred.dynamics.model} on {pred.problem}, init_scale {self.init_scale:g}")
         print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
         print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
+        try:
+            print(f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator")
+        except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
+            pass
         print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
         print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
         if pred.flow.test_risk is not None:
@@ -204,63 +204,6 @@ class Sweep:
             for value, count in zip(*np.unique(ds.phase.values, return_counts=True), strict=True):
                 print(f"{count:8d} {Phase(int(value)).name.lower()}")
         print(f"written to {self.store}", file=sys.stderr)
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
-
-    figure: Positional[str]
-    """phase_diagram, norm_sharpness, trajectory, contrast or bifurcation."""
-    store: Positional[Path]
-    """Folder that a sweep wrote, or a run with --store."""
-    out: Path | None = None
-    """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
-    init_scale: float | None = None
-    """Row that norm_sharpness and contrast draw."""
-    deep: Path | None = None
-    """Folder that gdbias deep wrote, for contrast."""
-    by: Literal["sharpness", "phase"] = "sharpness"
-    """Colours of phase_diagram."""
-    predict: bool = True
-    """Draw the predictions."""
-
-    def __call__(self) -> None:
-        from ..sims.store import open_result
-        from . import bifurcation, contrast, norm_sharpness, phase_diagram, save, trajectory
-        from .style import check_picture
-
-        *known, last = "phase_diagram", "norm_sharpness", "trajectory", "contrast", "bifurcation"
-        if self.figure not in (*known, last):
-            raise InputError(f"unknown figure {self.figure!r}: use {', '.join(known)} or {last}")
-        if self.figure == "contrast" and self.deep is None:
-            raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
-        out = check_picture(self.out or f"{self.figure}.png")
-        ds = open_result(self.store)
-        if self.figure == "trajectory":
-            drawn = trajectory(ds)
-        elif self.figure == "phase_diagram":
-            drawn = phase_diagram(ds, self._prediction(ds), self.by)
-        elif self.figure == "bifurcation":
-            drawn = bifurcation(ds)
-        elif self.deep is not None and self.figure == "contrast":
-            drawn = contrast(ds, open_result(self.deep), self._prediction(ds), self.init_scale)
-        else:
-            drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale)
-        if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
-            print(f"gdbias: {note}", file=sys.stderr)
-        print(f"written to {save(drawn, out)}", file=sys.stderr)
-
-    def _prediction(self, ds: "xr.Dataset") -> "Prediction | None":
-        from .results import stored_prediction
-
-        if not self.predict:
-            return None
-        try:
-            return stored_prediction(ds)
-        except GdbiasError as error:
-            print(f"gdbias: no prediction: {error}", file=sys.stderr)
-            return None
 
 
 VERBS = {

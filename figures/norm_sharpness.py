@@ -1,6 +1,6 @@
 """The trade-off of arXiv 2505.21423: what descent ends at, against the learning rate."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -9,19 +9,25 @@ from matplotlib.axes import Axes
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, legend_above, log_axis, stack
+from .predicted import curve, mark_lr_max
+from .predicted import endpoints as read_endpoints
 from .reference import Reference, reference
-from .results import entry, grid, read, scale_of, value_in
+from .results import check_prediction, entry, grid, read, scale_of, subject, value_in
 from .statuses import codes, unconverged
-from .style import BLACK, BLUE, GREEN, GREY, VERMILLION, Figure, styled
+from .style import BLACK, BLUE, GREEN, GREY, PURPLE, VERMILLION, Figure, styled
 
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
+PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
+FLAT = 1e-3  # relative, of a test risk that does not depend on the learning rate
 CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
 
 @styled
-def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale: float | None = None) -> Figure:
+def norm_sharpness(
+    ds: xr.Dataset, pred: "Prediction | None" = None, init_scale: float | None = None, endpoints: int = 0
+) -> Figure:
     """Final sharpness, norms and test risk of the converged runs against the learning rate.
 
     Drawn beside them: the edge of stability ``S = 2 / lr``, gradient flow's endpoint (green), and vertical
@@ -36,16 +42,23 @@ def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale:
             middle one of those with most converged runs.
         pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or for all.
         init_scale: the scale to draw.
+        endpoints: learning rates, perhaps 12, at which to predict what descent ends at: the endpoint of the
+            constrained flow, and the least ``||beta||_1`` with ``S <= 2 / lr``. A second or so each for n = 20, d = 60.
 
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that is not positive.
     """
     ds = grid(ds, "init_scale", "lr")
+    check_prediction(ds, pred)
     ds, title = choose_row(ds, pred, init_scale)
+    title = ", ".join(part for part in (subject(ds), title) if part)
     notes: list[str] = []
     pred = entry(pred, scale_of(ds), notes)
     flow = reference(ds, pred, notes)
     critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
+
+    told = read_endpoints(pred, ds["lr"].values, endpoints, notes) if pred is not None and endpoints else None
+    line = curve(pred, notes, max(endpoints, 2)) if told is not None and pred is not None else None
 
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
     measured = {
@@ -59,16 +72,33 @@ def norm_sharpness(ds: xr.Dataset, pred: "Prediction | None" = None, init_scale:
 
     axes = next(remaining)
     _draw_sharpness(axes, lr, measured["sharpness"], flow)
+    if told is not None:
+        axes.plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
     _mark_unconverged(axes, lr, codes(ds))
+    if line is not None and lr.min() <= line.lr_max <= lr.max():
+        for panel in panels:
+            mark_lr_max(panel, line, labelled=panel is axes)
     _draw_critical(panels, critical)
     legend_above(axes, 2)
     if norms:
         axes = next(remaining)
-        _draw_norms(axes, lr, norms, flow)
-        legend_above(axes, 4)
+        unit = _draw_norms(axes, lr, norms, flow)
+        if told is not None and unit:
+            axes.plot(
+                told.lr, told.l1_norm / unit, **PREDICTED, label=r"predicted $\|\beta\|_1$", gid="predicted_beta_l1"
+            )
+        if line is not None and unit:
+            at = 2 / line.sharpness
+            seen = (lr.min() <= at) & (at <= lr.max())
+            axes.plot(
+                at[seen], line.l1_norm[seen] / unit, color=GREY, ls=":", label=r"least $\|\beta\|_1$", gid="frontier"
+            )
+        legend_above(axes, 4 if told is None else 3)
     if risk is not None:
         axes = next(remaining)
         _draw_risk(axes, lr, risk, flow)
+        if told is not None and told.test_risk is not None:
+            axes.plot(told.lr, told.test_risk, **PREDICTED, gid="predicted_test_risk")
         legend_above(axes, 2)
     axes.set_xlabel(r"learning rate $\eta$")
     axes.set_xscale("log")
@@ -134,7 +164,8 @@ def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> Non
                 axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
 
 
-def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> None:
+def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> float:
+    """Draws, and returns the unit of ``||beta||_1``, 0 where there is none."""
     first = {name: values[np.isfinite(values)][:1] for name, values in norms.items()}
     unit = {name: float(value[0]) for name, value in first.items() if value.size}
     if flow is not None:
@@ -147,6 +178,7 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 0.98), max(high, 1.02))  # a difference in the fourth digit is none
     axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
+    return unit.get("beta_l1", 0.0)
 
 
 def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | None) -> None:
@@ -155,9 +187,15 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | N
     if flow is not None and flow.test_risk is not None:
         axes.axhline(flow.test_risk, color=GREEN, lw=0.8)
         shown.append(np.array([flow.test_risk]))
-    if np.isfinite(risk).any():
-        best = int(np.nanargmin(risk))
-        label = rf"smallest: {risk[best]:.3g} at $\eta$ = {lr[best]:.3g}"
+    known = risk[np.isfinite(risk)]
+    if known.size and np.ptp(known) > FLAT * abs(known.mean()):
+        best, seen = int(np.nanargmin(risk)), np.flatnonzero(np.isfinite(risk))
+        edge = {seen[0]: ", the first run", seen[-1]: ", the last to converge"}.get(best, "")
+        label = rf"smallest: {risk[best]:.3g} at $\eta$ = {lr[best]:.3g}{edge}"
         axes.plot(lr[best], risk[best], "*", color=VERMILLION, ms=7, mew=0, label=label, gid="best", zorder=3)
     choose_scale(axes, *shown)
+    if axes.get_yscale() == "linear" and known.size:  # a difference in the fourth digit is none
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, 0.98 * known.min()), max(high, 1.02 * known.max()))
+        axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_ylabel("test risk")

@@ -14,7 +14,7 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .panels import CRITICAL_LABELS, footnote, log_axis
 from .phases import draw_phases, foreseen, phase_codes
-from .results import grid, rows, scale_of, value_in
+from .results import check_prediction, grid, rows, scale_of, subject, value_in
 from .statuses import LOOKS, codes, unconverged
 from .style import BLACK, COLUMN, GREY, Figure, styled
 
@@ -44,7 +44,10 @@ def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None, by: str = "s
     """
     if by not in ("sharpness", "phase"):
         raise InputError(f"by = {by!r}: use sharpness or phase")
+    if not {"lr", "init_scale"} & set(ds.dims):
+        raise InputError("a phase diagram draws a sweep, this result is one run: use trajectory")
     ds = grid(ds, "init_scale", "lr")
+    check_prediction(ds, pred)
     scale = scale_of(ds)
     if "init_scale" not in ds.dims:
         ds = ds.drop_vars("init_scale", errors="ignore").expand_dims(init_scale=[scale or 1.0])
@@ -73,6 +76,7 @@ def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None, by: str = "s
         axes.set_yticks([] if scale is None else [scale], [] if scale is None else [f"{scale:.3g}"])
         axes.set_ylabel("" if scale is None else r"init_scale $\alpha$")
     _legend(axes, patches or _patches(status))
+    figure.suptitle(subject(ds), fontsize=8)
     footnote(figure, notes)
     return figure
 

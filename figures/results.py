@@ -47,6 +47,40 @@ def value_in(ds: xr.Dataset, name: str) -> Any:
     return ds[name].values if name in ds else ds.attrs.get(name)
 
 
+def subject(ds: xr.Dataset) -> str:
+    """What ran, for a title: the model and the size of its data; empty for a result without a spec."""
+    spec = _spec(ds)
+    models, problems = spec.get("model", []), spec.get("problem", [])
+    if len(models) != 1 or len(problems) != 1 or not isinstance(models[0], str):
+        return ""
+    size = ", ".join(f"{name} = {problems[0][name]}" for name in ("n", "d") if name in problems[0])
+    return models[0] + (f", {size}" if size else "")
+
+
+def check_prediction(ds: xr.Dataset, pred: "Prediction | None") -> None:
+    """Raises InputError where a prediction is for another model or other data than the result's."""
+    spec = _spec(ds)
+    if pred is None or not spec.get("problem"):
+        return
+    model = pred.dynamics.model.name
+    if model not in spec["model"]:
+        raise InputError(
+            f"the prediction is for {model}, the result is of {', '.join(spec['model'])}: predict that one"
+        )
+    if pred.problem.fingerprint not in [problem.get("fingerprint") for problem in spec["problem"]]:
+        raise InputError(
+            "the prediction is for other data than the result's: predict its problem (sims.rebuild gives it)"
+        )
+
+
+def _spec(ds: xr.Dataset) -> dict:
+    try:
+        spec = json.loads(ds.attrs["spec"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return spec if isinstance(spec, dict) else {}
+
+
 def stored_prediction(ds: xr.Dataset) -> "Prediction | None":
     """The prediction for every start of a stored result, None where the result carries its own; computed when read.
 

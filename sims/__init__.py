@@ -6,6 +6,8 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from . import deep
+    from .average import paired
+    from .compare import compare
     from .descend import descend
     from .flow import flow
     from .grid import Grid
@@ -18,6 +20,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["deep"],
     submod_attrs={
+        "average": ["paired"],
+        "compare": ["compare"],
         "descend": ["descend"],
         "flow": ["flow"],
         "grid": ["Grid"],

@@ -74,10 +74,20 @@ COOLED = _of("after cooling by gradient flow", "cooled", *_STATE)
 FLOW: Mapping[str, Variable] = _of(
     "of gradient flow", "flow", "status", "steps", *_STATE, "accuracy", "sharpness_adaptive", "sharpness_max"
 ) | {"lr_critical": Variable("2 / largest sharpness along gradient flow")}
+COMPARED: Mapping[str, Variable] = {  # predictors beside runs
+    "beta_error": Variable("|predicted - found| / |found| of the coefficients, Euclidean"),
+    "l1_error": Variable("|predicted - found| / found of the l1 norm of the coefficients"),
+    "sharpness_error": Variable("|predicted - found| / found of the sharpness"),
+    "test_risk_error": Variable("|predicted - found| / found of the mean loss on held-out samples"),
+    "sensitivity": Variable("|found at 1.003 lr - found| / |found| of the coefficients, Euclidean"),
+} | {
+    f"predicted_{name}": replace(_RUN[name], long_name=f"{_RUN[name].long_name}, predicted")
+    for name in ("beta", "beta_l1", "sharpness", "test_risk")
+}
 _ONLY_LINEAR = ("loss_min", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
 MEASURED = tuple(_RUN)
 DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
-VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **AVERAGED, **COOLED, **FLOW, **_PATH}
+VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **AVERAGED, **COOLED, **FLOW, **COMPARED, **_PATH}
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
@@ -85,6 +95,7 @@ COORDINATES: Mapping[str, Variable] = {
     "objective": Variable("training loss function"),
     "tol": Variable("training loss below which a run ends"),
     "lr": Variable("learning rate"),
+    "predictor": Variable("predictor of the endpoint"),
     "step": Variable("step", "steps"),
     "time": Variable("time of gradient flow, learning rate times steps"),
     "weight": Variable("weight of the coordinate"),

@@ -7,10 +7,13 @@ import lazy_loader
 if TYPE_CHECKING:
     from .datasets import single_point, sparse_regression
     from .derive import Dynamics, derive
+    from .endpoint import Endpoint
     from .errors import GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
     from .families import difference, parse, power, product
+    from .frontier import Frontier, frontier
     from .loss import Loss, logistic, squared
     from .parameterization import Parameterization, custom
+    from .path import Path
     from .predict import Prediction, predict
     from .problem import Problem
     from .update_rule import StateVariable, UpdateRule, gradient_descent
@@ -20,10 +23,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "datasets": ["single_point", "sparse_regression"],
         "derive": ["Dynamics", "derive"],
+        "endpoint": ["Endpoint"],
         "errors": ["GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],
         "families": ["difference", "parse", "power", "product"],
+        "frontier": ["Frontier", "frontier"],
         "loss": ["Loss", "logistic", "squared"],
         "parameterization": ["Parameterization", "custom"],
+        "path": ["Path"],
         "predict": ["Prediction", "predict"],
         "problem": ["Problem"],
         "update_rule": ["StateVariable", "UpdateRule", "gradient_descent"],

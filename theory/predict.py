@@ -8,11 +8,14 @@ import numpy as np
 from .attainable import require_interpolator
 from .derive import Dynamics, derive
 from .dual import dual_root, path_sharpness_max
+from .endpoint import Endpoint, Method, endpoint
 from .errors import InputError, NoClosedForm
+from .frontier import sharpness_min
 from .hessian import sharpness
 from .law import array_law
 from .loss import squared
 from .parameterization import Parameterization
+from .path import Path, path
 from .problem import Problem, require_problem
 from .transport import Transport
 from .validate import real_array
@@ -94,6 +97,24 @@ class Prediction:
     @cached_property
     def _transports(self) -> tuple[Transport, ...]:
         return tuple(Transport(self.dynamics, theta0) for theta0 in self.starts)
+
+    @cached_property
+    def sharpness_min(self) -> float:
+        """The least sharpness of any interpolator, by a convex program; raises as :func:`frontier` does."""
+        return sharpness_min(self.dynamics.model, self.problem)
+
+    @cached_property
+    def lr_max(self) -> float:
+        """``2 / sharpness_min``: above it no interpolator is linearly stable for gradient descent."""
+        return 2 / self.sharpness_min
+
+    def endpoint(self, lr: float, method: Method = "constrained_flow") -> Endpoint:
+        """Where gradient descent ends at ``lr``; see :func:`gdbias.theory.endpoint.endpoint`."""
+        return endpoint(self, lr, method)
+
+    def path(self, lr: float, record_every: int = 1) -> Path:
+        """The course of gradient descent at ``lr`` without its oscillation; see :func:`gdbias.theory.path.path`."""
+        return path(self, lr, record_every)
 
     @property
     def _many(self) -> bool:

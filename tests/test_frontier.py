@@ -1,0 +1,94 @@
+"""The norm-sharpness frontier against closed forms, random interpolators, and runs."""
+
+import numpy as np
+import pytest
+
+from gdbias import sims, theory
+from gdbias.theory.hessian import sharpness as hessian_sharpness
+
+FAMILIES = [f"{name}({L})" for name in ("power", "difference", "product") for L in (1, 2, 3, 4)]
+x, y = np.array([0.5, 1.0, 1.5, 2.0, 2.5]), 3.0
+
+
+def one_sample_ends(name, L):
+    """Least sharpness and least norm of ``x . beta = y``, and the sharpness there (x has one largest entry)."""
+    if L == 1:
+        least = at_norm = (x**2).sum() * (2 if name == "difference" else 1)
+    elif L == 2:
+        least, at_norm = 4 * y * x.min(), 4 * y * x.max()
+    else:
+        Q = (x ** (-2 / (L - 2))).sum()
+        least, at_norm = L**2 * y ** (2 - 2 / L) * Q ** (2 / L - 1), L**2 * y ** (2 - 2 / L) * x.max() ** (2 / L)
+    share = L if name == "product" else 1
+    return least / share, y / x.max(), at_norm / share
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_sample_has_closed_forms(name):
+    family, L = name[:-3], int(name[-2])
+    curve = theory.frontier(theory.parse(name), theory.single_point(x, y), points=5)
+    least, norm, at_norm = one_sample_ends(family, L)
+    np.testing.assert_allclose(curve.sharpness_min, least, rtol=1e-6)
+    np.testing.assert_allclose(curve.l1_norm[0], norm, rtol=1e-6)
+    np.testing.assert_allclose(curve.sharpness[0], at_norm, rtol=1e-5)
+    assert curve.lr_max == 2 / curve.sharpness_min
+
+
+@pytest.mark.parametrize("name", ["power(2)", "power(3)", "difference(2)", "difference(4)", "product(2)", "product(3)"])
+def test_no_interpolator_lies_below(name):
+    model = theory.parse(name)
+    problem = theory.sparse_regression(n=4, d=12, sparsity=3, signs="positive", seed=5)
+    curve = theory.frontier(model, problem, points=12)
+    assert (np.diff(curve.sharpness) < 0).all() and (np.diff(curve.l1_norm) > 0).all()
+    slopes = np.diff(curve.l1_norm) / np.diff(curve.sharpness)  # convex: steeper towards low sharpness
+    assert (np.diff(slopes) < 1e-6).all()
+    np.testing.assert_allclose(curve.beta @ problem.X.T - problem.y, 0, atol=1e-6)
+    rng = np.random.default_rng(0)
+    null = np.linalg.svd(problem.X)[2][problem.n :]
+    L, share = int(name[-2]), int(name[-2]) if name.startswith("product") else 1
+    for base in curve.beta:
+        for size in (0.01, 0.1, 1.0):
+            beta = base + size * rng.standard_normal(len(null)) @ null
+            if name.startswith("power") and (beta < 0).any():
+                continue
+            k = L**2 * np.abs(beta) ** (2 - 2 / L) / share
+            S = np.linalg.eigvalsh((problem.X * k) @ problem.X.T)[-1] / problem.n
+            norm = np.interp(S, curve.sharpness[::-1], curve.l1_norm[::-1])
+            assert S > curve.sharpness_min * (1 - 1e-6)
+            assert np.abs(beta).sum() > norm * (1 - 5e-3)  # between points the chord lies above the curve
+
+
+def test_sharpness_is_that_of_the_hessian():
+    model, problem = theory.power(3), theory.sparse_regression(n=4, d=12, sparsity=3, signs="positive", seed=5)
+    curve = theory.frontier(model, problem, points=4)
+    theta = np.cbrt(np.maximum(curve.beta, 0)).T[None]
+    found = hessian_sharpness(theory.derive(model), problem, theta).value
+    np.testing.assert_allclose(found, curve.sharpness, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["power(2)", "difference(2)", "power(3)"])
+def test_lr_max_separates_what_can_converge(name):
+    model, problem = theory.parse(name), theory.sparse_regression(n=4, d=12, sparsity=3, signs="positive", seed=6)
+    curve = theory.frontier(model, problem, points=3)
+    w = np.maximum(curve.beta[-1], 0) ** (1 / model.degree)
+    theta = np.stack([w, np.maximum(-curve.beta[-1], 0) ** (1 / model.degree)])[: len(model.weights)]
+    near = theta * (1 + 1e-4 * np.random.default_rng(1).standard_normal(theta.shape)) + 1e-6
+    run = {f: sims.descend(model, problem, f * curve.lr_max, theta0=near, max_steps=40_000) for f in (0.97, 1.02)}
+    assert int(run[0.97].status) == sims.Status.CONVERGED
+    assert int(run[1.02].status) != sims.Status.CONVERGED
+
+
+def test_what_has_no_frontier_is_refused_by_name():
+    positive = theory.single_point([1.0, 2.0], -1.0)
+    with pytest.raises(theory.NoInterpolator, match=r"power\(2\)"):
+        theory.frontier(theory.power(2), positive)
+    rng = np.random.default_rng(0)
+    noisy = theory.Problem(rng.standard_normal((9, 3)), rng.standard_normal(9))
+    with pytest.raises(theory.NoInterpolator, match="exactly"):
+        theory.frontier(theory.difference(2), noisy)
+    with pytest.raises(theory.NoClosedForm, match="custom"):
+        theory.frontier(theory.custom("u*v - w**2"), theory.single_point([1.0], 1.0))
+    with pytest.raises(theory.NoClosedForm, match="logistic"):
+        theory.frontier(theory.power(2), theory.Problem([[1.0], [2.0]], [1.0, 1.0], loss="logistic"))
+    with pytest.raises(theory.InputError, match="points"):
+        theory.frontier(theory.power(2), theory.single_point([1.0], 1.0), points=1)

@@ -1,0 +1,113 @@
+"""The norm-sharpness plane, and predicted endpoints over measured ones: every check reads the drawn data back."""
+
+import numpy as np
+import pytest
+
+from gdbias import figures, sims, theory
+from gdbias.figures.cli import main
+from gdbias.sims.status import Status
+from small_results import MODEL, SCALES, drawn, measured_sweep, small_problem, text_of
+
+PROBLEM = theory.sparse_regression(n=4, d=12, sparsity=2, signs="positive", seed=5, n_test=50)
+PRED = theory.predict(MODEL, PROBLEM, 0.1)
+
+
+@pytest.fixture(scope="module")
+def ds():
+    return sims.sweep(MODEL, PROBLEM, np.geomspace(0.3 * PRED.lr_critical, 1.2 * PRED.lr_max, 8), [0.1, 0.3])
+
+
+def points(figure):
+    [dots] = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "endpoints"]
+    return np.asarray(dots.get_offsets()), dots.get_array()
+
+
+def test_the_plane_holds_the_curve_its_ends_the_flow_and_the_converged_runs(ds):
+    figure = figures.frontier(PRED, ds, points=6)
+    line = theory.frontier(MODEL, PROBLEM, 6)
+    [(x, y)] = drawn(figure, "frontier")
+    np.testing.assert_allclose([x, y], [line.sharpness, line.l1_norm], rtol=1e-6)
+    np.testing.assert_allclose(np.ravel(drawn(figure, "norm minimiser")), [x[0], y[0]])
+    np.testing.assert_allclose(np.ravel(drawn(figure, "flat minimiser")), [x[-1], y[-1]])
+    np.testing.assert_allclose(np.ravel(drawn(figure, "flow")), [PRED.flow.sharpness, PRED.flow.l1_norm])
+    row = ds.sel(init_scale=0.1)
+    good = row.status.values == Status.CONVERGED
+    places, colours = points(figure)
+    assert 2 <= good.sum() < len(good)
+    np.testing.assert_array_equal(places, np.c_[row.sharpness, row.beta_l1][good])
+    np.testing.assert_array_equal(colours, row.lr[good])
+    for S, norm in places:  # no interpolator lies below the curve
+        assert norm > np.interp(S, x[::-1], y[::-1]) * (1 - 0.02)
+
+
+def test_the_risk_of_the_curve_stands_at_its_learning_rates(ds):
+    figure = figures.frontier(PRED, ds, points=6)
+    line = theory.frontier(MODEL, PROBLEM, 6)
+    [(x, y)] = drawn(figure, "frontier_risk")
+    np.testing.assert_allclose(x, 2 / line.sharpness, rtol=1e-6)
+    np.testing.assert_allclose(y, line.test_risk, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(drawn(figure, "lr_max")[0][0], PRED.lr_max, rtol=1e-5)
+    row = ds.sel(init_scale=0.1)
+    np.testing.assert_array_equal(drawn(figure, "test_risk")[0][1], row.test_risk[row.status == Status.CONVERGED])
+
+
+def test_the_row_is_chosen_and_the_curve_stands_alone(ds):
+    many = theory.predict(MODEL, PROBLEM, ds.init_scale.values)
+    figure = figures.frontier(many, ds, init_scale=0.3, points=3)
+    row = ds.sel(init_scale=0.3)
+    np.testing.assert_array_equal(points(figure)[1], row.lr[row.status == Status.CONVERGED])
+    np.testing.assert_allclose(np.ravel(drawn(figure, "flow"))[1], many.flow.l1_norm[1])
+    alone = figures.frontier(PRED, points=3)
+    assert len(alone.axes) == 1 and drawn(alone, "frontier")
+
+
+@pytest.mark.parametrize(
+    "model, problem",
+    [(MODEL, theory.single_point([1.0, 2.0], -1.0)), (theory.custom("u*v - w**2"), small_problem())],
+)
+def test_without_a_frontier_the_figures_say_so_and_are_drawn(model, problem):
+    runs = measured_sweep()
+    figure = figures.frontier(theory.predict(model, problem, SCALES), runs)
+    figure.draw_without_rendering()
+    assert "no frontier" in text_of(figure) and not drawn(figure, "frontier") and len(points(figure)[0])
+    figure = figures.norm_sharpness(runs, theory.predict(model, problem, SCALES), endpoints=4)
+    assert "no predict" in text_of(figure) and not drawn(figure, "predicted_sharpness")
+
+
+def test_predicted_endpoints_run_through_the_measured_ones(ds):
+    figure = figures.norm_sharpness(ds, PRED, init_scale=0.1, endpoints=6)
+    [(lr, S)] = drawn(figure, "predicted_sharpness")
+    assert len(lr) == 6 and (np.diff(lr) > 0).all() and lr[-1] < PRED.lr_max
+    for rate, sharpness in zip(lr, S, strict=True):
+        if rate > 0.5 * PRED.lr_critical:
+            np.testing.assert_allclose(sharpness, PRED.endpoint(rate).sharpness)
+        else:
+            np.testing.assert_allclose(sharpness, PRED.flow.sharpness)
+    [(_, norm)] = drawn(figure, "predicted_beta_l1")
+    np.testing.assert_allclose(norm[-1], PRED.endpoint(lr[-1]).l1_norm / PRED.flow.l1_norm)
+    assert drawn(figure, "frontier") and drawn(figure, "predicted_test_risk") and drawn(figure, "lr_max")
+    plain = figures.norm_sharpness(ds, PRED, init_scale=0.1)
+    assert not drawn(plain, "predicted_sharpness") and not drawn(plain, "lr_max")
+
+
+def test_grids_beyond_lr_max_or_of_one_value_are_drawn(ds):
+    beyond = ds.assign_coords(lr=ds.lr * 100 * PRED.lr_max)
+    for case in (beyond, ds.isel(lr=[3])):
+        figures.norm_sharpness(case, PRED, init_scale=0.1, endpoints=3).draw_without_rendering()
+        figures.frontier(PRED, case, 0.1, points=2).draw_without_rendering()
+
+
+def test_the_command_line_draws_the_frontier_and_prints_lr_max(tmp_path, capsys):
+    small = ["--n", "4", "--d", "12", "--sparsity", "2", "--n-test", "50"]
+    store, out = str(tmp_path / "runs.zarr"), str(tmp_path / "frontier.png")
+    main(["sweep", store, *small, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", "50"])
+    main(["plot", "frontier", store, "--out", out])
+    main(["plot", "norm_sharpness", store, "--out", out, "--endpoints", "3"])
+    capsys.readouterr()
+    main(["predict", *small])
+    printed = capsys.readouterr().out.split("lr_max")[1].split()[0]
+    problem = theory.sparse_regression(4, 12, 2, signs="positive", n_test=50)
+    assert float(printed) == pytest.approx(theory.predict(MODEL, problem).lr_max, rel=1e-5)
+    np.savez(tmp_path / "data.npz", X=np.eye(3)[:, :2] + 0.1, y=[1.0, 2.0, 4.0])  # no interpolator
+    main(["predict", "--npz", str(tmp_path / "data.npz"), "--model", "difference(2)"])
+    assert "lr_max" not in capsys.readouterr().out

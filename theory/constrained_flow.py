@@ -1,0 +1,112 @@
+"""Where gradient descent goes at the edge of stability: mirror flow held inside ``{S <= 2 / lr}``.
+
+With period-2 oscillations of the residual the slow drift of descent points along the normal cone of the
+convex set ``{S <= 2 / lr}``: descent follows ``dz/dt in -grad L - N(beta)``, ``z = psi'(b)``, the form that the
+central flow (arXiv 2410.24206) takes on diagonal networks. All in the doubled coordinates of ``w^L``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dsyev
+
+from .doubled import Doubled
+from .errors import GdbiasError, NoInterpolator
+from .problem import Problem
+
+STEP = 0.25  # of a gradient-descent step; the endpoint moves by about 0.1 % when it is halved
+LOSS = 1e-11  # at which the flow has ended, for targets of size 1
+STEPS = 400_000
+LEAST_FACTOR = 0.05  # of a weight in one step, where descent itself would change its sign
+OVERSHOOT = 1e-7  # relative, of the sharpness over its cap
+
+
+@dataclass(frozen=True)
+class FlowStates:
+    """States along a constrained flow, in doubled coordinates.
+
+    Attributes:
+        time: ``lr`` times the number of descent steps they stand for, shape (states,).
+        b: shape (states, block, d).
+        multiplier: the matrix ``int M dt >= 0`` of the push ``-k' diag(X^T M X) / n``, (rank X, rank X), in the
+            coordinates of ``Problem.projected``.
+    """
+
+    time: np.ndarray
+    b: np.ndarray
+    multiplier: np.ndarray
+
+
+def constrained_flow(
+    coordinates: Doubled, problem: Problem, w0: np.ndarray, lr: float, exact_drift: bool = True, record_every: int = 0
+) -> FlowStates:
+    """Follow the constrained flow from weights w0 (block, d) until the loss is 1e-11 of the targets' size.
+
+    ``exact_drift`` takes a quarter of descent's own step in z instead of ``-lr grad L / 4``.
+
+    Raises:
+        NoInterpolator: the constraint set holds no interpolator that the flow reaches.
+        GdbiasError: the flow did not end.
+    """
+    L, signs = coordinates.degree, coordinates.signs
+    X, y, _ = problem.projected
+    lr_w = lr * coordinates.rate  # the learning rate of w^L
+    moving = w0 > 0
+    place = np.nonzero(moving)
+    columns = X[:, place[1]] * signs[place[0]]  # (rank, c): X in doubled coordinates
+    w, cap = w0[moving].astype(float), 2 / lr_w
+
+    def potential_slope(w):  # psi'(w^L)
+        return 0.5 * np.log(w) if L == 2 else -(w ** (2 - L)) / (L * (L - 2))
+
+    def weights(z):  # its inverse
+        return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
+
+    z, target = potential_slope(w), LOSS * max(float(y @ y) / (2 * problem.n), 1e-300)
+    multiplier = np.zeros((len(y), len(y)))
+    limit = cap * (1 + OVERSHOOT) * np.eye(len(y))
+    states, times = [], []
+    for step in range(STEPS):
+        residual = columns @ w**L - y
+        if record_every and step % record_every == 0:
+            states.append(w)
+            times.append(step * STEP * lr)
+        if residual @ residual / (2 * problem.n) < target:
+            break
+        g = columns.T @ residual / problem.n
+        if exact_drift:
+            factor = np.maximum(LEAST_FACTOR, 1 - lr_w * L * w ** (L - 2) * g)
+            z = z + STEP * (potential_slope(w * factor) - potential_slope(w))
+        else:
+            z = z - STEP * lr_w * g
+        w = weights(z)
+        for _ in range(1000):
+            if not np.isfinite(w).all():
+                raise NoInterpolator(
+                    f"{coordinates.model.name}: the constrained flow at lr = {lr:g} left its domain: use a smaller lr"
+                )
+            scaled = columns * w ** (L - 1)
+            kernel = scaled @ scaled.T * (L**2 / problem.n)
+            if not dpotrf(limit - kernel)[1]:  # positive definite: S is below its cap, and no eigenvector is needed
+                break
+            values, vectors, _ = dsyev(kernel)
+            if values[-1] <= cap * (1 + OVERSHOOT):
+                break
+            top = vectors[:, -1]
+            m = 2 * L * (L - 1) * w ** (L - 2) * (columns.T @ top) ** 2 / problem.n
+            push = (values[-1] - cap) / (L**2 * (m * w ** (L - 1)) @ (m * w ** (L - 1)))
+            z, multiplier = z - push * m, multiplier + push * np.outer(top, top)
+            w = weights(z)
+    else:
+        raise GdbiasError(
+            f"{coordinates.model.name}: the constrained flow at lr = {lr:g} did not end within {STEPS} steps: use a "
+            "smaller lr, or method='bregman'"
+        )
+
+    def full(w):
+        b = np.zeros(w0.shape)
+        b[moving] = w**L
+        return b
+
+    times.append(step * STEP * lr)
+    return FlowStates(np.array(times), np.array([full(v) for v in [*states, w]]), multiplier)

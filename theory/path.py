@@ -1,0 +1,59 @@
+"""The course of gradient descent at the edge of stability, without its oscillation, predicted without a run."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .constrained_flow import STEP, constrained_flow
+from .doubled import doubled
+from .endpoint import require_reachable
+from .validate import whole
+
+if TYPE_CHECKING:
+    from .predict import Prediction
+
+SUBSTEPS = round(1 / STEP)
+
+
+@dataclass(frozen=True)
+class Path:
+    """States of the constrained flow.
+
+    Attributes:
+        lr: the learning rate, which sets the constraint ``S <= 2 / lr``.
+        time: ``lr`` times the step of descent that the state stands for, shape (states,).
+        beta: coefficients, shape (states, d).
+        loss: training loss, shape (states,).
+        sharpness: ``lambda_max(X diag(k) X^T) / n``, the Hessian's largest eigenvalue but for its part of the size of
+            the residual, shape (states,).
+        l1_norm: ``||beta||_1``, shape (states,).
+    """
+
+    lr: float
+    time: np.ndarray
+    beta: np.ndarray
+    loss: np.ndarray
+    sharpness: np.ndarray
+    l1_norm: np.ndarray
+
+    def at(self, time: np.ndarray) -> np.ndarray:
+        """Coefficients at times (...,), shape (..., d): linear between states, constant beyond the last."""
+        return np.stack([np.interp(time, self.time, column) for column in self.beta.T], axis=-1)
+
+
+def path(pred: "Prediction", lr: float, record_every: int = 1) -> Path:
+    """Follow the constrained flow at ``lr``, one state for every ``record_every`` steps of descent.
+
+    Raises:
+        InputError: an lr that is not positive, record_every below 1, or a prediction of many starts.
+        NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
+        NoClosedForm: a model, loss or start outside the doubled coordinates.
+    """
+    record_every = whole("record_every", record_every, 1)
+    coordinates, problem = doubled(pred.dynamics.model), pred.problem
+    kit, w0 = require_reachable(pred, coordinates, lr)
+    states = constrained_flow(coordinates, problem, w0, lr, record_every=record_every * SUBSTEPS)
+    beta = np.array([coordinates.beta(b) for b in states.b])
+    sharpness = np.array([kit.sharpness_of(b) for b in states.b])
+    return Path(lr, states.time, beta, problem.loss_at(beta), sharpness, np.abs(beta).sum(axis=1))
