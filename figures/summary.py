@@ -126,6 +126,8 @@ def _unsettled(ds: xr.Dataset, final: np.ndarray, max_steps: int) -> list[str]:
     stopped = ds.status.values == Status.STEP_LIMIT
     if not stopped.any():
         return []
+    if not np.isfinite(final).all():
+        return [f"{stopped.sum()} runs had not ended after {max_steps} steps.", ""]
     beyond = (stopped & (ds.lr.values[None, :] > final[:, None])).sum()
     return [
         f"{stopped.sum()} runs had not ended after {max_steps} steps: {beyond} above lr_critical_final, which "

@@ -88,6 +88,7 @@ def open_result(path: str | PathLike) -> xr.Dataset:
 def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
     if _holds(path, json.loads(attrs["spec"])):
         group = zarr.open_group(path, mode="r+")
+        _same_layout(path, group, layout)
     else:
         try:
             group = zarr.open_group(path, mode="w-", attributes=dict(attrs))
@@ -117,6 +118,18 @@ def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> z
                 fill_value=variable.fill, dimension_names=layout.dims(name), attributes=attributes(name),
             )  # fmt: skip
     return group
+
+
+def _same_layout(path: Path, group: zarr.Group, layout: Layout) -> None:
+    """Refuses a list of one where the store was made for one, and the other way round: they share a spec."""
+    for name in layout.variables:
+        array: Any = group.get(name)
+        found = None if array is None else tuple(array.metadata.dimension_names or ())
+        if found is not None and found != layout.dims(name):
+            raise InputError(
+                f"store {path} has dimensions {', '.join(found) or 'none'} of {name}, asked is "
+                f"{', '.join(layout.dims(name)) or 'none'}: give one value, or a list, as when the store was made"
+            )
 
 
 def _holds(path: Path, wanted: dict) -> bool:

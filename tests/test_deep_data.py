@@ -98,3 +98,27 @@ def test_cifar10_says_where_to_put_it_and_reads_it(tmp_path):
 def test_bad_requests_are_refused(npz, wrong):
     with pytest.raises(InputError):
         sims.deep.load(**(dict(name=npz, train=50) | wrong))
+
+
+def test_a_constant_feature_becomes_zero(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 3)), rng.integers(0, 2, 40)
+    X[:, 1] = 0.1  # its mean is not 0.1 to the last bit
+    np.savez(tmp_path / "constant.npz", X=X, y=y)
+    data = sims.deep.load(tmp_path / "constant.npz", train=30)
+    assert not data.X[:, 1].any() and not data.X_test[:, 1].any()
+    np.testing.assert_allclose(data.X[:, 0].std(), 1, rtol=1e-5)
+
+
+def test_files_that_are_no_samples_are_refused(tmp_path):
+    y = np.arange(20) % 2
+    np.savez(tmp_path / "one.npz", X=np.ones((20, 2)), y=0 * y)
+    np.savez(tmp_path / "complex.npz", X=np.ones((20, 2)) * 1j, y=y)
+    np.savez(tmp_path / "empty.npz", X=np.ones((20, 0)), y=y)
+    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "nothing.npz").write_bytes(b"")
+    np.save(tmp_path / "array.npy", y)
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    for name in ("one", "complex", "empty", "text", "nothing", "array"):
+        with pytest.raises(InputError, match=name):
+            sims.deep.load(tmp_path / f"{name}.npz", train=10)

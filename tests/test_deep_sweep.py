@@ -128,6 +128,37 @@ def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, data):
     notes.clear()
     run(target, theta0, 0.2, options, 0, notes.append, Checkpoint(file, {"lr": 0.2}))  # the file is of another run
     assert "step 0" in notes[0]
+    saved = Checkpoint(tmp_path / "damaged", made_of, seconds=0)
+    saved.save((theta0, 1.0))
+    content = bytearray(saved.path.read_bytes())
+    content[-20] ^= 1  # one bit of the weights
+    saved.path.write_bytes(content)
+    start = (theta0 * 0, 0.0)
+    assert saved.load(start) is start
+
+
+def test_a_store_made_for_one_is_not_taken_for_a_list(data, tmp_path):
+    protocol = PROTOCOL | dict(max_steps=20)
+    sims.deep.sweep(NET, data, [0.1], store=tmp_path / "s.zarr", **protocol)
+    before = open_result(tmp_path / "s.zarr")
+    for other in (dict(tol=[PROTOCOL["tol"]]), dict(net=[NET])):
+        with pytest.raises(InputError, match="dimensions"):
+            sims.deep.sweep(**(dict(net=NET, data=data, lr=[0.1], store=tmp_path / "s.zarr") | protocol | other))
+    assert open_result(tmp_path / "s.zarr").identical(before)
+
+
+def test_nothing_is_relative_to_a_flow_that_did_not_arrive(data):
+    exploding = sims.deep.network("fcn", width=8, depth=3, init_scale=1e20)
+    with pytest.raises(InputError, match="gradient flow"):
+        sims.deep.sweep(exploding, data, [0.5, 1.0], relative=True, **PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    "wrong", [dict(net="fcn"), dict(data="digits"), dict(tol="x"), dict(tol=None)], ids=lambda wrong: next(iter(wrong))
+)
+def test_names_are_not_taken_for_things(data, wrong):
+    with pytest.raises(InputError):
+        sims.deep.sweep(**(dict(net=NET, data=data, lr=[0.1]) | wrong))
 
 
 def test_lists_become_dimensions(data):

@@ -103,3 +103,7 @@ def test_what_cannot_be_predicted_is_refused():
         theory.predict(theory.power(2), problem(), [0.1, 0.2]).endpoint(0.1)
     with pytest.raises(theory.NoClosedForm, match=r"product\(3\)"):
         theory.predict(theory.product(3), problem(), 0.1).endpoint(0.1)
+    with pytest.raises(theory.InputError, match="lr"):
+        pred.endpoint("a")  # type: ignore[arg-type]
+    with pytest.raises(theory.NoClosedForm, match="linear"):
+        theory.predict(theory.power(1), problem(), 0.1).path(0.01)

@@ -14,6 +14,7 @@ from .constrained_flow import constrained_flow
 from .doubled import Doubled, doubled
 from .errors import InputError, NoInterpolator
 from .frontier import Interpolators
+from .validate import real
 
 if TYPE_CHECKING:
     from .predict import Prediction
@@ -93,8 +94,7 @@ def require_reachable(pred: "Prediction", coordinates: Doubled, lr: float) -> tu
 
 
 def _require_one_start(pred: "Prediction", lr: float) -> None:
-    if not (np.isfinite(lr) and lr > 0):
-        raise InputError(f"lr = {lr!r} must be finite and > 0")
+    real("lr", lr, above=0)
     if len(pred.starts) != 1:
         raise InputError(f"the prediction has {len(pred.starts)} starts: endpoint needs predict with one init_scale")
 

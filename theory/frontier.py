@@ -64,7 +64,9 @@ class Interpolators:
             raise NoClosedForm(f"{model.name}: the frontier needs squared loss, not {problem.loss}")
         X, y, floor = problem.projected
         self.coordinates, self.X, self.y, self.n = coordinates, X, y, problem.n
-        size = float(np.linalg.norm(y)) or 1.0
+        size = float(np.linalg.norm(y))
+        if not size:
+            raise NoInterpolator(f"{model.name}: the targets are all 0 and beta = 0 fits them: there is no trade-off")
         if floor > FIT**2 * size**2:
             raise NoInterpolator(
                 f"{model.name}: no coefficients fit the {problem.n} samples exactly (least loss {floor:.3g}), so there "

@@ -8,6 +8,7 @@ import numpy as np
 from .constrained_flow import STEP, constrained_flow
 from .doubled import doubled
 from .endpoint import require_reachable
+from .errors import NoClosedForm
 from .validate import whole
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def path(pred: "Prediction", lr: float, record_every: int = 1) -> Path:
     """
     record_every = whole("record_every", record_every, 1)
     coordinates, problem = doubled(pred.dynamics.model), pred.problem
+    if coordinates.degree == 1:
+        raise NoClosedForm(
+            f"{pred.dynamics.model.name}: a linear model has the same sharpness everywhere and no edge to follow: its "
+            "path is gradient flow's, sims.flow"
+        )
     kit, w0 = require_reachable(pred, coordinates, lr)
     states = constrained_flow(coordinates, problem, w0, lr, record_every=record_every * SUBSTEPS)
     beta = np.array([coordinates.beta(b) for b in states.b])

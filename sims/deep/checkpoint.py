@@ -1,5 +1,7 @@
 """The state of the run under way, on disk, so that a killed sweep goes on where it was."""
 
+import hashlib
+import io
 import json
 import os
 import time
@@ -12,7 +14,7 @@ SECONDS = 60.0  # between two saves; what a kill can lose
 
 
 class Checkpoint:
-    """One file beside a store: a line that says which run it is of, then the leaves of its state.
+    """One file beside a store: a line that says which run it is of, a hash, and the leaves of its state.
 
     A file of another run, or one that cannot be read, is not used. The numbers of a run do not depend on
     whether it was interrupted.
@@ -20,14 +22,16 @@ class Checkpoint:
 
     def __init__(self, path: Path, run: dict, seconds: float = SECONDS):
         self.path, self.seconds = path, seconds
-        self.title = json.dumps(run, sort_keys=True).encode() + b"\n"
+        self.title = json.dumps(run, sort_keys=True).encode()
         self.saved = time.monotonic()
 
     def load(self, like: Any) -> Any:
         """The saved state, or ``like``, the run's start."""
         try:
-            with self.path.open("rb") as file:
-                return eqx.tree_deserialise_leaves(file, like) if file.readline() == self.title else like
+            title, digest, content = self.path.read_bytes().split(b"\n", 2)
+            if title != self.title or digest != _digest(content):
+                return like
+            return eqx.tree_deserialise_leaves(io.BytesIO(content), like)
         except (OSError, RuntimeError, ValueError, EOFError):
             return like
 
@@ -36,12 +40,16 @@ class Checkpoint:
         if time.monotonic() - self.saved < self.seconds:
             return
         partial = self.path.with_name(f"{self.path.name}.partial")
-        with partial.open("wb") as file:
-            file.write(self.title)
-            eqx.tree_serialise_leaves(file, state)
+        content = io.BytesIO()
+        eqx.tree_serialise_leaves(content, state)
+        partial.write_bytes(b"\n".join([self.title, _digest(content.getvalue()), content.getvalue()]))
         os.replace(partial, self.path)
         self.saved = time.monotonic()
 
     def drop(self) -> None:
         """Remove the file: its run has ended."""
         self.path.unlink(missing_ok=True)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

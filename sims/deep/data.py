@@ -1,7 +1,7 @@
 """Labelled images: loaded, shuffled, split by class and standardised."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...theory.errors import InputError
-from ...theory.validate import whole
+from ...theory.validate import shown, whole
 from .sources import read_source
 
 
@@ -73,6 +73,8 @@ def load(
     """
     X, y = read_source(name, folder)
     labels, classes = np.unique(y, return_inverse=True)[1], len(np.unique(y))
+    if classes < 2:
+        raise InputError(f"{name} has {classes} class: labels need at least 2")
     train, seed = whole("train", train, 2), whole("seed", seed, 0)
     test = min(1000, max(0, len(X) - train)) if test is None else whole("test", test, 0)
     if train + test > len(X) or train > len(X):
@@ -82,7 +84,8 @@ def load(
     chosen, held_out = order[:train], order[train : train + test]
     axes = (0, 2, 3) if X.ndim == 4 else (0,)
     mean, deviation = X[chosen].mean(axes, keepdims=True), X[chosen].std(axes, keepdims=True)
-    X = ((X - mean) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+    varies = deviation > 1e-12 * np.abs(X[chosen]).max(axes, keepdims=True)  # a constant has a deviation by rounding
+    X = np.where(varies, (X - mean) / np.where(varies, deviation, 1.0), X - X[chosen[:1]]).astype(np.float32)
     known = str(name) in ("mnist5k", "digits", "cifar10")
     spec = dict(kind=str(name) if known else Path(name).name, train=train, test=test, seed=seed)
     return Data(X[chosen], labels[chosen], X[held_out], labels[held_out], classes, spec)
@@ -95,3 +98,12 @@ def _stratified(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         members = rng.permutation(np.flatnonzero(labels == label))
         place[members] = (np.arange(len(members)) + rng.random()) / len(members)
     return np.argsort(place, kind="stable")
+
+
+def as_data(data: Data | Sequence[Data]) -> list[Data]:
+    """One data set or several as a list; raises InputError for anything else."""
+    several: list[Any] = list(data) if isinstance(data, list | tuple) else [data]
+    for one in several:
+        if not isinstance(one, Data):
+            raise InputError(f"{shown(one)} is not data: load some with sims.deep.load({shown(one)})")
+    return several

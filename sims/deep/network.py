@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from ...theory.errors import InputError
-from ...theory.validate import real, whole
+from ...theory.validate import real, shown, whole
 
 CHOICES = {
     "kind": ("fcn", "cnn", "resnet", "vit"),
@@ -91,4 +91,8 @@ def network(
 
 def as_networks(net: Network | Sequence[Network]) -> list[Network]:
     """One network or several as a list."""
-    return [net] if isinstance(net, Network) else list(net)
+    nets: list[Any] = list(net) if isinstance(net, list | tuple) else [net]
+    for one in nets:
+        if not isinstance(one, Network):
+            raise InputError(f"{shown(one)} is not a network: make one with sims.deep.network({shown(one)})")
+    return nets

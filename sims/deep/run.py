@@ -74,7 +74,8 @@ def _outcome(objective: Objective, state: State, watch: Watch, lr: float, option
     status = STATUS[int(state.outcome)]
     ended = dict(status=status, steps=int(state.step), rising_steps=int(state.rising), monotone=int(state.rising) == 0)
     if status == Status.DIVERGED:  # its weights mean nothing, as for the diagonal networks
-        return ended | dict(loss=float(state.loss), sharpness_max=watch.sharpness_max)
+        largest = watch.sharpness_max if np.isfinite(watch.sharpness_max) else np.nan
+        return ended | dict(loss=float(state.loss), sharpness_max=largest)
     found, vector = state_at(objective, state.theta)
     found["sharpness_adaptive"] = adaptive_sharpness(objective, state.theta).value
     found["sharpness_max"] = max(watch.sharpness_max, found["sharpness"])
@@ -94,7 +95,7 @@ def flow_outcome(objective: Objective, path: FlowPath) -> dict:
         steps=path.steps,
         sharpness_adaptive=adaptive_sharpness(objective, path.theta).value,
         sharpness_max=top,
-        lr_critical=2 / top,
+        lr_critical=2 / top if top > 0 else np.inf,
     )
 
 

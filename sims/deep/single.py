@@ -6,12 +6,13 @@ from dataclasses import asdict
 import numpy as np
 import xarray as xr
 
-from ...theory.errors import InputError
+from ...theory.validate import real, whole
+from ..grid import one_value
 from ..provenance import result_attributes
 from ..schema import VARIABLES, attributes
-from .data import Data
+from .data import Data, as_data
 from .gradient_flow import RTOL, integrate
-from .network import Network
+from .network import Network, as_networks
 from .objective import objective
 from .options import DeepOptions
 from .run import flow_outcome, in_precision, run
@@ -39,10 +40,8 @@ def descend(
         InputError: a value outside its limits.
     """
     options = DeepOptions(loss, tol, hold, max_steps, track_every, average, precision)  # type: ignore[arg-type]
-    if not (np.isfinite(lr) and lr > 0):
-        raise InputError(f"lr = {lr!r} must be finite and > 0")
-    if record_every < 0:
-        raise InputError(f"record_every = {record_every} must be at least 0")
+    lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
+    [net], [data] = as_networks(net), as_data(data)
     with in_precision(precision):
         theta0, target = objective(net, data, loss, precision)
         found, watch = run(target, theta0, float(lr), options, record_every)
@@ -67,8 +66,8 @@ def flow(
         InputError: a value outside its limits.
     """
     options = DeepOptions(loss, tol, precision=precision)  # type: ignore[arg-type]
-    if not 0 < rtol < 1:
-        raise InputError(f"rtol = {rtol!r} must lie between 0 and 1: use for example {RTOL}")
+    rtol = real("rtol", rtol, above=0, below=1, hint=f"use for example {RTOL}")
+    [net], [data] = as_networks(net), as_data(data)
     with in_precision(precision):
         theta0, target = objective(net, data, loss, precision)
         path = integrate(target, theta0, options.tol, rtol=rtol)

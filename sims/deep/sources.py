@@ -1,12 +1,14 @@
 """Where images come from: packages that ship them, and the user's own files."""
 
 import pickle
+import zipfile
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from ...theory.errors import InputError, MissingExtra
+from ...theory.validate import real_array
 
 CIFAR = "cifar-10-batches-py"
 
@@ -14,6 +16,8 @@ CIFAR = "cifar-10-batches-py"
 def read_source(name: str | PathLike, folder: str | PathLike | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Samples (n, channels, height, width) or (n, feature) in float64, and their labels (n,)."""
     sources = {"mnist5k": _mnist5k, "digits": _digits, "cifar10": lambda: _cifar10(Path(folder or "."))}
+    if not isinstance(name, str | PathLike):
+        raise InputError(f"{name!r} is no data: use {', '.join(sources)} or an .npz file with arrays X and y")
     if str(name) in sources:
         try:
             return sources[str(name)]()
@@ -67,12 +71,12 @@ class _ArraysOnly(pickle.Unpickler):
 def _npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            X, y = np.asarray(arrays["X"], dtype=float), np.asarray(arrays["y"])
+            X, y = real_array("X", arrays["X"], "give real numbers"), np.asarray(arrays["y"])
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: check the path") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} cannot be read ({error}): give an .npz file with arrays X and y") from None
-    if X.ndim not in (2, 3, 4) or y.shape != X.shape[:1] or not np.isfinite(X).all():
+    if X.ndim not in (2, 3, 4) or y.shape != X.shape[:1] or not X.size or not (np.abs(X) < 1e100).all():
         raise InputError(f"X {X.shape} and y {y.shape} of {path}: one label a sample, and finite samples, are needed")
     if y.dtype.kind not in "iub":
         raise InputError(f"y of {path} has type {y.dtype}: give classes as whole numbers")

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ...theory.errors import InputError
+from ...theory.validate import real, real_array
 from ..grid import Grid, learning_rates
 from ..progress import progress_bar
 from ..provenance import result_attributes
@@ -19,7 +20,7 @@ from ..status import Status
 from ..store import open_for_writing, open_result
 from .backend import jax
 from .checkpoint import Checkpoint
-from .data import Data
+from .data import Data, as_data
 from .gradient_flow import FlowPath, integrate
 from .network import Network, as_networks
 from .objective import Objective, objective
@@ -52,7 +53,8 @@ def sweep(
     With ``relative`` the learning rates are given as multiples of ``lr_critical``.
 
     With ``store`` every run is written when done (Zarr), and calling again with the same arguments computes only
-    what is missing; a run under way is saved every minute in ``<store>.checkpoint`` and goes on from there.
+    what is missing; a run under way is saved every minute in ``<store>.checkpoint`` and goes on from there. Gradient
+    flow, which takes about as long as one run, starts again if it is interrupted.
 
     Returns a dataset over lr in the schema of :func:`gdbias.sims.sweep`: status, steps, loss, sharpness with its
     residual and its maximum along the path, adaptive sharpness, norms, test risk, accuracies; ``averaged_*`` of the
@@ -63,14 +65,15 @@ def sweep(
         InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
     """
     given = {"model": net, "seed": data, "objective": loss, "tol": tol}
-    several = tuple(name for name, value in given.items() if not isinstance(value, Network | Data | str | float | int))
-    losses = [loss] if isinstance(loss, str) else list(loss)
-    tols = [float(t) for t in np.atleast_1d(np.asarray(tol, dtype=float))]
+    one = Network | Data | str
+    several = tuple(name for name, value in given.items() if not isinstance(value, one) and np.ndim(value))
+    losses = [str(name) for name in np.ravel(loss)]  # type: ignore[arg-type]
+    tols = [real("tol", t, above=0) for t in np.ravel(real_array("tol", tol, "give one number, or several").tolist())]
     common = dict(hold=hold, max_steps=max_steps, track_every=track_every, average=average, precision=precision)
     options = [DeepOptions(one, threshold, **common) for one in losses for threshold in tols]  # type: ignore[arg-type]
     if not options:
         raise InputError("a sweep needs at least one loss and one tol, got an empty list")
-    datasets = [data] if isinstance(data, Data) else list(data)
+    datasets = as_data(data)
     plan = DeepPlan(as_networks(net), datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, options[0])
     known = None
     if relative:
@@ -88,10 +91,15 @@ def sweep(
         )
     else:
         with open_for_writing(store, plan, plan.axes, attrs) as group:
-            _compute(plan, {n: group[n] for n in plan.variables}, progress, Path(f"{store}.checkpoint"), known)
+            _compute(plan, {n: group[n] for n in plan.variables}, progress, _beside(store), known)
         ds = open_result(store)
     ds.attrs["lr_critical"] = ds.lr_critical.values.tolist()
     return ds
+
+
+def _beside(store: str | PathLike) -> Path:
+    path = Path(store)
+    return path.with_name(f"{path.name}.checkpoint")
 
 
 def _compute(plan: DeepPlan, arrays: dict, progress: bool, saved: Path | None, known: dict | None) -> None:
@@ -120,15 +128,21 @@ def _compute(plan: DeepPlan, arrays: dict, progress: bool, saved: Path | None, k
 
 def _absolute(plan: DeepPlan, store: str | PathLike | None, progress: bool) -> tuple[DeepPlan, dict | None]:
     """The plan with its multiples of lr_critical as learning rates: a store's own, or found from gradient flow."""
-    if store is not None and Path(store).exists():
+    if store is not None and Path(store).exists() and any(Path(store).iterdir()):
         stored = open_result(store)
-        multiples = stored.lr.values / stored.lr_critical.values if "lr_critical" in stored else np.empty(0)
+        one = "lr_critical" in stored and stored.lr_critical.ndim == 0
+        multiples = stored.lr.values / stored.lr_critical.values if one else np.empty(0)
         if multiples.shape == plan.lrs.shape and np.allclose(multiples, plan.lrs, rtol=1e-3):
             return replace(plan, lrs=stored.lr.values), None
     [case] = plan.cases()
     with in_precision(plan.options.precision), progress_bar("gradient flow", 1, progress) as add:
         theta0, target = objective(case.net, case.data, case.options.loss, case.options.precision)
         found = _flow(target, theta0, case.options, add)
+    if found["status"] != Status.CONVERGED or not 0 < found["lr_critical"] < np.inf:
+        raise InputError(
+            f"gradient flow did not reach tol = {case.options.tol:g} (lr_critical {found['lr_critical']:.3g}), so "
+            "nothing is relative to it: raise tol, or give absolute learning rates"
+        )
     rates = [float(f"{multiple * found['lr_critical']:.4g}") for multiple in plan.lrs]
     return replace(plan, lrs=np.array(rates)), found
 
