@@ -11,18 +11,18 @@ FLAT = 1e-3  # relative, of a test risk that does not depend on the learning rat
 EDGE = 0.98  # lr * sharpness / 2 from which a run has ended at the edge of stability
 
 
-def observed(row: xr.Dataset) -> tuple[float | None, float | None]:
+def observed(row: xr.Dataset) -> tuple[float, float]:
     """The smallest learning rate whose run ends at the edge of stability, and the largest that converges.
 
-    The first is midway (in logarithm) from the grid point before; None where it was not seen.
+    The first is midway (in logarithm) from the grid point before; NaN where it was not seen.
     """
     good = row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
     lr = good.lr.values
     if not len(lr):
-        return None, None
+        return np.nan, np.nan
     at_edge = np.flatnonzero(lr * good.sharpness.values / 2 >= EDGE)
     if not len(at_edge) or at_edge[0] == 0:
-        return None, float(lr[-1])
+        return np.nan, float(lr[-1])
     return float(np.sqrt(lr[at_edge[0] - 1] * lr[at_edge[0]])), float(lr[-1])
 
 
@@ -41,12 +41,12 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
         "of stability | largest lr that converged |",
         "|---|---|---|---|---|",
     ]
-    for i, scale in enumerate(ds.init_scale.values):
-        left, largest = observed(ds.isel(init_scale=i))
-        cells = [scale, critical[i], final[i], left, largest]
-        lines.append("| " + " | ".join("not seen" if c is None or np.isnan(c) else f"{c:.4g}" for c in cells) + " |")
-    lines += ["", *_verdict(ds, critical, final), *_no_edge(ds, critical, final), *_unsettled(ds, final, max_steps)]
-    lines += [*_story(ds.isel(init_scale=row), float(critical[row]))]
+    edge, largest = np.array([observed(ds.isel(init_scale=i)) for i in range(ds.init_scale.size)]).T
+    for cells in zip(ds.init_scale.values, critical, final, edge, largest, strict=True):
+        lines.append("| " + " | ".join("not seen" if np.isnan(c) else f"{c:.4g}" for c in cells) + " |")
+    lines += ["", *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
+    lines += _unsettled(ds, final, max_steps)
+    lines += _story(ds.isel(init_scale=row), float(critical[row]))
     lines += ["", "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr` "]
     lines += ["(`gdbias.sims.store.open_result`). Made by:", "", f"    {ds.attrs['command']}", ""]
     return "\n".join(lines)
@@ -59,10 +59,9 @@ def _final(pred: Prediction) -> np.ndarray:
         return np.full(np.shape(pred.lr_critical), np.nan)
 
 
-def _no_edge(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray) -> list[str]:
+def _no_edge(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, largest: np.ndarray) -> list[str]:
     """Why no edge of stability was seen, where the flow ends at its sharpest and no run above lr_critical converged."""
-    largest = [observed(ds.isel(init_scale=i))[1] for i in range(ds.init_scale.size)]
-    share = np.array([np.nan if lr is None else lr for lr in largest]) / critical
+    share = largest / critical
     found = np.isclose(critical, final, rtol=SAME) & (critical < ds.lr.values.max()) & (share <= 1)
     if not found.any():
         return []
@@ -102,14 +101,13 @@ def _risk(good: xr.Dataset) -> str:
     return f"The test risk is lowest, {risk[best]:.4g}, at lr {float(good.lr[best]):.4g}{place}."
 
 
-def _verdict(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray) -> list[str]:
+def _verdict(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, edge: np.ndarray) -> list[str]:
     """How near the predicted critical learning rates are to where runs were first seen at the edge."""
-    seen = np.array([observed(ds.isel(init_scale=i))[0] or np.nan for i in range(ds.init_scale.size)])
     step = float(ds.lr.values[1] / ds.lr.values[0] - 1)
-    rows = np.isfinite(seen) & np.isfinite(final)
+    rows = np.isfinite(edge) & np.isfinite(final)
     if not rows.any():
         return []
-    first, second = seen[rows] / critical[rows], seen[rows] / final[rows]
+    first, second = edge[rows] / critical[rows], edge[rows] / final[rows]
     return [
         f"A run ended at the edge of stability if lr times its final sharpness over 2 is at least {EDGE}. In "
         f"{rows.sum()} of {len(rows)} rows such runs were seen; the smallest such lr (grid step {step:.1%}) is "

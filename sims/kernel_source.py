@@ -182,9 +182,6 @@ def kernel_source(dynamics: Dynamics) -> str:
     pairs = [(p, q) for p in range(m) for q in range(p, m)]
     second = {frozenset((p, q)): f"h{p}{q}" for p, q in pairs}
 
-    def unpack(names: list[str]) -> str:
-        return ", ".join(names) + ("," if len(names) == 1 else "")
-
     def row(p: int, term: str) -> str:
         return " + ".join(term.format(h=second[frozenset((p, q))], q=q) for q in range(m))
 
@@ -225,3 +222,8 @@ def kernel_source(dynamics: Dynamics) -> str:
         norm=" + ".join(f"k{p} * k{p}" for p in range(m)),
     )
     return (_HEADER + _DRIVER).format(**values)
+
+
+def unpack(names: list[str]) -> str:
+    """The names as the target of a tuple's values, which one name needs a comma for."""
+    return ", ".join(names) + ("," if len(names) == 1 else "")

@@ -8,7 +8,6 @@ sharpness minimiser of arXiv 2505.21423, here for any number of samples. No lear
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -86,8 +85,6 @@ class Interpolators:
         self.fit = [residual / size == 0, bound >= tangent]
         if free is not None and not free.all():
             self.fit.append(self.b[~free] == 0)
-        self.limit = cp.Parameter(nonneg=True)
-        self.cap = self.sharpness <= self.limit
 
     def in_units(self, sharpness: float) -> float:
         return sharpness / self._unit
@@ -136,53 +133,40 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
         NoClosedForm: a model or loss without a convex frontier.
         InputError: fewer than 2 points.
     """
-    return _Curve(model, problem).frontier(whole("points", points, 2))
+    points = whole("points", points, 2)
+    import cvxpy as cp
+
+    kit = Interpolators(doubled(model), problem)
+    first, last = _ends(kit)
+    limit = cp.Parameter(nonneg=True)
+    program = cp.Problem(cp.Minimize(cp.sum(kit.b)), [*kit.fit, kit.sharpness <= limit])
+    found = [first]
+    for level in np.geomspace(kit.sharpness_of(first), kit.sharpness_of(last), points)[1:-1]:
+        limit.value = kit.in_units(level)
+        found.append(kit.solve(program))
+    found.append(last)
+    beta = np.array([kit.coordinates.beta(b) for b in found])
+    return Frontier(
+        np.array([kit.sharpness_of(b) for b in found]),
+        np.abs(beta).sum(axis=1),
+        np.linalg.norm(beta, axis=1),
+        beta,
+        problem.test_risk(beta),
+    )
 
 
-class _Curve:
-    """The parametric program of the frontier and its two ends."""
+def _ends(kit: Interpolators) -> tuple[np.ndarray, np.ndarray]:
+    """The norm minimiser of least sharpness and the sharpness minimiser of least norm, (block, d) each."""
+    import cvxpy as cp
 
-    def __init__(self, model: Parameterization, problem: Problem):
-        self.problem, self.coordinates = problem, doubled(model)
-        self.set = Interpolators(self.coordinates, problem)
-
-    @cached_property
-    def ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """The norm minimiser of least sharpness and the sharpness minimiser of least norm, (block, d) each."""
-        import cvxpy as cp
-
-        kit, norm = self.set, cp.sum(self.set.b)
-        least = self.l1(kit.minimise(norm)) / kit.scale
-        flat = kit.minimise(kit.sharpness, norm <= least * (1 + SLACK))
-        lowest = kit.in_units(kit.sharpness_of(kit.minimise(kit.sharpness)))
-        return flat, kit.minimise(norm, kit.sharpness <= lowest * (1 + SLACK))
-
-    def l1(self, b: np.ndarray) -> float:
-        return float(np.abs(self.coordinates.beta(b)).sum())
-
-    def frontier(self, points: int) -> Frontier:
-        import cvxpy as cp
-
-        kit = self.set
-        first, last = self.ends
-        high, low = kit.sharpness_of(first), kit.sharpness_of(last)
-        program = cp.Problem(cp.Minimize(cp.sum(kit.b)), [*kit.fit, kit.cap])
-        found = [first]
-        for level in np.geomspace(high, low, points)[1:-1]:
-            kit.limit.value = kit.in_units(level)
-            found.append(kit.solve(program))
-        found = np.array([*found, last])[:points]
-        beta = np.array([self.coordinates.beta(b) for b in found])
-        return Frontier(
-            np.array([kit.sharpness_of(b) for b in found]),
-            np.abs(beta).sum(axis=1),
-            np.linalg.norm(beta, axis=1),
-            beta,
-            self.problem.test_risk(beta),
-        )
+    norm = cp.sum(kit.b)
+    least = float(np.abs(kit.coordinates.beta(kit.minimise(norm))).sum()) / kit.scale
+    flat = kit.minimise(kit.sharpness, norm <= least * (1 + SLACK))
+    lowest = kit.in_units(kit.sharpness_of(kit.minimise(kit.sharpness)))
+    return flat, kit.minimise(norm, kit.sharpness <= lowest * (1 + SLACK))
 
 
 def sharpness_min(model: Parameterization, problem: Problem) -> float:
     """The least sharpness of any interpolator, ``2 / lr_max``; raises as :func:`frontier` does."""
-    curve = _Curve(model, problem)
-    return curve.set.sharpness_of(curve.set.minimise(curve.set.sharpness))
+    kit = Interpolators(doubled(model), problem)
+    return kit.sharpness_of(kit.minimise(kit.sharpness))

@@ -2,11 +2,13 @@
 
 import math
 import operator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .errors import InputError
+
+T = TypeVar("T")
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -54,6 +56,19 @@ def real_array(name: str, value: Any, remedy: str) -> np.ndarray:
     if array is None:
         raise InputError(f"{name} is not an array of real numbers: {remedy}")
     return np.array(array, dtype=float, order="C")
+
+
+def one_or_more(value: Any, kind: type[T], maker: str) -> list[T]:
+    """One thing, or a list or tuple of them, as a list.
+
+    Raises:
+        InputError: something of another kind; the message names what makes one.
+    """
+    things = list(value) if isinstance(value, list | tuple) else [value]
+    for thing in things:
+        if not isinstance(thing, kind):
+            raise InputError(f"{shown(thing)} is no {kind.__name__}: make one with {maker}({shown(thing)})")
+    return things
 
 
 def shown(value: Any) -> str:

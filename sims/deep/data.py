@@ -1,7 +1,7 @@
 """Labelled images: loaded, shuffled, split by class and standardised."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...theory.errors import InputError
-from ...theory.validate import shown, whole
+from ...theory.validate import whole
 from .sources import read_source
 
 
@@ -98,12 +98,3 @@ def _stratified(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         members = rng.permutation(np.flatnonzero(labels == label))
         place[members] = (np.arange(len(members)) + rng.random()) / len(members)
     return np.argsort(place, kind="stable")
-
-
-def as_data(data: Data | Sequence[Data]) -> list[Data]:
-    """One data set or several as a list; raises InputError for anything else."""
-    several: list[Any] = list(data) if isinstance(data, list | tuple) else [data]
-    for one in several:
-        if not isinstance(one, Data):
-            raise InputError(f"{shown(one)} is not data: load some with sims.deep.load({shown(one)})")
-    return several

@@ -1,11 +1,10 @@
 """A network as data: what is built, how it is parameterized and from where it starts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 from ...theory.errors import InputError
-from ...theory.validate import real, shown, whole
+from ...theory.validate import real, whole
 
 CHOICES = {
     "kind": ("fcn", "cnn", "resnet", "vit"),
@@ -87,12 +86,3 @@ def network(
         InputError: an unknown name, or a value outside its limits.
     """
     return Network(kind, width, depth, activation, parameterization, init_scale, base_width, seed)  # type: ignore[arg-type]
-
-
-def as_networks(net: Network | Sequence[Network]) -> list[Network]:
-    """One network or several as a list."""
-    nets: list[Any] = list(net) if isinstance(net, list | tuple) else [net]
-    for one in nets:
-        if not isinstance(one, Network):
-            raise InputError(f"{shown(one)} is not a network: make one with sims.deep.network({shown(one)})")
-    return nets

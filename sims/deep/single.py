@@ -6,13 +6,13 @@ from dataclasses import asdict
 import numpy as np
 import xarray as xr
 
-from ...theory.validate import real, whole
+from ...theory.validate import one_or_more, real, whole
 from ..grid import one_value
 from ..provenance import result_attributes
 from ..schema import VARIABLES, attributes
-from .data import Data, as_data
+from .data import Data
 from .gradient_flow import RTOL, integrate
-from .network import Network, as_networks
+from .network import Network
 from .objective import objective
 from .options import DeepOptions
 from .run import flow_outcome, in_precision, run
@@ -41,11 +41,11 @@ def descend(
     """
     options = DeepOptions(loss, tol, hold, max_steps, track_every, average, precision)  # type: ignore[arg-type]
     lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
-    [net], [data] = as_networks(net), as_data(data)
+    [net], [data] = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
+    spec = _spec("deep descend", net, data, asdict(options), lr=float(lr))
     with in_precision(precision):
         theta0, target = objective(net, data, loss, precision)
         found, watch = run(target, theta0, float(lr), options, record_every)
-    spec = _spec("deep descend", net, data, asdict(options), lr=float(lr))
     return _dataset(found, spec, {"lr": float(lr)}, "step", watch.steps, watch.states)
 
 
@@ -67,12 +67,12 @@ def flow(
     """
     options = DeepOptions(loss, tol, precision=precision)  # type: ignore[arg-type]
     rtol = real("rtol", rtol, above=0, below=1, hint=f"use for example {RTOL}")
-    [net], [data] = as_networks(net), as_data(data)
+    [net], [data] = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
+    spec = _spec("deep flow", net, data, dict(loss=loss, tol=tol, rtol=rtol, precision=precision))
     with in_precision(precision):
         theta0, target = objective(net, data, loss, precision)
         path = integrate(target, theta0, options.tol, rtol=rtol)
         found = flow_outcome(target, path)
-    spec = _spec("deep flow", net, data, dict(loss=loss, tol=tol, rtol=rtol, precision=precision))
     return _dataset(found, spec, {}, "time", path.times, path.states)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ...theory.errors import InputError
-from ...theory.validate import real, real_array
+from ...theory.validate import one_or_more, real, real_array
 from ..grid import Grid, learning_rates
 from ..progress import progress_bar
 from ..provenance import result_attributes
@@ -20,9 +20,9 @@ from ..status import Status
 from ..store import open_for_writing, open_result
 from .backend import jax
 from .checkpoint import Checkpoint
-from .data import Data, as_data
+from .data import Data
 from .gradient_flow import FlowPath, integrate
-from .network import Network, as_networks
+from .network import Network
 from .objective import Objective, objective
 from .options import DeepOptions
 from .plan import DeepPlan
@@ -73,8 +73,8 @@ def sweep(
     options = [DeepOptions(one, threshold, **common) for one in losses for threshold in tols]  # type: ignore[arg-type]
     if not options:
         raise InputError("a sweep needs at least one loss and one tol, got an empty list")
-    datasets = as_data(data)
-    plan = DeepPlan(as_networks(net), datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, options[0])
+    nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
+    plan = DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, options[0])
     known = None
     if relative:
         if several:
