@@ -25,18 +25,13 @@ class Quickstart:
     """Predict, sweep, draw and summarise in one go, on synthetic data or on your own table."""
 
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
-    model: str | None = None
-    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
-    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     out: Path = Path("gdbias-quickstart")
     """Folder for the figures, the stored runs and the summary."""
 
     def __call__(self) -> None:
-        from ..theory import parse
         from .quickstart import quickstart
 
-        problem = self.data.problem()
-        model = parse(self.model or self.data.default_model)
+        model, problem = self.data.setting()
         summary = quickstart(model, problem, self.out, say=lambda text: print(text, file=sys.stderr))
         print(summary.read_text(encoding="utf-8"))
         print(f"written to {self.out}", file=sys.stderr)
@@ -71,16 +66,13 @@ class Predict:
     """Print the critical learning rates and gradient flow's endpoint, without any run."""
 
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
-    model: str | None = None
-    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
-    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     init_scale: float = 0.1
     """Initialization scale alpha."""
 
     def __call__(self) -> None:
-        from ..theory import parse, predict
+        from ..theory import predict
 
-        pred = predict(parse(self.model or self.data.default_model), self.data.problem(), self.init_scale)
+        pred = predict(*self.data.setting(), self.init_scale)
         print(f"{pred.dynamics.model} on {pred.problem}, init_scale {self.init_scale:g}")
         print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
         print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
@@ -102,9 +94,6 @@ class Run:
     """Learning rate."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
-    model: str | None = None
-    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
-    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     init_scale: float = 0.1
     """Initialization scale alpha."""
     plot: Path | None = None
@@ -116,9 +105,8 @@ class Run:
 
     def __call__(self) -> None:
         from ..sims import Phase, Status, descend
-        from ..theory import parse
 
-        model, problem = parse(self.model or self.data.default_model), self.data.problem()
+        model, problem = self.data.setting()
         record_every = self.record_every if self.plot or self.store else 0
         if self.plot:  # before the work
             from .style import check_picture
@@ -172,9 +160,6 @@ class Sweep:
     """Initialization scales, written alike."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
-    model: str | None = None
-    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
-    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     keep_vectors: bool = True
     """Store beta and theta of every run."""
 
@@ -183,9 +168,8 @@ class Sweep:
 
         from ..sims import Phase, Status, sweep
         from ..sims.grid import read_grid
-        from ..theory import parse
 
-        model, problem = parse(self.model or self.data.default_model), self.data.problem()
+        model, problem = self.data.setting()
         ds = sweep(
             model,
             problem,

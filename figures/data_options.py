@@ -1,4 +1,4 @@
-"""Which data a command works on: a user's file or a seeded synthetic problem."""
+"""Which model and data a command works on: a user's file or a seeded synthetic problem."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Literal
 from ..theory.errors import InputError
 
 if TYPE_CHECKING:
-    from ..theory import Problem
+    from ..theory import Parameterization, Problem
 
 SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
 
 
 @dataclass(frozen=True)
 class Data:
-    """The data: a table (csv, target), arrays (npz), or a sparse regression with a seeded teacher."""
+    """The model, and the data: a table (csv, target), arrays (npz), or a sparse regression with a seeded teacher."""
 
+    model: str | None = None
+    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
+    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
     csv: str | None = None
     """Table with a header; every column but the target is a feature."""
     target: str | None = None
@@ -41,6 +44,12 @@ class Data:
     """Held-out synthetic samples."""
     seed: int = 0
     """Seed of the synthetic data, or of the table's split."""
+
+    def setting(self) -> "tuple[Parameterization, Problem]":
+        """The model and the problem; raises InputError where options do not fit together."""
+        from ..theory import parse
+
+        return parse(self.model or self.default_model), self.problem()
 
     def problem(self) -> "Problem":
         """The problem; raises InputError where options do not fit together."""
