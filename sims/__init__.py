@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from . import deep
+    from . import checks, deep
     from .average import paired
+    from .checks import verify
     from .compare import compare
     from .descend import descend
     from .flow import flow
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["deep"],
+    submodules=["checks", "deep"],
     submod_attrs={
         "average": ["paired"],
+        "checks": ["verify"],
         "compare": ["compare"],
         "descend": ["descend"],
         "flow": ["flow"],

@@ -47,7 +47,7 @@ def result_attributes(spec: dict, problems: list[Problem]) -> dict:
     attributes = dict(
         title=f"gdbias {spec['kind']}",
         spec=json.dumps(spec),
-        versions=json.dumps({"python": sys.version.split()[0]} | _versions()),
+        versions=json.dumps({"python": sys.version.split()[0]} | versions()),
         git=_git_hash(),
         command=" ".join(shlex.quote(Path(a).name if i == 0 else a) for i, a in enumerate(sys.argv)),
     )
@@ -61,7 +61,7 @@ def _data(problem: Problem) -> dict:
     return {name: value.tolist() for name, value in arrays.items() if value is not None}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:
         try:

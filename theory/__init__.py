@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .path import Path
     from .predict import Prediction, predict
     from .problem import Problem
+    from .statements import Statement, statement, statements
     from .update_rule import StateVariable, UpdateRule, gradient_descent
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -32,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "path": ["Path"],
         "predict": ["Prediction", "predict"],
         "problem": ["Problem"],
+        "statements": ["Statement", "statement", "statements"],
         "update_rule": ["StateVariable", "UpdateRule", "gradient_descent"],
     },
 )

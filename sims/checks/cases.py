@@ -1,0 +1,37 @@
+"""Random problems and weights for checks: correlated features, unequal weights, positive where a family needs it."""
+
+import numpy as np
+
+from ...theory.datasets import sparse_regression
+from ...theory.parameterization import Parameterization
+from ...theory.problem import Problem
+from .check import Case
+
+
+def dense_problem(case: Case, n: int, d: int, positive: bool = False, correlation: float = 0.5) -> Problem:
+    """``y = X b`` with AR(1)-correlated rows and a dense teacher; ``positive`` keeps every entry of b above 0.2."""
+    X = case.rng.standard_normal((n, d))
+    for i in range(1, d):
+        X[:, i] = correlation * X[:, i - 1] + np.sqrt(1 - correlation**2) * X[:, i]
+    b = case.rng.uniform(0.2, 1.0, d)
+    if not positive:
+        b *= case.rng.choice([-1.0, 1.0], d)
+    return Problem(X, X @ b, b)
+
+
+def sparse_problem(case: Case, n: int, d: int, positive: bool = False, sparsity: int | None = None) -> Problem:
+    """A sparse teacher, seeded by the case."""
+    return sparse_regression(
+        n=n, d=d, sparsity=max(1, n // 3) if sparsity is None else sparsity, n_test=0,
+        signs="positive" if positive else "random", seed=int(case.rng.integers(2**31)),
+    )  # fmt: skip
+
+
+def unequal_weights(case: Case, model: Parameterization, d: int, scale: float = 1.0) -> np.ndarray:
+    """Positive weights that differ in every entry, shape (weight, feature)."""
+    return scale * case.rng.uniform(0.3, 1.0, (len(model.weights), d))
+
+
+def only_positive(model: Parameterization) -> bool:
+    """Whether the coefficient cannot change its sign from positive weights: one weight for each coordinate."""
+    return len(model.weights) == 1

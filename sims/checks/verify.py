@@ -1,0 +1,186 @@
+"""Verification: every statement's formulas, drawn from the registry, against what its check measures."""
+
+import os
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from ...theory.errors import InputError
+from ...theory.statements import Formulas, Statement, statements, unproved
+from ...theory.validate import whole
+from ..engine import cores
+from ..progress import progress_bar
+from ..provenance import versions
+from .check import _CHECKS, Case, Check, Checked, Comparison, NotApplicable
+from .load import load_file
+from .report import POINTS, CaseResult, Report, Result
+
+SECTIONS = (
+    "reductions",
+    "algebra",
+    "invariants",
+    "flow",
+    "finite_steps",
+    "one_sample",
+    "critical",
+    "frontier",
+    "maps",
+    "flow_sharpness",
+    "backward",
+    "deep_linear",
+    "extensions",
+)  # modules beside this one
+ATTEMPTS = 6  # cases tried for each one that is wanted
+
+
+def checks() -> dict[str, Check]:
+    """Every check by the id of its statement."""
+    for section in SECTIONS:
+        import_module(f".{section}", __package__)
+    return dict(_CHECKS)
+
+
+def verify(
+    only: str | Sequence[str] | None = None,
+    quick: bool = False,
+    seed: int = 0,
+    workers: int | None = None,
+    load: str | Path | None = None,
+    registry: Mapping[str, Statement] | None = None,
+    progress: bool = False,
+) -> Report:
+    """Check the statements of the theory, each on independent random cases, and compute the verdicts.
+
+    ``only`` names statements, or sections such as "GF". ``quick`` takes fewer cases. ``load`` is a Python file that
+    declares more statements and checks. ``registry`` replaces the catalogue, and is checked in this process. Results
+    depend on the seed only, not on ``workers`` or on which statements run beside.
+
+    Returns a :class:`Report`, a mapping from id to :class:`Result` with the errors of all cases.
+
+    Raises:
+        InputError: an unknown id, a file that cannot be read.
+    """
+    if load is not None:
+        load_file(load)
+    known, seed = dict(statements() if registry is None else registry), whole("seed", seed, 0)
+    chosen = _chosen(known, only)
+    workers = min(cores() if workers is None else whole("workers", workers, 1), len(chosen))
+    here = registry is not None or workers == 1 or any(known[id].formulas.__module__ == "__main__" for id in chosen)
+    results: dict[str, Result] = {}
+    with progress_bar("statements", len(chosen), progress) as add:
+        if here:
+            for id in chosen:
+                add(0, id)
+                results[id] = verify_one(known[id], known, seed, quick)
+                add(1, id)
+        else:
+            with _single_threaded(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+                # The slow ones first would need their times; the catalogue's order is near enough.
+                tasks = {pool.submit(_in_worker, id, seed, quick, load): id for id in chosen}
+                try:
+                    for task in as_completed(tasks):
+                        results[tasks[task]] = _with_statement(task.result(), known)
+                        add(1, tasks[task])
+                except BaseException:
+                    pool.shutdown(cancel_futures=True, wait=False)
+                    raise
+    attrs = dict(seed=seed, quick=quick, versions=versions(), only=list(chosen) if only else None)
+    return Report({id: results[id] for id in chosen}, attrs)
+
+
+def verify_one(statement: Statement, registry: Mapping[str, Statement], seed: int = 0, quick: bool = False) -> Result:
+    """Check one statement in this process."""
+    begun, check = time.perf_counter(), checks().get(statement.id)
+    if check is None:
+        return Result(statement, (), how="no check", seconds=time.perf_counter() - begun)
+    wanted, cases = check.quick_cases if quick else check.cases, []
+    try:
+        formulas = statement.resolve(registry)
+        missing = tuple(f"{left} != {right}" for left, right in unproved(statement))
+    except Exception as error:  # a formula that cannot be made is a failure of its statement, not of the others
+        broken = CaseResult(0, broke=f"{type(error).__name__}: {error}")
+        return Result(statement, (broken,), how=check.notes, seconds=time.perf_counter() - begun)
+    for index in range(ATTEMPTS * wanted):
+        cases.append(_run_case(check, formulas, Case.of(statement.id, index, seed, quick)))
+        if sum(not c.excluded for c in cases) == wanted:
+            break
+    return Result(statement, tuple(cases), missing, check.notes, time.perf_counter() - begun, wanted)
+
+
+def _run_case(check: Check, formulas: Formulas, case: Case) -> CaseResult:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = check.run(formulas, case)
+    except NotApplicable as reason:
+        return CaseResult(case.index, excluded=str(reason))
+    except Exception as error:
+        return CaseResult(case.index, broke=f"{type(error).__name__}: {error}")
+    comparisons = _listed(found)
+    if not comparisons:
+        return CaseResult(case.index, broke="the check compared nothing")
+    worst = max(comparisons, key=lambda c: c.error)
+    points = [pair for c in comparisons for pair in _points(c)]
+    labels = [c.label for c in (worst, *comparisons) if c.label]
+    return CaseResult(case.index, worst.error, tuple(points[:POINTS]), labels[0] if labels else "")
+
+
+def _listed(found: Checked) -> list[Comparison]:
+    return [found] if isinstance(found, Comparison) else list(found)
+
+
+def _points(comparison: Comparison) -> list[tuple[float, float]]:
+    m, p = np.broadcast_arrays(np.asarray(comparison.measured, float), np.asarray(comparison.predicted, float))
+    m, p = m.ravel(), p.ravel()
+    some = np.unique(np.linspace(0, m.size - 1, min(m.size, POINTS)).astype(int))
+    return [(float(p[i]), float(m[i])) for i in some]
+
+
+def _chosen(known: Mapping[str, Statement], only: str | Sequence[str] | None) -> list[str]:
+    if only is None:
+        return list(known)
+    wanted = [only] if isinstance(only, str) else list(only)
+    chosen: list[str] = []
+    for name in wanted:
+        found = [id for id in known if name in (id, id.split("-")[0])]
+        if not found:
+            sections = ", ".join(dict.fromkeys(id.split("-")[0] for id in known))
+            raise InputError(f"unknown statement {name!r}: use an id such as GF-2, or one of the sections {sections}")
+        chosen += [id for id in found if id not in chosen]
+    return [id for id in known if id in chosen]
+
+
+def _in_worker(id: str, seed: int, quick: bool, load: str | Path | None) -> tuple[str, dict]:
+    """A result without its statement, whose formulas are functions that do not travel."""
+    if load is not None:
+        load_file(load)
+    known = statements()
+    result = verify_one(known[id], known, seed, quick)
+    return id, {name: getattr(result, name) for name in ("cases", "unproved", "how", "seconds", "needed")}
+
+
+def _with_statement(found: tuple[str, dict], known: Mapping[str, Statement]) -> Result:
+    return Result(known[found[0]], **found[1])
+
+
+class _single_threaded:  # noqa: N801
+    """Workers inherit one BLAS thread each: the processes are the parallelism."""
+
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+    def __enter__(self):
+        self.before = {name: os.environ.get(name) for name in self.names}
+        os.environ.update(dict.fromkeys(self.names, "1"))
+
+    def __exit__(self, *_):
+        for name, value in self.before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,1 @@
+"""Backward error analysis: the flow that a finite step follows (section BEA)."""

@@ -1,0 +1,1 @@
+"""Critical learning rates and convergence (section CRIT)."""

@@ -1,0 +1,1 @@
+"""Deep linear networks: modes, balancedness, sharpness at minima (section DEEP)."""

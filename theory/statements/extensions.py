@@ -1,0 +1,1 @@
+"""Momentum, weight decay, noise, and the logistic loss (section EXT)."""

@@ -1,0 +1,1 @@
+"""Gradient flow as mirror flow: potentials and endpoints (section GF)."""

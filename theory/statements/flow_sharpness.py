@@ -1,0 +1,1 @@
+"""Sharpness of the gradient-flow solution, along descent (section GFS)."""

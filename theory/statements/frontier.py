@@ -1,0 +1,1 @@
+"""The frontier of norm and sharpness, and the constrained flow (section FRO)."""

@@ -1,0 +1,1 @@
+"""One-dimensional maps: period doublings, chaos, divergence (section BIF)."""
