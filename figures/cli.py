@@ -11,11 +11,13 @@ from typing import Annotated
 import tyro
 
 from ..sims.options import Options
-from ..theory.errors import GdbiasError, NoClosedForm, NoInterpolator
+from ..theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
 from .plot_verb import Plot
+from .report_verb import Report
 from .spec_file import GRID, read_spec
+from .verify_verb import Verify
 
 Positional = tyro.conf.Positional
 
@@ -47,12 +49,20 @@ class Derive:
     """Print LaTeX instead of text."""
     source: bool = False
     """Print the generated kernel source instead."""
+    tex: Path | None = None
+    """Write the derivation as a LaTeX document that compiles by itself."""
 
     def __call__(self) -> None:
         from ..theory import derive, parse
 
         dynamics = derive(parse(self.model))
-        if self.source:
+        if self.tex is not None:
+            try:
+                self.tex.write_text(dynamics.document(), encoding="utf-8")
+            except OSError as error:
+                raise InputError(f"cannot write {self.tex} ({error.strerror}): choose another folder") from None
+            print(f"written to {self.tex}", file=sys.stderr)
+        elif self.source:
             print(dynamics.source())
         elif self.latex:
             print(dynamics.latex())
@@ -192,7 +202,7 @@ class Sweep:
 
 VERBS = {
     "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
-    "deep": Deep,
+    "verify": Verify, "report": Report, "deep": Deep,
 }  # fmt: skip
 
 

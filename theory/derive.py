@@ -151,9 +151,9 @@ class Dynamics:
         names = {sp.Symbol("lr", real=True): r"\eta"}
         lines = []
         for title, formula in self.chain():
-            lines.append(rf"\paragraph{{{title}}}")
+            lines.append(rf"\paragraph{{{_escaped(title)}}}")
             if isinstance(formula, str):
-                lines.append(formula.replace("_", r"\_"))
+                lines.append(_escaped(formula))
             elif isinstance(formula, dict):
                 rows = r" \\ ".join(
                     f"{sp.latex(w)} &= {sp.latex(value, symbol_names=names)}" for w, value in formula.items()
@@ -163,6 +163,23 @@ class Dynamics:
                 lines.append(rf"\[ {sp.latex(formula, symbol_names=names)} \]")
         return "\n".join(lines)
 
+    def document(self) -> str:
+        """The derivation as a LaTeX document that compiles by itself."""
+        title = rf"Gradient descent on \texttt{{{_escaped(self.model.name)}}}, {self.loss.name} loss"
+        return "\n".join((
+            r"\documentclass{article}", r"\usepackage{amsmath,amssymb}", r"\begin{document}", rf"\section*{{{title}}}",
+            self.latex(), r"\end{document}", "",
+        ))  # fmt: skip
+
+    def _repr_latex_(self) -> str:
+        names = {sp.Symbol("lr", real=True): r"\eta"}
+        rows = [
+            rf"\text{{{_escaped(title)}}}:\quad & {sp.latex(formula, symbol_names=names)}"
+            for title, formula in self.chain()
+            if not isinstance(formula, str)
+        ]
+        return r"$\displaystyle \begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}$"
+
 
 def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule = gradient_descent) -> Dynamics:
     """Derive gradient, Hessian, GD map, invariants, mirror map, flow and kernel source of a model.
@@ -171,6 +188,12 @@ def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule
         InputError: no model, or an unknown loss. Properties without a closed form raise NoClosedForm by name.
     """
     return Dynamics(require_model(model), parse_loss(loss) if isinstance(loss, str) else loss, rule)
+
+
+def _escaped(text: str) -> str:
+    """Plain text for LaTeX."""
+    special = {c: rf"\{c}" for c in "_&%$#{}"} | {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    return "".join(special.get(c, c) for c in text)
 
 
 def _as_multiple(after: sp.Expr, before: sp.Expr) -> sp.Expr:

@@ -47,7 +47,7 @@ def statement(
         if known is not None and (known.formulas.__module__, known.formulas.__qualname__) != place:
             raise InputError(f"the statement {id!r} exists ({known.claim}): choose another id")
         _REGISTRY[id] = Statement(
-            id, claim, formulas, Kind(kind) if kind in tuple(Kind) else kind, source, tolerance, conditions,
+            id, claim, formulas, kind, source, tolerance, conditions,
             tuple(families), tuple(depends), reason, proof,
         )  # fmt: skip
         return formulas

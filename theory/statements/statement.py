@@ -43,7 +43,7 @@ class Statement:
     id: str
     claim: str
     formulas: Callable[[], Mapping[str, sp.Expr]]
-    kind: Kind
+    kind: Kind | str
     source: str
     tolerance: float
     conditions: str = ""

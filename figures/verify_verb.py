@@ -1,0 +1,72 @@
+"""The verb ``gdbias verify``: hold the statements of the theory against runs."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..theory.errors import InputError
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Check every statement of the theory against runs and independent computations; exit code 1 if one fails.
+
+    Each statement is derived by SymPy, and checked on random problems. A verdict is computed from the errors: the
+    largest for identities and theorems, the median for laws that were measured.
+    """
+
+    only: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A statement, such as GF-2, or a section, such as GF; may be given several times."""
+    quick: bool = False
+    """Fewer cases: about a minute."""
+    seed: int = 0
+    """Of the random problems."""
+    workers: int | None = None
+    """Processes, one a core unless given; results do not depend on it."""
+    load: Path | None = None
+    """Python file with more statements and checks."""
+    json: bool = False
+    """Print JSON with every case instead of the table."""
+    markdown: bool = False
+    """Print Markdown instead of the table."""
+    html: Path | None = None
+    """Report to write: one file with formulas and plots."""
+    csv: Path | None = None
+    """Table to write."""
+
+    def __call__(self) -> None:
+        from ..sims.checks import verify
+        from .verification import csv_text, markdown, print_table
+
+        if self.json and self.markdown:
+            raise InputError("--json and --markdown both print: choose one")
+        for path in (self.html, self.csv):
+            if path is not None and not path.parent.is_dir():
+                raise InputError(f"cannot write {path} (no such folder): choose a folder that exists")
+        report = verify(self.only or None, self.quick, self.seed, self.workers, self.load, progress=True)
+        if self.json:
+            print(report.to_json())
+        elif self.markdown:
+            print(markdown(report), end="")
+        else:
+            print_table(report)
+        if self.html:
+            from .verification_html import html
+
+            self._write(self.html, html(report))
+        if self.csv:
+            self._write(self.csv, csv_text(report))
+        if report.failures:
+            sys.stdout.flush()
+            sys.exit(1)
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write {path} ({error.strerror}): choose a folder that can be written") from None
+        print(f"written to {path}", file=sys.stderr)
