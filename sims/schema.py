@@ -49,6 +49,12 @@ _DEEP: Mapping[str, Variable] = {  # of deep networks
     "test_accuracy": Variable("share of held-out samples classified correctly"),
     "sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| at the end"),
 }
+_LINEAR: Mapping[str, Variable] = {  # of deep linear networks
+    "imbalance": Variable("largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers"),
+    "product_nuclear": Variable("nuclear norm of the product of the layers"),
+    "modes": Variable("strength u_i^T W_L ... W_1 v_i of the target's singular modes in the product of the layers"),
+    "parameters": Variable("weights of all layers, the first layer first, each row by row"),
+}
 _PATH: Mapping[str, Variable] = {
     "path_loss": Variable("training loss along the path"),
     "path_sharpness": Variable("sharpness along the path"),
@@ -60,7 +66,7 @@ _PATH: Mapping[str, Variable] = {
     "path_test_accuracy": Variable("share of held-out samples classified correctly along the path"),
     "path_sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| along the path"),
     "path_theta": Variable("weights along the path"),
-}
+} | {f"path_{name}": replace(v, long_name=f"{v.long_name}, along the path") for name, v in _LINEAR.items()}
 _STATE = ("loss", "test_risk", "test_accuracy", "sharpness", "theta_l1", "theta_l2")
 
 
@@ -86,8 +92,12 @@ COMPARED: Mapping[str, Variable] = {  # predictors beside runs
 }
 _ONLY_LINEAR = ("loss_min", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
 MEASURED = tuple(_RUN)
+LINEAR_MEASURED = (  # of deep linear networks
+    *(n for n in _RUN if n not in ("test_risk", "beta_l1", "beta_l2", "period", "lyapunov", "beta", "theta")),
+    *_LINEAR,
+)
 DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
-VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **AVERAGED, **COOLED, **FLOW, **COMPARED, **_PATH}
+VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **_LINEAR, **AVERAGED, **COOLED, **FLOW, **COMPARED, **_PATH}
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
@@ -100,8 +110,11 @@ COORDINATES: Mapping[str, Variable] = {
     "time": Variable("time of gradient flow, learning rate times steps"),
     "weight": Variable("weight of the coordinate"),
     "feature": Variable("feature"),
+    "mode": Variable("singular mode of the target"),
+    "parameter": Variable("weight of a layer"),
 }
 VECTORS = {"beta": ("feature",), "theta": ("weight", "feature")}  # the variables that keep= can drop
+LINEAR_VECTORS = {"modes": ("mode",), "parameters": ("parameter",)}  # the same of deep linear networks
 
 
 def attributes(name: str) -> dict:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .errors import GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
     from .families import difference, parse, power, product
     from .frontier import Frontier, frontier
+    from .linear_network import LinearNetwork, linear_network
     from .loss import Loss, logistic, squared
     from .parameterization import Parameterization, custom
     from .path import Path
@@ -28,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "errors": ["GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],
         "families": ["difference", "parse", "power", "product"],
         "frontier": ["Frontier", "frontier"],
+        "linear_network": ["LinearNetwork", "linear_network"],
         "loss": ["Loss", "logistic", "squared"],
         "parameterization": ["Parameterization", "custom"],
         "path": ["Path"],

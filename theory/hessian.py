@@ -1,6 +1,7 @@
 """The loss Hessian in the weights, matrix-free for many points at once, and its largest eigenvalue."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,6 +24,12 @@ class Sharpness(NamedTuple):
     value: np.ndarray
     residual: np.ndarray
     vector: np.ndarray
+
+
+class Operator(Protocol):
+    """A symmetric operator at each of B points, on vectors of shape (weight, feature, B)."""
+
+    def __matmul__(self, v: np.ndarray) -> np.ndarray: ...
 
 
 class Hessian:
@@ -72,12 +79,26 @@ def sharpness(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np
     ``start`` where given, restarted until the residual is below 1e-7 relative or sixteen rounds are over:
     read ``residual``. Points that are not finite give NaN.
     """
-    m, d, count = theta.shape
+    return largest_eigenvalues(
+        lambda part: Hessian(dynamics, problem, theta[:, :, part]), np.asarray(np.isfinite(theta).all(axis=(0, 1))),
+        theta.shape[:2], start,
+    )  # fmt: skip
+
+
+def largest_eigenvalues(
+    operator: Callable[[np.ndarray], Operator], wanted: np.ndarray, shape: tuple[int, int], start: np.ndarray | None
+) -> Sharpness:
+    """Largest eigenvalues of many symmetric operators at once, as :func:`sharpness` finds them.
+
+    ``operator(part)`` multiplies arrays (*shape, len(part)) by the operators of these indices, one a column;
+    only those marked in ``wanted``, shape (B,), are looked at.
+    """
+    (m, d), count = shape, len(wanted)
     values, residuals = np.full(count, np.nan), np.full(count, np.nan)
     vectors = np.random.default_rng(0).standard_normal((m, d, 1)) * np.ones(count)
     if start is not None:
         vectors = start + 1e-3 * vectors / np.sqrt(m * d)
-    todo = np.flatnonzero(np.isfinite(theta).all(axis=(0, 1)))
+    todo = np.flatnonzero(wanted)
     steps = min(m * d, LANCZOS_STEPS)
     width = max(1, CHUNK // (steps * m * d))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -85,7 +106,7 @@ def sharpness(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np
             open_points = []
             for at in range(0, len(todo), width):
                 part = todo[at : at + width]
-                hessian = Hessian(dynamics, problem, theta[:, :, part])
+                hessian = operator(part)
                 values[part], residuals[part], vectors[:, :, part] = _lanczos(hessian, vectors[:, :, part], steps)
                 open_points.append(part[residuals[part] > RESIDUAL * np.abs(values[part])])
             todo = np.concatenate(open_points) if open_points else todo[:0]
@@ -94,7 +115,7 @@ def sharpness(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np
     return Sharpness(values, residuals, vectors)
 
 
-def _lanczos(hessian: Hessian, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lanczos(hessian: Operator, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     m, d, count = start.shape
     flat = start.reshape(m * d, count)
     basis = np.zeros((steps, m * d, count))

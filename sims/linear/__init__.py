@@ -1,0 +1,13 @@
+"""Deep linear networks under the same measures: descent, gradient flow and sharpness of chains of matrices."""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from .single import descend, flow
+    from .sweep import sweep
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"single": ["descend", "flow"], "sweep": ["sweep"]}
+)

@@ -1,0 +1,69 @@
+"""From runs of deep linear networks to outcomes, and how a result was made."""
+
+import json
+
+import numpy as np
+
+from ...theory import chain
+from ...theory.linear_network import LinearNetwork
+from ..options import Options
+from ..outcome import STABLE
+from ..phase import phases
+from ..status import Status
+from .descent import LinearRuns, excess_loss
+
+
+def measure(net: LinearNetwork, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
+    """Measures at points theta (point, parameter); ``start`` holds approximate top eigenvectors of that shape."""
+    layers = chain.unpack(theta, net.shapes)
+    top = chain.chain_sharpness(layers, net.target, None if start is None else start.T[None])
+    product = chain.product(layers)
+    gaps = [np.sqrt((gap**2).sum(axis=(-2, -1))) for gap in net.balancedness(layers)]
+    finite = np.asarray(np.isfinite(product).all(axis=(1, 2)))
+    singular = np.linalg.svd(np.where(finite[:, None, None], product, 0), compute_uv=False)
+    return dict(
+        sharpness=top.value,
+        sharpness_residual=top.residual,
+        theta_l1=np.abs(theta).sum(axis=1),
+        theta_l2=np.sqrt((theta**2).sum(axis=1)),
+        imbalance=np.max(gaps, axis=0) if gaps else np.zeros(len(theta)),
+        product_nuclear=np.where(finite, singular.sum(axis=1), np.nan),
+        modes=net.modes(product),
+        parameters=theta,
+    )
+
+
+def outcomes(net: LinearNetwork, runs: LinearRuns) -> dict:
+    """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
+    theta = np.where((runs.outcome == 1)[:, None], np.nan, runs.theta)
+    found = measure(net, theta, runs.vector)
+    with np.errstate(invalid="ignore"):
+        unstable = (runs.outcome == 0) & ~(runs.lr * found["sharpness"] <= STABLE)
+    names = np.array([Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT], dtype=np.int8)
+    status = np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), names[runs.outcome])
+    unknown, none = np.full(len(status), np.nan), np.zeros(len(status), dtype=np.int64)
+    return found | dict(
+        status=status,
+        steps=runs.steps,
+        loss=runs.loss + net.loss_min,
+        loss_min=np.full(len(status), net.loss_min),
+        sharpness_max=np.fmax(runs.sharpness_max, found["sharpness"]),
+        monotone=runs.rising == 0,
+        rising_steps=runs.rising,
+        phase=phases(status, runs.rising, none, unknown, unknown, none.astype(bool)),
+    )
+
+
+def along(net: LinearNetwork, states: np.ndarray) -> dict:
+    """Measures and the loss at the states (point, parameter) of a path."""
+    layers = chain.unpack(states, net.shapes)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return measure(net, states) | {"loss": excess_loss(net, chain.product(layers)) + net.loss_min}
+
+
+def spec_of(kind: str, net: LinearNetwork, options: Options, **rest) -> dict:
+    """The spec of a result: what decides its numbers. ``theory.linear_network(**spec["network"])`` is the network."""
+    chosen = {name: value for name, value in options.deciding().items() if name not in ("window", "backend")}
+    problem = {"kind": "whitened", "fingerprint": net.fingerprint}
+    plain = dict(kind=f"linear {kind}", model=[net.name], network=net.spec, problem=[problem], **chosen, **rest)
+    return json.loads(json.dumps(plain))
