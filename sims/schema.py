@@ -30,6 +30,8 @@ _RUN: Mapping[str, Variable] = {  # of every run
     "sharpness_max": Variable(
         "largest Rayleigh quotient of the Hessian seen along the path: a lower bound of the largest sharpness"
     ),
+    "sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| at the end"),
+    "trace": Variable("trace of the Hessian in the weights at the end"),
     "theta_l1": Variable("l1 norm of the weights"),
     "theta_l2": Variable("l2 norm of the weights"),
     "beta_l1": Variable("l1 norm of the coefficients"),
@@ -47,7 +49,6 @@ _RUN: Mapping[str, Variable] = {  # of every run
 _DEEP: Mapping[str, Variable] = {  # of deep networks
     "accuracy": Variable("share of training samples classified correctly"),
     "test_accuracy": Variable("share of held-out samples classified correctly"),
-    "sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| at the end"),
 }
 _PATH: Mapping[str, Variable] = {
     "path_loss": Variable("training loss along the path"),
@@ -59,9 +60,12 @@ _PATH: Mapping[str, Variable] = {
     "path_test_risk": Variable("held-out loss along the path"),
     "path_test_accuracy": Variable("share of held-out samples classified correctly along the path"),
     "path_sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| along the path"),
+    "path_gfs_sharpness": Variable("sharpness of the endpoint of gradient flow from each point of the path"),
+    "path_trace": Variable("trace of the Hessian in the weights along the path"),
     "path_theta": Variable("weights along the path"),
 }
 _STATE = ("loss", "test_risk", "test_accuracy", "sharpness", "theta_l1", "theta_l2")
+_LINEAR_STATE = ("loss", "test_risk", "sharpness", "theta_l1", "theta_l2", "beta_l1", "beta_l2")
 
 
 def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
@@ -69,8 +73,9 @@ def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
     return {f"{prefix}_{n}": replace(known[n], long_name=f"{known[n].long_name}, {point}") for n in names}
 
 
-AVERAGED = _of("of the mean of the next weights", "averaged", *_STATE)
-COOLED = _of("after cooling by gradient flow", "cooled", *_STATE)
+_AVERAGED, _COOLED = ("of the mean of the next weights", "averaged"), ("after cooling by gradient flow", "cooled")
+AVERAGED, COOLED = _of(*_AVERAGED, *_STATE), _of(*_COOLED, *_STATE)
+LINEAR_AVERAGED, LINEAR_COOLED = _of(*_AVERAGED, *_LINEAR_STATE), _of(*_COOLED, *_LINEAR_STATE)
 FLOW: Mapping[str, Variable] = _of(
     "of gradient flow", "flow", "status", "steps", *_STATE, "accuracy", "sharpness_adaptive", "sharpness_max"
 ) | {"lr_critical": Variable("2 / largest sharpness along gradient flow")}
@@ -84,10 +89,12 @@ COMPARED: Mapping[str, Variable] = {  # predictors beside runs
     f"predicted_{name}": replace(_RUN[name], long_name=f"{_RUN[name].long_name}, predicted")
     for name in ("beta", "beta_l1", "sharpness", "test_risk")
 }
-_ONLY_LINEAR = ("loss_min", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
+_ONLY_LINEAR = ("loss_min", "trace", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
 MEASURED = tuple(_RUN)
 DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
-VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **AVERAGED, **COOLED, **FLOW, **COMPARED, **_PATH}
+VARIABLES: Mapping[str, Variable] = {
+    **_RUN, **_DEEP, **AVERAGED, **COOLED, **LINEAR_AVERAGED, **LINEAR_COOLED, **FLOW, **COMPARED, **_PATH
+}  # fmt: skip
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
