@@ -24,6 +24,8 @@ class Data:
     """Column of the table to predict."""
     npz: str | None = None
     """NumPy file with arrays X and y, and X_test, y_test where held out."""
+    diabetes: int | None = None
+    """Training rows of the diabetes regression with 64 quadratic features; the other rows are held out."""
     loss: Literal["squared", "logistic"] = "squared"
     """Loss for csv and npz data."""
     test_fraction: float = 0.25
@@ -43,7 +45,7 @@ class Data:
     n_test: int = 1000
     """Held-out synthetic samples."""
     seed: int = 0
-    """Seed of the synthetic data, or of the table's split."""
+    """Seed of the synthetic data, or of the split into training and test rows."""
 
     def setting(self) -> "tuple[Parameterization, Problem]":
         """The model and the problem; raises InputError where options do not fit together."""
@@ -53,10 +55,11 @@ class Data:
 
     def problem(self) -> "Problem":
         """The problem; raises InputError where options do not fit together."""
-        from ..theory import Problem, sparse_regression
+        from ..theory import Problem, diabetes, sparse_regression
 
-        if self.csv and self.npz:
-            raise InputError("--csv and --npz exclude each other: give one")
+        given = [name for name in ("csv", "npz", "diabetes") if getattr(self, name)]
+        if len(given) > 1:
+            raise InputError(f"--{given[0]} and --{given[1]} exclude each other: give one")
         if self.csv:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
@@ -67,6 +70,8 @@ class Data:
             raise InputError(f"--target {self.target} needs --csv FILE")
         if self.npz:
             return Problem.from_npz(self.npz, self.loss)
+        if self.diabetes is not None:
+            return diabetes(self.diabetes, self.seed)
         return sparse_regression(
             self.n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
         )
@@ -74,4 +79,4 @@ class Data:
     @property
     def default_model(self) -> str:
         """power(2) for the positive synthetic teacher, difference(2) for anything that may be negative."""
-        return FILE_MODEL if self.csv or self.npz or self.signs == "random" else SYNTHETIC_MODEL
+        return FILE_MODEL if self.csv or self.npz or self.diabetes or self.signs == "random" else SYNTHETIC_MODEL

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .panels import NORMS, choose_scale, draw_path, legend_above, log_axis, stack
-from .style import BLACK, BLUE, Figure, styled
+from .style import BLACK, BLUE, ORANGE, Figure, styled
 
 
 @styled
@@ -52,6 +52,12 @@ def trajectory(run: xr.Dataset) -> Figure:
         where["loss"].set_yscale("log")
     if "sharpness" in where and "lr" in run and run["lr"].ndim == 0:
         _draw_edge(where["sharpness"], float(run["lr"]))
+    if "sharpness" in where and "gfs_sharpness" in curves:
+        label = "of the flow's endpoint from there"
+        draw_path(
+            where["sharpness"], at, curves["gfs_sharpness"], color=ORANGE, lw=0.9, label=label, gid="gfs_sharpness"
+        )
+        legend_above(where["sharpness"], 2)
     if norms:
         for name, values in norms.items():
             label, color, line = NORMS[name]

@@ -9,9 +9,8 @@ from ..theory.attainable import attainable_range, loss_min, require_interpolator
 from ..theory.derive import Dynamics
 from ..theory.errors import NoInterpolator
 from ..theory.problem import Problem
-from .array_program import advance_array
 from .attractor import follow
-from .engine import advance_numba
+from .endpoints import engine, measured_endpoints
 from .options import Options
 from .outcome import outcomes
 from .phase import Phase, phases
@@ -38,7 +37,7 @@ def run_block(
     which = np.repeat(np.arange(len(starts)), len(lr))
     record_every, count = records
     runs = begin_runs(dynamics, problem, starts, which, np.tile(lr, len(starts)), count)
-    advance = advance_numba if options.backend == "numba" else advance_array
+    advance = engine(options)
     done = 0
     for floor in np.unique(floors):
         chosen = np.flatnonzero(floors[which] == floor)
@@ -50,7 +49,8 @@ def run_block(
         if not everything:
             _put(runs, chosen, part)
     found = outcomes(dynamics, problem, runs, floors[which])
-    return found | _phases(dynamics, problem, runs, found, floors[which], options, halt), runs
+    found |= _phases(dynamics, problem, runs, found, floors[which], options, halt)
+    return found | measured_endpoints(dynamics, problem, runs, floors[which], options, halt), runs
 
 
 def _phases(

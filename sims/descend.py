@@ -10,6 +10,7 @@ from ..theory.problem import Problem, require_problem
 from ..theory.validate import whole
 from .block import run_block, smallest_losses
 from .dataset import add_path, single_result
+from .endpoints import flow_ends
 from .grid import one_value
 from .options import Options
 from .outcome import measure
@@ -29,8 +30,11 @@ def descend(
     hold: int = 20,
     track_every: int = 11,
     window: int = 0,
+    average: int = 0,
+    cool: bool = False,
     backend: str = "numba",
     record_every: int = 0,
+    gfs_sharpness: bool = False,
 ) -> xr.Dataset:
     """Run ``theta <- theta - lr grad L(theta)`` until the excess loss holds ``tol``, blows up, or ``max_steps``.
 
@@ -38,6 +42,9 @@ def descend(
     ``record_every = k`` the state at every k-th step is kept: variables ``path_*`` over the dimension
     ``step`` (the last step is among the plain variables). With ``window`` a run that neither converged nor
     diverged is followed for so many more steps to tell its phase, period and Lyapunov exponent.
+    With ``average`` and ``cool`` two endpoints without oscillation are measured as well, ``averaged_*`` and
+    ``cooled_*``, as in :func:`gdbias.sims.sweep`. With ``gfs_sharpness`` the recorded path has the sharpness of the
+    endpoint of gradient flow from each of its states, ``path_gfs_sharpness`` (arXiv 2305.13064).
 
     Returns a dataset in the common schema: status, steps, loss, sharpness, norms, beta (feature),
     theta (weight, feature), with how to make it again in ``attrs``.
@@ -46,7 +53,7 @@ def descend(
         InputError: a value outside its limits.
     """
     dynamics = derive(model, require_problem(problem).loss)
-    options = Options(max_steps, tol, hold, track_every, window, backend, threads=1)  # type: ignore[arg-type]
+    options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads=1)  # type: ignore[arg-type]
     lr = one_value(lr, "lr")
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
@@ -57,9 +64,11 @@ def descend(
             f"record_every = {record_every} keeps {records} states of {start.size} weights, more than "
             f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
         )
+    if gfs_sharpness and not record_every:
+        raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")
     spec = result_spec(
         "descend", model, problem, options, lr=lr, init_scale=scale, theta0=start if scale is None else None,
-        record_every=record_every,
+        record_every=record_every, **({"gfs_sharpness": True} if gfs_sharpness else {}),
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     floors = smallest_losses(dynamics, problem, start[None])
@@ -75,6 +84,10 @@ def descend(
     with np.errstate(invalid="ignore", over="ignore"):
         path = measure(dynamics, problem, history)
         path["loss"] = problem.loss_at(path["beta"])
+    if gfs_sharpness:
+        path["gfs_sharpness"] = measure(dynamics, problem, flow_ends(dynamics, problem, history, floors[0]))[
+            "sharpness"
+        ]
     step = np.arange(kept) * record_every
     found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
     ds = single_result(found, model, coordinates, attrs)

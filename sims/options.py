@@ -8,6 +8,7 @@ from ..theory.validate import real, whole
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
 SHORTEST_WINDOW = 512  # three returns of the longest period, and as much again for the exponent
+LONGEST_AVERAGE = 10_000  # steps, whose states are held in memory
 BACKENDS = ("numba", "numpy", "cupy")
 
 
@@ -27,6 +28,11 @@ class Options:
     window: int = 0
     """Steps that a run which did not converge or diverge is followed on, to tell its phase: periodic, chaotic or
     neither. 0 for none; 2000 is enough for most."""
+    average: int = 0
+    """Further steps whose weights are averaged, so that oscillation is not taken for bias: variables averaged_*.
+    Even, since at the edge of stability the weights alternate between two sides. 0 for none."""
+    cool: bool = False
+    """Follow gradient flow from where the run ended to its own end: variables cooled_*."""
     backend: Literal["numba", "numpy", "cupy"] = "numba"
     """numba: the compiled engine; numpy: the readable reference; cupy: the reference on a GPU."""
     threads: int | None = field(default=None, metadata={"result": False})
@@ -40,6 +46,11 @@ class Options:
                 f"window = {self.window} is too short for a phase: use at least {SHORTEST_WINDOW}, or 0 for none"
             )
         object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
+        object.__setattr__(self, "average", whole("average", self.average, 0, LONGEST_AVERAGE))
+        if self.average % 2:
+            raise InputError(
+                f"average = {self.average} is odd, and weights at the edge alternate: use {self.average + 1}"
+            )
         if self.backend not in BACKENDS:
             raise InputError(f"unknown backend {self.backend!r}: use one of {', '.join(BACKENDS)}")
         if self.threads is not None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..theory.derive import Dynamics
-from ..theory.hessian import Sharpness, sharpness
+from ..theory.hessian import Sharpness, sharpness, trace
 from ..theory.law import array_law
 from ..theory.problem import Problem
 from .engine import cores
@@ -18,16 +18,19 @@ PIECE = 512  # points of one eigenvalue batch
 
 
 def measure(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
-    """Measures at points theta (point, weight, feature): sharpness, norms, test risk, beta, theta.
+    """Measures at points theta (point, weight, feature): sharpnesses, trace, norms, test risk, beta, theta.
 
     ``start`` holds approximate top eigenvectors of the same shape. Points that are not finite give NaN.
     """
     points = np.moveaxis(theta, 0, -1)
     beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:]).T
     top = _sharpness(dynamics, problem, points, start)
+    adaptive = _sharpness(dynamics, problem, points, adaptive=True)  # another eigenvector: start is no help
     measures: dict = dict(
         sharpness=top.value,
         sharpness_residual=top.residual,
+        sharpness_adaptive=adaptive.value,
+        trace=trace(dynamics, problem, points),
         theta_l1=np.abs(theta).sum(axis=(1, 2)),
         theta_l2=np.sqrt((theta**2).sum(axis=(1, 2))),
         beta_l1=np.abs(beta).sum(axis=1),
@@ -59,13 +62,17 @@ def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndar
     )
 
 
-def _sharpness(dynamics: Dynamics, problem: Problem, points: np.ndarray, start: np.ndarray | None) -> Sharpness:
+def _sharpness(
+    dynamics: Dynamics, problem: Problem, points: np.ndarray, start: np.ndarray | None = None,
+    adaptive: bool = False,
+) -> Sharpness:  # fmt: skip
     """In pieces over the cores; to rounding, a point's value does not depend on the pieces."""
     starts = None if start is None else np.moveaxis(start, 0, -1)
 
     def piece(at: int) -> Sharpness:
         part = slice(at, at + PIECE)
-        return sharpness(dynamics, problem, points[:, :, part], None if starts is None else starts[:, :, part])
+        near = None if starts is None else starts[:, :, part]
+        return sharpness(dynamics, problem, points[:, :, part], near, adaptive)
 
     pieces: list[Sharpness] = _map(piece, range(0, max(points.shape[-1], 1), PIECE))
     return Sharpness(*(np.concatenate(parts, axis=-1) for parts in zip(*pieces, strict=True)))

@@ -30,6 +30,8 @@ _RUN: Mapping[str, Variable] = {  # of every run
     "sharpness_max": Variable(
         "largest Rayleigh quotient of the Hessian seen along the path: a lower bound of the largest sharpness"
     ),
+    "sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| at the end"),
+    "trace": Variable("trace of the Hessian in the weights at the end"),
     "theta_l1": Variable("l1 norm of the weights"),
     "theta_l2": Variable("l2 norm of the weights"),
     "beta_l1": Variable("l1 norm of the coefficients"),
@@ -47,7 +49,6 @@ _RUN: Mapping[str, Variable] = {  # of every run
 _DEEP: Mapping[str, Variable] = {  # of deep networks
     "accuracy": Variable("share of training samples classified correctly"),
     "test_accuracy": Variable("share of held-out samples classified correctly"),
-    "sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| at the end"),
 }
 _LINEAR: Mapping[str, Variable] = {  # of deep linear networks
     "imbalance": Variable("largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers"),
@@ -65,9 +66,12 @@ _PATH: Mapping[str, Variable] = {
     "path_test_risk": Variable("held-out loss along the path"),
     "path_test_accuracy": Variable("share of held-out samples classified correctly along the path"),
     "path_sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| along the path"),
+    "path_gfs_sharpness": Variable("sharpness of the endpoint of gradient flow from each point of the path"),
+    "path_trace": Variable("trace of the Hessian in the weights along the path"),
     "path_theta": Variable("weights along the path"),
 } | {f"path_{name}": replace(v, long_name=f"{v.long_name}, along the path") for name, v in _LINEAR.items()}
 _STATE = ("loss", "test_risk", "test_accuracy", "sharpness", "theta_l1", "theta_l2")
+_LINEAR_STATE = ("loss", "test_risk", "sharpness", "theta_l1", "theta_l2", "beta_l1", "beta_l2")
 
 
 def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
@@ -75,8 +79,9 @@ def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
     return {f"{prefix}_{n}": replace(known[n], long_name=f"{known[n].long_name}, {point}") for n in names}
 
 
-AVERAGED = _of("of the mean of the next weights", "averaged", *_STATE)
-COOLED = _of("after cooling by gradient flow", "cooled", *_STATE)
+_AVERAGED, _COOLED = ("of the mean of the next weights", "averaged"), ("after cooling by gradient flow", "cooled")
+AVERAGED, COOLED = _of(*_AVERAGED, *_STATE), _of(*_COOLED, *_STATE)
+LINEAR_AVERAGED, LINEAR_COOLED = _of(*_AVERAGED, *_LINEAR_STATE), _of(*_COOLED, *_LINEAR_STATE)
 FLOW: Mapping[str, Variable] = _of(
     "of gradient flow", "flow", "status", "steps", *_STATE, "accuracy", "sharpness_adaptive", "sharpness_max"
 ) | {"lr_critical": Variable("2 / largest sharpness along gradient flow")}
@@ -90,14 +95,15 @@ COMPARED: Mapping[str, Variable] = {  # predictors beside runs
     f"predicted_{name}": replace(_RUN[name], long_name=f"{_RUN[name].long_name}, predicted")
     for name in ("beta", "beta_l1", "sharpness", "test_risk")
 }
-_ONLY_LINEAR = ("loss_min", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
+VECTORS = {"beta": ("feature",), "theta": ("weight", "feature")}  # the variables that keep= can drop
+_ONLY_LINEAR = ("loss_min", "trace", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
 MEASURED = tuple(_RUN)
-LINEAR_MEASURED = (  # of deep linear networks
-    *(n for n in _RUN if n not in ("test_risk", "beta_l1", "beta_l2", "period", "lyapunov", "beta", "theta")),
-    *_LINEAR,
-)
+_ONLY_DIAGONAL = ("test_risk", "sharpness_adaptive", "trace", "beta_l1", "beta_l2", "period", "lyapunov", *VECTORS)
+LINEAR_MEASURED = (*(n for n in _RUN if n not in _ONLY_DIAGONAL), *_LINEAR)  # of deep linear networks
 DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
-VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **_LINEAR, **AVERAGED, **COOLED, **FLOW, **COMPARED, **_PATH}
+VARIABLES: Mapping[str, Variable] = {
+    **_RUN, **_DEEP, **_LINEAR, **AVERAGED, **COOLED, **LINEAR_AVERAGED, **LINEAR_COOLED, **FLOW, **COMPARED, **_PATH
+}  # fmt: skip
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
@@ -113,7 +119,6 @@ COORDINATES: Mapping[str, Variable] = {
     "mode": Variable("singular mode of the target"),
     "parameter": Variable("weight of a layer"),
 }
-VECTORS = {"beta": ("feature",), "theta": ("weight", "feature")}  # the variables that keep= can drop
 LINEAR_VECTORS = {"modes": ("mode",), "parameters": ("parameter",)}  # the same of deep linear networks
 
 

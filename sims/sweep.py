@@ -13,6 +13,7 @@ from ..theory.derive import derive
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from .block import run_block, smallest_losses
+from .endpoints import endpoints
 from .engine import cores
 from .grid import Grid, learning_rates
 from .options import Options
@@ -36,6 +37,8 @@ def sweep(
     hold: int = 20,
     track_every: int = 11,
     window: int = 0,
+    average: int = 0,
+    cool: bool = False,
     backend: str = "numba",
     threads: int | None = None,
     keep: Sequence[str] = ("beta", "theta"),
@@ -56,19 +59,24 @@ def sweep(
     converged nor diverged are followed for ``window`` more steps, which change nothing else: ``period`` by
     recurrence, ``lyapunov`` by the growth a step of ``delta <- (I - lr H) delta``.
 
+    With ``average`` the mean weights of so many further steps are measured (``averaged_*``), with ``cool`` the
+    endpoint of gradient flow from where the run ended (``cooled_*``): loss, test risk, sharpness and norms, at
+    neither of which oscillation is taken for bias. NaN where a run diverged, and cooled for losses that are not
+    squared, whose flow has no finite endpoint.
+
     Returns a dataset over (model, seed, init_scale, lr): status (:class:`gdbias.sims.Status`), steps, loss,
     sharpness with its residual and its maximum along the path, norms, test risk, beta, theta.
 
     Raises:
         InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
     """
-    options = Options(max_steps, tol, hold, track_every, window, backend, threads)  # type: ignore[arg-type]
+    options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads)  # type: ignore[arg-type]
     models = _listed(model)
     problems = _listed(problem)
     plan = Plan(
         models, problems, np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr)),
         not isinstance(model, Parameterization), not isinstance(problem, Problem), tuple(keep),
-        MEMORY_CHUNK if store is None else STORE_CHUNK,
+        MEMORY_CHUNK if store is None else STORE_CHUNK, endpoints(options),
     )  # fmt: skip
     spec = result_spec("sweep", models, problems, options, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep))
     attrs = result_attributes(spec, problems)

@@ -15,7 +15,8 @@ DEPTHS = [(name, L) for name in reference.FAMILIES for L in (2, 3, 4)]
 
 SAME = ("theta", "beta", "loss", "steps", "status")
 
-MEASURED = ("sharpness", "sharpness_residual", "sharpness_max")  # batched: the last bits depend on the batch
+# Batched: the last bits depend on the batch.
+MEASURED = ("sharpness", "sharpness_residual", "sharpness_max", "sharpness_adaptive", "trace")
 
 
 def family(name, L):
@@ -47,7 +48,7 @@ def noisy(n=100, d=5, seed=0):
 def assert_same_runs(one, other):
     """Bitwise, but for the eigenvalues."""
     assert one.drop_vars(MEASURED).drop_attrs().identical(other.drop_vars(MEASURED).drop_attrs())
-    for name in ("sharpness", "sharpness_max"):
+    for name in ("sharpness", "sharpness_max", "sharpness_adaptive", "trace"):
         np.testing.assert_allclose(one[name], other[name], rtol=1e-12, err_msg=name)
 
 

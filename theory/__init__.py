@@ -7,6 +7,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from .datasets import single_point, sparse_regression
     from .derive import Dynamics, derive
+    from .diabetes import diabetes
     from .endpoint import Endpoint
     from .errors import GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
     from .families import difference, parse, power, product
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "datasets": ["single_point", "sparse_regression"],
         "derive": ["Dynamics", "derive"],
+        "diabetes": ["diabetes"],
         "endpoint": ["Endpoint"],
         "errors": ["GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],
         "families": ["difference", "parse", "power", "product"],

@@ -6,6 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from .diabetes import diabetes
 from .errors import InputError
 from .loss import parse_loss
 from .problem import Problem
@@ -78,7 +79,9 @@ def single_point(x, y: float) -> Problem:
     return Problem(x[None, :], np.array([y]), spec=spec)
 
 
-MADE_BY_SPEC = {"sparse_regression": sparse_regression, "single_point": single_point}  # by the kind of their spec
+MADE_BY_SPEC = {  # by the kind of their spec
+    "sparse_regression": sparse_regression, "single_point": single_point, "diabetes": diabetes,
+}  # fmt: skip
 
 
 def read_csv(

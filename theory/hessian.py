@@ -36,9 +36,10 @@ class Hessian:
     """``H = J^T A J + blockdiag(g_i d2 beta_i)`` at points theta of shape (weight, feature, B).
 
     ``A = X^T diag(l'') X / n`` and ``g = X^T l' / n``; a product with a vector costs O(n d) a point.
+    With ``adaptive`` it is ``diag|theta| H diag|theta|``, the curvature under relative changes of the weights.
     """
 
-    def __init__(self, dynamics: Dynamics, problem: Problem, theta: np.ndarray):
+    def __init__(self, dynamics: Dynamics, problem: Problem, theta: np.ndarray, adaptive: bool = False):
         law = array_law(dynamics)
         self.X, y, _ = problem.projected
         self.n = problem.n
@@ -48,8 +49,14 @@ class Hessian:
         f = self.X @ law.effective(*theta)
         self.loss_curvature = law.loss_curvature(f, y[:, None])
         self.g = self.X.T @ law.loss_slope(f, y[:, None]) / self.n
+        self.scale = np.abs(theta) if adaptive else None
 
     def __matmul__(self, v: np.ndarray) -> np.ndarray:
+        if self.scale is None:
+            return self._product(v)
+        return self.scale * self._product(self.scale * v)
+
+    def _product(self, v: np.ndarray) -> np.ndarray:
         moved = sum(slope * part for slope, part in zip(self.jacobian, v, strict=True))
         pulled = self.X.T @ (self.loss_curvature * (self.X @ moved)) / self.n
         result = np.stack([slope * pulled for slope in self.jacobian])
@@ -64,6 +71,21 @@ class Hessian:
         return result
 
 
+def trace(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """``tr H = sum_p sum_i (A_ii (d beta_i / d theta_p)^2 + g_i d2 beta_i / d theta_p^2)``, shape (B,), exact.
+
+    At points theta of shape (weight, feature, B), with A and g of :class:`Hessian`.
+    """
+    hessian = Hessian(dynamics, problem, theta)
+    curvature = np.broadcast_to(hessian.loss_curvature, (len(hessian.X), theta.shape[2]))
+    A = (hessian.X**2).T @ curvature / hessian.n
+    m, total = len(theta), np.zeros(theta.shape[2])
+    for p in range(m):
+        own = p * m - p * (p - 1) // 2  # of the upper triangle's rows, the diagonal entry
+        total += (A * hessian.jacobian[p] ** 2 + hessian.g * hessian.second[own]).sum(axis=0)
+    return total
+
+
 def dense_hessian(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.ndarray:
     """The Hessian at one point theta (weight, feature), shape (m d, m d), weights outermost."""
     size = theta.size
@@ -72,17 +94,23 @@ def dense_hessian(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np
     return (Hessian(dynamics, problem, points) @ basis).reshape(size, size)
 
 
-def sharpness(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None) -> Sharpness:
+def sharpness(
+    dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None,
+    adaptive: bool = False,
+) -> Sharpness:  # fmt: skip
     """Largest algebraic Hessian eigenvalue at each point theta of shape (weight, feature, B).
 
     At a minimum this equals the operator norm. By Lanczos iteration with full reorthogonalisation, from
     ``start`` where given, restarted until the residual is below 1e-7 relative or sixteen rounds are over:
-    read ``residual``. Points that are not finite give NaN.
+    read ``residual``. Points that are not finite give NaN. With ``adaptive``, of ``diag|theta| H diag|theta|``,
+    the adaptive sharpness (2102.11600).
     """
-    return largest_eigenvalues(
-        lambda part: Hessian(dynamics, problem, theta[:, :, part]), np.asarray(np.isfinite(theta).all(axis=(0, 1))),
-        theta.shape[:2], start,
-    )  # fmt: skip
+    finite = np.asarray(np.isfinite(theta).all(axis=(0, 1)))
+
+    def hessian(part: np.ndarray) -> Hessian:
+        return Hessian(dynamics, problem, theta[:, :, part], adaptive)
+
+    return largest_eigenvalues(hessian, finite, theta.shape[:2], start)
 
 
 def largest_eigenvalues(

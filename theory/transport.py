@@ -40,17 +40,20 @@ class Transport:
     def __call__(self, s: np.ndarray) -> np.ndarray:
         return self._at(np.asarray(s, dtype=float))
 
+    @property
+    def closed(self) -> bool:
+        """Whether the weights at a clock are a formula, with no integration."""
+        return not isinstance(self._at, _Integrated)
+
 
 class _Linear:
     """Degree 2 at most: ``d theta / ds = M theta + b`` in the eigenvectors of the symmetric matrix M."""
 
     def __init__(self, model: Parameterization, theta0: np.ndarray):
-        at_zero = dict.fromkeys(model.weights, 0)
-        matrix = sp.hessian(model.effective, model.weights).subs(at_zero)
-        push = [sp.diff(model.effective, w).subs(at_zero) for w in model.weights]
-        self.rates, self.vectors = np.linalg.eigh(np.array(matrix, dtype=float))
+        matrix, push = _linear_system(model)
+        self.rates, self.vectors = np.linalg.eigh(matrix)
         self.start = self.vectors.T @ theta0
-        self.push = self.vectors.T @ np.array(push, dtype=float)[:, None]
+        self.push = self.vectors.T @ push
 
     def __call__(self, s: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -59,6 +62,14 @@ class _Linear:
             if self.push.any():
                 modes += _rows(self.push, s) * s * np.where(growth == 0, 1.0, np.expm1(growth) / growth)
             return (self.vectors @ modes.reshape(len(modes), -1)).reshape(modes.shape)
+
+
+@lru_cache(maxsize=64)
+def _linear_system(model: Parameterization) -> tuple[np.ndarray, np.ndarray]:
+    at_zero = dict.fromkeys(model.weights, 0)
+    matrix = sp.hessian(model.effective, model.weights).subs(at_zero)
+    push = [sp.diff(model.effective, w).subs(at_zero) for w in model.weights]
+    return np.array(matrix, dtype=float), np.array(push, dtype=float)[:, None]
 
 
 class _Closed:

@@ -1,0 +1,102 @@
+"""Endpoints that oscillation does not blur: the mean of the next weights, and the end of flow from the last ones."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..theory.derive import Dynamics
+from ..theory.dual import dual_root
+from ..theory.errors import NoInterpolator
+from ..theory.loss import squared
+from ..theory.problem import Problem
+from ..theory.transport import Transport
+from .array_program import advance_array
+from .engine import advance_numba
+from .integrate import integrate
+from .options import Options
+from .outcome import measure
+from .runs import Runs
+from .schema import LINEAR_AVERAGED, LINEAR_COOLED
+
+HISTORY = 1 << 22  # numbers of one piece of the runs that are averaged
+
+
+def engine(options: Options) -> Callable:
+    """What advances runs on the backend of the options."""
+    return advance_numba if options.backend == "numba" else advance_array
+
+
+def endpoints(options: Options) -> tuple[str, ...]:
+    """The variables of the endpoints that the options ask for."""
+    return (*(LINEAR_AVERAGED if options.average else ()), *(LINEAR_COOLED if options.cool else ()))
+
+
+def measured_endpoints(
+    dynamics: Dynamics, problem: Problem, runs: Runs, floors: np.ndarray, options: Options, halt: np.ndarray
+) -> dict:
+    """The variables ``averaged_*`` and ``cooled_*`` of finished runs, NaN where a run diverged."""
+    found = {}
+    ended = np.where((runs.outcome == 1)[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
+    if options.average:
+        found |= _measured("averaged", dynamics, problem, averaged(dynamics, problem, runs, options, halt))
+    if options.cool:
+        ends = [flow_ends(dynamics, problem, theta[None], floor)[0] for theta, floor in zip(ended, floors, strict=True)]
+        found |= _measured("cooled", dynamics, problem, np.stack(ends))
+    return {name: found[name] for name in endpoints(options) if name in found}
+
+
+def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options, halt: np.ndarray) -> np.ndarray:
+    """Means of the weights of the next ``options.average`` steps, shape (run, weight, feature); ``runs`` is left as is.
+
+    NaN where a run diverged, if only on these steps.
+    """
+    K, shape = options.average, runs.vector.shape[1:]
+    further = replace(options, max_steps=K, hold=K + 2, track_every=0, average=0)  # nothing can be held
+    means = np.full(runs.vector.shape, np.nan)
+    bounded = np.flatnonzero((runs.outcome == 0) | (runs.outcome == 2))
+    width = max(1, HISTORY // ((K + 1) * int(np.prod(shape))))
+    for at in range(0, len(bounded), width):
+        part = bounded[at : at + width]
+        piece = Runs(
+            lr=runs.lr[part], limit=runs.limit[part], theta=runs.theta[part].copy(), vector=runs.vector[part].copy(),
+            sharpness_max=runs.sharpness_max[part], history=np.full((len(part), K + 1, *shape), np.nan),
+            steps=np.zeros(len(part), dtype=np.int64), rising=np.zeros(len(part), dtype=np.int64),
+            loss=np.full(len(part), np.nan), outcome=np.full(len(part), -1, dtype=np.int8),
+        )  # fmt: skip
+        engine(options)(dynamics, problem, piece, further, 0.0, 1, halt)
+        lost = (piece.outcome != 2)[:, None, None]
+        means[part] = np.where(lost, np.nan, piece.history[:, 1:].mean(axis=1))
+    return means
+
+
+def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floor: float) -> np.ndarray:
+    """Where gradient flow ends from each of the weights (point, weight, feature); ``floor`` is the smallest loss.
+
+    By the dual root (:mod:`gdbias.theory.dual`) where the characteristic flow is a formula, by integration until
+    the excess loss is 1e-10 elsewhere. NaN from weights that are not finite, and for other losses than squared,
+    whose flow has no finite endpoint.
+    """
+    ends = np.full(starts.shape, np.nan)
+    for end, theta in zip(ends, starts, strict=True):
+        if problem.loss == squared and np.isfinite(theta).all():
+            exact = _exact_end(dynamics, problem, theta)
+            end[:] = integrate(dynamics, problem, theta, floor)[1][-1] if exact is None else exact
+    return ends
+
+
+def _exact_end(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.ndarray | None:
+    transport = Transport(dynamics, theta)
+    if not transport.closed or not np.allclose(transport(np.zeros(problem.d)), theta, rtol=1e-12, atol=0):
+        return None  # a formula may not hold from every sign of the weights
+    try:
+        return transport(problem.projected[0].T @ dual_root(dynamics, problem, transport))
+    except NoInterpolator:
+        return None
+
+
+def _measured(prefix: str, dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> dict:
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = measure(dynamics, problem, theta)
+        found["loss"] = problem.loss_at(found["beta"])
+    return {f"{prefix}_{name}": values for name, values in found.items()}
