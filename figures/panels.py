@@ -18,6 +18,8 @@ NORMS = {  # name: label, colour, line style
 CRITICAL_LABELS = {
     "lr_critical": r"$\eta_c = 2\,/\,\mathrm{max}\,S(\mathrm{flow})$",
     "lr_critical_final": r"$2\,/\,S(\mathrm{flow\ end})$",
+    "lr_max": r"$\eta_{\mathrm{max}} = 2\,/\,\mathrm{min}\,S$",
+    "lr_divergence": r"divergence",
 }
 LONG = 2000  # points of a curve that is drawn point by point
 DECADES = 1.3  # of positive values from which a y axis is logarithmic

@@ -101,6 +101,7 @@ VARIABLES: Mapping[str, Variable] = {**_RUN, **_DEEP, **_LINEAR, **AVERAGED, **C
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
+    "n": Variable("samples of the problem"),
     "init_scale": Variable("initialization scale alpha"),
     "objective": Variable("training loss function"),
     "tol": Variable("training loss below which a run ends"),
@@ -113,6 +114,7 @@ COORDINATES: Mapping[str, Variable] = {
     "mode": Variable("singular mode of the target"),
     "parameter": Variable("weight of a layer"),
 }
+ALONG = {"n": "seed"}  # coordinates that are no dimension, and the dimension they stand along
 VECTORS = {"beta": ("feature",), "theta": ("weight", "feature")}  # the variables that keep= can drop
 LINEAR_VECTORS = {"modes": ("mode",), "parameters": ("parameter",)}  # the same of deep linear networks
 
