@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ..theory.errors import InputError
-from .spec_file import GRID
+from .spec_file import WHOLE
 
 if TYPE_CHECKING:
     from ..theory import Parameterization, Problem
@@ -32,7 +32,7 @@ class Data:
     """Loss for csv and npz data."""
     test_fraction: float = 0.25
     """Share of the table's rows held out for the test risk."""
-    n: str = field(default="10", metadata=GRID)
+    n: str = field(default="10", metadata=WHOLE)
     """Samples of the synthetic problem; a sweep takes several, such as 5,10,20."""
     d: int = 40
     """Features of the synthetic problem."""

@@ -77,8 +77,8 @@ def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, **look) -> None:
     axes.plot(x, y, **look)
 
 
-def footnote(figure: Figure, notes: list[str]) -> None:
+def footnote(figure: Figure, notes: list[str], width: int = 62) -> None:
     """Short remarks below the figure: what could not be drawn, and why."""
     if notes:
-        text = "\n".join(line for note in notes for line in textwrap.wrap(note, 62, max_lines=3, placeholder=" ..."))
+        text = "\n".join(line for note in notes for line in textwrap.wrap(note, width, max_lines=3, placeholder=" ..."))
         figure.supxlabel(text, fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)

@@ -171,8 +171,9 @@ def _draw_critical(
     )
     if not np.isfinite(values).any():
         return
-    if len(values) > 1 and found.labels is not None:  # a step a row
-        axes.plot(np.repeat(values, 2), np.repeat(edges, 2)[1:-1], **outlined)
+    if len(values) > 1 and found.labels is not None:  # a piece a row
+        pieces = np.stack([edges[:-1], edges[1:], np.full(len(values), np.nan)], axis=1)
+        axes.plot(np.repeat(values, 3), pieces.ravel(), **outlined)
     elif len(values) > 1 and at is not None:
         order = np.argsort(at)
         axes.plot(values[order], at[order], **outlined)

@@ -36,7 +36,8 @@ def grid(ds: xr.Dataset, *dims: str) -> xr.Dataset:
             )
     if not ds.sizes["lr"]:
         raise InputError("the result has 0 learning rates: sweep at least one")
-    return ds.squeeze(others).sortby([dim for dim in ("init_scale", "lr") if dim in ds.dims])
+    ds = ds.squeeze(others)
+    return ds.sortby([dim for dim in ("init_scale", "lr") if dim in ds.dims])
 
 
 def scale_of(ds: xr.Dataset) -> float | None:
@@ -54,10 +55,11 @@ def subject(ds: xr.Dataset) -> str:
     """What ran, for a title: the model and the size of its data; empty for a result without a spec."""
     spec = _spec(ds)
     models, problems = spec.get("model", []), spec.get("problem", [])
-    if len(models) != 1 or len(problems) != 1 or not isinstance(models[0], str):
+    if not models or not problems or not isinstance(models[0], str):
         return ""
-    size = ", ".join(f"{name} = {problems[0][name]}" for name in ("n", "d") if name in problems[0])
-    return models[0] + (f", {size}" if size else "")
+    made = problems[0] if len(problems) == 1 else {}
+    size = [f"{name} = {made[name]}" for name in ("n", "d") if name in made]
+    return ", ".join([*(models if len(models) == 1 else []), *size])
 
 
 def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None") -> None:

@@ -14,7 +14,10 @@ HIGHEST = 20  # degree up to which the search was checked
 
 @lru_cache(maxsize=64)
 def divergence_ratio(degree: int) -> float:
-    """``lr S / 2`` from which almost every orbit diverges that starts between 0 and the minimum: 2 for L = 2."""
+    """``lr S / 2`` above which orbits from between 0 and the minimum are not bounded: 2 for L = 2.
+
+    Almost every one diverges; for odd L some fall to the saddle at 0.
+    """
     L = degree
 
     def f(u: float, kappa: float) -> float:

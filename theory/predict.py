@@ -111,7 +111,7 @@ class Prediction:
 
     @cached_property
     def lr_divergence(self) -> float | np.ndarray:
-        """From where on descent diverges from almost every start below the minimum, for ``w^L`` on one feature.
+        """Above it descent from below the minimum diverges, for ``w^L`` on one feature and almost every lr.
 
         ``lr S / 2`` is 2, 2.150, 2.409 there for L = 2, 3, 4, with S the sharpness at the minimum.
 
