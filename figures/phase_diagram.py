@@ -43,7 +43,8 @@ def phase_diagram(
     no interpolator is stable, and for one feature where descent diverges (arXiv 2505.21423).
 
     A remark says how many runs are in a phase that theory allows by these lines: flow aligned or catapult below
-    ``lr_critical``, catapult or edge of stability up to ``lr_max``, and no converged run above. Not counted are runs
+    ``lr_critical``, converged up to ``lr_critical_final``, catapult or edge of stability from there to ``lr_max``, and
+    no converged run above. Not counted are runs
     that are undecided, and those without a prediction; a run that diverges below ``lr_max`` counts as wrong.
 
     Args:
@@ -165,6 +166,7 @@ def _draw_critical(
         color="white",
         ls=LINES[name],
         lw=1.2,
+        solid_capstyle="butt",
         label=CRITICAL_LABELS[name],
         gid=name,
         path_effects=[withStroke(linewidth=2.4, foreground=BLACK)],

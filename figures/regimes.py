@@ -95,7 +95,7 @@ def regimes(
     elif "test_risk" in measured:
         _draw_risk(last[0], lr, measured["test_risk"], flow.test_risk if flow is not None else None)
     for letter, axes in zip("abcd", (first, second, over[0], last[0]), strict=True):
-        axes.text(-0.14, 1.02, f"({letter})", transform=axes.transAxes, ha="right", va="bottom", weight="bold")
+        axes.text(-0.16, 1.05, f"({letter})", transform=axes.transAxes, ha="right", va="bottom", weight="bold")
     for axes in (over[0], last[0]):
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     figure.suptitle(", ".join(part for part in (subject(ds), f"(b) to (d): {title}") if part), fontsize=8)

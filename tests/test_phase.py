@@ -270,6 +270,7 @@ def test_a_phase_diagram_by_phase_says_how_many_theory_foresaw():
         for lr, phase in zip(ds.lr.values, row, strict=True):
             below, stable = lr < pred.lr_critical[i], lr < pred.lr_max
             ends = (Phase.FLOW_ALIGNED, Phase.CATAPULT) if below else (Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
+            ends += (Phase.FLOW_ALIGNED,) if lr < pred.lr_critical_final[i] else ()
             cells += phase != Phase.UNDECIDED
             right += phase in (ends if stable else (Phase.PERIODIC, Phase.CHAOTIC, Phase.DIVERGED))
     told = " ".join(figure.get_supxlabel().split())

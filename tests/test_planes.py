@@ -39,6 +39,8 @@ def expected(ds, preds):
             counted += 1
             if lr < pred.lr_critical:
                 right += phase in (Phase.FLOW_ALIGNED, Phase.CATAPULT)
+            elif lr < pred.lr_critical_final:
+                right += phase <= Phase.EDGE_OF_STABILITY
             elif lr < pred.lr_max:
                 right += phase in (Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
             else:

@@ -1,8 +1,9 @@
 """Which phases theory allows at a learning rate, by the predicted boundaries alone.
 
-Below ``lr_critical`` descent follows gradient flow; from there to ``lr_max`` its loss rises on some steps and it
-ends at a minimum that is stable; above ``lr_max`` there is none, and no run converges; above ``lr_divergence``,
-which is known for one feature, it diverges.
+Below ``lr_critical`` descent follows gradient flow. Up to ``lr_critical_final`` it may meet the edge of stability
+on the way to the flow's endpoint: it converges, and nothing is said of its loss. From there to ``lr_max`` that
+endpoint is unstable: the loss rises, and descent ends at a minimum that is stable. Above ``lr_max`` there is none,
+and no run converges; above ``lr_divergence``, which is known for one feature, it diverges.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ class Band:
 
 BANDS = (
     Band("lr_critical", ("flow_aligned", "catapult")),
+    Band("lr_critical_final", ("flow_aligned", "catapult", "edge_of_stability")),
     Band("lr_max", ("catapult", "edge_of_stability")),
     Band("lr_divergence", ("periodic", "chaotic")),
     Band(None, ("diverged",)),
@@ -29,7 +31,7 @@ NOT_CONVERGED = ("periodic", "chaotic", "diverged")  # above lr_max where lr_div
 
 
 def allowed(lr: np.ndarray, boundaries: Sequence[float]) -> list[tuple[str, ...]]:
-    """The phases allowed at each learning rate (k,), for ``lr_critical, lr_max, lr_divergence``; NaN where unknown.
+    """The phases allowed at each learning rate (k,), for the boundaries of :data:`BANDS`; NaN where unknown.
 
     An unknown ``lr_divergence`` leaves every phase that is not converged; where another boundary is unknown, nothing
     is said from the last one known on: an empty tuple.
