@@ -58,7 +58,7 @@ class Plot:
         elif self.figure == "bifurcation":
             drawn = bifurcation(ds)
         elif self.deep is not None and self.figure == "contrast":
-            drawn = contrast(ds, open_result(self.deep), self._prediction(ds), self.init_scale)
+            drawn = contrast(ds, open_result(self.deep), self._one(ds), self.init_scale)
         elif self.figure in ("frontier", "regimes"):
             pred = stored_prediction(ds)
             if pred is None or isinstance(pred, list):
@@ -71,7 +71,7 @@ class Plot:
                 drawn = regimes(ds, pred, self.init_scale, self.endpoints, self._runs(ds, pred))
         else:
             rest = {"endpoints": self.endpoints} if self.endpoints else {}
-            drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale, **rest)
+            drawn = norm_sharpness(ds, self._one(ds), self.init_scale, **rest)
         if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
             print(f"gdbias: {note}", file=sys.stderr)
         print(f"written to {save(drawn, out)}", file=sys.stderr)
@@ -81,6 +81,10 @@ class Plot:
         from .regimes import regime_runs
 
         return regime_runs(pred, float(choose_row(ds, pred, self.init_scale)[0]["init_scale"])) if self.runs else []
+
+    def _one(self, ds: "xr.Dataset") -> "Prediction | None":
+        pred = self._prediction(ds)
+        return None if isinstance(pred, list) else pred  # the figure refuses several models or problems by itself
 
     def _prediction(self, ds: "xr.Dataset") -> "Prediction | list[Prediction] | None":
         from .results import stored_prediction
