@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "frontier": ["frontier"],
         "norm_sharpness": ["norm_sharpness"],
         "phase_diagram": ["phase_diagram"],
+        "regimes": ["regimes"],
         "style": ["save", "style"],
         "trajectory": ["trajectory"],
     },
@@ -23,5 +24,6 @@ if TYPE_CHECKING:
     from .frontier import frontier
     from .norm_sharpness import norm_sharpness
     from .phase_diagram import phase_diagram
+    from .regimes import regimes
     from .style import save, style
     from .trajectory import trajectory

@@ -179,7 +179,7 @@ class Sweep:
         from ..sims import Phase, Status, sweep
         from ..sims.grid import read_grid
 
-        model, problem = self.data.setting()
+        model, problem = self.data.settings()
         ds = sweep(
             model,
             problem,
@@ -191,7 +191,8 @@ class Sweep:
             progress=True,
             **self.options.deciding(),
         )
-        print(f"{model} on {problem}")
+        for setting in (model, problem):
+            print(*(map(str, setting) if isinstance(setting, list) else [setting]), sep="\n")
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
             print(f"{count:8d} {Status(int(value)).name}")
         if self.options.window:

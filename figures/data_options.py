@@ -1,14 +1,17 @@
 """Which model and data a command works on: a user's file or a seeded synthetic problem."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ..theory.errors import InputError
+from .spec_file import WHOLE
 
 if TYPE_CHECKING:
     from ..theory import Parameterization, Problem
 
 SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
+COMMA = re.compile(r",(?![^()]*\))")  # outside parentheses
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class Data:
 
     model: str | None = None
     """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
-    for a table, arrays or a teacher of random signs, power(2) for a positive one."""
+    for a table, arrays or a teacher of random signs, power(2) for a positive one. A sweep takes several, such as
+    "power(2),power(3)"."""
     csv: str | None = None
     """Table with a header; every column but the target is a feature."""
     target: str | None = None
@@ -30,8 +34,8 @@ class Data:
     """Loss for csv and npz data."""
     test_fraction: float = 0.25
     """Share of the table's rows held out for the test risk."""
-    n: int = 10
-    """Samples of the synthetic problem."""
+    n: str = field(default="10", metadata=WHOLE)
+    """Samples of the synthetic problem; a sweep takes several, such as 5,10,20."""
     d: int = 40
     """Features of the synthetic problem."""
     sparsity: int = 5
@@ -49,12 +53,27 @@ class Data:
 
     def setting(self) -> "tuple[Parameterization, Problem]":
         """The model and the problem; raises InputError where options do not fit together."""
+        models, problems = self.settings()
+        if isinstance(models, list) or isinstance(problems, list):
+            what = f"--model {self.model}" if isinstance(models, list) else f"--n {self.n}"
+            raise InputError(f"{what} are several: only gdbias sweep takes them, give one")
+        return models, problems
+
+    def settings(self) -> "tuple[Parameterization | list[Parameterization], Problem | list[Problem]]":
+        """As :meth:`setting`, with a list where several models or several n are given."""
         from ..theory import parse
 
-        return parse(self.model or self.default_model), self.problem()
+        models = [parse(name) for name in COMMA.split(self.model or self.default_model)]
+        problems = [self._problem(n) for n in self._samples()]
+        return models if len(models) > 1 else models[0], problems if len(problems) > 1 else problems[0]
 
-    def problem(self) -> "Problem":
-        """The problem; raises InputError where options do not fit together."""
+    def _samples(self) -> list[int]:
+        try:
+            return [int(n) for n in self.n.split(",")]
+        except ValueError:
+            raise InputError(f"n = {self.n!r} must be a whole number, or several such as 5,10,20") from None
+
+    def _problem(self, n: int) -> "Problem":
         from ..theory import Problem, diabetes, sparse_regression
 
         given = [name for name in ("csv", "npz", "diabetes") if getattr(self, name)]
@@ -73,7 +92,7 @@ class Data:
         if self.diabetes is not None:
             return diabetes(self.diabetes, self.seed)
         return sparse_regression(
-            self.n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
+            n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
         )
 
     @property

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ..sims.status import Status
+from .best_risk import mark_best
 from .norm_sharpness import choose_row
 from .panels import choose_scale, footnote, legend_above, log_axis
 from .predicted import curve, mark_lr_max
@@ -48,13 +49,13 @@ def frontier(
     line = curve(pred, notes, points)
     alone = entry(pred, init_scale, notes)
     flow: FlowEndpoint | None = read(alone, "flow", notes)
-    lr, ends = _measured(row)
+    lr, ends = measured_ends(row)
 
     risk = ends.get("test_risk")
     second = bool(problem.X_test is not None and risk is not None and np.isfinite(risk).any())
     figure = Figure(figsize=(COLUMN, 2.8 + 1.7 * second))
     panels = np.ravel(figure.subplots(1 + second, 1, height_ratios=[1.6, 1][: 1 + second]))
-    _draw_plane(figure, panels[0], lr, ends, line, flow)
+    draw_norm_plane(figure, panels[0], lr, ends, line, flow)
     if second and risk is not None:
         _draw_risk(panels[1], lr, risk, line, flow)
     if title:
@@ -63,7 +64,8 @@ def frontier(
     return figure
 
 
-def _measured(row: xr.Dataset | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def measured_ends(row: xr.Dataset | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Learning rates of the converged runs, and their sharpness, l1 norm and test risk."""
     if row is None:
         return np.empty(0), {}
     good = codes(row) == Status.CONVERGED
@@ -71,7 +73,7 @@ def _measured(row: xr.Dataset | None) -> tuple[np.ndarray, dict[str, np.ndarray]
     return row["lr"].values[good], found
 
 
-def _draw_plane(
+def draw_norm_plane(
     figure: Figure,
     axes: Axes,
     lr: np.ndarray,
@@ -79,6 +81,7 @@ def _draw_plane(
     line: "Curve | None",
     flow: "FlowEndpoint | None",
 ) -> None:
+    """Frontier, its ends, gradient flow and the endpoints of descent in the axes."""
     sharpness, norms = [ends.get("sharpness", np.empty(0))], [ends.get("beta_l1", np.empty(0))]
     if line is not None:
         sharpness.append(line.sharpness)
@@ -131,6 +134,7 @@ def _shade(axes: Axes, line: "Curve") -> None:
 def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, line: "Curve | None", flow: "FlowEndpoint | None") -> None:
     shown = [risk]
     axes.plot(lr, risk, "o-", color=BLUE, lw=0.7, ms=2.4, label="descent", gid="test_risk")
+    mark_best(axes, lr, risk)
     if line is not None and line.test_risk is not None:
         at = 2 / line.sharpness
         axes.plot(at, line.test_risk, color=BLACK, lw=1.0, label="least norm", gid="frontier_risk")

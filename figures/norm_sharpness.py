@@ -8,19 +8,19 @@ from matplotlib.axes import Axes
 
 from ..sims.status import Status
 from ..theory.errors import InputError
+from .best_risk import mark_best
 from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, legend_above, log_axis, stack
 from .predicted import curve, mark_lr_max
 from .predicted import endpoints as read_endpoints
 from .reference import Reference, reference
 from .results import check_prediction, entry, grid, read, scale_of, subject, value_in
 from .statuses import codes, unconverged
-from .style import BLACK, BLUE, GREEN, GREY, PURPLE, VERMILLION, Figure, styled
+from .style import BLACK, BLUE, GREEN, GREY, PURPLE, Figure, styled
 
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
 PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
-FLAT = 1e-3  # relative, of a test risk that does not depend on the learning rate
 CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
 
@@ -71,7 +71,7 @@ def norm_sharpness(
     remaining = iter(panels)
 
     axes = next(remaining)
-    _draw_sharpness(axes, lr, measured["sharpness"], flow)
+    draw_sharpness(axes, lr, measured["sharpness"], flow)
     if told is not None:
         axes.plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
     _mark_unconverged(axes, lr, codes(ds))
@@ -135,7 +135,8 @@ def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[
     return value if value is not None and np.isfinite(value) else None
 
 
-def _draw_sharpness(axes: Axes, lr: np.ndarray, sharpness: np.ndarray, flow: Reference | None) -> None:
+def draw_sharpness(axes: Axes, lr: np.ndarray, sharpness: np.ndarray, flow: Reference | None) -> None:
+    """Sharpness of the runs, with the edge of stability and gradient flow's."""
     curve = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
     axes.plot(curve, 2 / curve, color=GREY, label=r"stable below $2\,/\,\eta$", gid="hyperbola")
     heights = sharpness[np.isfinite(sharpness)]
@@ -164,6 +165,12 @@ def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> Non
                 axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
 
 
+def draw_lr_critical(panels: list[Axes], pred: "Prediction | None", notes: list[str]) -> None:
+    """Vertical lines at the predicted critical learning rates."""
+    if pred is not None:
+        _draw_critical(panels, {name: _critical(xr.Dataset(), pred, name, notes) for name in CRITICAL})
+
+
 def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> float:
     """Draws, and returns the unit of ``||beta||_1``, 0 where there is none."""
     first = {name: values[np.isfinite(values)][:1] for name, values in norms.items()}
@@ -188,11 +195,7 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | N
         axes.axhline(flow.test_risk, color=GREEN, lw=0.8)
         shown.append(np.array([flow.test_risk]))
     known = risk[np.isfinite(risk)]
-    if known.size and np.ptp(known) > FLAT * abs(known.mean()):
-        best, seen = int(np.nanargmin(risk)), np.flatnonzero(np.isfinite(risk))
-        edge = {seen[0]: ", the first run", seen[-1]: ", the last to converge"}.get(best, "")
-        label = rf"smallest: {risk[best]:.3g} at $\eta$ = {lr[best]:.3g}{edge}"
-        axes.plot(lr[best], risk[best], "*", color=VERMILLION, ms=7, mew=0, label=label, gid="best", zorder=3)
+    mark_best(axes, lr, risk)
     choose_scale(axes, *shown)
     if axes.get_yscale() == "linear" and known.size:  # a difference in the fourth digit is none
         low, high = axes.get_ylim()

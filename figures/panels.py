@@ -18,6 +18,8 @@ NORMS = {  # name: label, colour, line style
 CRITICAL_LABELS = {
     "lr_critical": r"$\eta_c = 2\,/\,\mathrm{max}\,S(\mathrm{flow})$",
     "lr_critical_final": r"$2\,/\,S(\mathrm{flow\ end})$",
+    "lr_max": r"$\eta_{\mathrm{max}} = 2\,/\,\mathrm{min}\,S$",
+    "lr_divergence": r"divergence",
 }
 LONG = 2000  # points of a curve that is drawn point by point
 DECADES = 1.3  # of positive values from which a y axis is logarithmic
@@ -75,8 +77,8 @@ def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, **look) -> None:
     axes.plot(x, y, **look)
 
 
-def footnote(figure: Figure, notes: list[str]) -> None:
+def footnote(figure: Figure, notes: list[str], width: int = 62) -> None:
     """Short remarks below the figure: what could not be drawn, and why."""
     if notes:
-        text = "\n".join(line for note in notes for line in textwrap.wrap(note, 62, max_lines=3, placeholder=" ..."))
+        text = "\n".join(line for note in notes for line in textwrap.wrap(note, width, max_lines=3, placeholder=" ..."))
         figure.supxlabel(text, fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)

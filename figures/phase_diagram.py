@@ -1,5 +1,6 @@
 """Which runs follow gradient flow and which live at the edge of stability, over both knobs."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,79 +13,98 @@ from matplotlib.patheffects import withStroke
 
 from ..sims.status import Status
 from ..theory.errors import InputError
-from .panels import CRITICAL_LABELS, footnote, log_axis
+from .panels import CRITICAL_LABELS, footnote
 from .phases import draw_phases, foreseen, phase_codes
-from .results import check_prediction, grid, rows, scale_of, subject, value_in
+from .plane import Plane, plane
+from .results import boundary, subject, value_in
 from .statuses import LOOKS, codes, unconverged
 from .style import BLACK, COLUMN, GREY, Figure, styled
 
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
-LINES = {"lr_critical": "-", "lr_critical_final": (0, (2.5, 1.5))}
+LINES = {  # line styles
+    "lr_critical": "-",
+    "lr_critical_final": (0, (2.5, 1.5)),
+    "lr_max": (0, (5, 1.2, 1, 1.2)),
+    "lr_divergence": (0, (1, 1)),
+}
 
 
 @styled
-def phase_diagram(ds: xr.Dataset, pred: "Prediction | None" = None, by: str = "sharpness") -> Figure:
-    """How every run of a sweep ended, over the learning rate and the scale of the start.
+def phase_diagram(
+    ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None" = None, by: str = "sharpness"
+) -> Figure:
+    """How every run of a sweep ended, over the learning rate and the scale of the start, the model or n/d.
 
     Converged runs are coloured by ``lr * sharpness / 2``: 1 at the edge of stability. Other runs have a
-    flat colour by status. With ``by="phase"`` every run has the colour of its phase, and a remark says how many runs
-    have a phase that ``pred`` allows (:func:`gdbias.figures.phases.foreseen`). The lines are
-    ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 / S(flow's end)`` over ``init_scale``
-    (arXiv 2505.21423).
+    flat colour by status. With ``by="phase"`` every run has the colour of its phase. The lines, predicted without any
+    run: ``lr_critical = 2 / max_t S(flow(t))``, ``lr_critical_final = 2 / S(flow's end)``, ``lr_max``, above which
+    no interpolator is stable, and for one feature where descent diverges (arXiv 2505.21423).
+
+    A remark says how many runs are in a phase that theory allows by these lines: flow aligned or catapult below
+    ``lr_critical``, converged up to ``lr_critical_final``, catapult or edge of stability from there to ``lr_max``, and
+    no converged run above. Not counted are runs
+    that are undecided, and those without a prediction; a run that diverges below ``lr_max`` counts as wrong.
 
     Args:
-        ds: a result with dimension ``lr`` and perhaps ``init_scale``, on any grid of positive values.
-        pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or an array of them.
+        ds: a result with dimension ``lr`` and perhaps one of ``init_scale``, ``model`` and ``seed`` (problems,
+            by n/d where they differ in n), on any grid of positive values.
+        pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or an array of them; for
+            several models or problems a list of predictions, one each.
         by: sharpness or phase.
 
     Raises:
-        InputError: not a result, no phases to draw, or several entries along another dimension.
+        InputError: not a result, no phases to draw, several entries along another dimension, or predictions that are
+            not for its rows.
     """
     if by not in ("sharpness", "phase"):
         raise InputError(f"by = {by!r}: use sharpness or phase")
-    if not {"lr", "init_scale"} & set(ds.dims):
-        raise InputError("a phase diagram draws a sweep, this result is one run: use trajectory")
-    ds = grid(ds, "init_scale", "lr")
-    check_prediction(ds, pred)
-    scale = scale_of(ds)
-    if "init_scale" not in ds.dims:
-        ds = ds.drop_vars("init_scale", errors="ignore").expand_dims(init_scale=[scale or 1.0])
-    ds = ds.transpose("init_scale", "lr", ...)
-    lr, scales, status = ds["lr"].values, ds["init_scale"].values, codes(ds)
-    edges = log_edges(lr), log_edges(scales)
-
-    figure = Figure(figsize=(COLUMN, 2.0 if len(scales) == 1 else 3.1))
-    axes = figure.subplots()
-    axes.set(xscale="log", yscale="log", xlabel=r"learning rate $\eta$", ylabel=r"init_scale $\alpha$")
+    found = plane(ds, pred)
     notes: list[str] = []
-    patches: list[Patch] = []
-    if by == "phase":
-        patches = draw_phases(axes, edges, phase_codes(ds))
-        if pred is not None and _is_of(pred, scales):
-            right, cells = foreseen(ds, pred, notes)
-            notes.append(f"theory allows the phase of {right} of {cells} runs that have a phase and a prediction")
-    else:
-        _draw_stability(figure, axes, edges, ds, status)
-    for name in LINES:
-        _draw_critical(axes, ds, pred, name, notes)
-    axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
-    log_axis(axes.xaxis, lr)
-    log_axis(axes.yaxis, scales)
-    if len(scales) == 1:
-        axes.set_yticks([] if scale is None else [scale], [] if scale is None else [f"{scale:.3g}"])
-        axes.set_ylabel("" if scale is None else r"init_scale $\alpha$")
-    _legend(axes, patches or _patches(status))
+    figure = Figure(figsize=(COLUMN, 2.0 if len(found.at) == 1 else 3.1))
+    axes = figure.subplots()
+    patches = draw_plane(figure, axes, found, pred, by, notes)
+    legend_of_plane(axes, patches)
     figure.suptitle(subject(ds), fontsize=8)
     footnote(figure, notes)
     return figure
 
 
-def _is_of(pred: "Prediction", scales: np.ndarray) -> bool:
+def draw_plane(
+    figure: Figure,
+    axes: Axes,
+    found: Plane,
+    pred: "Prediction | Sequence[Prediction] | None",
+    by: str,
+    notes: list[str],
+) -> list[Patch]:
+    """Cells and predicted lines in the axes; returns the patches of a legend."""
+    pred, ds, status = found.predictions(pred), found.ds, codes(found.ds)
+    patches = _patches(status)
+    if by == "phase":
+        patches = draw_phases(axes, found.edges, phase_codes(ds))
+    else:
+        _draw_stability(figure, axes, found.edges, ds, status)
+    for name in LINES:
+        _draw_critical(axes, found, pred, name, notes)
+    if pred is not None and "phase" in ds and _is_of(pred, found):
+        right, cells, others = foreseen(ds, pred)
+        share = f" ({right / cells:.0%})" if cells else ""
+        rest = f"; {others} are undecided or have no prediction" if others else ""
+        notes.append(f"{right} of {cells} runs{share} are in a phase that theory allows{rest}")
+    found.prepare(axes)
+    return patches
+
+
+def _is_of(pred: "Prediction | Sequence[Prediction]", found: Plane) -> bool:
     """Whether the prediction has one row for each row of the result."""
+    if isinstance(pred, Sequence):
+        return True  # was looked at
     at = None if pred.init_scale is None else np.atleast_1d(pred.init_scale)
-    return len(pred.starts) == len(scales) and (at is None or np.allclose(at, scales, rtol=1e-6))
+    return len(pred.starts) == len(found.at) and (
+        at is None or found.labels is not None or np.allclose(at, found.at, rtol=1e-6)
+    )
 
 
 def _draw_stability(
@@ -100,15 +120,6 @@ def _draw_stability(
     bar = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if many else 10, pad=0.02)
     bar.set_label(r"$\eta\,S/2$   (1: edge of stability)" if many else r"$\eta\,S/2$")
     bar.outline.set_linewidth(0.5)  # type: ignore[operator]
-
-
-def log_edges(centers: np.ndarray) -> np.ndarray:
-    """Cell edges, one more than there are increasing positive centers, half-way between them in the logarithm."""
-    x = np.log(centers)
-    if len(x) == 1:
-        return np.exp(x[0] + np.array([-0.2, 0.2]))
-    middle = (x[1:] + x[:-1]) / 2
-    return np.exp(np.concatenate([[2 * x[0] - middle[0]], middle, [2 * x[-1] - middle[-1]]]))
 
 
 def _draw_unconverged(axes: Axes, edges: tuple[np.ndarray, np.ndarray], status: np.ndarray) -> None:
@@ -133,34 +144,45 @@ def _outline(edges: tuple[np.ndarray, np.ndarray], where: np.ndarray) -> Path:
     return Path(corners.swapaxes(0, 1).reshape(-1, 2), np.tile(pen, len(i)))
 
 
-def _draw_critical(axes: Axes, ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> None:
-    scales = ds["init_scale"].values
+def _draw_critical(
+    axes: Axes, found: Plane, pred: "Prediction | Sequence[Prediction] | None", name: str, notes: list[str]
+) -> None:
+    ds, edges = found.ds, found.edges[1]
+    at: np.ndarray | None = found.at
     if pred is not None:
-        values, at = rows(pred, name, notes), pred.init_scale
-    else:
-        found = value_in(ds, name)
-        if found is None:
+        further = name in ("lr_max", "lr_divergence")  # lines that need not exist
+        values = boundary(pred, name, [] if further else notes)
+        if not isinstance(pred, Sequence) and found.labels is None:
+            at = None if pred.init_scale is None else np.atleast_1d(pred.init_scale)
+        low, high = found.edges[0][[0, -1]]
+        if further and not ((values > low) & (values < high)).any():
             return
-        values, at = np.atleast_1d(np.asarray(found, dtype=float)).ravel(), scales
-    at = None if at is None else np.atleast_1d(at)
+    else:
+        stored = value_in(ds, name)
+        if stored is None:
+            return
+        values = np.atleast_1d(np.asarray(stored, dtype=float)).ravel()
     outlined: dict[str, Any] = dict(
         color="white",
         ls=LINES[name],
         lw=1.2,
+        solid_capstyle="butt",
         label=CRITICAL_LABELS[name],
         gid=name,
         path_effects=[withStroke(linewidth=2.4, foreground=BLACK)],
     )
     if not np.isfinite(values).any():
         return
-    if len(values) > 1 and at is not None:
+    if len(values) > 1 and found.labels is not None:  # a piece a row
+        pieces = np.stack([edges[:-1], edges[1:], np.full(len(values), np.nan)], axis=1)
+        axes.plot(np.repeat(values, 3), pieces.ravel(), **outlined)
+    elif len(values) > 1 and at is not None:
         order = np.argsort(at)
         axes.plot(values[order], at[order], **outlined)
-    elif at is None or len(scales) == 1:
+    elif at is None or len(found.at) == 1:
         axes.axvline(values[0], **outlined)
     else:  # one prediction belongs to one row
-        edges = log_edges(scales)
-        row = int(np.clip(np.searchsorted(edges, at[0]) - 1, 0, len(scales) - 1))
+        row = int(np.clip(np.searchsorted(edges, at[0]) - 1, 0, len(found.at) - 1))
         axes.plot([values[0]] * 2, edges[[row, row + 1]], **outlined)
 
 
@@ -171,7 +193,7 @@ def _patches(status: np.ndarray) -> list[Patch]:
     ]
 
 
-def _legend(axes: Axes, patches: list[Patch]) -> None:
+def legend_of_plane(axes: Axes, patches: list[Patch]) -> None:
     lines, labels = axes.get_legend_handles_labels()
     if lines or patches:
         axes.legend(

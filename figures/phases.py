@@ -1,5 +1,6 @@
 """How the phases of runs are drawn, and how many of them theory foresaw."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ from matplotlib.patches import Patch
 
 from ..sims.phase import Phase
 from ..theory.errors import InputError
-from .results import rows
+from ..theory.phase_rule import BANDS, allowed
+from .results import boundary
 from .style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION
 
 if TYPE_CHECKING:
@@ -26,15 +28,15 @@ PHASE_LOOKS = {
     Phase.UNDECIDED: ("undecided", "#dcdcdc"),
     Phase.NOT_RUN: ("not run", "#ffffff"),
 }
-FLOW_LIKE = (Phase.FLOW_ALIGNED, Phase.CATAPULT)
 UNKNOWN = (Phase.UNDECIDED, Phase.NOT_RUN)
 
 
 class Foreseen(NamedTuple):
-    """Of ``cells`` runs with a prediction and a phase, how many have a phase that theory allows."""
+    """Of ``cells`` runs with a prediction and a phase, how many have a phase that theory allows; and the others."""
 
     right: int
     cells: int
+    others: int
 
 
 def phase_codes(ds: xr.Dataset) -> np.ndarray:
@@ -47,17 +49,21 @@ def phase_codes(ds: xr.Dataset) -> np.ndarray:
     return np.where(np.isnan(values), int(Phase.NOT_RUN), values).astype(int)
 
 
-def foreseen(ds: xr.Dataset, pred: "Prediction", notes: list[str]) -> Foreseen:
-    """How many runs of a result over (init_scale, lr) are in a phase that theory allows.
+def foreseen(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction]") -> Foreseen:
+    """How many runs of a result over (row, lr) are in a phase that theory allows, see :mod:`gdbias.theory.phase_rule`.
 
-    Below ``lr_critical`` that is flow_aligned or catapult, above ``lr_critical_final`` any other. Between the two,
-    and for runs that are undecided or not run, nothing is counted. ``pred`` must hold one number or one a row.
+    Runs that are undecided, not run, or where nothing is predicted are not counted. ``pred`` must hold one number or
+    one a row.
     """
     phase, lr = phase_codes(ds), ds["lr"].values
-    below = lr < rows(pred, "lr_critical", notes)[:, None]
-    above = lr >= rows(pred, "lr_critical_final", notes)[:, None]
-    counted = (below | above) & ~np.isin(phase, UNKNOWN)
-    return Foreseen(int((counted & (below == np.isin(phase, FLOW_LIKE))).sum()), int(counted.sum()))
+    bounds = np.stack([boundary(pred, band.below, []) for band in BANDS if band.below])  # (boundary, row)
+    cells = right = 0
+    for codes, known in zip(phase, bounds.T, strict=True):
+        for code, names in zip(codes, allowed(lr, known.tolist()), strict=True):
+            if names and code not in UNKNOWN:
+                cells += 1
+                right += Phase(code).name.lower() in names
+    return Foreseen(right, cells, phase.size - cells)
 
 
 def draw_phases(axes: Axes, edges: tuple[np.ndarray, np.ndarray], phase: np.ndarray) -> list[Patch]:

@@ -20,13 +20,13 @@ class Plot:
     """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
     figure: tyro.conf.Positional[str]
-    """phase_diagram, norm_sharpness, frontier, trajectory, contrast or bifurcation."""
+    """phase_diagram, norm_sharpness, frontier, regimes, trajectory, contrast or bifurcation."""
     store: tyro.conf.Positional[Path]
     """Folder that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
-    """Row that norm_sharpness, frontier and contrast draw."""
+    """Row that norm_sharpness, frontier, regimes and contrast draw."""
     deep: Path | None = None
     """Folder that gdbias deep wrote, for contrast."""
     by: Literal["sharpness", "phase"] = "sharpness"
@@ -34,15 +34,17 @@ class Plot:
     predict: bool = True
     """Draw the predictions."""
     endpoints: int = 0
-    """Learning rates at which norm_sharpness predicts what descent ends at; 12 make a curve."""
+    """Learning rates at which norm_sharpness and regimes predict what descent ends at; 12 make a curve."""
+    runs: bool = False
+    """Let regimes make three short runs and draw them, instead of the test risk."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
-        from . import bifurcation, contrast, frontier, norm_sharpness, phase_diagram, save, trajectory
+        from . import bifurcation, contrast, frontier, norm_sharpness, phase_diagram, regimes, save, trajectory
         from .results import stored_prediction
         from .style import check_picture
 
-        *known, last = "phase_diagram", "norm_sharpness", "frontier", "trajectory", "contrast", "bifurcation"
+        *known, last = "phase_diagram", "norm_sharpness", "frontier", "regimes", "trajectory", "contrast", "bifurcation"
         if self.figure not in (*known, last):
             raise InputError(f"unknown figure {self.figure!r}: use {', '.join(known)} or {last}")
         if self.figure == "contrast" and self.deep is None:
@@ -56,20 +58,35 @@ class Plot:
         elif self.figure == "bifurcation":
             drawn = bifurcation(ds)
         elif self.deep is not None and self.figure == "contrast":
-            drawn = contrast(ds, open_result(self.deep), self._prediction(ds), self.init_scale)
-        elif self.figure == "frontier":
+            drawn = contrast(ds, open_result(self.deep), self._one(ds), self.init_scale)
+        elif self.figure in ("frontier", "regimes"):
             pred = stored_prediction(ds)
-            if pred is None:
-                raise InputError("frontier needs a result of one diagonal network on one problem: select it in Python")
-            drawn = frontier(pred, ds, self.init_scale)
+            if pred is None or isinstance(pred, list):
+                raise InputError(
+                    f"{self.figure} needs a result of one diagonal network on one problem: select it in Python"
+                )
+            if self.figure == "frontier":
+                drawn = frontier(pred, ds, self.init_scale)
+            else:
+                drawn = regimes(ds, pred, self.init_scale, self.endpoints, self._runs(ds, pred))
         else:
             rest = {"endpoints": self.endpoints} if self.endpoints else {}
-            drawn = norm_sharpness(ds, self._prediction(ds), self.init_scale, **rest)
+            drawn = norm_sharpness(ds, self._one(ds), self.init_scale, **rest)
         if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
             print(f"gdbias: {note}", file=sys.stderr)
         print(f"written to {save(drawn, out)}", file=sys.stderr)
 
-    def _prediction(self, ds: "xr.Dataset") -> "Prediction | None":
+    def _runs(self, ds: "xr.Dataset", pred: "Prediction") -> "list[xr.Dataset]":
+        from .norm_sharpness import choose_row
+        from .regimes import regime_runs
+
+        return regime_runs(pred, float(choose_row(ds, pred, self.init_scale)[0]["init_scale"])) if self.runs else []
+
+    def _one(self, ds: "xr.Dataset") -> "Prediction | None":
+        pred = self._prediction(ds)
+        return None if isinstance(pred, list) else pred  # the figure refuses several models or problems by itself
+
+    def _prediction(self, ds: "xr.Dataset") -> "Prediction | list[Prediction] | None":
         from .results import stored_prediction
 
         if not self.predict:

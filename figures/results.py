@@ -1,6 +1,7 @@
 """What a figure takes from a result and from a prediction."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from ..theory.errors import GdbiasError, InputError
 
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
+
+LARGE = 100  # samples above which figures do without lr_max: it would take minutes
 
 
 def grid(ds: xr.Dataset, *dims: str) -> xr.Dataset:
@@ -33,7 +36,8 @@ def grid(ds: xr.Dataset, *dims: str) -> xr.Dataset:
             )
     if not ds.sizes["lr"]:
         raise InputError("the result has 0 learning rates: sweep at least one")
-    return ds.squeeze(others).sortby([dim for dim in dims if dim in ds.dims])
+    ds = ds.squeeze(others)
+    return ds.sortby([dim for dim in ("init_scale", "lr") if dim in ds.dims])
 
 
 def scale_of(ds: xr.Dataset) -> float | None:
@@ -51,16 +55,21 @@ def subject(ds: xr.Dataset) -> str:
     """What ran, for a title: the model and the size of its data; empty for a result without a spec."""
     spec = _spec(ds)
     models, problems = spec.get("model", []), spec.get("problem", [])
-    if len(models) != 1 or len(problems) != 1 or not isinstance(models[0], str):
+    if not models or not problems or not isinstance(models[0], str):
         return ""
-    size = ", ".join(f"{name} = {problems[0][name]}" for name in ("n", "d") if name in problems[0])
-    return models[0] + (f", {size}" if size else "")
+    made = problems[0] if len(problems) == 1 else {}
+    size = [f"{name} = {made[name]}" for name in ("n", "d") if name in made]
+    return ", ".join([*(models if len(models) == 1 else []), *size])
 
 
-def check_prediction(ds: xr.Dataset, pred: "Prediction | None") -> None:
+def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None") -> None:
     """Raises InputError where a prediction is for another model or other data than the result's."""
     spec = _spec(ds)
     if pred is None or not spec.get("problem"):
+        return
+    if isinstance(pred, Sequence):
+        for one in pred:
+            check_prediction(ds, one)
         return
     model = pred.dynamics.model.name
     if model not in spec["model"]:
@@ -81,8 +90,10 @@ def _spec(ds: xr.Dataset) -> dict:
     return spec if isinstance(spec, dict) else {}
 
 
-def stored_prediction(ds: xr.Dataset) -> "Prediction | None":
+def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
     """The prediction for every start of a stored result, None where the result carries its own; computed when read.
+
+    A list, one a model or one a problem, where the result has several of one of them at one init_scale.
 
     Raises:
         InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`.
@@ -93,8 +104,11 @@ def stored_prediction(ds: xr.Dataset) -> "Prediction | None":
     if value_in(ds, "lr_critical") is not None:
         return None
     models, problems = rebuild(ds)
-    if len(models) > 1 or len(problems) > 1:  # no figure draws several
-        return None
+    if len(models) > 1 or len(problems) > 1:
+        if len(models) > 1 and len(problems) > 1 or ds["init_scale"].size > 1:  # no figure draws so many
+            return None
+        scale = float(ds["init_scale"].item())
+        return [predict(model, problem, scale) for model in models for problem in problems]
     if "init_scale" in ds:
         return predict(models[0], problems[0], ds["init_scale"].values)
     return predict(models[0], problems[0], theta0=json.loads(ds.attrs["spec"])["theta0"])
@@ -119,6 +133,16 @@ def rows(pred: "Prediction", name: str, notes: list[str]) -> np.ndarray:
     except GdbiasError:  # of one row, which need not spoil the others
         values = [read(_row(pred, i), name, notes) for i in range(len(pred.starts))]
         return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def boundary(pred: "Prediction | Sequence[Prediction]", name: str, notes: list[str]) -> np.ndarray:
+    """A predicted learning rate for each row, NaN where it is unknown or takes too long."""
+    if isinstance(pred, Sequence):
+        return np.concatenate([boundary(one, name, notes) for one in pred])
+    if name == "lr_max":  # the same for all starts
+        value = read(pred, name, notes) if pred.problem.n <= LARGE else None
+        return np.full(len(pred.starts), np.nan if value is None else value, dtype=float)
+    return rows(pred, name, notes)
 
 
 def read(pred: "Prediction | None", name: str, notes: list[str]) -> Any:

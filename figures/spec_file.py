@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from ..theory.errors import InputError
 
-GRID = {"grid": True}  # metadata of a field that also takes numbers
+GRID = {"grid": "a number, an array of numbers, or text such as '0.01:1:16:log'"}  # fields that also take numbers
+WHOLE = {"grid": "a whole number, an array of them, or text such as '5,10,20'"}
 WANTED = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
 
 Spec = TypeVar("Spec")
@@ -73,7 +74,7 @@ def _checked(field: Field, value: Any, hint: Any) -> Any:
             return ",".join(map(repr, values))
         if isinstance(value, str):
             return value
-        wanted = "a number, an array of numbers, or text such as '0.01:1:16:log'"
+        wanted = field.metadata["grid"]
     elif get_origin(hint) is Literal:
         if value in get_args(hint):
             return value

@@ -5,9 +5,9 @@ import xarray as xr
 
 from ..sims import Status
 from ..theory import GdbiasError, Prediction
+from .best_risk import best_risk, lr_of_least_test_risk
 
 SAME = 0.01  # relative difference of critical learning rates that agree
-FLAT = 1e-3  # relative, of a test risk that does not depend on the learning rate
 EDGE = 0.98  # lr * sharpness / 2 from which a run has ended at the edge of stability
 
 
@@ -32,17 +32,20 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
     values, counts = np.unique(ds.status.values, return_counts=True)
     tally = ", ".join(f"{count} {names[int(value)]}" for value, count in zip(values, counts, strict=True))
     critical, final = np.asarray(pred.lr_critical), _final(pred)
+    risky = "test_risk" in ds
     lines = [
         f"# Which solution does gradient descent pick? {pred.dynamics.model}",
         "",
         f"{pred.problem.n} samples, {pred.problem.d} features, {ds.status.size} runs: {tally}.",
         "",
         "| init_scale | lr_critical predicted | lr_critical_final predicted | smallest lr that ended at the edge "
-        "of stability | largest lr that converged |",
-        "|---|---|---|---|---|",
+        "of stability | largest lr that converged |" + risky * " lr of least test risk |",
+        "|---|---|---|---|---|" + risky * "---|",
     ]
     edge, largest = np.array([observed(ds.isel(init_scale=i)) for i in range(ds.init_scale.size)]).T
-    for cells in zip(ds.init_scale.values, critical, final, edge, largest, strict=True):
+    columns = [ds.init_scale.values, critical, final, edge, largest]
+    columns += [lr_of_least_test_risk(ds).values] if risky else []
+    for cells in zip(*columns, strict=True):
         lines.append("| " + " | ".join("not seen" if np.isnan(c) else f"{c:.4g}" for c in cells) + " |")
     lines += ["", *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
     lines += _unsettled(ds, final, max_steps)
@@ -91,14 +94,14 @@ def _story(row: xr.Dataset, critical: float) -> list[str]:
 
 
 def _risk(good: xr.Dataset) -> str:
-    risk = good.test_risk.values
-    if np.ptp(risk) <= FLAT * abs(risk.mean()):
+    risk, best = good.test_risk.values, best_risk(good.lr.values, good.test_risk.values)
+    if best is None:
         return (
             f"The test risk, {risk.mean():.4g}, does not depend on the learning rate (it varies by {np.ptp(risk):.1g})."
         )
-    best = int(risk.argmin())
-    place = {0: ", the smallest of the grid", len(risk) - 1: ", the largest that converged"}.get(best, "")
-    return f"The test risk is lowest, {risk[best]:.4g}, at lr {float(good.lr[best]):.4g}{place}."
+    return (
+        f"The test risk is lowest, {best.test_risk:.4g}, at lr {best.lr:.4g}" + (best.place and f", {best.place}") + "."
+    )
 
 
 def _verdict(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, edge: np.ndarray) -> list[str]:

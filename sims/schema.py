@@ -107,6 +107,7 @@ VARIABLES: Mapping[str, Variable] = {
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
+    "n": Variable("samples of the problem"),
     "init_scale": Variable("initialization scale alpha"),
     "objective": Variable("training loss function"),
     "tol": Variable("training loss below which a run ends"),
@@ -119,6 +120,7 @@ COORDINATES: Mapping[str, Variable] = {
     "mode": Variable("singular mode of the target"),
     "parameter": Variable("weight of a layer"),
 }
+ALONG = {"n": "seed"}  # coordinates that are no dimension, and the dimension they stand along
 LINEAR_VECTORS = {"modes": ("mode",), "parameters": ("parameter",)}  # the same of deep linear networks
 
 

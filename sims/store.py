@@ -17,7 +17,7 @@ from zarr.errors import UnstableSpecificationWarning
 
 from ..theory.errors import InputError
 from .save_result import read_text
-from .schema import VARIABLES, attributes
+from .schema import ALONG, VARIABLES, attributes
 
 
 class Layout(Protocol):
@@ -82,7 +82,7 @@ def open_result(path: str | PathLike) -> xr.Dataset:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
     if _spec_of(ds.attrs) is None:
         raise InputError(f"{path} was not written by gdbias: it has no spec")
-    return ds
+    return ds.set_coords([name for name in ALONG if name in ds])
 
 
 def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
@@ -105,7 +105,7 @@ def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> z
             if name not in group:
                 group.create_array(
                     name, shape=values.shape, dtype="str" if values.dtype == object else values.dtype,
-                    dimension_names=(name,), attributes=attributes(name),
+                    dimension_names=(ALONG.get(name, name),), attributes=attributes(name),
                 )  # fmt: skip
             array: Any = group[name]
             if not np.array_equal(array[:], values):  # new, or its writer was killed here

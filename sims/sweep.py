@@ -20,7 +20,7 @@ from .options import Options
 from .plan import Chunk, Plan
 from .progress import progress_bar
 from .provenance import result_attributes, result_spec
-from .schema import VARIABLES, attributes
+from .schema import ALONG, VARIABLES, attributes
 from .status import Status
 from .store import open_for_writing, open_result
 
@@ -49,8 +49,8 @@ def sweep(
 
     ``theta <- theta - lr grad L(theta)`` until the excess loss stays below ``tol`` for ``hold`` steps, is
     not below ``1e6 max(1, L_0)``, or ``max_steps`` are taken. Sequences of models and problems add the
-    dimensions ``model`` and ``seed``. Weights, loss, steps and status depend on no thread count, chunk or
-    neighbour, bit for bit; the sharpness to rounding.
+    dimensions ``model`` and ``seed``, the latter with ``n``, the samples of each problem. Weights, loss, steps and
+    status depend on no thread count, chunk or neighbour, bit for bit; the sharpness to rounding.
 
     With ``store`` every chunk is written when done (Zarr), and calling again with the same arguments
     computes only what is missing. ``keep`` names the vectors to keep among beta and theta.
@@ -84,7 +84,7 @@ def sweep(
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
         _run_chunks(plan, options, arrays, progress)
         variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
-        coordinates = {n: (n, values, attributes(n)) for n, values in _coordinates(plan).items()}
+        coordinates = {n: (ALONG.get(n, n), values, attributes(n)) for n, values in _coordinates(plan).items()}
         return xr.Dataset(variables, coordinates, attrs)
     with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
         _run_chunks(plan, options, {n: group[n] for n in plan.variables}, progress)
@@ -103,6 +103,7 @@ def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
         seeds = [p.spec.get("seed") for p in plan.problems]
         distinct = None not in seeds and len(set(seeds)) == len(seeds)
         values["seed"] = np.array(seeds if distinct else range(len(seeds)))
+        values["n"] = np.array([p.n for p in plan.problems])
     if "theta" in plan.keep and not plan.many_models:
         values["weight"] = np.array([w.name for w in plan.models[0].weights])
     return values

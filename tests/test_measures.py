@@ -132,14 +132,14 @@ def test_diabetes():
     assert len(np.unique(sex)) == 2
     product = sex * problem.X[:, 0]  # the first feature times the second is the eleventh, standardised
     np.testing.assert_allclose(problem.X[:, 10], (product - product.mean()) / product.std(), atol=1e-12)
-    assert Data(diabetes=20, seed=1).problem().fingerprint == problem.fingerprint
+    assert Data(diabetes=20, seed=1).setting()[1].fingerprint == problem.fingerprint
     run = sims.descend(theory.difference(2), problem, 0.01, max_steps=5)
     assert "data" not in run.attrs and sims.rebuild(run)[1][0].fingerprint == problem.fingerprint
     for train in (1, 442):
         with pytest.raises(InputError, match="train"):
             theory.diabetes(train)
     with pytest.raises(InputError, match="exclude"):
-        Data(diabetes=20, npz="a.npz").problem()
+        Data(diabetes=20, npz="a.npz").setting()
 
 
 def test_diabetes_without_scikit_learn_says_what_to_install(monkeypatch):

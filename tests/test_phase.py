@@ -268,11 +268,13 @@ def test_a_phase_diagram_by_phase_says_how_many_theory_foresaw():
     right = cells = 0
     for i, row in enumerate(ds.phase.values):
         for lr, phase in zip(ds.lr.values, row, strict=True):
-            if phase == Phase.UNDECIDED or pred.lr_critical[i] <= lr < pred.lr_critical_final[i]:
-                continue
-            cells += 1
-            right += (phase <= Phase.CATAPULT) == (lr < pred.lr_critical[i])
-    assert f"{right} of {cells} runs" in " ".join(figure.get_supxlabel().split())
-    assert right / cells > 0.95
+            below, stable = lr < pred.lr_critical[i], lr < pred.lr_max
+            ends = (Phase.FLOW_ALIGNED, Phase.CATAPULT) if below else (Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
+            ends += (Phase.FLOW_ALIGNED,) if lr < pred.lr_critical_final[i] else ()
+            cells += phase != Phase.UNDECIDED
+            right += phase in (ends if stable else (Phase.PERIODIC, Phase.CHAOTIC, Phase.DIVERGED))
+    told = " ".join(figure.get_supxlabel().split())
+    assert told.startswith(f"{right} of {cells} runs") and f"{ds.phase.size - cells} are undecided" in told
+    assert right / cells > 0.75
     with pytest.raises(InputError, match="by = 'status'"):
         figures.phase_diagram(ds, pred, by="status")

@@ -7,6 +7,7 @@ import numpy as np
 
 from .attainable import require_interpolator
 from .derive import Dynamics, derive
+from .divergence import HIGHEST, divergence_ratio
 from .dual import dual_root, path_sharpness_max
 from .endpoint import Endpoint, Method, endpoint
 from .errors import InputError, NoClosedForm
@@ -107,6 +108,20 @@ class Prediction:
     def lr_max(self) -> float:
         """``2 / sharpness_min``: above it no interpolator is linearly stable for gradient descent."""
         return 2 / self.sharpness_min
+
+    @cached_property
+    def lr_divergence(self) -> float | np.ndarray:
+        """Above it descent from below the minimum diverges, for ``w^L`` on one feature and almost every lr.
+
+        ``lr S / 2`` is 2, 2.150, 2.409 there for L = 2, 3, 4, with S the sharpness at the minimum.
+
+        Raises:
+            NoClosedForm: several features, or a model of several weights: no such learning rate is known.
+        """
+        model, degree = self.dynamics.model, self.dynamics.model.degree
+        if self.problem.d > 1 or len(model.weights) > 1 or degree is None or not 2 <= degree <= HIGHEST:
+            raise NoClosedForm(f"{model.name}: where descent diverges is known for w^L on one feature: use lr_max")
+        return divergence_ratio(degree) * self.lr_critical_final
 
     def endpoint(self, lr: float, method: Method = "constrained_flow") -> Endpoint:
         """Where gradient descent ends at ``lr``; see :func:`gdbias.theory.endpoint.endpoint`."""

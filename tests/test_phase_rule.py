@@ -1,0 +1,42 @@
+"""Which phases theory allows by its boundaries, and the boundary at which one dimension diverges."""
+
+import numpy as np
+import pytest
+
+from gdbias import sims, theory
+from gdbias.sims.phase import Phase
+from gdbias.theory.divergence import divergence_ratio
+from gdbias.theory.phase_rule import BANDS, NOT_CONVERGED, allowed
+
+CONVERGED = (Phase.FLOW_ALIGNED, Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
+
+
+@pytest.mark.parametrize("degree, kappa", [(2, 2.0), (3, 1.433449), (4, 1.204537)])
+def test_one_dimension_diverges_where_bounded_orbits_end(degree, kappa):
+    assert divergence_ratio(degree) == pytest.approx(kappa * degree / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("degree", [2, 4])  # odd powers have a saddle at 0 that catches some
+def test_runs_of_one_feature_are_bounded_below_and_diverge_above(degree):
+    model, problem = theory.power(degree), theory.Problem([[1.5], [0.5]], [2.0, 1.0])  # noise: no interpolator
+    pred = theory.predict(model, problem, 0.3)
+    runs = sims.sweep(model, problem, pred.lr_divergence * np.array([0.98, 1.02]), 0.3, max_steps=20_000, window=1000)
+    below, above = runs.phase.values[0]
+    assert below not in (*CONVERGED, Phase.DIVERGED) and above == Phase.DIVERGED
+
+
+def test_where_descent_diverges_is_refused_elsewhere():
+    one, many = theory.single_point([1.0], 1.0), theory.single_point([1.0, 2.0], 1.0)
+    for model, problem in ((theory.power(2), many), (theory.difference(2), one), (theory.power(1), one)):
+        with pytest.raises(theory.NoClosedForm, match="lr_max"):
+            _ = theory.predict(model, problem).lr_divergence
+
+
+def test_every_band_has_its_phases_and_an_unknown_boundary_says_less():
+    lr = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
+    names = [band.phases for band in BANDS]
+    assert allowed(lr, (1.0, 1.5, 2.0, 4.0)) == [*names[:4], names[3], names[4]]
+    assert allowed(lr, (1.0, 1.5, 2.0, np.nan)) == [*names[:3]] + 3 * [NOT_CONVERGED]
+    assert allowed(lr, (1.0, 1.5, np.nan, np.nan)) == [*names[:2]] + 4 * [()]
+    assert allowed(lr, (np.nan,) * 4) == 6 * [()]
+    assert {phase.upper() for phases in names for phase in phases} <= set(Phase.__members__)
