@@ -6,8 +6,8 @@ import xarray as xr
 from ..theory.derive import derive
 from ..theory.errors import InputError
 from ..theory.parameterization import Parameterization
-from ..theory.update_rule import UpdateRule, gradient_descent
 from ..theory.problem import Problem, require_problem
+from ..theory.update_rule import UpdateRule, gradient_descent
 from ..theory.validate import whole
 from .block import run_block, smallest_losses
 from .dataset import add_path, single_result

@@ -49,7 +49,9 @@ def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndar
     theta = np.where(ended[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
     with np.errstate(invalid="ignore", over="ignore"):
         found = measure(dynamics, problem, theta, runs.vector)
-        unstable = (runs.outcome == 0) & ~(found["sharpness"] <= STABLE * dynamics.rule.once_settled.sharpness_limit(runs.lr))
+        unstable = (runs.outcome == 0) & ~(
+            found["sharpness"] <= STABLE * dynamics.rule.once_settled.sharpness_limit(runs.lr)
+        )
     names = np.array([Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT, Status.NOT_RUN], dtype=np.int8)
     return found | dict(
         status=np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), names[runs.outcome]),

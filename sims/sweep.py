@@ -11,8 +11,8 @@ import xarray as xr
 
 from ..theory.derive import derive
 from ..theory.parameterization import Parameterization
-from ..theory.update_rule import UpdateRule, gradient_descent
 from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule, gradient_descent
 from .block import run_block, smallest_losses
 from .endpoints import endpoints
 from .engine import cores
@@ -81,7 +81,9 @@ def sweep(
         MEMORY_CHUNK if store is None else STORE_CHUNK, endpoints(options),
     )  # fmt: skip
     check_rule(rule, problems, options)
-    spec = result_spec("sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep))
+    spec = result_spec(
+        "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
+    )
     attrs = result_attributes(spec, problems)
     if store is None:
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
@@ -143,7 +145,9 @@ def _run_chunks(plan: Plan, options: Options, rule: UpdateRule, arrays: dict, pr
             raise
 
 
-def _compute(plan: Plan, chunk: Chunk, options: Options, rule: UpdateRule, halt: np.ndarray, add: Callable[[int], None]) -> dict:
+def _compute(
+    plan: Plan, chunk: Chunk, options: Options, rule: UpdateRule, halt: np.ndarray, add: Callable[[int], None]
+) -> dict:
     model, problem = plan.models[chunk.model], plan.problems[chunk.seed]
     dynamics = derive(model, problem.loss, rule)
     starts = np.stack([model.theta0(scale, problem.d) for scale in plan.scales[chunk.scales].tolist()])

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .path import Path
     from .predict import Prediction, predict
     from .problem import Problem
-    from .statements import Statement, statement, statements
     from .schedule import Schedule, constant, cosine, ramp
+    from .statements import Statement, statement, statements
     from .update_rule import StateVariable, Step, UpdateRule, gradient_descent
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

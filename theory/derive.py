@@ -12,7 +12,7 @@ from .invariants import Invariant, find_invariants
 from .loss import Loss, parse_loss, squared
 from .mirror import MirrorMap, mirror_map, potential
 from .parameterization import Parameterization, require_model
-from .update_rule import Step, UpdateRule, gradient_descent
+from .update_rule import UpdateRule, gradient_descent
 
 GRADIENT_BETA = sp.Symbol("g", real=True)
 
