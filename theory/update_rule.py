@@ -1,7 +1,7 @@
 """Update rules: what one step does to a weight, declared beside the law so that every backend has it."""
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -76,10 +76,10 @@ class UpdateRule:
     noise_steps: int | None = None
     schedule: Schedule = constant
     noise_seed: int = 0
-    step: Step | None = None
+    step: Step = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self):
-        values = dict(
+        values: dict[str, Any] = dict(
             momentum=real("momentum", self.momentum, low=0, below=1, hint="use for example 0.9"),
             weight_decay=real("weight_decay", self.weight_decay, low=0, hint="use for example 1e-3"),
             label_noise=real("label_noise", self.label_noise, low=0, hint="use for example 1e-3"),
