@@ -16,6 +16,7 @@ from .data_options import Data
 from .deep_verb import Deep
 from .plot_verb import Plot
 from .report_verb import Report
+from .rule_options import Rule
 from .spec_file import GRID, read_spec
 from .verify_verb import Verify
 
@@ -104,6 +105,7 @@ class Run:
     """Learning rate."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
+    rule: Annotated[Rule, tyro.conf.arg(name="")] = field(default_factory=Rule)
     init_scale: float = 0.1
     """Initialization scale alpha."""
     plot: Path | None = None
@@ -126,7 +128,15 @@ class Run:
             from ..sims.save_result import check_new
 
             check_new(self.store)
-        run = descend(model, problem, self.lr, self.init_scale, record_every=record_every, **self.options.deciding())
+        run = descend(
+            model,
+            problem,
+            self.lr,
+            self.init_scale,
+            record_every=record_every,
+            rule=self.rule.rule(),
+            **self.options.deciding(),
+        )
         print(f"{model} on {problem}, init_scale {self.init_scale:g}")
         print(f"{'status':20} {Status(int(run.status)).name}")
         print(f"{'phase':20} {Phase(int(run.phase)).name}")
@@ -170,6 +180,7 @@ class Sweep:
     """Initialization scales, written alike."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
+    rule: Annotated[Rule, tyro.conf.arg(name="")] = field(default_factory=Rule)
     keep_vectors: bool = True
     """Store beta and theta of every run."""
 
@@ -189,6 +200,7 @@ class Sweep:
             keep=("beta", "theta") if self.keep_vectors else (),
             store=self.store,
             progress=True,
+            rule=self.rule.rule(),
             **self.options.deciding(),
         )
         for setting in (model, problem):

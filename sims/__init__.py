@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .flow import flow
     from .grid import Grid
     from .phase import Phase
-    from .rebuild import rebuild
+    from .rebuild import rebuild, rebuild_rule
     from .status import Status
     from .sweep import sweep
 
@@ -28,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "flow": ["flow"],
         "grid": ["Grid"],
         "phase": ["Phase"],
-        "rebuild": ["rebuild"],
+        "rebuild": ["rebuild", "rebuild_rule"],
         "status": ["Status"],
         "sweep": ["sweep"],
     },

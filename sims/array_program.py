@@ -9,8 +9,10 @@ from ..theory.derive import Dynamics
 from ..theory.errors import MissingExtra
 from ..theory.law import array_law
 from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule
+from .draws import array_normal, array_uniform
 from .options import Options
-from .runs import NUDGE, Runs, power_noise
+from .runs import NUDGE, Runs, power_noise, samples
 
 
 def array_module(backend: str) -> ModuleType:
@@ -42,22 +44,30 @@ def advance_array(
     """Advance all runs together, one column each, as :func:`gdbias.sims.engine.advance_numba` does."""
     xp = array_module(options.backend)
     law, m, N = array_law(dynamics, xp), len(dynamics.model.weights), len(runs)
-    projected, targets, _ = problem.projected
+    projected, targets, _ = samples(dynamics, problem)
+    rule, n = dynamics.rule, problem.n
     X, y = xp.asarray(projected), xp.asarray(targets)[:, None]
     T = xp.asarray(np.moveaxis(runs.theta, 0, -1))  # (weight and state, feature, run)
     V = xp.asarray(np.moveaxis(runs.vector, 0, -1))
     noise = xp.asarray(power_noise(*runs.vector.shape[1:]))[:, :, None]
     lr, limit, top = xp.asarray(runs.lr), xp.asarray(runs.limit), xp.asarray(runs.sharpness_max)
     calm, rising, last = xp.zeros(N, dtype=int), xp.zeros(N, dtype=int), xp.full(N, xp.inf)
+    first, key = xp.asarray(runs.first), xp.asarray(runs.key)
     alive = np.arange(N)
     step = 0
     with np.errstate(all="ignore"):
         while len(alive) and not halt[0]:
             f = X @ (law.effective(*T[:m]) + xp.zeros(T.shape[1:]))
             excess = (law.loss_value(f, y) + xp.zeros(f.shape)).sum(axis=0) / problem.n - floor
-            rising = rising + (excess > last * (1 + 1e-12) + 1e-14)
-            calm = xp.where(abs(excess) < options.tol, calm + 1, 0)
-            last = excess
+            g = X.T @ law.loss_slope(f, y) / n
+            objective, judged = excess, abs(excess)
+            if rule.weight_decay:  # the minimum of the objective is not known, its gradient is
+                slopes = [slope * g + rule.weight_decay * w for slope, w in zip(law.jacobian(*T[:m]), T, strict=False)]
+                judged = sum((slope * slope).sum(axis=0) for slope in slopes)
+                objective = excess + 0.5 * rule.weight_decay * (T[:m] * T[:m]).sum(axis=(0, 1))
+            rising = rising + (objective > last * (1 + 1e-12) + 1e-14)
+            calm = xp.where((judged < options.tol) & (step >= rule.settled), calm + 1, 0)
+            last = objective
             if record_every and step % record_every == 0:
                 runs.history[alive, step // record_every] = to_host(xp.moveaxis(T[:m], -1, 0))
             held, bounded = calm >= options.hold, excess < limit
@@ -73,17 +83,36 @@ def advance_array(
                 runs.outcome[done] = to_host(xp.where(held, 0, xp.where(bounded, 2, 1))[stop])
                 alive = alive[~ended]
                 T, V, f, lr, limit = T[:, :, keep], V[:, :, keep], f[:, keep], lr[keep], limit[keep]
+                g, first, key = g[:, keep], first[keep], key[keep]
                 calm, rising, last, top = calm[keep], rising[keep], last[keep], top[keep]
                 if progress:
                     progress(N - len(alive))
                 if not len(alive):
                     break
-            g = X.T @ law.loss_slope(f, y) / problem.n
             if options.track_every and step % options.track_every == 0:
                 rayleigh, V = _power_step(xp, law, X, T[:m], V, g, law.loss_curvature(f, y), problem.n, top, noise)
                 top = xp.maximum(top, rayleigh)
-            T = xp.stack(law.step(lr, g, *T))
+            if rule.stochastic:
+                g = X.T @ _drawn_slopes(xp, law, rule, f, y, key, step) / n
+            rate = law.schedule(first, lr, step / rule.schedule.steps) if step < rule.schedule.steps else lr
+            T = xp.stack(law.step(rate, g, *rule.parameters, *T))
             step += 1
+
+
+def _drawn_slopes(xp: ModuleType, law, rule: UpdateRule, f, y, key, step: int):
+    """Loss slopes of the samples drawn, at noisy targets, 0 for the others; shape (sample, run)."""
+    n = len(f)
+    batch, draws = rule.batch or n, 3 * np.arange(n)
+    if rule.label_noise and (rule.noise_steps is None or step < rule.noise_steps):
+        y = y + rule.label_noise * array_normal(xp, key, step, draws + 1)
+    slopes = law.loss_slope(f, y) * (n / batch)
+    if batch == n:
+        return slopes
+    chance, need, weight = array_uniform(xp, key, step, draws), xp.full(f.shape[1], float(batch)), xp.zeros(f.shape)
+    for i in range(n):
+        weight[i] = chance[i] * (n - i) < need
+        need = need - weight[i]
+    return weight * slopes
 
 
 def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int, top, noise):

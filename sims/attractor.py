@@ -74,7 +74,7 @@ def _follow_numba(dynamics, problem: Problem, options: Options, measured: int, h
     arguments = (
         *spans(X), *spans(X.T), np.ascontiguousarray(y), 1.0 / problem.n,
         options.window, measured, EVERY, LONGEST, REPEATS, NEAR,
-        np.zeros(1, dtype=np.int64), halt, nearby, lr, limit, theta, *found,
+        np.array(dynamics.rule.parameters), np.zeros(1, dtype=np.int64), halt, nearby, lr, limit, theta, *found,
     )  # fmt: skip
     work(kernel.follow, arguments, min(options.threads or cores(), max(1, -(-count // LANES))), halt)
     return found
@@ -90,6 +90,7 @@ def _follow_array(dynamics, problem: Problem, options: Options, measured: int, h
     V = xp.asarray(nearby)[:, :, None] + xp.zeros(T.shape)
     growth, peak, lost = xp.zeros(count), xp.full(count, -xp.inf), xp.zeros(count, dtype=bool)
     tail = xp.zeros((count, LONGEST))
+    values = dynamics.rule.parameters
     returns, snapshot = xp.zeros((count, REPEATS), dtype=int), T
     with np.errstate(all="ignore"):
         for left in range(options.window, 0, -1):  # steps left
@@ -106,7 +107,7 @@ def _follow_array(dynamics, problem: Problem, options: Options, measured: int, h
             f_dot = X @ sum(slope * v for slope, v in zip(law.jacobian(*T[:m]), V, strict=False))
             g = X.T @ law.loss_slope(f, y) / problem.n
             g_dot = X.T @ (law.loss_curvature(f, y) * f_dot) / problem.n
-            V, T = xp.stack(law.tangent(lr, g, g_dot, *T, *V)), xp.stack(law.step(lr, g, *T))
+            V, T = xp.stack(law.tangent(lr, g, g_dot, *values, *T, *V)), xp.stack(law.step(lr, g, *values, *T))
             if k >= 0:
                 near = abs(T[:m] - snapshot[:m]).max(axis=(0, 1)) < NEAR * abs(T[:m]).max(axis=(0, 1))
                 first = LONGEST - (left - 1) % LONGEST

@@ -27,7 +27,7 @@ _DRIVER = """
 def follow(
     X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
     scale, steps, measured, every, longest, repeats, near,
-    queue, halt, nearby, lr, limit, theta,  # nearby (weight and state, feature); the others one entry a run
+    parameters, queue, halt, nearby, lr, limit, theta,  # nearby (weight and state, feature); the others one entry a run
     growth, tail, peak, lost, returns,
 ):
     # Follows runs from the shared queue, a block at a time, each for all its steps.
@@ -37,6 +37,7 @@ def follow(
     n, d, runs = y.size, theta.shape[2], lr.size
     N, D = X.shape[0], XT.shape[0]  # n and d, with the rows of zeros that fill the last tile
     P, m = {P}, {m}
+    {constants}
     control = flush_denormals()
     T, V = np.zeros((P * D, LANES)), np.zeros((P * D, LANES))  # weights and state, and the tangent vector
     S = np.zeros((m * D, LANES))  # snapshot of the weights
@@ -92,8 +93,8 @@ def follow(
             for j in range(d):
                 g, g_dot = load(B, j) * scale, load(M, j) * scale
                 {read}
-                {everything_dot} = tangent(rates, g, g_dot, {everything}, {everything_dot_arguments})
-                {everything_unpacked} = step(rates, g, {everything})
+                {everything_dot} = tangent(rates, g, g_dot, {parameters}{everything}, {everything_dot_arguments})
+                {everything_unpacked} = step(rates, g, {parameters}{everything})
                 {write}
                 {slopes} = jacobian({weights})
                 store(B, j, effective({weights}))
@@ -143,12 +144,15 @@ def follow(
 def attractor_source(dynamics: Dynamics) -> str:
     """The whole text of the module that follows runs of a model, its loss and its update rule."""
     m = len(dynamics.model.weights)
-    P = m + len(state_symbols(dynamics.model, dynamics.rule))
+    P = m + len(state_symbols(dynamics.model, dynamics.rule.step))
+    parameters = [symbol.name for symbol in dynamics.rule.step.parameters]
     everything, dots = [f"x{e}" for e in range(P)], [f"v{e}" for e in range(P)]
 
     values = dict(
         law=dynamics.source("numba"),
         P=P,
+        constants="; ".join(f"{name} = parameters[{k}]" for k, name in enumerate(parameters)),
+        parameters="".join(f"{name}, " for name in parameters),
         m=m,
         weights=", ".join(everything[:m]),
         everything=", ".join(everything),

@@ -14,7 +14,7 @@ from .endpoints import engine, measured_endpoints
 from .options import Options
 from .outcome import outcomes
 from .phase import Phase, phases
-from .runs import Runs, begin_runs
+from .runs import Runs, begin_runs, samples
 from .status import Status
 
 
@@ -44,7 +44,7 @@ def run_block(
         everything = len(chosen) == len(runs)
         part = runs if everything else _take(runs, chosen)
         tell = None if progress is None else lambda begun, before=done: progress(before + begun)
-        advance(dynamics, problem, part, options, floor - problem.projected[2], record_every, halt, tell)
+        advance(dynamics, problem, part, options, floor - samples(dynamics, problem)[2], record_every, halt, tell)
         done += len(chosen)
         if not everything:
             _put(runs, chosen, part)

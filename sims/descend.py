@@ -7,12 +7,13 @@ from ..theory.derive import derive
 from ..theory.errors import InputError
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
+from ..theory.update_rule import UpdateRule, gradient_descent
 from ..theory.validate import whole
 from .block import run_block, smallest_losses
 from .dataset import add_path, single_result
 from .endpoints import flow_ends
 from .grid import one_value
-from .options import Options
+from .options import Options, check_rule
 from .outcome import measure
 from .provenance import result_attributes, result_spec
 
@@ -35,6 +36,7 @@ def descend(
     backend: str = "numba",
     record_every: int = 0,
     gfs_sharpness: bool = False,
+    rule: UpdateRule = gradient_descent,
 ) -> xr.Dataset:
     """Run ``theta <- theta - lr grad L(theta)`` until the excess loss holds ``tol``, blows up, or ``max_steps``.
 
@@ -52,8 +54,9 @@ def descend(
     Raises:
         InputError: a value outside its limits.
     """
-    dynamics = derive(model, require_problem(problem).loss)
+    dynamics = derive(model, require_problem(problem).loss, rule)
     options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads=1)  # type: ignore[arg-type]
+    check_rule(rule, [problem], options)
     lr = one_value(lr, "lr")
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
@@ -68,7 +71,8 @@ def descend(
         raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")
     spec = result_spec(
         "descend", model, problem, options, lr=lr, init_scale=scale, theta0=start if scale is None else None,
-        record_every=record_every, **({"gfs_sharpness": True} if gfs_sharpness else {}),
+        record_every=record_every, rule=rule,
+        **({"gfs_sharpness": True} if gfs_sharpness else {}),
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     floors = smallest_losses(dynamics, problem, start[None])
@@ -92,4 +96,4 @@ def descend(
     found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
     ds = single_result(found, model, coordinates, attrs)
     ds = add_path(ds, "step", step, path)
-    return ds.assign_coords(time=("step", step * lr))
+    return ds.assign_coords(time=("step", rule.schedule.elapsed(lr, step)))

@@ -51,6 +51,7 @@ def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options,
 
     NaN where a run diverged, if only on these steps.
     """
+    dynamics = replace(dynamics, rule=dynamics.rule.once_settled)
     K, shape = options.average, runs.vector.shape[1:]
     further = replace(options, max_steps=K, hold=K + 2, track_every=0, average=0)  # nothing can be held
     means = np.full(runs.vector.shape, np.nan)
@@ -59,7 +60,8 @@ def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options,
     for at in range(0, len(bounded), width):
         part = bounded[at : at + width]
         piece = Runs(
-            lr=runs.lr[part], limit=runs.limit[part], theta=runs.theta[part].copy(), vector=runs.vector[part].copy(),
+            lr=runs.lr[part], first=runs.lr[part], key=~runs.key[part],
+            limit=runs.limit[part], theta=runs.theta[part].copy(), vector=runs.vector[part].copy(),
             sharpness_max=runs.sharpness_max[part], history=np.full((len(part), K + 1, *shape), np.nan),
             steps=np.zeros(len(part), dtype=np.int64), rising=np.zeros(len(part), dtype=np.int64),
             loss=np.full(len(part), np.nan), outcome=np.full(len(part), -1, dtype=np.int8),

@@ -9,10 +9,10 @@ import numpy as np
 from ..theory.derive import Dynamics
 from ..theory.problem import Problem
 from .kernel_cache import load_kernel
-from .kernel_source import kernel_source
+from .kernel_source import kernel_source, settings
 from .microkernel import ROWS
 from .options import Options
-from .runs import Runs, power_noise
+from .runs import Runs, power_noise, samples
 
 
 def cores() -> int:
@@ -37,12 +37,13 @@ def advance_numba(
     is raised again. ``progress`` is told the runs begun so far.
     """
     kernel = load_kernel(kernel_source(dynamics))
-    X, y, _ = problem.projected
+    X, y, _ = samples(dynamics, problem)
     queue = np.zeros(1, dtype=np.int64)
     arguments = (
         *spans(X), *spans(X.T), np.ascontiguousarray(y),
         1.0 / problem.n, floor, options.tol, options.hold, options.max_steps, options.track_every, record_every,
-        queue, halt, power_noise(*runs.vector.shape[1:]), runs.lr, runs.limit, runs.theta, runs.vector,
+        settings(dynamics, problem.n), queue, halt, power_noise(*runs.vector.shape[1:]),
+        runs.lr, runs.first, runs.key, runs.limit, runs.theta, runs.vector,
         runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
     )  # fmt: skip
     tell = None if progress is None else lambda: progress(min(int(queue[0]), len(runs)))

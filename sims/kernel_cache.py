@@ -50,7 +50,9 @@ def _load(text: str) -> ModuleType:
 
 
 def _digest(text: str) -> str:
-    imported = ((Path(__file__).parent / f"{name}.py").read_text() for name in ("lanes", "microkernel", "processor"))
+    imported = (
+        (Path(__file__).parent / f"{name}.py").read_text() for name in ("draws", "lanes", "microkernel", "processor")
+    )
     parts = [text, *imported, version("numba"), version("numpy"), sys.version]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

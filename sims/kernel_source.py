@@ -4,6 +4,8 @@ One kernel is one module of plain Python for Numba. The driver is the same for e
 lines that name the weights, filled in here.
 """
 
+import numpy as np
+
 from ..theory.derive import Dynamics
 from ..theory.source import state_symbols
 from .microkernel import ROWS
@@ -15,6 +17,7 @@ import numpy as np
 from numba import njit
 
 from gdbias.sims import lanes as xp
+from gdbias.sims.draws import normal, stream, uniform
 from gdbias.sims.lanes import LANES, less, load, store, total
 from gdbias.sims.microkernel import ROWS, matmul, tile
 from gdbias.sims.processor import flush_denormals, restore_denormals, take_next
@@ -32,7 +35,7 @@ _DRIVER = """
 def advance(
     X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
     scale, floor, tol, hold, max_steps, track_every, record_every,
-    queue, halt, noise, lr, limit, theta, vector,  # noise (weight, feature); the others one entry a run
+    parameters, queue, halt, noise, lr, first, key, limit, theta, vector,  # noise (weight, feature), lr ... a run
     steps, rising, loss, sharpness_max, outcome, history,
 ):
     # Advances runs from the shared queue until it is empty; a finished lane takes the next run.
@@ -54,6 +57,7 @@ def advance(
     zero, rate, excess, last, bound, t, calm, rises, due = [np.zeros((1, LANES)) for _ in range(9)]
     top, shift, nudge, rayleigh, length = [np.zeros(LANES) for _ in range(5)]
     live, tick, empty = 0, 0, False
+    {constants}
     while halt[0] == 0:
         # Lanes are refilled only where the tracking clock of the block strikes, so that every run is
         # tracked at its own steps 0, track_every, 2 track_every ..., whatever runs beside it.
@@ -89,11 +93,12 @@ def advance(
                 {predictions} = tile(X, i, B, X_first[i], X_last[i + ROWS - 1])
                 {residuals}
             x, now = losses * scale - floor, load(due, 0)
-            store(rises, 0, load(rises, 0) + now * less(load(last, 0) * (1 + 1e-12) + 1e-14, x))
-            count = (load(calm, 0) + now) * less(x, tol) * less(-tol, x)
+            {decay}
+            store(rises, 0, load(rises, 0) + now * less(load(last, 0) * (1 + 1e-12) + 1e-14, {objective}))
+            count = (load(calm, 0) + now) * {calm}
             ended = less(hold - 0.5, count) + (1.0 - less(x, load(bound, 0))) + less(max_steps - 0.5, load(t, 0))
             store(excess, 0, x)
-            store(last, 0, x)
+            store(last, 0, {objective})
             store(calm, 0, count)
             if record_every > 0:
                 for q in range(LANES):
@@ -161,6 +166,8 @@ def advance(
             for j in range(m * D):
                 for q in range(LANES):
                     V[j, q] *= length[q]
+        {drawn}
+        {scheduled}
         rates = load(rate, 0)
         for i in range(0, d, ROWS):
             {gradients} = tile(XT, i, R, XT_first[i], XT_last[i + ROWS - 1])
@@ -173,11 +180,61 @@ def advance(
 """
 
 
+# Convergence with weight decay: the squared gradient of the objective, whose minimum is not known.
+_DECAY = """
+matmul(XT, R, M, XT_first, XT_last)
+square, norms = load(zero, 0), load(zero, 0)
+for j in range(d):
+    {read}
+    {slopes} = jacobian({weights})
+    g = load(M, j) * scale
+    {gradient}
+    square = square + ({squares})
+    norms = norms + ({norms})
+objective = x + 0.5 * weight_decay * norms
+"""
+
+# Loss slopes of the samples drawn (selection sampling: Fan, Muller and Rezucha 1962), at noisy targets.
+_DRAWN = """
+for q in range(LANES):
+    if run[q] >= 0:
+        state[q], need[q] = stream(key[run[q]], t[0, q]), batch
+for i in range(n):
+    for q in range(LANES):
+        if batch == n or uniform(state[q], 3 * i) * (n - i) < need[q]:
+            target = y[i]
+            if t[0, q] < noise_steps:
+                target += label_noise * normal(state[q], 3 * i + 1)
+            R[i, q] = loss_slope(F[i, q], target) * (n / batch)
+            need[q] -= 1.0
+        else:
+            R[i, q] = 0.0
+"""
+
+_SCHEDULED = """
+for q in range(LANES):
+    if run[q] >= 0:
+        p, done = run[q], t[0, q] / schedule_steps
+        rate[0, q] = schedule(first[p], lr[p], done) if done < 1.0 else lr[p]
+"""
+
+SETTINGS = ("settled", "schedule_steps", "batch", "label_noise", "noise_steps")
+
+
+def settings(dynamics: Dynamics, n: int) -> np.ndarray:
+    """The numbers of the rule as the kernel reads them, with as many samples as a batch holds."""
+    rule = dynamics.rule
+    noise_steps = 1e18 if rule.noise_steps is None else rule.noise_steps
+    own = (rule.settled, rule.schedule.steps, rule.batch or n, rule.label_noise, noise_steps if rule.label_noise else 0)
+    return np.array([*rule.parameters, *own], dtype=float)
+
+
 def kernel_source(dynamics: Dynamics) -> str:
     """The whole text of the kernel module for a model, its loss and its update rule."""
-    model = dynamics.model
+    model, rule = dynamics.model, dynamics.rule
+    parameters = [symbol.name for symbol in rule.step.parameters]
     m = len(model.weights)
-    everything = [f"x{row}" for row in range(m + len(state_symbols(model, dynamics.rule)))]
+    everything = [f"x{row}" for row in range(m + len(state_symbols(model, dynamics.rule.step)))]
     weights = everything[:m]
     pairs = [(p, q) for p in range(m) for q in range(p, m)]
     second = {frozenset((p, q)): f"h{p}{q}" for p, q in pairs}
@@ -188,17 +245,39 @@ def kernel_source(dynamics: Dynamics) -> str:
     rows = range(ROWS)
     update = [
         *(f"{name} = load(T, {c} * D + i + {{r}})" for c, name in enumerate(everything)),
-        f"{unpack(everything)} = step(rates, g{{r}} * scale, {', '.join(everything)})",
+        f"{unpack(everything)} = step(rates, g{{r}} * scale, {', '.join([*parameters, *everything])})",
         *(f"store(T, {c} * D + i + {{r}}, {name})" for c, name in enumerate(everything)),
         f"store(B, i + {{r}}, effective({', '.join(weights)}))",
     ]
-    residual = ["if i + {r} < n:", "    losses = losses + loss_value(f{r}, y[i + {r}])",
+    keep = ["    store(F, i + {r}, f{r})"] if rule.stochastic else []
+    residual = ["if i + {r} < n:", *keep, "    losses = losses + loss_value(f{r}, y[i + {r}])",
                 "    store(R, i + {r}, loss_slope(f{r}, y[i + {r}]))"]  # fmt: skip
 
     def unrolled(lines: list[str], indent: int) -> str:
         return ("\n" + " " * indent).join(line.format(r=r) for r in rows for line in lines)
 
+    def block(text: str, indent: int) -> str:
+        return ("\n" + " " * indent).join(text.strip("\n").splitlines())
+
+    decayed = dict(
+        read="; ".join(f"x{c} = load(T, {c} * D + j)" for c in range(m)),
+        slopes=unpack([f"j{p}" for p in range(m)]),
+        weights=", ".join(weights),
+        gradient="; ".join(f"s{p} = j{p} * g + weight_decay * x{p}" for p in range(m)),
+        squares=" + ".join(f"s{p} * s{p}" for p in range(m)),
+        norms=" + ".join(f"x{p} * x{p}" for p in range(m)),
+    )
+    decay = "weight_decay" in parameters
+    settling = " * less(settled - 0.5, load(t, 0))" if rule.settled else ""
+    constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
+    constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]
     values = dict(
+        constants=block("\n".join(constants), 4) if rule.settled or rule.stochastic or parameters else "",
+        decay=block(_DECAY.format(**decayed), 12) if decay else "",
+        objective="objective" if decay else "x",
+        calm=("less(square, tol)" if decay else "less(x, tol) * less(-tol, x)") + settling,
+        drawn=block(_DRAWN, 8) if rule.stochastic else "",
+        scheduled=block(_SCHEDULED, 8) if rule.schedule.steps else "",
         law=dynamics.source("numba"),
         nudge=NUDGE,
         P=len(everything),

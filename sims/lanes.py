@@ -131,6 +131,10 @@ def log(x):
     """Natural logarithm of a number or of every lane."""
 
 
+def cos(x):
+    """Cosine of a number or of every lane."""
+
+
 def log1p(x):
     """``log(1 + x)`` of a number or of every lane."""
 
@@ -157,7 +161,7 @@ def _elementwise(stub, scalar) -> None:
         return (lambda x: each_lane(x)) if x is lanes else (lambda x: scalar(x))  # pyright: ignore[reportCallIssue]
 
 
-for _stub, _scalar in ((exp, math.exp), (sqrt, math.sqrt), (log, math.log), (log1p, math.log1p)):
+for _stub, _scalar in ((exp, math.exp), (sqrt, math.sqrt), (log, math.log), (cos, math.cos), (log1p, math.log1p)):
     _elementwise(_stub, _scalar)
 
 

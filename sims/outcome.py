@@ -13,7 +13,7 @@ from .engine import cores
 from .runs import Runs
 from .status import Status
 
-STABLE = 2 * (1 + 1e-6)  # largest lr * sharpness of a minimum that descent can stay at
+STABLE = 1 + 1e-6  # times the largest sharpness of a minimum that descent can stay at
 PIECE = 512  # points of one eigenvalue batch
 
 
@@ -49,7 +49,9 @@ def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndar
     theta = np.where(ended[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
     with np.errstate(invalid="ignore", over="ignore"):
         found = measure(dynamics, problem, theta, runs.vector)
-        unstable = (runs.outcome == 0) & ~(runs.lr * found["sharpness"] <= STABLE)
+        unstable = (runs.outcome == 0) & ~(
+            found["sharpness"] <= STABLE * dynamics.rule.once_settled.sharpness_limit(runs.lr)
+        )
     names = np.array([Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT, Status.NOT_RUN], dtype=np.int8)
     return found | dict(
         status=np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), names[runs.outcome]),

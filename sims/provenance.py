@@ -13,6 +13,7 @@ import numpy as np
 from ..theory.datasets import MADE_BY_SPEC
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule, gradient_descent
 from .options import Options
 
 _PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr", "jax", "equinox")
@@ -23,6 +24,7 @@ def result_spec(
     model: Parameterization | list[Parameterization],
     problem: Problem | list[Problem],
     options: Options,
+    rule: UpdateRule = gradient_descent,
     **rest,
 ) -> dict:
     """The spec of a result: what decides its numbers, and nothing else (not threads, not the machine)."""
@@ -37,6 +39,7 @@ def result_spec(
                 problem=[dict(p.spec) | {"fingerprint": p.fingerprint} for p in problems],
                 **options.deciding(),
                 **plain,
+                **({"rule": rule.spec} if rule.spec else {}),
             )
         )
     )

@@ -11,6 +11,7 @@ from ..theory.families import parse
 from ..theory.loss import LOSSES
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule
 
 
 def rebuild(ds: xr.Dataset) -> tuple[list[Parameterization], list[Problem]]:
@@ -35,6 +36,16 @@ def rebuild(ds: xr.Dataset) -> tuple[list[Parameterization], list[Problem]]:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"the result cannot be rebuilt from its spec ({error!r}): give one of sims.sweep, sims.descend or sims.flow"
+        ) from None
+
+
+def rebuild_rule(ds: xr.Dataset) -> UpdateRule:
+    """The update rule of a result of ``sweep`` or ``descend``; raises InputError for a step of one's own."""
+    try:
+        return UpdateRule(**json.loads(ds.attrs["spec"]).get("rule", {}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"the rule of the result cannot be rebuilt from its spec ({error!r}): give it yourself"
         ) from None
 
 

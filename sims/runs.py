@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import sympy as sp
 
 from ..theory.derive import Dynamics
 from ..theory.hessian import sharpness
 from ..theory.law import array_law
 from ..theory.problem import Problem
 from ..theory.update_rule import WEIGHT
+from .draws import run_keys
 
 DIVERGENCE = 1e6  # times max(1, first loss)
 NUDGE = 1e-4  # of noise in every power step, so that the vector finds an eigenvector that overtakes its own
@@ -22,7 +24,9 @@ class Runs:
     ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature).
     """
 
-    lr: np.ndarray
+    lr: np.ndarray  # once the schedule has settled
+    first: np.ndarray  # learning rate of the first step
+    key: np.ndarray  # of the run's random draws
     limit: np.ndarray
     theta: np.ndarray
     vector: np.ndarray  # (run, weight, feature), of the power iteration for the sharpness
@@ -42,6 +46,12 @@ def power_noise(m: int, d: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((m, d)) / np.sqrt(m * d)
 
 
+def samples(dynamics: Dynamics, problem: Problem) -> tuple[np.ndarray, np.ndarray, float]:
+    """``(X, y, floor)`` that descent works on: rotated (:attr:`Problem.projected`), but as they are where a step
+    draws from them."""
+    return (problem.X, problem.y, 0.0) if dynamics.rule.stochastic else problem.projected
+
+
 def begin_runs(
     dynamics: Dynamics, problem: Problem, starts: np.ndarray, which: np.ndarray, lr: np.ndarray, records: int = 0
 ) -> Runs:
@@ -51,13 +61,18 @@ def begin_runs(
     beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:])
     first = problem.loss_at(beta.T) - problem.projected[2]
     top = sharpness(dynamics, problem, points)
-    state = [np.array([float(s.start.subs(WEIGHT, w)) for w in row.ravel()]).reshape(row.shape)
-             for row in points for s in dynamics.rule.state]  # fmt: skip
+    state = [sp.lambdify(WEIGHT, s.start, "numpy")(row) + 0 * row for row in points for s in dynamics.rule.step.state]
     theta = np.concatenate([points, np.stack(state)]) if state else points
+    rates = np.ascontiguousarray(lr, dtype=float)
+    first_rate, last_rate = dynamics.rule.schedule.ends(rates)
+    theta = np.ascontiguousarray(np.moveaxis(theta, -1, 0)[which])
+    stochastic = dynamics.rule.stochastic
     return Runs(
-        lr=np.ascontiguousarray(lr, dtype=float),
+        lr=last_rate,
+        first=first_rate,
+        key=run_keys(dynamics.rule.noise_seed, rates, theta[:, :m]) if stochastic else np.zeros(N, dtype=np.uint64),
         limit=DIVERGENCE * np.maximum(1.0, first)[which],
-        theta=np.ascontiguousarray(np.moveaxis(theta, -1, 0)[which]),
+        theta=theta,
         vector=np.ascontiguousarray(np.moveaxis(top.vector, -1, 0)[which]),
         sharpness_max=top.value[which],
         history=np.full((N if records else 0, records, m, d), np.nan),

@@ -12,11 +12,12 @@ import xarray as xr
 from ..theory.derive import derive
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule, gradient_descent
 from .block import run_block, smallest_losses
 from .endpoints import endpoints
 from .engine import cores
 from .grid import Grid, learning_rates
-from .options import Options
+from .options import Options, check_rule
 from .plan import Chunk, Plan
 from .progress import progress_bar
 from .provenance import result_attributes, result_spec
@@ -44,6 +45,7 @@ def sweep(
     keep: Sequence[str] = ("beta", "theta"),
     store: str | PathLike | None = None,
     progress: bool = False,
+    rule: UpdateRule = gradient_descent,
 ) -> xr.Dataset:
     """Gradient descent from every initialization scale at every learning rate, each run to its end.
 
@@ -78,16 +80,19 @@ def sweep(
         not isinstance(model, Parameterization), not isinstance(problem, Problem), tuple(keep),
         MEMORY_CHUNK if store is None else STORE_CHUNK, endpoints(options),
     )  # fmt: skip
-    spec = result_spec("sweep", models, problems, options, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep))
+    check_rule(rule, problems, options)
+    spec = result_spec(
+        "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
+    )
     attrs = result_attributes(spec, problems)
     if store is None:
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
-        _run_chunks(plan, options, arrays, progress)
+        _run_chunks(plan, options, rule, arrays, progress)
         variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
         coordinates = {n: (ALONG.get(n, n), values, attributes(n)) for n, values in _coordinates(plan).items()}
         return xr.Dataset(variables, coordinates, attrs)
     with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
-        _run_chunks(plan, options, {n: group[n] for n in plan.variables}, progress)
+        _run_chunks(plan, options, rule, {n: group[n] for n in plan.variables}, progress)
     return open_result(store)
 
 
@@ -109,7 +114,7 @@ def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
     return values
 
 
-def _run_chunks(plan: Plan, options: Options, arrays: dict, progress: bool) -> None:
+def _run_chunks(plan: Plan, options: Options, rule: UpdateRule, arrays: dict, progress: bool) -> None:
     """Compute the chunks that are missing; many small ones side by side, few large ones with all threads each."""
     status = arrays["status"]
     missing = [c for c in plan.chunks() if (np.asarray(status[plan.region(c)]) == Status.NOT_RUN).any()]
@@ -124,14 +129,14 @@ def _run_chunks(plan: Plan, options: Options, arrays: dict, progress: bool) -> N
         add(plan.runs - sum(c.runs for c in missing))
         if pool is None:
             for chunk in missing:
-                _write(plan, chunk, _compute(plan, chunk, inner, halt, add), arrays)
+                _write(plan, chunk, _compute(plan, chunk, inner, rule, halt, add), arrays)
             return
         queue = iter(missing)
         tasks: dict = {}
         try:
             while True:
                 while len(tasks) < 2 * beside and (chunk := next(queue, None)):
-                    tasks[pool.submit(_compute, plan, chunk, inner, halt, add)] = chunk
+                    tasks[pool.submit(_compute, plan, chunk, inner, rule, halt, add)] = chunk
                 if not tasks:
                     return
                 for task in wait(tasks, return_when=FIRST_COMPLETED).done:
@@ -141,9 +146,11 @@ def _run_chunks(plan: Plan, options: Options, arrays: dict, progress: bool) -> N
             raise
 
 
-def _compute(plan: Plan, chunk: Chunk, options: Options, halt: np.ndarray, add: Callable[[int], None]) -> dict:
+def _compute(
+    plan: Plan, chunk: Chunk, options: Options, rule: UpdateRule, halt: np.ndarray, add: Callable[[int], None]
+) -> dict:
     model, problem = plan.models[chunk.model], plan.problems[chunk.seed]
-    dynamics = derive(model, problem.loss)
+    dynamics = derive(model, problem.loss, rule)
     starts = np.stack([model.theta0(scale, problem.d) for scale in plan.scales[chunk.scales].tolist()])
     told = 0
 

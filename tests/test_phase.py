@@ -16,7 +16,7 @@ DOUBLINGS = (1.0, 1.2360680, 1.2880317, 1.2992283)  # kappa at which periods 2, 
 
 velocity = sp.Symbol("velocity", real=True)
 MOVE = sp.Rational(9, 10) * velocity - LEARNING_RATE * GRADIENT
-HEAVY_BALL = theory.UpdateRule("heavy_ball", WEIGHT + MOVE, (theory.StateVariable(velocity, sp.Integer(0), MOVE),))
+HEAVY_BALL = theory.Step("heavy_ball", WEIGHT + MOVE, (theory.StateVariable(velocity, sp.Integer(0), MOVE),))
 
 
 def line(kappa, **other):
@@ -146,11 +146,11 @@ def test_the_exponent_is_that_of_the_dense_hessian():
 
 
 @pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"])
-@pytest.mark.parametrize("rule", [theory.gradient_descent, HEAVY_BALL], ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", [theory.gradient_descent.step, HEAVY_BALL], ids=lambda rule: rule.name)
 def test_the_tangent_of_a_step_is_its_derivative(name, rule):
     from gdbias.theory.law import array_law
 
-    dynamics = theory.derive(theory.parse(name), rule=rule)
+    dynamics = theory.derive(theory.parse(name), rule=theory.UpdateRule(step=rule))
     law, count = array_law(dynamics), len(dynamics.model.weights) * (1 + len(rule.state))
     point, dot = np.random.default_rng([3, count]).standard_normal((2, count + 1, 5))  # g, weights, state
     h = 1e-5

@@ -18,7 +18,7 @@ MODELS += ["custom(u*v - w**2)", "custom((u - 2*v)**3 + 0.3*u)"]
 FUNCTIONS = {"effective", "jacobian", "curvature", "step", "tangent", "loss_value", "loss_slope", "loss_curvature"}
 
 velocity = sp.Symbol("velocity", real=True)
-HEAVY_BALL = theory.UpdateRule(
+HEAVY_BALL = theory.Step(
     "heavy_ball",
     WEIGHT + sp.Rational(9, 10) * velocity - LEARNING_RATE * GRADIENT,
     (theory.StateVariable(velocity, sp.Integer(0), sp.Rational(9, 10) * velocity - LEARNING_RATE * GRADIENT),),
@@ -128,7 +128,7 @@ def test_logistic_at_any_margin(y):
 
 @pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)"])
 def test_a_rule_with_a_state(name, target):
-    dyn = theory.derive(theory.parse(name), rule=HEAVY_BALL)
+    dyn = theory.derive(theory.parse(name), rule=theory.UpdateRule(step=HEAVY_BALL))
     step = run(dyn.source(target), target)["step"]
     m = len(dyn.model.weights)
     assert len(state_symbols(dyn.model, HEAVY_BALL)) == m
@@ -149,10 +149,10 @@ def test_a_rule_with_a_state(name, target):
 def test_a_rule_with_roots():  # square roots and their inverses run on arrays
     speed = sp.Symbol("speed", real=True)
     mean = sp.Rational(1, 2) * speed + GRADIENT**2 / 2
-    rule = theory.UpdateRule(
+    rule = theory.Step(
         "scaled", WEIGHT - LEARNING_RATE * GRADIENT / sp.sqrt(mean), (theory.StateVariable(speed, sp.Integer(0), mean),)
     )
-    law = array_law(theory.derive(theory.power(1), rule=rule))
+    law = array_law(theory.derive(theory.power(1), rule=theory.UpdateRule(step=rule)))
     g, speed = np.array([2.0, -3.0]), np.array([1.0, 0.5])
     weight, state = law.step(0.1, g, np.array([1.0, 1.0]), speed)
     np.testing.assert_allclose(state, (speed + g**2) / 2, rtol=1e-15)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from .path import Path
     from .predict import Prediction, predict
     from .problem import Problem
+    from .schedule import Schedule, constant, cosine, ramp
     from .statements import Statement, statement, statements
-    from .update_rule import StateVariable, UpdateRule, gradient_descent
+    from .update_rule import StateVariable, Step, UpdateRule, gradient_descent
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
@@ -38,6 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "predict": ["Prediction", "predict"],
         "problem": ["Problem"],
         "statements": ["Statement", "statement", "statements"],
-        "update_rule": ["StateVariable", "UpdateRule", "gradient_descent"],
+        "schedule": ["Schedule", "constant", "cosine", "ramp"],
+        "update_rule": ["StateVariable", "Step", "UpdateRule", "gradient_descent"],
     },
 )

@@ -76,7 +76,7 @@ class Dynamics:
     @cached_property
     def gd_map(self) -> dict[sp.Symbol, sp.Expr]:
         """Each weight's value after one step at learning rate ``lr``."""
-        return law.gd_map(self.model, self.rule)
+        return law.gd_map(self.model, self.rule.step)
 
     @cached_property
     def invariants(self) -> tuple[Invariant, ...]:
@@ -125,7 +125,7 @@ class Dynamics:
             ("start, alpha = init_scale", dict(zip(start_symbols(self.model), self.model.start, strict=True))),
             ("loss of one sample", self.loss.value),
             ("gradient dL/dtheta, g = dL/dbeta", self.gradient),
-            ("one step of " + self.rule.name.replace("_", " "), self.gd_map),
+            ("one step of " + self.rule.step.name.replace("_", " "), self.gd_map),
             ("Hessian between coordinates i and j, A = X^T diag(l'') X / n, g_i = dL/dbeta_i", self.hessian),
             ("tangent k = |grad beta|^2", self.tangent),
             ("sharpness at an interpolator of one sample x", self.sharpness),

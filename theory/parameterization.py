@@ -13,7 +13,7 @@ from .expression import read_expression
 from .validate import real, real_array, shown
 
 ALPHA = sp.Symbol("alpha", real=True)
-RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "x", "y", "xp", "np"})
+RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "x", "y", "xp", "np", "momentum", "weight_decay"})
 RESERVED_FORMS = re.compile(r"_.*|c\d+|.*_(0|i|j|ij)")  # invariants, starts and coordinates of derived formulas
 
 

@@ -6,6 +6,7 @@ bit between backends; then common subexpressions are shared.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
@@ -13,7 +14,8 @@ from sympy.printing.pycode import PythonCodePrinter
 from .errors import InputError
 from .loss import PREDICTION, TARGET, Loss
 from .parameterization import Parameterization
-from .update_rule import GRADIENT, LEARNING_RATE, WEIGHT, UpdateRule
+from .schedule import FIRST, LAST, PROGRESS, SHAPES
+from .update_rule import GRADIENT, LEARNING_RATE, WEIGHT, Step, UpdateRule
 
 TARGETS = ("numba", "numpy")
 _LR, _G = sp.symbols("lr g", real=True)
@@ -39,6 +41,12 @@ class _Printer(PythonCodePrinter):
     def _print_Integer(self, expr):
         return repr(float(expr))
 
+    def _print_cos(self, expr):
+        return f"xp.cos({self._print(expr.args[0])})"
+
+    def _print_Pi(self, expr):
+        return repr(float(expr))
+
     def _print_exp(self, expr):
         return f"xp.exp({self._print(expr.args[0])})"
 
@@ -53,19 +61,25 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
     """The Python text of a law, the functions a kernel calls.
 
     ``effective(w...)``, ``jacobian(w...)`` (d beta / d w_p), ``curvature(w...)`` (upper triangle of the
-    second derivatives, row by row), ``step(lr, g, w..., state...)`` with g = dL/dbeta of the coordinate,
-    ``tangent(lr, g, g_dot, w..., state..., w_dot..., state_dot...)``, the derivative of that step along the dots, and
-    ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)``.
+    second derivatives, row by row), ``step(lr, g, parameters..., w..., state...)`` with g = dL/dbeta of the coordinate,
+    ``tangent(lr, g, g_dot, parameters..., w..., state..., w_dot..., state_dot...)``, the derivative of that step along
+    the dots, ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)``, and for a rule with a schedule
+    ``schedule(first, last, progress)``, a learning rate. Numbers of the rule are no part of the text.
 
     Raises:
         InputError: an unknown target.
     """
     if target not in TARGETS:
         raise InputError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
+    return _law_source(model, loss, rule.step, rule.schedule.shape, target)
+
+
+@lru_cache(maxsize=256)
+def _law_source(model: Parameterization, loss: Loss, rule: Step, shape: str, target: str) -> str:
     weights, effective = model.weights, model.effective
     second = [sp.diff(effective, a, b) for p, a in enumerate(weights) for b in weights[p:]]
-    arguments = (_LR, _G, *weights, *state_symbols(model, rule))
-    moving = (_G, *arguments[2:])
+    moving = (_G, *weights, *state_symbols(model, rule))
+    arguments = (_LR, _G, *rule.parameters, *moving[1:])
     dots = [sp.Symbol(f"{s.name}_dot", real=True) for s in moving]
     tangent = [sum(sp.diff(new, s) * dot for s, dot in zip(moving, dots, strict=True)) for new in _step(model, rule)]
     functions = [
@@ -73,9 +87,11 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
         _function("jacobian", weights, [sp.diff(effective, w) for w in weights], target, many=True),
         _function("curvature", weights, second, target, many=True),
         _function("step", arguments, _step(model, rule), target, many=True),
-        _function("tangent", (_LR, _G, dots[0], *moving[1:], *dots[1:]), tangent, target, many=True),
+        _function("tangent", (_LR, _G, dots[0], *arguments[2:], *dots[1:]), tangent, target, many=True),
         loss_source(loss, target),
     ]
+    if shape != "constant":
+        functions.append(_function("schedule", (FIRST, LAST, PROGRESS), [SHAPES[shape]], target))
     return "\n\n".join([f"# {model.name}, {loss.name} loss, {rule.name}", *functions])
 
 
@@ -86,22 +102,22 @@ def loss_source(loss: Loss, target: str) -> str:
     return "\n\n".join(_function(name, arguments, [value], target) for name, value in parts.items())
 
 
-def state_symbols(model: Parameterization, rule: UpdateRule) -> tuple[sp.Symbol, ...]:
+def state_symbols(model: Parameterization, rule: Step) -> tuple[sp.Symbol, ...]:
     """The rule's extra state, one symbol for each state variable of each weight, weight by weight."""
     return tuple(sp.Symbol(f"{s.symbol.name}_{w.name}", real=True) for w in model.weights for s in rule.state)
 
 
-def gd_map(model: Parameterization, rule: UpdateRule) -> dict[sp.Symbol, sp.Expr]:
+def gd_map(model: Parameterization, rule: Step) -> dict[sp.Symbol, sp.Expr]:
     """Each weight's next value, in the weights, the state, ``lr`` and ``g`` (arXiv 2002.09277)."""
     return {w: _substitute(model, rule, w, rule.update) for w in model.weights}
 
 
-def _step(model: Parameterization, rule: UpdateRule) -> list[sp.Expr]:
+def _step(model: Parameterization, rule: Step) -> list[sp.Expr]:
     states = [_substitute(model, rule, w, s.update) for w in model.weights for s in rule.state]
     return [*gd_map(model, rule).values(), *states]
 
 
-def _substitute(model: Parameterization, rule: UpdateRule, w: sp.Symbol, expression: sp.Expr) -> sp.Expr:
+def _substitute(model: Parameterization, rule: Step, w: sp.Symbol, expression: sp.Expr) -> sp.Expr:
     values = {WEIGHT: w, GRADIENT: sp.diff(model.effective, w) * _G, LEARNING_RATE: _LR}
     values |= {s.symbol: sp.Symbol(f"{s.symbol.name}_{w.name}", real=True) for s in rule.state}
     return expression.subs(values, simultaneous=True)

@@ -1,10 +1,21 @@
 """Update rules: what one step does to a weight, declared beside the law so that every backend has it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sympy as sp
 
+from .errors import InputError
+from .schedule import Schedule, constant, parse_schedule
+from .validate import real, shown, whole
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
 WEIGHT, GRADIENT, LEARNING_RATE = sp.symbols("weight gradient lr", real=True)
+MOMENTUM, WEIGHT_DECAY = sp.symbols("momentum weight_decay", real=True)
+_VELOCITY = sp.Symbol("velocity", real=True)
 
 
 @dataclass(frozen=True)
@@ -17,12 +28,131 @@ class StateVariable:
 
 
 @dataclass(frozen=True)
-class UpdateRule:
-    """One step ``weight <- update(weight, gradient, lr, state)``, all right-hand sides at the old values."""
+class Step:
+    """One step ``weight <- update(weight, gradient, lr, state)``, all right-hand sides at the old values.
+
+    ``parameters`` are symbols whose values come with the run, so that another value needs no other kernel.
+    """
 
     name: str
     update: sp.Expr
     state: tuple[StateVariable, ...] = ()
+    parameters: tuple[sp.Symbol, ...] = ()
 
 
-gradient_descent = UpdateRule("gradient_descent", WEIGHT - LEARNING_RATE * GRADIENT)
+def descent_step(momentum: bool = False, decay: bool = False) -> Step:
+    """``theta <- theta - lr (grad L + weight_decay theta) + momentum (theta - theta_before)``, as far as asked."""
+    move = -LEARNING_RATE * (GRADIENT + (WEIGHT_DECAY * WEIGHT if decay else 0))
+    parameters = (MOMENTUM,) * momentum + (WEIGHT_DECAY,) * decay
+    name = ("heavy_ball" if momentum else "gradient_descent") + ("_with_weight_decay" if decay else "")
+    if not momentum:
+        return Step(name, WEIGHT + move, (), parameters)
+    move = MOMENTUM * _VELOCITY + move
+    return Step(name, WEIGHT + move, (StateVariable(_VELOCITY, sp.Integer(0), move),), parameters)
+
+
+@dataclass(frozen=True, repr=False)
+class UpdateRule:
+    """How descent moves: ``theta <- theta - lr_t (grad L_t + weight_decay theta) + momentum (theta - theta_before)``.
+
+    Attributes:
+        momentum: heavy-ball momentum b, 0 <= b < 1. A minimum is stable for ``lr S < 2 + 2 b``.
+        weight_decay: of the objective ``L + weight_decay |theta|^2 / 2``.
+        batch: samples of one step, drawn without replacement; all unless given.
+        label_noise: standard deviation of the Gaussian noise that every step adds to the targets.
+        noise_steps: steps with label noise, all unless given.
+        schedule: of the learning rate, or its text; see :class:`Schedule`.
+        noise_seed: with a run's own lr and start, and the step, it determines every draw.
+        step: the elementwise step; unless given, that of ``momentum`` and ``weight_decay``.
+
+    Raises:
+        InputError: a value outside its limits, or momentum or weight decay beside a step of one's own.
+    """
+
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    batch: int | None = None
+    label_noise: float = 0.0
+    noise_steps: int | None = None
+    schedule: Schedule = constant
+    noise_seed: int = 0
+    step: Step = None  # type: ignore[assignment]  # filled in below
+
+    def __post_init__(self):
+        values: dict[str, Any] = dict(
+            momentum=real("momentum", self.momentum, low=0, below=1, hint="use for example 0.9"),
+            weight_decay=real("weight_decay", self.weight_decay, low=0, hint="use for example 1e-3"),
+            label_noise=real("label_noise", self.label_noise, low=0, hint="use for example 1e-3"),
+            noise_seed=whole("noise_seed", self.noise_seed, 0, 2**63 - 1),
+        )
+        for name, low in (("batch", 1), ("noise_steps", 0)):
+            if getattr(self, name) is not None:
+                values[name] = whole(name, getattr(self, name), low, 10**18)
+        if isinstance(self.schedule, str):
+            values["schedule"] = parse_schedule(self.schedule)
+        elif not isinstance(self.schedule, Schedule):
+            raise InputError(f"schedule = {shown(self.schedule)} is no Schedule: use for example theory.ramp(1000)")
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if self.step is not None and not isinstance(self.step, Step):
+            raise InputError(f"step = {shown(self.step)} is no Step: a rule with a step of its own needs that step")
+        if self.step is None:
+            object.__setattr__(self, "step", descent_step(self.momentum > 0, self.weight_decay > 0))
+        elif {MOMENTUM: self.momentum, WEIGHT_DECAY: self.weight_decay} != {
+            s: getattr(self, s.name) if s in self.step.parameters else 0.0 for s in (MOMENTUM, WEIGHT_DECAY)
+        }:
+            raise InputError(
+                f"the step {self.step.name!r} has no momentum or weight decay of its own: give one or other"
+            )
+
+    def __repr__(self) -> str:
+        return f"UpdateRule({', '.join(f'{name}={value}' for name, value in self.spec.items())})"
+
+    @property
+    def spec(self) -> dict:
+        """What differs from plain gradient descent, in names and plain values."""
+        changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        changed.pop("step")
+        own = self.step != descent_step(self.momentum > 0, self.weight_decay > 0)
+        plain = {name: str(value) if isinstance(value, Schedule) else value for name, value in changed.items()}
+        return plain | ({"step": self.step.name} if own else {})
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether a step draws random numbers."""
+        return self.batch is not None or self.label_noise > 0
+
+    @property
+    def settled(self) -> int:
+        """Steps after which the learning rate is constant and passing noise is over: from there on runs converge."""
+        passing = self.noise_steps if self.label_noise and self.noise_steps is not None else 0
+        return max(self.schedule.steps, passing)
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """Values of the step's parameters."""
+        return tuple(float(getattr(self, symbol.name)) for symbol in self.step.parameters)
+
+    @property
+    def once_settled(self) -> "UpdateRule":
+        """The rule that holds from step ``settled`` on, for runs at their settled learning rate."""
+        noise = self.label_noise if self.noise_steps is None else 0.0
+        return replace(self, schedule=constant, label_noise=noise, noise_steps=None)
+
+    def sharpness_limit(self, lr: float | np.ndarray) -> float | np.ndarray:
+        """Largest sharpness of a linearly stable minimum, ``(2 + 2 momentum) / lr - weight_decay`` at the settled lr.
+
+        The linear map has the characteristic polynomial ``z^2 - (1 + b - lr (S + decay)) z + b``, whose roots leave the
+        unit circle at z = -1. Batches and label noise are not counted.
+        """
+        return (2 + 2 * self.momentum) / (self.schedule.final * lr) - self.weight_decay
+
+    def check(self, problem: "Problem") -> None:
+        """Raise InputError where the rule does not fit the data."""
+        if self.batch is not None and self.batch > problem.n:
+            raise InputError(f"batch = {self.batch} is above the {problem.n} samples: use at most {problem.n}")
+        if self.label_noise and problem.loss.targets == "sign":
+            raise InputError(f"label_noise needs real targets, the {problem.loss} loss has labels: use 0, or batch")
+
+
+gradient_descent = UpdateRule()

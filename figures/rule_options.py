@@ -1,0 +1,31 @@
+"""The update rule as options of the command line and of a spec file."""
+
+from dataclasses import asdict, dataclass
+
+from ..theory.schedule import parse_schedule
+from ..theory.update_rule import UpdateRule
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How descent moves; plain gradient descent unless given."""
+
+    momentum: float = 0.0
+    """Heavy-ball momentum, from 0 to below 1."""
+    weight_decay: float = 0.0
+    """Coefficient of |theta|^2 / 2 in the objective."""
+    batch: int | None = None
+    """Samples of one step, all unless given."""
+    label_noise: float = 0.0
+    """Standard deviation of the noise that every step adds to the targets."""
+    noise_steps: int | None = None
+    """Steps with label noise, all unless given."""
+    schedule: str = "constant"
+    """Learning rate over the steps: constant, ramp(STEPS, start=SHARE), ramp(STEPS, start_lr=LR) or
+    cosine(STEPS, final=SHARE)."""
+    noise_seed: int = 0
+    """Seed of batches and label noise."""
+
+    def rule(self) -> UpdateRule:
+        """The rule; raises InputError."""
+        return UpdateRule(**asdict(self) | {"schedule": parse_schedule(self.schedule)})

@@ -1,0 +1,76 @@
+"""Where descent goes when the learning rate is raised slowly: a sweeping process on the interpolators.
+
+In the limit of a slow ramp the loss stays 0 and the coefficients are pushed by the moving cap alone:
+``dz in -N(beta) + range X^T``, ``X beta = y``, ``S <= 2 / lr(t)``, ``z = psi'(b)``, from gradient flow's endpoint.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .doubled import doubled
+from .endpoint import Endpoint, require_reachable
+from .errors import GdbiasError
+from .validate import whole
+
+if TYPE_CHECKING:
+    from .predict import Prediction
+
+OVERSHOOT = 1e-10  # relative, of the sharpness over its cap
+PUSHES = 1000  # for one value of the cap
+
+
+def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
+    """The endpoint of descent whose learning rate was raised infinitely slowly to ``lr``.
+
+    The cap falls geometrically in ``caps`` values; the error is proportional to 1 / caps.
+
+    Raises:
+        InputError, NoInterpolator, NoClosedForm: as :func:`gdbias.theory.endpoint.endpoint` does.
+        GdbiasError: the cap could not be followed.
+    """
+    caps = whole("caps", caps, 1)
+    coordinates, problem = doubled(pred.dynamics.model), pred.problem
+    kit, start = require_reachable(pred, coordinates, lr)
+    if coordinates.degree == 1:
+        return pred.endpoint(lr, "flow")
+    L, (X, y, _) = coordinates.degree, problem.projected
+    place = np.nonzero(start > 0)
+    columns = X[:, place[1]] * coordinates.signs[place[0]]
+    w = np.abs(coordinates.start(pred.flow.theta))[place]
+    z = 0.5 * np.log(w) if L == 2 else -(w ** (2 - L)) / (L * (L - 2))
+    unit = L**2 / problem.n
+
+    def weights(z):
+        return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
+
+    def refit(z):  # back to X beta = y along range X^T
+        for _ in range(50):
+            w = weights(z)
+            residual = columns @ w**L - y
+            if np.abs(residual).max() <= 1e-13 * np.abs(y).max():
+                break
+            k = L**2 * w ** (2 * L - 2)
+            z = z - columns.T @ np.linalg.solve((columns * k) @ columns.T, residual)
+        return z, weights(z)
+
+    z, w = refit(z)
+    high = unit * np.linalg.eigvalsh((columns * w ** (2 * L - 2)) @ columns.T)[-1]
+    low = 2 / (lr * coordinates.rate)
+    for cap in np.geomspace(high, low, caps + 1)[1:] if high > low else ():
+        for _ in range(PUSHES):
+            values, vectors = np.linalg.eigh(unit * (columns * w ** (2 * L - 2)) @ columns.T)
+            if values[-1] <= cap * (1 + OVERSHOOT):
+                break
+            k = L**2 * w ** (2 * L - 2)
+            m = 2 * L * (L - 1) * w ** (L - 2) * (columns.T @ vectors[:, -1]) ** 2 / problem.n
+            along = m - columns.T @ np.linalg.solve((columns * k) @ columns.T, columns @ (k * m))
+            z, w = refit(z - (values[-1] - cap) / ((k * m) @ along) * along)
+        else:
+            raise GdbiasError(f"{pred.dynamics.model.name}: the cap at {cap:g} could not be followed: use more caps")
+    b = np.zeros(start.shape)
+    b[place] = w**L
+    beta = coordinates.beta(b)
+    risk = problem.test_risk(beta)
+    top, norm = kit.sharpness_of(b), float(np.abs(beta).sum())
+    return Endpoint(lr, "adiabatic", beta, top, norm, None if risk is None else float(risk), 0.0, "")
