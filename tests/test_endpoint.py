@@ -45,7 +45,7 @@ def test_the_final_sharpness_is_as_far_below_the_edge_as_the_oscillation_needs_t
     run = sims.descend(pred.dynamics.model, data, lr, scale, max_steps=400_000)
     found, predicted = (1 - lr * float(end.sharpness) / 2 for end in (run, pred.endpoint(lr)))
     assert int(run.status) == sims.Status.CONVERGED and found > 2e-4
-    np.testing.assert_allclose(predicted, found, rtol=0.05)
+    np.testing.assert_allclose(predicted, found, rtol=0.1)
 
 
 @pytest.mark.parametrize("name", ["power(2)", "difference(2)", "power(3)", "product(2)"])

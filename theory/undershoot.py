@@ -2,7 +2,7 @@
 
 Along the top eigenvector u the weights are ``w + (-1)^t x u``, and x loses ``2 (1 - lr S / 2)`` of itself in a step.
 The oscillation pushes the mean w by ``-lr x^2 T / 2``, ``T = D^3 L(u, u)``, the residual pulls it back, and both die
-out together, ``x^2 ~ exp(-rate t)``, so that ``1 - lr S / 2 = rate / 4``. In the linear flow about the end the mean stands
+out together, ``x^2 ~ exp(-rate t)``, so that ``1 - lr S / 2 = rate / 4``. In the linear flow about the end the mean is
 ``-lr x^2 (lr H - rate)^-1 T / 2`` away from it; x loses the same share at every x if T times this cancels
 ``x^2 D^4 L(u, u, u, u) / 6``, and that fixes the rate.
 """
