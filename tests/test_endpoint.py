@@ -30,10 +30,22 @@ def test_the_closer_predictor_is_closer(name, scale):
     ends = {method: pred.endpoint(lr, method) for method in METHODS}
     errors = {method: error(end.beta, run.beta.values) for method, end in ends.items()}
     assert errors["constrained_flow"] < 0.12 and errors["constrained_flow"] < errors["bregman"] < errors["flow"]
+    np.testing.assert_allclose([ends[m].sharpness for m in ("frontier", "bregman")], 2 / lr, rtol=1e-5)
     for method in METHODS[1:]:
-        np.testing.assert_allclose(ends[method].sharpness, 2 / lr, rtol=1e-5)
         np.testing.assert_allclose(pred.problem.X @ ends[method].beta, pred.problem.y, atol=1e-4)
     assert "unstable" in ends["flow"].note and not ends["bregman"].note
+
+
+@pytest.mark.parametrize("name, scale", [("power(2)", 0.1), ("difference(2)", 0.1), ("product(2)", 0.2),
+                                         ("power(3)", 0.3), ("power(4)", 0.3), ("difference(3)", 0.3)])  # fmt: skip
+def test_the_final_sharpness_is_as_far_below_the_edge_as_the_oscillation_needs_to_die_out(name, scale):
+    data = theory.sparse_regression(n=8, d=24, sparsity=4, signs="positive" if "power" in name else "random", seed=303)
+    pred = theory.predict(theory.parse(name), data, scale)
+    lr = pred.lr_critical_final + 0.1 * (pred.lr_max - pred.lr_critical_final)
+    run = sims.descend(pred.dynamics.model, data, lr, scale, max_steps=400_000)
+    found, predicted = (1 - lr * float(end.sharpness) / 2 for end in (run, pred.endpoint(lr)))
+    assert int(run.status) == sims.Status.CONVERGED and found > 2e-4
+    np.testing.assert_allclose(predicted, found, rtol=0.1)
 
 
 @pytest.mark.parametrize("name", ["power(2)", "difference(2)", "power(3)", "product(2)"])

@@ -14,9 +14,10 @@ from .doubled import Doubled
 from .errors import GdbiasError, NoInterpolator
 from .problem import Problem
 
-STEP = 0.25  # of a gradient-descent step; the endpoint moves by about 0.1 % when it is halved
+SUBSTEPS = 4  # for a step of gradient descent; the endpoint moves by 0.01 to 0.7 % at 16
+SLOW = 0.01  # no weight moves by more of itself in a step of descent: then 2 substeps are as close
 LOSS = 1e-11  # at which the flow has ended, for targets of size 1
-STEPS = 400_000
+STEPS = 400_000  # of a quarter of descent's
 LEAST_FACTOR = 0.05  # of a weight in one step, where descent itself would change its sign
 OVERSHOOT = 1e-7  # relative, of the sharpness over its cap
 
@@ -38,11 +39,18 @@ class FlowStates:
 
 
 def constrained_flow(
-    coordinates: Doubled, problem: Problem, w0: np.ndarray, lr: float, exact_drift: bool = True, record_every: int = 0
+    coordinates: Doubled,
+    problem: Problem,
+    w0: np.ndarray,
+    lr: float,
+    exact_drift: bool = True,
+    record_every: int = 0,
+    loss: float = LOSS,
 ) -> FlowStates:
-    """Follow the constrained flow from weights w0 (block, d) until the loss is 1e-11 of the targets' size.
+    """Follow the constrained flow from weights w0 (block, d) until the loss is ``loss`` of the targets' size.
 
-    ``exact_drift`` takes a quarter of descent's own step in z instead of ``-lr grad L / 4``.
+    ``exact_drift`` takes a quarter of descent's own step in z instead of ``-lr grad L / 4``; half of it where that is
+    small. ``record_every`` counts steps of descent.
 
     Raises:
         NoInterpolator: the constraint set holds no interpolator that the flow reaches.
@@ -62,23 +70,25 @@ def constrained_flow(
     def weights(z):  # its inverse
         return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
 
-    z, target = potential_slope(w), LOSS * max(float(y @ y) / (2 * problem.n), 1e-300)
+    z, target = potential_slope(w), loss * max(float(y @ y) / (2 * problem.n), 1e-300)
     multiplier = np.zeros((len(y), len(y)))
     limit = cap * (1 + OVERSHOOT) * np.eye(len(y))
-    states, times = [], []
-    for step in range(STEPS):
+    states, times, clock = [], [], 0  # the clock counts substeps
+    while clock < STEPS:
         residual = columns @ w**L - y
-        if record_every and step % record_every == 0:
+        if record_every and clock % (record_every * SUBSTEPS) == 0:
             states.append(w)
-            times.append(step * STEP * lr)
+            times.append(clock / SUBSTEPS * lr)
         if residual @ residual / (2 * problem.n) < target:
             break
         g = columns.T @ residual / problem.n
+        change = lr_w * L * w ** (L - 2) * g  # relative, of the weights in a step of descent
+        count = 2 if clock % 2 == 0 and abs(change).max() < SLOW else 1
         if exact_drift:
-            factor = np.maximum(LEAST_FACTOR, 1 - lr_w * L * w ** (L - 2) * g)
-            z = z + STEP * (potential_slope(w * factor) - potential_slope(w))
+            z = z + count / SUBSTEPS * (potential_slope(w * np.maximum(LEAST_FACTOR, 1 - change)) - potential_slope(w))
         else:
-            z = z - STEP * lr_w * g
+            z = z - count / SUBSTEPS * lr_w * g
+        clock += count
         w = weights(z)
         for _ in range(1000):
             if not np.isfinite(w).all():
@@ -99,8 +109,8 @@ def constrained_flow(
             w = weights(z)
     else:
         raise GdbiasError(
-            f"{coordinates.model.name}: the constrained flow at lr = {lr:g} did not end within {STEPS} steps: use a "
-            "smaller lr, or method='bregman'"
+            f"{coordinates.model.name}: the constrained flow at lr = {lr:g} did not end within {STEPS // SUBSTEPS} "
+            "steps: use a smaller lr, or method='bregman'"
         )
 
     def full(w):
@@ -108,5 +118,5 @@ def constrained_flow(
         b[moving] = w**L
         return b
 
-    times.append(step * STEP * lr)
+    times.append(clock / SUBSTEPS * lr)
     return FlowStates(np.array(times), np.array([full(v) for v in [*states, w]]), multiplier)

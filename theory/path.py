@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .constrained_flow import STEP, constrained_flow
+from .constrained_flow import constrained_flow
 from .doubled import doubled
 from .endpoint import require_reachable
 from .errors import NoClosedForm
@@ -13,8 +13,6 @@ from .validate import whole
 
 if TYPE_CHECKING:
     from .predict import Prediction
-
-SUBSTEPS = round(1 / STEP)
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def path(pred: "Prediction", lr: float, record_every: int = 1) -> Path:
             "path is gradient flow's, sims.flow"
         )
     kit, w0 = require_reachable(pred, coordinates, lr)
-    states = constrained_flow(coordinates, problem, w0, lr, record_every=record_every * SUBSTEPS)
+    states = constrained_flow(coordinates, problem, w0, lr, record_every=record_every)
     beta = np.array([coordinates.beta(b) for b in states.b])
     sharpness = np.array([kit.sharpness_of(b) for b in states.b])
     return Path(lr, states.time, beta, problem.loss_at(beta), sharpness, np.abs(beta).sum(axis=1))

@@ -26,23 +26,23 @@ ATTEMPTS = 20  # seeds for one problem
 
 
 def problem_of(name, index):
-    """The first problem of this index that the family can fit from its start, and what was passed over."""
+    """The first problem of this index that the family can fit from its start, its seed, and what was passed over."""
     from gdbias import theory
 
     model, (n, d), passed = theory.parse(name), SIZES[index % len(SIZES)], []
-    for attempt in range(ATTEMPTS):
+    for seed in range(index, index + 1000 * ATTEMPTS, 1000):
         problem = theory.sparse_regression(
-            n=n, d=d, sparsity=min(5, max(1, n // 2)), n_test=200, seed=1000 * attempt + index,
+            n=n, d=d, sparsity=min(5, max(1, n // 2)), n_test=200, seed=seed,
             signs="positive" if name.startswith("power") else "random",
         )  # fmt: skip
         try:
             pred = theory.predict(model, problem, SCALES[name][0])
             if pred.lr_critical_final < pred.lr_max:
-                return problem, passed
+                return problem, seed, passed
             passed.append("gradient flow ends at the least sharpness")
         except theory.NoInterpolator:
             passed.append("no strictly positive interpolator")
-    return None, passed
+    return None, None, passed
 
 
 def measure(task):
@@ -50,9 +50,9 @@ def measure(task):
     from gdbias import sims, theory
 
     name, index = task
-    rows, excluded = [], Counter()
-    problem, passed = problem_of(name, index)
-    excluded.update(f"problem: {reason}" for reason in passed)
+    rows, excluded = [], []  # excluded: reason, seed or index, init_scale, f
+    problem, seed, passed = problem_of(name, index)
+    excluded += [(f"problem: {reason}", index + 1000 * k, None, None) for k, reason in enumerate(passed)]
     for scale in SCALES[name] if problem is not None else ():
         model = theory.parse(name)
         pred = theory.predict(model, problem, scale)
@@ -60,23 +60,25 @@ def measure(task):
         ds = sims.compare(model, problem, low + np.array(FRACTIONS) * (high - low), scale, threads=1)
         reasons = {(p, lr): why for p, lr, why in json.loads(ds.attrs["not_predicted"])}
         for j, fraction in enumerate(FRACTIONS):
-            run = ds.isel(lr=j)
+            run, where = ds.isel(lr=j), (seed, scale, fraction)
             status = sims.Status(int(run.status))
             if status != sims.Status.CONVERGED:
-                excluded[f"run: {status.name}, f = {fraction}"] += 1
+                excluded.append((f"run: {status.name}, f = {fraction}", *where))
                 continue
             if model.degree % 2 and (run.theta.values < 0).any():
-                excluded["run: a weight changed its sign (odd L)"] += 1
+                excluded.append(("run: a weight changed its sign (odd L)", *where))
                 continue
             for p in PREDICTORS:
                 if (p, float(run.lr)) in reasons:
-                    excluded[f"prediction: {p}: {reasons[p, float(run.lr)].split(':')[1].strip()[:60]}"] += 1
+                    why = reasons[p, float(run.lr)].split(":")[1].strip()[:60]
+                    excluded.append((f"prediction: {p}: {why}", *where))
             if np.isnan(run.sensitivity):
-                excluded["floor only: no convergence at 1.003 lr"] += 1
+                excluded.append(("floor only: no convergence at 1.003 lr", *where))
             rows.append(
                 dict(
-                    index=index, n=problem.n, init_scale=scale, f=fraction, floor=float(run.sensitivity),
-                    undershoot=1 - float(run.lr * run.sharpness) / 2,
+                    index=index, seed=seed, n=problem.n, init_scale=scale, f=fraction, steps=int(run.steps),
+                    floor=float(run.sensitivity), undershoot=1 - float(run.lr * run.sharpness) / 2,
+                    predicted=1 - float(run.lr * run.predicted_sharpness.sel(predictor=PREDICTORS[-1])) / 2,
                     **{p: float(run.beta_error.sel(predictor=p)) for p in PREDICTORS},
                     **{f"{p} l1": float(run.l1_error.sel(predictor=p)) for p in PREDICTORS},
                 )
@@ -94,7 +96,8 @@ def report(name, rows, excluded, problems):
     print(f"\n{name}: {used} of {problems} problems, {len(rows)} runs; error in %, median (90th percentile)")
     for p in PREDICTORS:
         print(f"  {p:18} beta {spread(p)}   l1 {spread(f'{p} l1')}")
-    print(f"  {'descent, 1.003 lr':18} beta {spread('floor')}   1 - lr S / 2 {spread('undershoot')}")
+    print(f"  {'descent, 1.003 lr':18} beta {spread('floor')}")
+    print(f"  1 - lr S / 2: {spread('undershoot')}, predicted {spread('predicted')}")
     if rows:
         errors = 100 * np.array([row["constrained_flow"] for row in rows])
         errors = errors[np.isfinite(errors)]
@@ -103,7 +106,7 @@ def report(name, rows, excluded, problems):
         l1 = 100 * np.nanmedian([row["constrained_flow l1"] for row in rows])
         said = ["met" if good else "MISSED" for good in (median <= goal[0], top <= goal[1], l1 <= 1)]
         print(f"  goals: median {goal[0]} % {said[0]}, 90th percentile {goal[1]} % {said[1]}, l1 1 % {said[2]}")
-    for reason, count in sorted(excluded.items()):
+    for reason, count in sorted(Counter(reason for reason, *_ in excluded).items()):
         print(f"  excluded {count:4d}  {reason}")
 
 
@@ -113,12 +116,12 @@ def main():
     parser.add_argument("--families", default=",".join(SCALES), help="comma-separated")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--minutes", type=float, default=600, help="stop then, and report the problems so far")
-    parser.add_argument("--json", help="file for all rows")
+    parser.add_argument("--json", help="file for all rows, written as they come")
     options = parser.parse_args()
     names = options.families.split(",")
     tasks = [(name, index) for index in range(options.problems) for name in names]
     deadline = time.monotonic() + 60 * options.minutes
-    rows, excluded, done = {n: [] for n in names}, {n: Counter() for n in names}, Counter()
+    rows, excluded, done = {n: [] for n in names}, {n: [] for n in names}, Counter()
     pool = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
     try:
         for future in [pool.submit(measure, task) for task in tasks]:  # in order: a slow problem is not passed over
@@ -126,6 +129,9 @@ def main():
             rows[name] += found
             excluded[name] += reasons
             done[name] += 1
+            if options.json:
+                with open(options.json, "w", encoding="utf-8") as file:
+                    json.dump({"rows": rows, "excluded": excluded, "problems": done}, file)
     except TimeoutError:
         print(f"stopped after {options.minutes:g} minutes")
         for process in list(pool._processes.values()):
@@ -133,9 +139,6 @@ def main():
     pool.shutdown(wait=False, cancel_futures=True)
     for name in names:
         report(name, rows[name], excluded[name], done[name])
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"rows": rows, "excluded": excluded}, file)
 
 
 if __name__ == "__main__":
