@@ -28,4 +28,5 @@ class Rule:
 
     def rule(self) -> UpdateRule:
         """The rule; raises InputError."""
-        return UpdateRule(**asdict(self) | {"schedule": parse_schedule(self.schedule)})
+        values = asdict(self)
+        return UpdateRule(schedule=parse_schedule(values.pop("schedule")), **values)
