@@ -1,7 +1,9 @@
 """Verification computes its verdicts: a wrong formula, a broken check and too few cases are all seen."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +60,18 @@ def test_a_users_statement_is_verified_the_same_way(mine):
     assert report["MINE-1"].verdict == Verdict.HOLDS
     assert len(report["MINE-1"].errors) == 6
     assert report.failures == []
+
+
+def test_the_statement_of_the_readme_holds(tmp_path):
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    [code] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "MINE-1" in block]
+    (tmp_path / "readme_statement.py").write_text(code)
+    try:
+        report = sims.verify("MINE-1", load=tmp_path / "readme_statement.py", quick=True)
+        assert report["MINE-1"].verdict == Verdict.HOLDS
+    finally:
+        _CHECKS.pop("MINE-1", None)
+        _REGISTRY.pop("MINE-1", None)
 
 
 def test_a_wrong_coefficient_fails(mine):
