@@ -1,0 +1,86 @@
+"""What a loss is at one point: g, A, slopes, and its Hessian by differentiating the whole loss symbolically."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from ...theory.loss import PREDICTION, TARGET, squared
+from ...theory.parameterization import Parameterization
+from ...theory.problem import Problem
+
+
+@dataclass(frozen=True)
+class Point:
+    """Weights theta (weight, feature) of a model on a problem, with the derivatives of its coefficient."""
+
+    model: Parameterization
+    problem: Problem
+    theta: np.ndarray
+
+    def _at(self, expression: sp.Expr) -> np.ndarray:
+        return np.broadcast_to(sp.lambdify(self.model.weights, expression)(*self.theta), self.theta[0].shape)
+
+    @property
+    def beta(self) -> np.ndarray:
+        """Coefficients, shape (d,)."""
+        return self._at(self.model.effective)
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """``d beta / d theta_p``, shape (m, d)."""
+        return np.stack([self._at(sp.diff(self.model.effective, w)) for w in self.model.weights])
+
+    @property
+    def curvatures(self) -> np.ndarray:
+        """Second derivatives of beta, shape (m, m, d)."""
+        second = sp.hessian(self.model.effective, self.model.weights)
+        m = len(self.model.weights)
+        return np.array([[self._at(second[p, q]) for q in range(m)] for p in range(m)])
+
+    @property
+    def g(self) -> np.ndarray:
+        """``dL/dbeta`` of squared loss, shape (d,)."""
+        return self.problem.X.T @ (self.problem.X @ self.beta - self.problem.y) / self.problem.n
+
+    @property
+    def A(self) -> np.ndarray:
+        """``X^T X / n``, shape (d, d)."""
+        return self.problem.X.T @ self.problem.X / self.problem.n
+
+    @property
+    def tangents(self) -> np.ndarray:
+        """``k = |grad beta|^2``, shape (d,)."""
+        return (self.slopes**2).sum(axis=0)
+
+    def differentiated(self) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient (m d,) and Hessian (m d, m d) of the loss as one expression in all the weights, weights outermost.
+
+        SymPy differentiates once, a complex step ``Im grad(theta + i h e) / h`` once more, exact to rounding: neither
+        knows of the chain rule and the blocks by which theory writes them.
+        """
+        X, y, (m, d) = self.problem.X, self.problem.y, self.theta.shape
+        rows = [[sp.Symbol(f"t{p}_{i}") for i in range(d)] for p in range(m)]
+        beta = [
+            self.model.effective.subs(dict(zip(self.model.weights, column, strict=True)), simultaneous=True)
+            for column in zip(*rows, strict=True)
+        ]
+        loss = sum(
+            self.problem.loss.value.subs({PREDICTION: sum(x * b for x, b in zip(row, beta, strict=True)), TARGET: t})
+            for row, t in zip(X.tolist(), y.tolist(), strict=True)
+        ) / len(y)
+        flat = [weight for row in rows for weight in row]
+        slopes = sp.lambdify(flat, [sp.diff(loss, weight) for weight in flat], "numpy")
+        here = self.theta.ravel()
+        steps = [slopes(*(here + 1e-30j * unit)) for unit in np.eye(len(here))]
+        return np.array(slopes(*here), float), np.imag(steps) / 1e-30
+
+
+def interpolating(model: Parameterization, X: np.ndarray, theta: np.ndarray) -> Point:
+    """The point theta with targets that it fits."""
+    return targets(model, X, theta, X @ Point(model, Problem(X, np.ones(len(X))), theta).beta)
+
+
+def targets(model: Parameterization, X: np.ndarray, theta: np.ndarray, y: np.ndarray, loss=squared) -> Point:
+    """The point theta with targets y."""
+    return Point(model, Problem(X, y, loss=loss), theta)
