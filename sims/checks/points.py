@@ -1,5 +1,6 @@
 """What a loss is at one point: g, A, slopes, and its Hessian by differentiating the whole loss symbolically."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,13 @@ class Point:
     model: Parameterization
     problem: Problem
     theta: np.ndarray
+
+    @property
+    def functions(self) -> tuple[Callable, Callable]:
+        """The coefficient and its slopes as functions of the weights, real or complex."""
+        model = self.model
+        slopes = [sp.diff(model.effective, w) for w in model.weights]
+        return sp.lambdify(model.weights, model.effective), sp.lambdify(model.weights, slopes)
 
     def _at(self, expression: sp.Expr) -> np.ndarray:
         return np.broadcast_to(sp.lambdify(self.model.weights, expression)(*self.theta), self.theta[0].shape)
