@@ -174,7 +174,7 @@ def _second_order(f: Formulas, model: Parameterization, problem: Problem, w: np.
         w = [mpf(float(x)) for x in w]
         g = X.T * (X * matrix([x**L for x in w]) - matrix(problem.y.tolist())) / problem.n
         moved = [x - tiny * L * x ** (L - 1) * pull for x, pull in zip(w, g, strict=True)]
-        # The formulas are NumPy's, in double precision where they have a logarithm.
+        # A formula with a logarithm is NumPy's, in double precision: only its factor is taken from it.
         dual = mp.log if L == 2 else lambda x: f.dual(w=x, L=L)
         scale = float(f.dual_2(w=np.e)) if L == 2 else 1.0
         return scale * float(sum(a * (dual(b) - dual(c)) for a, b, c in zip(along, moved, w, strict=True)) / tiny**2)

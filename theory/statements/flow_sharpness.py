@@ -19,7 +19,7 @@ def _chain():
     formulas = {"phi_pair": sp.sqrt((U**2 - V**2) ** 2 + 4 * Y**2)}
     for depth in DEPTHS:
         squares = [TAU + c for c in invariants(depth)]
-        formulas[f"end_{depth}"] = sp.prod(squares) - Y**2
+        formulas[f"whole_{depth}"] = sp.prod(squares)
         formulas[f"phi_{depth}"] = symmetric_poly(depth - 1, *squares)
     return formulas
 
@@ -30,18 +30,17 @@ def _chain_sharpness():
     for depth in DEPTHS:
         squares = [TAU + c for c in invariants(depth)]
         yield sp.expand(typed[f"phi_{depth}"]), sp.expand(sum(sp.prod(squares) / square for square in squares))
-    roots = sp.solve(typed["end_2"].subs(dict(zip(invariants(2), (U**2, V**2), strict=True))), TAU)
-    for root in roots:
-        phi = typed["phi_2"].subs({TAU: root, **dict(zip(invariants(2), (U**2, V**2), strict=True))})
-        yield sp.expand(phi**2), sp.expand(typed["phi_pair"] ** 2)
+    pair = dict(zip(invariants(2), (U**2, V**2), strict=True))
+    for root in sp.solve(typed["whole_2"].subs(pair) - Y**2, TAU):
+        yield sp.expand(typed["phi_2"].subs({TAU: root, **pair}) ** 2), sp.expand(typed["phi_pair"] ** 2)
 
 
 statement(
     "GFS-1", "The sharpness where gradient flow ends from a chain u1 ... uL is e_(L-1)(tau + u_p^2), with "
-    "prod(tau + u_p^2) = y^2.",
-    kind="identity", source="2305.13064", tolerance=1e-8, families=("product(L)", "power(2)", "difference(2)"),
-    proof=_chain_sharpness, depends=("ALG-4",), reason="the flow that is compared with is integrated, as in GF-2",
-    conditions="one sample x = 1, tau > -min u_p^2; with several samples it is the top eigenvalue of K at the dual root",
+    "tau such that prod(tau + u_p^2) = y^2.",
+    kind="identity", source="2305.13064", tolerance=1e-10, families=("product(L)", "power(2)", "difference(2)"),
+    proof=_chain_sharpness, depends=("ALG-4",),
+    conditions="one sample x = 1, c_p = u_p^2, tau > -min c_p; with several samples it is the top eigenvalue of K at the dual root",
 )(_chain)  # fmt: skip
 
 
