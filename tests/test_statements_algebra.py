@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 
 from gdbias import theory
-from gdbias.sims.checks import Verdict, verify_one
+from gdbias.sims.checks import Case, NotApplicable, Verdict, checks, verify_one
 
 SECTIONS = ("RED", "ALG", "INV", "GFS", "BEA")
 REGISTRY = theory.statements()
@@ -16,7 +16,7 @@ FACTORS = {"BEA-1": 1.5, "GFS-4": 0.5}  # for tolerances of 0.05; elsewhere 1%
 
 
 def changed(id: str, name: str) -> theory.Statement:
-    """The statement with one coefficient changed, and no proof that would see it first."""
+    """The statement with one coefficient changed, and without the proof, which would see it first."""
     formulas = dict(REGISTRY[id].formulas())
     expression, factor = sp.sympify(formulas[name]), sp.Float(FACTORS.get(id, 1.01))
     if (id, name) == ("INV-1", "invariant"):  # a multiple of an invariant is one
@@ -35,9 +35,21 @@ def test_holds(id):
     assert len(result.errors) >= 3
 
 
+def errors(wrong: theory.Statement):
+    """Of its quick cases, one after the other."""
+    check, formulas = checks()[wrong.id], wrong.resolve(REGISTRY)
+    for index in range(check.quick_cases):
+        try:
+            found = check.run(formulas, Case.of(wrong.id, index, 0, quick=True))
+        except NotApplicable:
+            continue
+        yield max(c.error for c in (found if isinstance(found, list) else [found]))
+
+
 @pytest.mark.parametrize("id, name", FORMULAS)
 def test_a_changed_coefficient_fails(id, name):
     wrong = changed(id, name)
-    result = verify_one(wrong, REGISTRY | {id: wrong}, quick=True)
-    assert result.verdict == Verdict.FAILS
-    assert not any(case.broke for case in result.cases)
+    if wrong.kind == "empirical":  # judged by the median
+        assert verify_one(wrong, REGISTRY, quick=True).verdict == Verdict.FAILS
+    else:  # the first error decides
+        assert any(error > wrong.tolerance for error in errors(wrong))

@@ -27,11 +27,11 @@ def orders(f: Formulas, case: Case) -> list[Comparison]:
     for steps in STEPS:
         lr = HORIZON / steps
         run = descend(model, problem, lr, theta0=theta, max_steps=steps, track_every=0, backend="numpy", tol=1e-300)
-        descended = run.theta.values.ravel()
+        gradient, descended = Gradient(model, problem), run.theta.values.ravel()
         flows = [partial(_velocity, f, terms) for terms in (1, 2, 3)] + [partial(_modified, f)]
-        distances.append([np.linalg.norm(_end(flow, Gradient(model, problem), theta, lr) - descended) for flow in flows])
+        distances.append([np.linalg.norm(_end(flow, gradient, theta, lr) - descended) for flow in flows])
     slopes = np.log(np.divide(*distances)) / np.log(STEPS[1] / STEPS[0])
-    return [Comparison(slopes, [1, 2, 3, 2], scale=1.0, label=model.name)]
+    return [Comparison(slopes, np.array([1, 2, 3, 2]), scale=1.0, label=model.name)]
 
 
 class Gradient:
@@ -55,7 +55,7 @@ class Gradient:
 
     def hessian(self, flat: np.ndarray, v: np.ndarray) -> np.ndarray:
         """``H v`` by a complex step, exact to rounding."""
-        return self(flat + 1e-30j * v).imag / 1e-30
+        return np.imag(self(flat + 1e-30j * v)) / 1e-30
 
     def third(self, flat: np.ndarray, v: np.ndarray) -> np.ndarray:
         """``T[v, v]``: the derivative of ``H v`` along v, a polynomial that five points differentiate exactly."""
@@ -67,8 +67,8 @@ class Gradient:
 def _velocity(f: Formulas, terms: int, gradient: Gradient, lr: float, _, flat: np.ndarray) -> np.ndarray:
     grad = gradient(flat)
     velocity = f.first(grad=grad)
+    H_grad = gradient.hessian(flat, grad)
     if terms > 1:
-        H_grad = gradient.hessian(flat, grad)
         velocity = velocity + f.second(lr=lr, H_grad=H_grad)
     if terms > 2:
         HH_grad, T_grad_grad = gradient.hessian(flat, H_grad), gradient.third(flat, grad)

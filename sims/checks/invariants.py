@@ -1,5 +1,7 @@
 """Checks of section INV: along gradient flow, step by step along descent, and in 60 digits."""
 
+from itertools import combinations
+
 import numpy as np
 from mpmath import matrix, mp, mpf
 
@@ -24,9 +26,9 @@ LARGEST = 0.45  # of the first step's relative change of a weight
 @check("INV-1")
 def hyperbola(f: Formulas, case: Case) -> list[Comparison]:
     """u v along the flow, and its factor at each of 40 steps."""
-    problem, theta, along, (before, after, g, lr) = _courses(case, difference(2))
+    _, theta, along, (before, after, g, lr) = _courses(case, difference(2))
     return [
-        Comparison(_uv(f.invariant, along), np.broadcast_to(f.invariant(u=theta[0], v=theta[1]), (len(along), problem.d))),
+        Comparison(_uv(f.invariant, along), f.invariant(u=theta[0], v=theta[1]) + 0 * along[:, 0]),
         Comparison(_uv(f.invariant, after), _uv(f.invariant, before) * f.factor(lr=lr, g=g)),
     ]
 
@@ -46,7 +48,7 @@ def powers(f: Formulas, case: Case) -> list[Comparison]:
     return [
         Comparison(_uv(f.invariant, along, L=depth), start + 0 * along[:, 0], label=f"L = {depth}"),
         Comparison(_uv(f.invariant, after, L=depth), predicted),
-        Comparison(raised, f.second_order(u=theta[0], v=theta[1], g=g[0], L=depth), label="second order"),
+        Comparison(np.array(raised), f.second_order(u=theta[0], v=theta[1], g=g[0], L=depth), label="second order"),
     ]
 
 
@@ -70,7 +72,7 @@ def any_two_layers(f: Formulas, case: Case) -> list[Comparison]:
     depth = case.choose((3, 2, 4))
     _, theta, along, (before, after, g, lr) = _courses(case, product(depth))
     comparisons = []
-    for p, q in ((p, q) for q in range(depth) for p in range(q)):
+    for p, q in combinations(range(depth), 2):
         others = np.delete(before, (p, q), axis=1).prod(axis=1)
 
         def gap(states, p=p, q=q):
@@ -121,7 +123,7 @@ def counts(f: Formulas, case: Case) -> list[Comparison]:
     inside = [len(many) - _rank(np.array(steps)[:, :, i]) for i in range(problem.d)]
     return [
         Comparison(problem.d - _rank(np.array(duals)), f.across_coordinates(n=problem.n, d=problem.d), label=one.name),
-        Comparison(inside, f.in_a_coordinate(m=len(many)), label=several.name),
+        Comparison(np.array(inside), f.in_a_coordinate(m=len(many)), label=several.name),
     ]
 
 
@@ -168,13 +170,15 @@ def _dual(f: Formulas, model: Parameterization, theta: np.ndarray) -> np.ndarray
 def _second_order(f: Formulas, model: Parameterization, problem: Problem, w: np.ndarray, v: np.ndarray) -> float:
     """``v . (change of the dual) / lr^2`` for a step of w^L in 60 digits, v projected onto the kernel as precisely."""
     with mp.workdps(60):
-        X, tiny, L = matrix(problem.X.tolist()), mpf("1e-18"), model.degree
+        X, tiny, L = matrix(problem.X.tolist()), mpf("1e-18"), int(model.degree or 0)
         along = matrix(v.tolist())
         along -= X.T * mp.lu_solve(X * X.T, X * along)
-        w = [mpf(float(x)) for x in w]
-        g = X.T * (X * matrix([x**L for x in w]) - matrix(problem.y.tolist())) / problem.n
-        moved = [x - tiny * L * x ** (L - 1) * pull for x, pull in zip(w, g, strict=True)]
+        start = [mpf(float(x)) for x in w]
+        g = X.T * (X * matrix([x**L for x in start]) - matrix(problem.y.tolist())) / problem.n
+        moved = [x - tiny * L * x ** (L - 1) * pull for x, pull in zip(start, g, strict=True)]
         # A formula with a logarithm is NumPy's, in double precision: only its factor is taken from it.
         dual = mp.log if L == 2 else lambda x: f.dual(w=x, L=L)
         scale = float(f.dual_2(w=np.e)) if L == 2 else 1.0
-        return scale * float(sum(a * (dual(b) - dual(c)) for a, b, c in zip(along, moved, w, strict=True)) / tiny**2)
+        return scale * float(
+            sum(a * (dual(b) - dual(c)) for a, b, c in zip(along, moved, start, strict=True)) / tiny**2
+        )

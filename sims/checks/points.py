@@ -52,7 +52,7 @@ class Point:
         return self.problem.X.T @ (self.problem.X @ self.beta - self.problem.y) / self.problem.n
 
     @property
-    def A(self) -> np.ndarray:
+    def A(self) -> np.ndarray:  # noqa: N802
         """``X^T X / n``, shape (d, d)."""
         return self.problem.X.T @ self.problem.X / self.problem.n
 

@@ -61,7 +61,8 @@ def _derived_entries():
             at_i, at_j = ({w: sp.Symbol(f"{w.name}_{k}", real=True) for w in weights} for k in "ij")
             yield (
                 typed.subs({
-                    given["slope_p"]: dynamics.jacobian[p].subs(at_i), given["slope_q"]: dynamics.jacobian[q].subs(at_j),
+                    given["slope_p"]: dynamics.jacobian[p].subs(at_i),
+                    given["slope_q"]: dynamics.jacobian[q].subs(at_j),
                     given["A"]: sp.Symbol("A_ij", real=True), given["g"]: sp.Symbol("g_i", real=True),
                     given["same"]: sp.KroneckerDelta(i, j),
                     given["curvature"]: sp.diff(model.effective, weights[p], weights[q]).subs(at_i),
@@ -86,7 +87,7 @@ def _sum_of_entries():
     """Two weights, two features: the rows of the Hessian of ALG-2 times v are the product's parts, summed."""
     entry, typed = _entry()["entry"], _hessian_product()
     A = sp.MatrixSymbol("A", 2, 2).as_explicit()
-    slope, v, g, C = (sp.IndexedBase(name) for name in ("a", "v", "g", "C"))
+    slope, v, g, second = (sp.IndexedBase(name) for name in ("a", "v", "g", "C"))
 
     def put(expression, **values):
         return expression.subs({s: values[s.name] for s in expression.free_symbols if s.name in values})
@@ -94,17 +95,25 @@ def _sum_of_entries():
     pairs = [(q, j) for q in range(2) for j in range(2)]
     for p, i in pairs:
         by_entries = sum(
-            put(entry, slope_p=slope[p, i], slope_q=slope[q, j], A=A[i, j], same=int(i == j), g=g[i], curvature=C[p, q, i])
+            put(
+                entry,
+                slope_p=slope[p, i],
+                slope_q=slope[q, j],
+                A=A[i, j],
+                same=int(i == j),
+                g=g[i],
+                curvature=second[p, q, i],
+            )
             * v[q, j]
             for q, j in pairs
         )
         moved = [sum(put(typed["moved"], slope=slope[q, j], vector=v[q, j]) for q in range(2)) for j in range(2)]
-        bent = sum(put(typed["bent"], curvature=C[p, q, i], vector=v[q, i]) for q in range(2))
+        bent = sum(put(typed["bent"], curvature=second[p, q, i], vector=v[q, i]) for q in range(2))
         yield put(typed["product"], slope=slope[p, i], pulled=A.row(i).dot(moved), g=g[i], bent=bent), by_entries
 
 
 statement(
-    "ALG-3", "A Hessian product needs one product with X and one with its transpose: moved by all weights, then pulled back.",
+    "ALG-3", "A Hessian product needs one product with X and one with its transpose: moved, then pulled back.",
     kind="identity", source="derived", tolerance=1e-10, families=COVERED, proof=_sum_of_entries,
     conditions="moved and bent are summed over the weights; pulled = X^T X moved / n",
 )(_hessian_product)  # fmt: skip
@@ -122,7 +131,7 @@ def _same_nonzero_spectrum():
 
 
 statement(
-    "ALG-4", "Where the residual is 0 the Hessian has the nonzero eigenvalues of the n by n kernel K = X diag(k) X^T / n.",
+    "ALG-4", "At an interpolator the Hessian has the nonzero eigenvalues of the n by n K = X diag(k) X^T / n.",
     kind="identity", source="derived", tolerance=1e-10, families=COVERED, proof=_same_nonzero_spectrum,
     conditions="summed over the features; k = |grad beta|^2; the other eigenvalues are 0",
 )(_kernel)  # fmt: skip

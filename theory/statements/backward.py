@@ -23,10 +23,10 @@ def _corrections():
 def _one_step_of_the_flow():
     """On any loss of one weight, by its Taylor series: after a time lr the flow is where the step is, up to lr^4."""
     typed, (x, *series) = _corrections(), sp.symbols("x l1:5", real=True)
-    loss = sum(slope * x**order / sp.factorial(order) for order, slope in enumerate(series, 1))
+    loss = sp.Add(*(slope * x**order / sp.factorial(order) for order, slope in enumerate(series, 1)))
     g, H, T = (sp.diff(loss, x, order) for order in (1, 2, 3))
     values = {"grad": g, "H_grad": H * g, "HH_grad": H**2 * g, "T_grad_grad": T * g**2}
-    velocity = sum(typed[name] for name in ("first", "second", "third"))
+    velocity = sp.Add(*(typed[name] for name in ("first", "second", "third")))
     velocity = velocity.subs({s: values[s.name] for s in velocity.free_symbols if s.name in values})
     moved, rate = sp.Integer(0), velocity
     for order in (1, 2, 3):

@@ -140,7 +140,7 @@ statement(
     "w^L, at third for u^2 - v^2 and u1 u2.",
     kind="identity", source="derived", tolerance=1e-10, proof=_clocks,
     families=("power(L)", "difference(L)", "product(2)"),
-    conditions="weights above 0; psi'(beta) is the clock of the flow; the change of w^L is up to lr^3, the others exact",
+    conditions="weights above 0; psi'(beta) is the flow's clock; the change of w^L is up to lr^3, the others exact",
 )(_kernel_sums)  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def _rotated_steps():
 
 
 statement(
-    "RED-2", "A product of two weights takes the steps of p^2 - q^2, its half sum and half difference, at half the rate.",
+    "RED-2", "u v takes the steps of p^2 - q^2 at half the learning rate, with p, q = (u + v) / 2, (u - v) / 2.",
     kind="identity", source="derived", tolerance=1e-12, families=("product(2)", "difference(2)"),
     proof=_rotated_steps, conditions="sharpness of the product is half that of p^2 - q^2",
 )(_rotated)  # fmt: skip
