@@ -12,6 +12,7 @@ from .check import Case, Comparison, NotApplicable, check
 from .mirror import endpoint_of, starts, value
 
 SIZES = ((3, 8), (1, 4), (2, 6), (4, 12))
+MOST_STEPS = 20_000
 SMALLEST = 1e-24  # loss at which a run has arrived
 FRACTIONS = (1.6, 1.3, 1.0, 0.75, 0.5, 0.3)  # of 2 / S at the teacher: the largest that converges is taken
 
@@ -34,16 +35,22 @@ def _beta(model: Parameterization, theta: np.ndarray) -> np.ndarray:
     return theta[0] ** 2 - (theta[1] ** 2 if len(model.weights) == 2 else 0)
 
 
+def _kernel(problem: Problem) -> np.ndarray:
+    """``X diag(4 |b|) X^T`` at the teacher b, whose top over n is the sharpness there."""
+    assert problem.beta_star is not None
+    return (problem.X * 4 * np.abs(problem.beta_star)) @ problem.X.T
+
+
 def _at_the_edge(model: Parameterization, problem: Problem, theta0: np.ndarray):
     """The run at the largest learning rate of a grid that converges, with its lr."""
     from ..descend import descend
 
-    K = (problem.X * 4 * np.abs(problem.beta_star)) @ problem.X.T / problem.n
+    top = np.linalg.eigvalsh(_kernel(problem))[-1] / problem.n
     for fraction in FRACTIONS:
-        lr = fraction * 2 / np.linalg.eigvalsh(K)[-1]
-        options = dict(theta0=theta0, tol=SMALLEST, max_steps=20_000, track_every=0)
-        if int(descend(model, problem, lr, **options).status) == Status.CONVERGED:
-            return lr, *_recorded(model, problem, theta0, lr, 20_000, SMALLEST)
+        lr = float(fraction * 2 / top)
+        run = descend(model, problem, lr, theta0=theta0, tol=SMALLEST, max_steps=MOST_STEPS, track_every=0)
+        if int(run.status) == Status.CONVERGED:
+            return lr, *_recorded(model, problem, theta0, lr, MOST_STEPS, SMALLEST)
     raise NotApplicable("no learning rate of the grid converged")
 
 
@@ -103,7 +110,7 @@ def stochastic(f: Formulas, case: Case) -> Comparison:
     problem = dense_problem(case, n, d, only_positive(model))
     theta0 = unequal_weights(case, model, d, 0.5)
     X, y, theta, taken = problem.X, problem.y, theta0.copy(), []
-    lr = 0.25 / max(np.linalg.eigvalsh((X * 4 * np.abs(problem.beta_star)) @ X.T)[-1], (X**2).sum(axis=1).max())
+    lr = 0.25 / max(np.linalg.eigvalsh(_kernel(problem))[-1], (X**2).sum(axis=1).max())
     signs = np.array([[1.0], [-1.0]])[: len(theta)]
     for step in range(60_000):
         residual = X @ _beta(model, theta) - y
@@ -137,7 +144,7 @@ def truncation(f: Formulas, case: Case) -> list[Comparison]:
     delta = f.shift_step(lr=lr, g=g).sum(axis=0)
     start = f.of("EXA-2").start(beta_0=theta0[0] ** 2, delta=delta)
     truncated = endpoint_of(f.of("GF-2").conjugate_power_2, problem, w_0=np.sqrt(start))
-    off = np.linalg.norm(truncated - run.beta.values) / np.linalg.norm(run.beta.values)
+    off = float(np.linalg.norm(truncated - run.beta.values) / np.linalg.norm(run.beta.values))
     return [
         Comparison(left, predicted, label=f"off by {off:.1%} at {_edge(run, lr)}"),
         Comparison(off, 0.003, "at_least", scale=1.0),

@@ -21,7 +21,6 @@ ROUTES = (
     (power(2), "power_2"), (difference(2), "difference_2"), (power(3), "power_L"), (product(2), "product_2"),
     (difference(3), "difference_L"), (power(4), "power_L"), (difference(4), "difference_L"),
 )  # fmt: skip
-BALANCED = ((product(2), "balanced_2"), (product(3), "balanced_L"), (product(4), "balanced_L"))
 
 
 @check("GF-1", cases=14, quick_cases=8)
@@ -49,10 +48,10 @@ def _balanced(f: Formulas, case: Case) -> Comparison:
     """Equal layers: the potential of the balanced product."""
     model = product(3 + case.index // 8 % 2)
     problem = dense_problem(case, 2, 5, positive=True)
-    theta0 = np.repeat(case.rng.uniform(0.4, 1.0, (1, problem.d)), model.degree, axis=0)
+    theta0 = np.repeat(case.rng.uniform(0.4, 1.0, (1, problem.d)), len(model.weights), axis=0)
     theta, clock, _ = flow_beside_clock(model, problem, theta0, 1.0)
     psi = slope(f.potential_balanced_L, "beta")
-    ends = [value(psi, beta=w.prod(axis=0), L=float(model.degree)) for w in (theta, theta0)]
+    ends = [value(psi, beta=w.prod(axis=0), L=float(len(model.weights))) for w in (theta, theta0)]
     return Comparison(clock, ends[0] - ends[1], label=model.name)
 
 
@@ -119,7 +118,7 @@ def solver(f: Formulas, case: Case) -> list[Comparison]:
     formula = f.condition_2 if depth == 2 else f.condition_L
     condition = value(formula, w=w, w_0=theta0[0], L=float(depth))
     beta = transport(s)[0] ** depth
-    residual = np.linalg.norm(problem.X @ beta - problem.y) / np.linalg.norm(problem.y)
+    residual = float(np.linalg.norm(problem.X @ beta - problem.y) / np.linalg.norm(problem.y))
     return [
         Comparison(measured, condition, label=f"{model.name}, alpha = {scale:.1e}"),
         Comparison(residual, value(f.residual, condition=condition.max()), "at_most"),
@@ -171,7 +170,8 @@ def existence(f: Formulas, case: Case) -> list[Comparison]:
         return [Comparison(np.sqrt(2 * float(run.loss)), 0.0, scale=float(np.linalg.norm(y)), label=kind)]
     if most == -np.inf:
         nearest = nnls(problem.X, problem.y)[0]
-        return [Comparison(_long_flow(depth, problem, theta0[0], [1e5])[0], nearest, label=kind)]
+        unit = float(np.linalg.norm(y) / np.linalg.norm(X))
+        return [Comparison(_long_flow(depth, problem, theta0[0], [1e5])[0], nearest, scale=unit, label=kind)]
     times = np.array([1e6, 1e8])
     losses = problem.loss_at(_long_flow(depth, problem, theta0[0], times))
     rate = -np.diff(np.log(losses))[0] / np.diff(np.log(times))[0]

@@ -1,5 +1,7 @@
 """What checks of gradient flow need: the flow beside its clock by an integrator, and endpoints from a conjugate."""
 
+from typing import Any
+
 import numpy as np
 import sympy as sp
 from scipy.integrate import solve_ivp
@@ -14,7 +16,7 @@ from .check import NotApplicable
 PRECISION = dict(rtol=1e-13, atol=1e-15)
 
 
-def starts(model: Parameterization, theta0: np.ndarray) -> dict[str, np.ndarray]:
+def starts(model: Parameterization, theta0: np.ndarray) -> dict[str, Any]:
     """The weights at the start by the names that formulas give them, with the depth."""
     return {f"{w.name}_0": row for w, row in zip(model.weights, theta0, strict=True)} | {"L": float(model.degree or 0)}
 
@@ -64,7 +66,8 @@ def endpoint_of(conjugate: Formula, problem: Problem, reach=(-np.inf, np.inf), *
 
     def merit(nu):
         s = X.T @ nu
-        total = np.sum(value(conjugate, s=s, **known)) - y @ nu
+        with np.errstate(all="ignore"):
+            total = np.sum(value(conjugate, s=s, **known)) - y @ nu
         return total if np.isfinite(total) and np.all((reach[0] < s) & (s < reach[1])) else np.inf
 
     nu, best = np.zeros(problem.n), np.inf

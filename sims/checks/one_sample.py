@@ -26,10 +26,9 @@ def _sample(case: Case, d: int, signed: bool = False) -> tuple[np.ndarray, float
 
 def _weights(model: Parameterization, beta: np.ndarray) -> np.ndarray:
     """Balanced weights of coefficients, each of a signed difference in one weight alone."""
-    depth = model.degree or 1
-    size, sign = np.abs(beta) ** (1 / depth), np.sign(beta)
+    size, sign = np.abs(beta) ** (1 / (model.degree or 1)), np.sign(beta)
     count = len(model.weights)
-    if count == depth and not only_positive(model) and model.effective.is_Mul:
+    if model.effective.is_Mul:
         return np.vstack([sign * size, *[size] * (count - 1)])
     return np.vstack([np.where(sign > 0, size, 0.0), np.where(sign < 0, size, 0.0)][:count])
 
@@ -58,7 +57,7 @@ def sharpness(f: Formulas, case: Case) -> Comparison:
     model = case.choose(MODELS)
     x, y = _sample(case, 1 + case.index % 5, not only_positive(model))
     beta = _interpolators(case, np.abs(x), y, 1)[0] * np.sign(x)
-    term = f.balanced_term if model.effective.is_Mul and len(model.weights) > 1 else f.term
+    term = f.balanced_term if model.effective.is_Mul else f.term
     measured = _top_eigenvalue(model, x, lambda f: f - y, _weights(model, beta))
     return Comparison(measured, term(L=float(model.degree or 1), beta=np.abs(beta), x=x).sum(), label=model.name)
 
@@ -96,8 +95,9 @@ def flattest(f: Formulas, case: Case) -> list[Comparison]:
     w, bound = f.weight(L=L, Q=Q, x=x, y=y), f.sharpness(L=L, Q=Q, y=y)
     start = _interpolators(case, x, y, 1)[0] + 0.1
     direct = minimize(
-        lambda b: term(L=L, beta=b, x=x).sum(), start * y / (x @ start), method="SLSQP", bounds=[(1e-9, None)] * len(x),
-        constraints={"type": "eq", "fun": lambda b: x @ b - y, "jac": lambda b: x}, options=dict(ftol=1e-15, maxiter=500),
+        lambda b: term(L=L, beta=b, x=x).sum(), start * y / (x @ start), method="SLSQP",
+        bounds=[(1e-9, None)] * len(x), options=dict(ftol=1e-15, maxiter=500),
+        constraints={"type": "eq", "fun": lambda b: x @ b - y, "jac": lambda b: x},
     )  # fmt: skip
     return [
         Comparison(direct.fun, bound, label=f"L = {depth}"),
@@ -127,7 +127,10 @@ def expected_error(f: Formulas, case: Case) -> list[Comparison]:
     b = point + plane @ rng.standard_normal(d - 1)
     measured = (b - mean) @ test @ (b - mean) + np.trace(test @ covariance)
     predicted = f.error(
-        gap=(b - best) @ test @ (b - best), trace=np.trace(test @ prior), cross=prior_x @ test @ prior_x, prior_xx=prior_xx
+        gap=(b - best) @ test @ (b - best),
+        trace=np.trace(test @ prior),
+        cross=prior_x @ test @ prior_x,
+        prior_xx=prior_xx,
     )
     noise, teacher = rng.standard_normal(), rng.standard_normal(d)
     noisy = point * (x @ teacher + noise) / y

@@ -25,8 +25,7 @@ def _factors_derived():
 
 
 statement(
-    "EXA-1", "Every step multiplies a weight by 1 -+ 2 lr g, so the squares after any number of steps are the first ones "
-    "times exp(2 sum of log|1 -+ 2 lr g|).",
+    "EXA-1", "Every step multiplies a weight by 1 -+ 2 lr g; its square gains exp(2 sum of log|1 -+ 2 lr g|) in all.",
     kind="identity", source="2302.08982", tolerance=1e-10, families=("power(2)", "difference(2)"),
     proof=_factors_derived, conditions="any learning rate; no weight becomes exactly 0",
 )(_factors)  # fmt: skip
@@ -44,8 +43,8 @@ def _shift_derived():
 
 
 statement(
-    "EXA-2", "Descent on w^2 that converges ends at the interpolator of least KL divergence from beta_0 exp(delta), delta "
-    "the sum of 2 (log|1 - 2 lr g| + 2 lr g).",
+    "EXA-2", "Descent on w^2 ends at the interpolator of least KL divergence from beta_0 exp(delta), where delta sums "
+    "2 (log|1 - 2 lr g| + 2 lr g) over the steps.",
     kind="identity", source="derived; 2302.08982", tolerance=1e-9, families=("power(2)",), proof=_shift_derived,
     depends=("GF-2",), conditions="the run converges; any learning rate, the edge of stability included",
     reason=STOPPED,
@@ -72,8 +71,8 @@ def _gain_derived():
 
 
 statement(
-    "EXA-3", "Descent on u^2 - v^2 from u = v = alpha ends at 2 alpha_end^2 sinh(4 X^T nu + delta): finite steps shrink "
-    "the start by exp(-gain/2) and tilt it by delta.",
+    "EXA-3", "Descent on u^2 - v^2 from u = v = alpha ends at 2 alpha_end^2 sinh(4 X^T nu + delta): finite steps "
+    "shrink the start by exp(-gain/2) and tilt it by delta.",
     kind="identity", source="2302.08982", tolerance=1e-9, families=("difference(2)",), proof=_gain_derived,
     conditions="the run converges; any learning rate, the edge of stability included",
     reason=STOPPED,
@@ -92,8 +91,8 @@ def _stochastic_derived():
 
 
 statement(
-    "EXA-4", "The same holds for mini-batches and label noise: any update in range X^T, with its g, leaves an effective "
-    "start whose squares are exp(sum of 2 log|1 -+ 2 lr g| +- 4 lr g) times the first.",
+    "EXA-4", "The same holds for mini-batches and label noise, with the g of each update in range X^T: the squares of "
+    "the effective start are exp(sum of 2 log|1 -+ 2 lr g| +- 4 lr g) times the first.",
     kind="identity", source="derived; 2302.08982", tolerance=1e-9, families=("power(2)", "difference(2)"),
     proof=_stochastic_derived, depends=("GF-2",), conditions="the run converges (noise that ends)",
     reason=STOPPED,

@@ -14,6 +14,7 @@ BETA, P, Q, ENERGY = sp.symbols("beta p q energy", real=True)
 ALPHA, W, U, V, U1, U2, U3, TAU = sp.symbols("alpha w_0 u_0 v_0 u1_0 u2_0 u3_0 tau", positive=True)
 COVERED = ("power(L)", "difference(L)", "product(2)")
 HALF = sp.Rational(1, 2)
+MODELS = {"power_2": power(2), "difference_2": difference(2), "product_2": product(2)}
 
 
 def _weight(w0, s):
@@ -24,8 +25,7 @@ def _weight(w0, s):
 def _potentials():
     """Coefficients in the clock and potentials; the potentials without a depth are the derived ones."""
     layers = (U1 + U2) / 2, (U1 - U2) / 2
-    known = {name: derive(model).potential for name, model in (("power_2", power(2)), ("difference_2", difference(2)),
-                                                                  ("product_2", product(2)))}  # fmt: skip
+    known = {name: derive(model).potential for name, model in MODELS.items()}
     return {
         "beta_power_2": W**2 * sp.exp(4 * S),
         "beta_power_L": _weight(W, S) ** L,
@@ -35,9 +35,6 @@ def _potentials():
         "potential_power_L": -(BETA ** (2 / L)) / (2 * (L - 2)),
         "potential_balanced_L": -L * BETA ** (2 / L) / (2 * (L - 2)),  # product
     } | {f"potential_{name}": psi for name, psi in known.items()}
-
-
-MODELS = {"power_2": power(2), "difference_2": difference(2), "product_2": product(2)}
 
 
 def _potentials_derived():
@@ -85,9 +82,10 @@ def _conjugates_derived():
     cases += [(f"conjugate_{name}_L", family(n)) for n in (3, 4) for name, family in
               (("power", power), ("difference", difference))]  # fmt: skip
     for name, model in cases:
-        found, depth = typed[name].subs(L, model.degree), derive(model)
-        yield found, sum(w**2 for w in depth.flow.values()) / (2 * model.degree)
-        yield sp.diff(found, S), depth.flow_effective
+        depth, known = sp.Integer(model.degree or 0), derive(model)
+        found = typed[name].subs(L, depth)
+        yield found, sum(w**2 for w in known.flow.values()) / (2 * depth)
+        yield sp.diff(found, S), known.flow_effective
 
 
 statement(
@@ -101,17 +99,16 @@ statement(
 @statement(
     "GF-3", "Damped Newton from nu = 0 finds the root to 1e-12, or to what rounding leaves: it amplifies a relative "
     "error of s by the condition number |s k / beta|, which grows as alpha^(2-L).",
-    kind="empirical", source="derived", tolerance=1e-5, families=("power(L)",),
+    kind="empirical", source="derived", tolerance=1e-8, families=("power(L)",),
     conditions="alpha from 1e-1 to 1e-8 for L = 2, to 1e-4 for L = 3 and 4",
-    reason="a condition number, measured by differences",
 )  # fmt: skip
 def _condition():
     w = sp.Symbol("w", positive=True)
-    residual = sp.Symbol("condition", positive=True)
+    condition = sp.Symbol("condition", positive=True)
     return {
         "condition_2": sp.Abs(2 * sp.log(w / W)),
         "condition_L": L / (L - 2) * sp.Abs((w / W) ** (L - 2) - 1),
-        "residual": sp.Float(1e-12) + 20 * sp.Rational(1, 2**53) * residual,
+        "residual": sp.Float(1e-12) + 20 * sp.Rational(1, 2**53) * condition,
     }
 
 
@@ -159,8 +156,8 @@ def _clock_of_three_derived():
 
 
 statement(
-    "GF-6", "Three unbalanced layers move on an elliptic curve: with u_p^2 = u_p0^2 + tau the clock left to the blow-up "
-    "is Legendre's F, whose inverse is Weierstrass's p.",
+    "GF-6", "Three unbalanced layers move on an elliptic curve: where u_p^2 = u_p0^2 + tau, the clock left to the "
+    "blow-up is Legendre's F, whose inverse is Weierstrass's p.",
     kind="identity", source="derived", tolerance=1e-10, families=("product(3)",), proof=_clock_of_three_derived,
     conditions="0 < u1 < u2 < u3 at the start",
 )(_clock_of_three)  # fmt: skip
@@ -188,8 +185,7 @@ def _chain_from_zero_derived():
 
 
 statement(
-    "GF-6b", "From the standard start of product(L), one layer at 0 and the others at alpha, the clock is Gauss's 2F1 of "
-    "the layer that grows.",
+    "GF-6b", "From the standard start of product(L) the clock is Gauss's 2F1 of the layer that starts at 0.",
     kind="identity", source="derived", tolerance=1e-10, families=("product(L)",), proof=_chain_from_zero_derived,
     conditions="u_1 = ... = u_{L-1} = alpha, u_L = 0 at the start",
 )(_chain_from_zero)  # fmt: skip

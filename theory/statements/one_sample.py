@@ -78,8 +78,8 @@ def _flattest_derived():
 
 
 statement(
-    "ONE-3", "The flattest interpolator is spread for L >= 3, w_i proportional to x_i^(-1/(L-2)), and for L = 2 the vertex "
-    "of the least |x_i|.",
+    "ONE-3", "The flattest interpolator has w_i proportional to x_i^(-1/(L-2)) for L >= 3, and is the vertex of the "
+    "least |x_i| for L = 2.",
     kind="proved", source="2505.21423", tolerance=1e-8, families=FAMILIES, proof=_flattest_derived,
     depends=("ONE-1",), conditions="n = 1, y > 0, no x_i = 0; balanced layers for product, where S is 1/L of it",
     reason="the minimum of a numerical solver",
@@ -111,8 +111,8 @@ def _errors_derived():
 
 
 statement(
-    "ONE-4", "For a Gaussian teacher N(0, Q) the least expected error is at Q x y / (x^T Q x), for every covariance of the "
-    "test features: between the flattest and the sparsest interpolator, and neither.",
+    "ONE-4", "For a teacher drawn from N(0, Q) the expected error is least at Q x y / (x^T Q x), for any covariance "
+    "of the test features: neither the flattest nor the sparsest interpolator.",
     kind="proved", source="derived", tolerance=1e-10, families=FAMILIES, proof=_errors_derived, depends=("ONE-3",),
     conditions="n = 1; with label noise and a known teacher it is the teacher shifted along Sigma^-1 x",
 )(_errors)  # fmt: skip
@@ -137,8 +137,8 @@ def _logistic_derived():
 
 
 statement(
-    "ONE-5", "In classification at a given margin m the least sharpness is at the vertex of the least x_i and the least "
-    "norm at that of the largest.",
+    "ONE-5", "In classification at margin m the sharpness is least at the vertex of the least x_i, the norm at that of "
+    "the largest.",
     kind="proved", source="derived", tolerance=1e-10, families=("power(2)",), proof=_logistic_derived,
     conditions="logistic loss, one sample x > 0 of label 1, 2 (1 - p) m > 1 with p = 1 / (1 + e^m)",
 )(_logistic)  # fmt: skip
