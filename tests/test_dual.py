@@ -64,3 +64,8 @@ def test_descent_goes_on_where_the_merit_no_longer_tells():
     for seed in range(3):  # the merit is at rounding in some of these long before the residual is
         for alpha in np.logspace(-3, -0.3, 12):
             assert root("difference(2)", positive_problem(seed), alpha) <= dual.TOLERANCE
+
+
+@pytest.mark.parametrize("name, alpha", [("power(2)", 1e-8), ("difference(2)", 1e-12), ("power(4)", 1e-4)])
+def test_the_first_step_may_be_long_by_many_orders(name, alpha):
+    assert root(name, theory.sparse_regression(n=3, d=8, sparsity=8, signs="positive", n_test=0, seed=0), alpha) < 1e-6

@@ -18,6 +18,7 @@ from .problem import Problem
 from .transport import Transport
 
 NEWTON_STEPS = 400
+SHORTEST = 1e-40  # of a Newton step, in its own units: the first is of size alpha^(2-2L)
 TOLERANCE = 1e-12  # of the residual, relative to the targets
 STALL = 1e-6  # relative residual accepted once rounding stops the descent
 PATH_RTOL = 1e-7
@@ -54,7 +55,7 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.
         direction = -np.linalg.lstsq(X * tangent @ X.T, residual, rcond=1e-15)[0]
         slope = residual @ direction if degree else -(residual @ residual)
         length = 1.0
-        while length > 1e-12:
+        while length > SHORTEST:
             new = state(nu + length * direction)
             if new[0] <= merit + 1e-4 * length * slope:
                 break

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
+from scipy.special import ellipkinc, hyp2f1
 
 from ..errors import InputError
+
+# What lambdify cannot print; hyper is Gauss's 2F1 only.
+SPECIAL = {"elliptic_f": ellipkinc, "hyper": lambda above, below, z: hyp2f1(*above, *below, z)}
 
 
 @dataclass(frozen=True)
@@ -81,4 +85,4 @@ class Formulas:
 @lru_cache(maxsize=512)
 def _compiled(expression: sp.Expr) -> Callable:
     arguments = sorted(expression.free_symbols, key=lambda s: s.name)
-    return sp.lambdify(arguments, expression, ["numpy", "scipy"], cse=True)
+    return sp.lambdify(arguments, expression, [SPECIAL, "numpy", "scipy"], cse=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache, partial
 
 import sympy as sp
 
@@ -68,7 +69,7 @@ class Statement:
         for other in self.depends:
             if other not in registry:
                 raise InputError(f"{self.id} depends on {other}, which is not in the registry: add it")
-        others = {other: lambda other=other: registry[other].resolve(registry) for other in self.depends}
+        others = {other: cache(partial(registry[other].resolve, registry)) for other in self.depends}
         return Formulas(self.id, self.formulas(), others)
 
     def _repr_latex_(self) -> str:

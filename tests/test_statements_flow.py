@@ -1,0 +1,58 @@
+"""Sections GF, EXA and ONE: every statement holds, and every one of its formulas is able to fail."""
+
+from functools import cache
+
+import pytest
+
+from gdbias import sims, theory
+from gdbias.sims.checks import Case, Comparison, NotApplicable, Verdict
+from gdbias.sims.checks.verify import checks
+from gdbias.theory.statements import Formulas
+
+REGISTRY = theory.statements()
+IDS = [id for id in REGISTRY if id.split("-")[0] in ("GF", "EXA", "ONE")]
+WRONG = {
+    ("GF-3", "residual"): lambda e: e * 1e-9,  # a bound, which fails when it is too tight
+    ("ONE-4", "matching_prior"): lambda e: e**1.1,  # matters up to a factor
+}
+CASES = 24
+
+
+@cache
+def resolved(id):
+    return REGISTRY[id].resolve(REGISTRY)
+
+
+def formulas_of(ids):
+    return [(id, name) for id in ids for name in REGISTRY[id].formulas()]
+
+
+def largest_error(id, formulas, index):
+    found = checks()[id].run(formulas, Case.of(id, index, seed=0, quick=True))
+    return max(c.error for c in ([found] if isinstance(found, Comparison) else found))
+
+
+def test_the_sections_are_complete():
+    assert [id for id in IDS if id.startswith("GF")] == [*(f"GF-{i}" for i in range(1, 7)), "GF-6b", "GF-7"]
+    for section in ("EXA", "ONE"):
+        assert [id for id in IDS if id.startswith(section)] == [f"{section}-{i}" for i in range(1, 6)]
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_it_holds(id):
+    result = sims.verify(id, quick=True, workers=1)[id]
+    assert result.verdict == Verdict.HOLDS, result.as_dict()
+
+
+@pytest.mark.parametrize("id, name", formulas_of(IDS))
+def test_a_wrong_coefficient_is_seen(id, name):
+    right = {formula.name: formula.expression for formula in resolved(id)}
+    changed = WRONG.get((id, name), lambda e: 1.3 * e)(right[name])
+    wrong = Formulas(id, right | {name: changed}, resolved(id)._others)
+    for index in range(CASES):
+        try:
+            if not largest_error(id, wrong, index) <= REGISTRY[id].tolerance:
+                return
+        except NotApplicable:
+            continue
+    pytest.fail(f"{id} holds with a wrong {name}")
