@@ -1,7 +1,5 @@
 """Checks of section EXT."""
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.optimize import brentq, linprog
 
@@ -12,21 +10,12 @@ from ...theory.law import array_law
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ...theory.update_rule import UpdateRule
+from ..status import Status
 from .cases import dense_problem, only_positive, sparse_problem, unequal_weights
 from .check import Case, Comparison, NotApplicable, check
 
 MODELS = (power(2), difference(2), product(2), power(3))
-
-
-def _slope(model: Parameterization) -> Callable[..., np.ndarray]:
-    """``dL / dtheta`` at theta for data X, y of squared loss."""
-    law = array_law(derive(model))
-
-    def slope(theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
-        g = X.T @ (X @ law.effective(*theta) - y) / len(y)
-        return np.stack([np.broadcast_to(part, g.shape) for part in law.jacobian(*theta)]) * g
-
-    return slope
 
 
 def _beta(model: Parameterization, theta: np.ndarray) -> np.ndarray:
@@ -51,30 +40,20 @@ def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
 
     edge = brentq(smallest, 1 / top, 8 / top, xtol=1e-15, rtol=1e-14)
     lr_max, start = f.lr_max(b=b, sharpness=top), minimum + 1e-4 * _top(H, minimum.shape)
-    (below, _), (_, above) = (_losses(model, problem, start, lr_max * near, b) for near in (0.98, 1.02))
-    begun = problem.loss_at(_beta(model, start))
+    rule, settings = UpdateRule(momentum=b), dict(theta0=start, max_steps=600, hold=601, track_every=0, record_every=1)
+    below, above = (
+        descend(model, problem, lr_max * near, rule=rule, backend="numpy", **settings).path_loss.values
+        for near in (0.98, 1.02)
+    )
     return [
         Comparison(edge, lr_max, label=f"{model.name}, linear"),
-        Comparison(below, 0.05 * begun, "at_most", label=f"{model.name}, last loss below the edge"),
-        Comparison(above, 20 * begun, "at_least", label=f"{model.name}, highest loss above the edge"),
+        Comparison(below[-1], 0.05 * below[0], "at_most", label=f"{model.name}, last loss below the edge"),
+        Comparison(np.nanmax(above), 20 * above[0], "at_least", label=f"{model.name}, highest loss above the edge"),
     ]
 
 
 def _top(H: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.linalg.eigh(H)[1][:, -1].reshape(shape)
-
-
-def _losses(
-    model: Parameterization, problem: Problem, theta: np.ndarray, lr: float, b: float
-) -> tuple[float, float]:
-    """The last and the highest loss of 600 steps of the heavy ball."""
-    slope, before, losses = _slope(model), theta, []
-    for _ in range(600):
-        theta, before = theta - lr * slope(theta, problem.X, problem.y) + b * (theta - before), theta
-        losses.append(float(problem.loss_at(_beta(model, theta))))
-        if not losses[-1] < 1e3:
-            return 1e3, 1e3
-    return losses[-1], max(losses)
 
 
 DECAYING = (difference(2), power(2), product(2), difference(3), power(3), product(3))
@@ -99,15 +78,15 @@ def weight_decay(f: Formulas, case: Case) -> Comparison:
 
 
 def _settle(model: Parameterization, problem: Problem, theta: np.ndarray, decay: float) -> np.ndarray:
-    """Descent of ``L + decay |theta|^2 / 2`` until it stands still."""
-    slope = _slope(model)
+    """Where descent of ``L + decay |theta|^2 / 2`` comes to rest."""
+    from ..descend import descend
+
     lr = 0.4 / np.linalg.eigvalsh(problem.X @ problem.X.T / problem.n)[-1] / max(1.0, np.abs(problem.y).max())
-    for _ in range(20_000):
-        move = slope(theta, problem.X, problem.y) + decay * theta
-        theta = theta - lr * move
-        if np.abs(move).max() < 1e-11:
-            return theta
-    raise NotApplicable("not at rest after 20000 steps")
+    settings = dict(theta0=theta, max_steps=40_000, tol=1e-20, track_every=0)
+    run = descend(model, problem, lr, rule=UpdateRule(weight_decay=decay), **settings)
+    if run.status != Status.CONVERGED:
+        raise NotApplicable("not at rest after 40000 steps")
+    return run.theta.values
 
 
 def _lasso(problem: Problem, penalty: float, positive: bool) -> np.ndarray:
@@ -126,22 +105,19 @@ def _lasso(problem: Problem, penalty: float, positive: bool) -> np.ndarray:
 @check("EXT-3", cases=30, quick_cases=5)
 def sgd_shrinkage(f: Formulas, case: Case) -> Comparison:
     """Descent with one random sample a step: the mean over the coefficients of ln(u v / alpha^2)."""
+    from ..descend import descend
+
     problem, alpha = sparse_problem(case, 6, 12), case.rng.uniform(0.1, 0.3)
-    X, y, losses = problem.X, problem.y, 0.0
-    u, v = np.full(problem.d, alpha), np.full(problem.d, alpha)
-    lr = case.rng.uniform(0.2, 0.5) / (4 * (X**2).sum(axis=1).max())
-    for j in case.rng.integers(problem.n, size=20_000):
-        r = X @ (u * u - v * v) - y
-        loss = float(r @ r) / (2 * problem.n)
-        losses += loss
-        if not loss > 1e-6:
-            break
-        g = X[j] * r[j]
-        u, v = u * (1 - 2 * lr * g), v * (1 + 2 * lr * g)
-    else:
+    lr = case.rng.uniform(0.2, 0.5) / (4 * (problem.X**2).sum(axis=1).max())
+    rule = UpdateRule(batch=1, noise_seed=int(case.rng.integers(2**31)))
+    run = descend(
+        difference(2), problem, lr, alpha, rule=rule, max_steps=20_000, tol=1e-6, track_every=0, record_every=1,
+    )  # fmt: skip
+    if run.status != Status.CONVERGED:
         raise NotApplicable("the loss is above 1e-6 after 20000 steps")
-    predicted = f.shrinkage(lr=lr, a=(X**2).mean(axis=0), loss_sum=losses)
-    return Comparison(np.log(np.abs(u * v) / alpha**2).mean(), predicted.mean(), label=f"lr = {lr:.3g}")
+    predicted = f.shrinkage(lr=lr, a=(problem.X**2).mean(axis=0), loss_sum=float(run.path_loss.sum()))
+    measured = np.log(np.abs(run.theta.values.prod(axis=0)) / alpha**2)
+    return Comparison(measured.mean(), predicted.mean(), label=f"lr = {lr:.3g}")
 
 
 @check("EXT-4", cases=30, quick_cases=4)
@@ -152,9 +128,9 @@ def largest_margin(f: Formulas, case: Case) -> list[Comparison]:
     problem = Problem(X, case.rng.choice([-1.0, 1.0], n), loss="logistic")
     Z = problem.y[:, None] * X
     separator, best = _best_margin(Z)
-    theta, shares, margin = np.full((2, d), 1e-3), [], 0.0
+    theta, shares, margin = np.full((2, d), 0.1), [], 0.0
     dynamics, law = derive(difference(2), "logistic"), array_law(derive(difference(2), "logistic"))
-    while margin < 300:
+    while margin < 100:
         lr = 0.3 / float(sharpness(dynamics, problem, theta[:, :, None]).value[0])
         for _ in range(100):
             g = X.T @ law.loss_slope(X @ law.effective(*theta), problem.y) / n
@@ -163,7 +139,7 @@ def largest_margin(f: Formulas, case: Case) -> list[Comparison]:
         margin, norm = (Z @ beta).min(), np.abs(beta).sum()
         shares.append(float(f.share(margin=margin, l1=norm, best=best)))
         if len(shares) > 300:
-            raise NotApplicable("the margin is below 300 after 30000 steps")
+            raise NotApplicable("the margin is below 100 after 30000 steps")
     quarters = np.array(shares)[np.linspace(len(shares) // 4, len(shares) - 1, 4).astype(int)]
     return [
         Comparison(shares[-1], 1.0, label=f"n = {n}, d = {d}, margin {margin:.0f}"),

@@ -76,7 +76,7 @@ def _sgd_shrinkage():
 @statement(
     "EXT-4", "On separable data the logistic loss drives the coefficients towards the largest l1 margin.",
     kind="empirical", source="1806.00468, 1906.05890", tolerance=0.05, families=("difference(2)",),
-    conditions="small start, margin above 100; the limit 1 is proved, how far a run gets is measured",
+    conditions="start 0.1, margin above 100; the limit 1 is proved, how far a run gets is measured",
     reason="the margin approaches its limit very slowly",
 )  # fmt: skip
 def _margin():
