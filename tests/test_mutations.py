@@ -13,7 +13,7 @@ MUTATIONS = {  # the formula, and the symbol whose coefficient is multiplied
     "DEEP-2": ("strength", "t", 1.01),  # identity, along a flow
     "DEEP-4": ("sharpness", "L", 1.01),  # identity with a dependant
     "EXT-2": ("slope", "decay", 1.01),  # proved, at rest
-    "EXT-3": ("shrinkage", "a", 2.0),  # empirical, judged by its median
+    "EXT-3": ("shrinkage", "a", 3.0),  # empirical, judged by its median
 }
 UNRELATED = ("ALG-1", "DEEP-4", "DEEP-5", "EXT-1")  # quick ones
 

@@ -1,5 +1,7 @@
 """Checks of section EXT."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import brentq, linprog
 
@@ -7,6 +9,7 @@ from ...theory.derive import derive
 from ...theory.families import difference, power, product
 from ...theory.hessian import dense_hessian, sharpness
 from ...theory.law import array_law
+from ...theory.loss import logistic
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
@@ -40,7 +43,8 @@ def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
 
     edge = brentq(smallest, 1 / top, 8 / top, xtol=1e-15, rtol=1e-14)
     lr_max, start = f.lr_max(b=b, sharpness=top), minimum + 1e-4 * _top(H, minimum.shape)
-    rule, settings = UpdateRule(momentum=b), dict(theta0=start, max_steps=600, hold=601, track_every=0, record_every=3)
+    rule = UpdateRule(momentum=b)
+    settings: dict[str, Any] = dict(theta0=start, max_steps=600, hold=601, track_every=0, record_every=3)
     below, above = (
         descend(model, problem, lr_max * near, rule=rule, backend="numpy", **settings).path_loss.values
         for near in (0.98, 1.02)
@@ -82,7 +86,7 @@ def _settle(model: Parameterization, problem: Problem, theta: np.ndarray, decay:
     from ..descend import descend
 
     lr = 0.5 / np.linalg.eigvalsh(problem.X @ problem.X.T / problem.n)[-1]
-    settings = dict(theta0=theta, max_steps=5_000, tol=1e-22, track_every=0, backend="numpy")
+    settings: dict[str, Any] = dict(theta0=theta, max_steps=5_000, tol=1e-22, track_every=0, backend="numpy")
     run = descend(model, problem, lr, rule=UpdateRule(momentum=0.9, weight_decay=decay), **settings)
     if run.status != Status.CONVERGED:
         raise NotApplicable("not at rest after 5000 steps")
@@ -102,7 +106,7 @@ def _lasso(problem: Problem, penalty: float, positive: bool) -> np.ndarray:
     raise NotApplicable("the LASSO needs more sweeps")
 
 
-@check("EXT-3", cases=30, quick_cases=4)
+@check("EXT-3", cases=30, quick_cases=5)
 def sgd_shrinkage(f: Formulas, case: Case) -> Comparison:
     """Descent with one random sample a step: the mean over the coefficients of ln(u v / alpha^2)."""
     from ..descend import descend
@@ -110,7 +114,7 @@ def sgd_shrinkage(f: Formulas, case: Case) -> Comparison:
     problem, alpha = sparse_problem(case, 6, 12), case.rng.uniform(0.1, 0.3)
     lr = case.rng.uniform(0.2, 0.5) / (4 * (problem.X**2).sum(axis=1).max())
     rule = UpdateRule(batch=1, noise_seed=int(case.rng.integers(2**31)))
-    settings = dict(max_steps=5_000, tol=1e-4, track_every=0, record_every=4, backend="numpy")
+    settings: dict[str, Any] = dict(max_steps=5_000, tol=1e-4, track_every=0, record_every=4, backend="numpy")
     run = descend(difference(2), problem, lr, alpha, rule=rule, **settings)
     if run.status != Status.CONVERGED:
         raise NotApplicable("the loss is above 1e-4 after 5000 steps")
@@ -120,16 +124,16 @@ def sgd_shrinkage(f: Formulas, case: Case) -> Comparison:
     return Comparison(measured.mean(), predicted.mean(), label=f"lr = {lr:.3g}")
 
 
-@check("EXT-4", cases=30, quick_cases=4)
+@check("EXT-4", cases=30, quick_cases=5)
 def largest_margin(f: Formulas, case: Case) -> list[Comparison]:
     """The share of the best margin along a run, with steps that keep lr S = 0.6 as the loss fades."""
     n, d = int(case.rng.integers(1, 6)), int(case.rng.integers(3, 8))
     X = case.rng.standard_normal((n, d))
-    problem = Problem(X, case.rng.choice([-1.0, 1.0], n), loss="logistic")
+    problem = Problem(X, case.rng.choice([-1.0, 1.0], n), loss=logistic)
     Z = problem.y[:, None] * X
     separator, best = _best_margin(Z)
     theta, shares, margin = np.full((2, d), 0.1), [], 0.0
-    dynamics, law = derive(difference(2), "logistic"), array_law(derive(difference(2), "logistic"))
+    dynamics, law = derive(difference(2), logistic), array_law(derive(difference(2), logistic))
     while margin < 100:
         lr = 0.6 / float(sharpness(dynamics, problem, theta[:, :, None]).value[0])
         for _ in range(100):
