@@ -1,0 +1,29 @@
+"""Deep linear networks and extensions: each statement holds, and each of its formulas can fail."""
+
+from dataclasses import replace
+
+import pytest
+
+from gdbias import sims, theory
+from gdbias.sims.checks import Verdict
+
+REGISTRY = theory.statements()
+MINE = {id: s for id, s in REGISTRY.items() if id.startswith(("DEEP-", "EXT-"))}
+FACTORS = {"EXT-3": 3.0}  # else 1.1; a law is judged by its median
+
+
+@pytest.mark.parametrize("id", MINE)
+def test_it_holds(id):
+    result = sims.verify(id, quick=True, workers=1)[id]
+    assert result.verdict == Verdict.HOLDS, [c for c in result.cases if c.broke or c.error > MINE[id].tolerance]
+    assert len(result.errors) >= 3
+
+
+@pytest.mark.parametrize("id, name", [(id, name) for id, s in MINE.items() for name in s.formulas()])
+def test_a_wrong_coefficient_makes_it_fail(id, name):
+    def wrong():
+        return {n: FACTORS.get(id, 1.1) * e if n == name else e for n, e in MINE[id].formulas().items()}
+
+    mutated = REGISTRY | {id: replace(MINE[id], formulas=wrong, proof=None)}  # by its runs alone
+    result = sims.verify(id, quick=True, registry=mutated)[id]
+    assert result.verdict == Verdict.FAILS and not any(c.broke for c in result.cases)
