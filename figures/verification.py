@@ -33,6 +33,8 @@ def print_table(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width of its own
+        console = Console(width=140)
     table = Table(*COLUMNS[:3], box=None, header_style="bold", pad_edge=False)
     for name in COLUMNS[3:]:
         table.add_column(name, justify="right", no_wrap=True)
