@@ -115,7 +115,7 @@ def _condition():
 @statement(
     "GF-4", "The flow of power(L) interpolates if and only if some b > 0 does; on the boundary only, the loss falls as "
     "t^(-L/(L-1)); with no b >= 0 it ends at non-negative least squares.",
-    kind="proved", source="derived", tolerance=0.05, families=("power(L)",), reason="a slope of log loss on log t",
+    kind="proved", source="derived", tolerance=0.05, families=("power(L)",), reason="a slope of log loss on log t; the rate on the boundary is a scaling argument, not proved",
     conditions="rank X = n, starts above 0",
 )  # fmt: skip
 def _existence():
@@ -127,7 +127,7 @@ def _existence():
     "vanish as alpha^(2 (1 - |p|)) for L = 2 and as alpha^L for L >= 3, p its dual certificate.",
     kind="proved", source="2002.09277; rates derived", tolerance=5e-3, families=("power(L)", "difference(L)"),
     conditions="unique, non-degenerate minimiser; |p| < 0.75 off the support",
-    reason="the leading order in alpha, at alpha = 1e-9 (L = 2) or 1e-4 (L = 3)",
+    reason="leading order at alpha = 1e-9 (L = 2), 1e-4 (L = 3); the rates are expansions, only the limit is proved",
 )  # fmt: skip
 def _small_start():
     return {
