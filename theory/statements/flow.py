@@ -115,7 +115,8 @@ def _condition():
 @statement(
     "GF-4", "The flow of power(L) interpolates if and only if some b > 0 does; on the boundary only, the loss falls as "
     "t^(-L/(L-1)); with no b >= 0 it ends at non-negative least squares.",
-    kind="proved", source="derived", tolerance=0.05, families=("power(L)",), reason="a slope of log loss on log t; the rate on the boundary is a scaling argument, not proved",
+    kind="proved", source="derived", tolerance=0.05, families=("power(L)",),
+    reason="a slope of log loss on log t; the rate on the boundary is a scaling argument, not proved",
     conditions="rank X = n, starts above 0",
 )  # fmt: skip
 def _existence():
