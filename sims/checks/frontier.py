@@ -93,7 +93,7 @@ def _constrained_case(case: Case, model, exact_drift: bool):
     lr = _between(pred, float(case.rng.uniform(0.3, 0.8)))
     coordinates = doubled(model)
     w0 = coordinates.start(pred.starts[0])
-    return problem, coordinates, w0, lr, constrained_flow(coordinates, problem, w0, lr, exact_drift, record_every=4)
+    return problem, coordinates, w0, lr, constrained_flow(coordinates, problem, w0, lr, exact_drift, record_every=1)
 
 
 def _between(pred: Prediction, share: float) -> float:
@@ -255,5 +255,8 @@ def undershoot(f: Formulas, case: Case) -> Comparison:
     effective = float(f.lr_effective(sharpness=sharpness))
     if not effective > 1.002 * lr:
         raise NotApplicable("the final sharpness is that of the law")
-    errors = [_distance(beta, _predicted_beta(pred, rate)) for rate in (lr, min(effective, pred.lr_max))]
+    coordinates = doubled(pred.dynamics.model)
+    w0 = coordinates.start(pred.starts[0])
+    flows = [constrained_flow(coordinates, pred.problem, w0, rate) for rate in (lr, min(effective, pred.lr_max))]
+    errors = [_distance(beta, coordinates.beta(states.b[-1])) for states in flows]
     return Comparison(errors[1], f.remaining(error=errors[0]), "at_most", label=pred.dynamics.model.name)
