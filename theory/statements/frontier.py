@@ -168,8 +168,8 @@ def _effective_rate():
 
 
 statement(
-    "FRO-7", "Half of that error is what descent misses of 2 / lr: at 2 / (final sharpness) at most half is left.",
+    "FRO-7", "Half the error of the flow capped at 2 / lr is undershoot: capped at the final sharpness, half is left.",
     kind="empirical", source="derived", tolerance=0.1, families=("power(2)", "power(3)"),
-    conditions="as FRO-6; the final sharpness is taken from the run, and is 0.2% or more below 2 / lr",
+    conditions="runs as in FRO-6; the final sharpness is taken from the run, and is 0.2% or more below 2 / lr",
     reason="a law that is seen, not proved",
 )(_effective_rate)  # fmt: skip
