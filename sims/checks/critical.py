@@ -14,7 +14,7 @@ from ...theory.predict import Prediction, predict
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from ..status import Status
-from .cases import dense_problem, only_positive, sparse_problem
+from .cases import dense_problem, only_positive, sparse_problem, whole_degree
 from .check import Case, Comparison, NotApplicable, check
 
 SIZES = ((1, 4), (3, 8), (5, 12))
@@ -73,7 +73,7 @@ def least_sharpness(f: Formulas, case: Case) -> list[Comparison]:
     coordinates = doubled(model)
     problem = dense_problem(case, *case.choose(SIZES), only_positive(model))
     tangent = f.tangent_product if coordinates.chain else f.tangent_power
-    one, two = (float(tangent(beta=b, L=model.degree)) for b in (1.0, 2.0))
+    one, two = (float(tangent(beta=b, L=whole_degree(model))) for b in (1.0, 2.0))
     least, beta = _program(problem, one, np.log2(two / one), only_positive(model))
     found = [Comparison(predict(model, problem).sharpness_min, least, label=model.name)]
     theta = weights_of(coordinates, beta)
@@ -86,7 +86,7 @@ def least_sharpness(f: Formulas, case: Case) -> list[Comparison]:
             continue
         sharp = np.linalg.eigvalsh(dense_hessian(derive(model), problem, weights_of(coordinates, other)))[-1]
         found.append(Comparison(sharp, least, "at_least"))
-    if model.degree == 2:
+    if whole_degree(model) == 2:
         found.append(Comparison(_dual(problem, 4 * coordinates.rate, only_positive(model)), least))
     return found
 
@@ -106,13 +106,14 @@ def _program(problem: Problem, one: float, exponent: float, positive: bool) -> t
     beta, t = cp.Variable(problem.d), cp.Variable(problem.d)
     size = beta if positive else cp.abs(beta)
     power_of = size if abs(exponent - 1) < 1e-12 else cp.power(size, exponent)
-    limits = [problem.X @ beta == problem.y, t >= one * power_of, *([beta >= 0] if positive else [])]
+    limits: list = [problem.X @ beta == problem.y, t >= one * power_of, *([beta >= 0] if positive else [])]
     if problem.n == 1:
         value = cp.sum(cp.multiply(problem.X[0] ** 2, t))
     else:
         value = cp.lambda_max(problem.X @ cp.diag(t) @ problem.X.T)
-    least = cp.Problem(cp.Minimize(value / problem.n), limits).solve(solver=cp.CLARABEL)
-    return float(least), np.asarray(beta.value)
+    program = cp.Problem(cp.Minimize(value / problem.n), limits)
+    program.solve(solver=cp.CLARABEL)
+    return float(np.asarray(program.value, dtype=float)), np.asarray(beta.value)
 
 
 def _dual(problem: Problem, slope: float, positive: bool) -> float:
@@ -122,7 +123,10 @@ def _dual(problem: Problem, slope: float, positive: bool) -> float:
     nu, P = cp.Variable(problem.n), cp.Variable((problem.n, problem.n), PSD=True)
     left = problem.X.T @ nu if positive else cp.abs(problem.X.T @ nu)
     right = cp.hstack([cp.sum(cp.multiply(np.outer(x, x), P)) for x in problem.X.T]) * slope / problem.n
-    return float(cp.Problem(cp.Maximize(problem.y @ nu), [cp.trace(P) == 1, left <= right]).solve(solver=cp.CLARABEL))
+    limits: list = [cp.trace(P) == 1, left <= right]
+    program = cp.Problem(cp.Maximize(problem.y @ nu), limits)
+    program.solve(solver=cp.CLARABEL)
+    return float(np.asarray(program.value, dtype=float))
 
 
 @check("CRIT-3", cases=9, quick_cases=4)
@@ -136,7 +140,7 @@ def stable_or_not(f: Formulas, case: Case) -> list[Comparison]:
     kit = Interpolators(doubled(model), problem)
     b = kit.minimise(kit.sharpness)
     least = kit.sharpness_of(b)
-    theta = b ** (1 / model.degree) * (1 + 1e-4 * case.rng.standard_normal(b.shape))
+    theta = b ** (1 / whole_degree(model)) * (1 + 1e-4 * case.rng.standard_normal(b.shape))
     lrs = np.array([0.98, 1.02]) * 2 / least
     ends = [int(descend(model, problem, lr, theta0=theta, max_steps=40_000, track_every=0).status) for lr in lrs]
     far = np.array([1.02, 1.1, 1.3]) * 2 / least

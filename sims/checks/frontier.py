@@ -18,7 +18,7 @@ from ...theory.predict import Prediction
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from ..status import Status
-from .cases import dense_problem, only_positive, sparse_problem
+from .cases import dense_problem, only_positive, sparse_problem, whole_degree
 from .check import Case, Comparison, NotApplicable, check
 from .critical import predicted
 
@@ -39,7 +39,9 @@ def _weights(z: np.ndarray, L: int) -> np.ndarray:
 
 def _sharpness(model, X: np.ndarray, w: np.ndarray) -> float:
     """The Hessian's largest eigenvalue at the weights, for the targets that they fit."""
-    return float(np.linalg.eigvalsh(dense_hessian(derive(model), Problem(X, X @ w**model.degree), w[None]))[-1])
+    return float(
+        np.linalg.eigvalsh(dense_hessian(derive(model), Problem(X, X @ w ** whole_degree(model)), w[None]))[-1]
+    )
 
 
 def _slope_at_0(function, step: float) -> float:
@@ -58,7 +60,7 @@ def _pull(model, X: np.ndarray, w: np.ndarray) -> np.ndarray:
 def drift(f: Formulas, case: Case) -> list[Comparison]:
     """Two steps with opposite residuals in 40 digits, and the sharpness by finite differences."""
     model = case.choose(POWERS)
-    L, n, d = model.degree, *case.choose(((1, 3), (3, 5), (4, 7)))
+    L, n, d = whole_degree(model), *case.choose(((1, 3), (3, 5), (4, 7)))
     X, w, lr = case.rng.standard_normal((n, d)), case.rng.uniform(0.4, 1.2, d), float(case.rng.uniform(0.05, 0.5))
     pull = _pull(model, X, w)
     at = dict(L=L, beta=w**L, pull=pull, n=n)
@@ -119,7 +121,7 @@ def constrained(f: Formulas, case: Case) -> list[Comparison]:
         Comparison(change, pushed + unit * (columns.T @ nu), label=model.name),
         Comparison(sharpness.max(), f.cap(lr=lr)),
         Comparison(spectrum.min(), 0.0, "at_least", scale=spectrum.max()),
-        Comparison(np.linalg.norm(X @ coordinates.beta(states.b[-1]) - problem.projected[1]), 0.0,
+        Comparison(float(np.linalg.norm(X @ coordinates.beta(states.b[-1]) - problem.projected[1])), 0.0,
                    scale=10 * float(np.linalg.norm(problem.y))),
     ]  # fmt: skip
 
@@ -193,9 +195,9 @@ def exact_drift(f: Formulas, case: Case) -> list[Comparison]:
     from ..descend import descend
 
     model = case.choose(POWERS)
-    L, n, d = model.degree, *case.choose(((1, 3), (3, 5), (4, 7)))
+    L, n, d = whole_degree(model), *case.choose(((1, 3), (3, 5), (4, 7)))
     problem, w = dense_problem(case, n, d, positive=True), case.rng.uniform(0.4, 1.2, d)
-    lr = float(case.rng.uniform(0.05, 0.3)) / np.linalg.norm(problem.X, 2)
+    lr = float(case.rng.uniform(0.05, 0.3)) / float(np.linalg.norm(problem.X, 2))
     run = descend(model, problem, lr, theta0=w[None], max_steps=1, track_every=0, tol=1e-300, backend="numpy")
     g = problem.X.T @ (problem.X @ w**L - problem.y) / n
     change = _clock(run.theta.values[0], L) - _clock(w, L)
@@ -216,7 +218,7 @@ def _run_between(case: Case, models) -> tuple[Prediction, float, np.ndarray, flo
 
     model = case.choose(models)
     problem = sparse_problem(case, *((3, 12), (5, 20))[case.index // 9 % 2], only_positive(model))
-    scale = 0.3 if model.degree > 2 else (0.1, 0.03)[case.index // 18 % 2]
+    scale = 0.3 if whole_degree(model) > 2 else (0.1, 0.03)[case.index // 18 % 2]
     pred = predicted(case, model, problem, scale)
     lr = _between(pred, SHARES[case.index // 3 % 3])
     run = descend(model, problem, lr, scale, max_steps=10_000, track_every=0)

@@ -1,6 +1,7 @@
 """Checks of section BIF."""
 
 from functools import lru_cache
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -12,6 +13,7 @@ from ...theory.families import difference, power, product
 from ...theory.statements import Formulas
 from ..phase import Phase
 from ..status import Status
+from .cases import whole_degree
 from .check import Case, Comparison, check
 from .doublings import doublings
 
@@ -43,7 +45,7 @@ def scalar_map(f: Formulas, case: Case) -> list[Comparison]:
     from ..descend import descend
 
     model = case.choose(SCALAR)
-    L, (x, y) = model.degree, _one_feature(case)
+    L, (x, y) = whole_degree(model), _one_feature(case)
     problem, unit, scale = single_point([x], y), (y / x) ** (1 / L), _kappa_per_lr(f, model, x, y)
     kappa = float(case.rng.uniform(0.3, 2.4)) / L
     start = _start(model, unit * float(case.rng.uniform(0.4, 0.9)))
@@ -78,7 +80,7 @@ def cycle_of_two(f: Formulas, case: Case) -> list[Comparison]:
     x, y = _one_feature(case)
     problem, unit = single_point([x], y), (y / x) ** 0.5
     scale, kappa = _kappa_per_lr(f.of("BIF-1"), model, x, y), np.sort(case.rng.uniform(1.05, 1.2, 4))
-    options = dict(tol=1e-30, track_every=0, backend="numpy")
+    options: dict[str, Any] = dict(tol=1e-30, track_every=0, backend="numpy")
     steps = 400
     a, b = (
         sweep(
@@ -141,7 +143,7 @@ def chaos(f: Formulas, case: Case) -> list[Comparison]:
 
     model, (x, y) = power(2), _one_feature(case)
     problem, unit, scale = single_point([x], y), (y / x) ** 0.5, _kappa_per_lr(f.of("BIF-1"), power(2), x, y)
-    options = dict(tol=1e-30, track_every=0, backend="numba")
+    options: dict[str, Any] = dict(tol=1e-30, track_every=0, backend="numba")
     kappa, divergence = float(case.rng.uniform(0.5, 1.9)), float(f.divergence())
     bound = float(f.bound(kappa=kappa))
     inside = unit * bound * np.r_[case.rng.uniform(0.01, 1.0, 20), 1 - 1e-9]
@@ -191,7 +193,7 @@ def period_doublings(f: Formulas, case: Case) -> list[Comparison]:
         found.append(Comparison(ratio, f.feigenbaum(), scale=1e3))  # within 0.01: it is a limit
         found.append(Comparison(divergence_ratio(L) * 2 / L, f[f"divergence_of_{L}"]()))
     model = power(case.choose((2, 3, 4)))
-    L, (x, y) = model.degree, _one_feature(case)
+    L, (x, y) = whole_degree(model), _one_feature(case)
     scale = _kappa_per_lr(f.of("BIF-1"), model, x, y)
     at = np.array([float(f[f"kappa_{k}_of_{L}"]()) for k in (1, 2, 3, 4)])
     lr = (at[:-1] + case.rng.uniform(0.3, 0.7) * np.diff(at)) / scale
@@ -233,7 +235,7 @@ def phases(f: Formulas, case: Case) -> list[Comparison]:
     from ..sweep import sweep
 
     model = case.choose((power(2), power(4)))
-    L, (x, y), doubled = model.degree, _one_feature(case), f.of("BIF-4")
+    L, (x, y), doubled = whole_degree(model), _one_feature(case), f.of("BIF-4")
     names = dict(kappa_2="kappa_2", kappa_3="kappa_3", kappa_4="kappa_4", chaos="kappa_limit", divergence="divergence")
     bounds = {name: float(doubled[f"{constant}_of_{L}"]()) for name, constant in names.items()}
     bounds["flip"] = float(f.of("BIF-1").flip(L=L))
