@@ -35,3 +35,9 @@ def unequal_weights(case: Case, model: Parameterization, d: int, scale: float = 
 def only_positive(model: Parameterization) -> bool:
     """Whether the coefficient cannot change its sign from positive weights: one weight for each coordinate."""
     return len(model.weights) == 1
+
+
+def whole_degree(model: Parameterization) -> int:
+    """L of a homogeneous model."""
+    assert model.degree is not None
+    return model.degree

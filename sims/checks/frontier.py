@@ -1,1 +1,264 @@
 """Checks of section FRO."""
+
+import mpmath
+import numpy as np
+from scipy.integrate import solve_ivp
+from scipy.optimize import bisect
+
+from ...theory.constrained_flow import constrained_flow
+from ...theory.datasets import single_point
+from ...theory.derive import derive
+from ...theory.doubled import doubled
+from ...theory.errors import GdbiasError
+from ...theory.families import difference, power, product
+from ...theory.frontier import Interpolators
+from ...theory.hessian import dense_hessian
+from ...theory.law import array_law
+from ...theory.predict import Prediction
+from ...theory.problem import Problem
+from ...theory.statements import Formulas
+from ..status import Status
+from .cases import dense_problem, only_positive, sparse_problem, whole_degree
+from .check import Case, Comparison, NotApplicable, check
+from .critical import predicted
+
+POWERS = (power(2), power(3), power(4))
+SHORT = (power(2), difference(2), power(3))
+SHARES = (0.1, 0.4, 0.7)  # of the way from lr_critical_final to lr_max
+
+
+def _clock(w, L: int):
+    """``z = psi'(w^L)`` up to a constant."""
+    log = mpmath.log if isinstance(w, mpmath.mpf) else np.log
+    return log(abs(w)) / 2 if L == 2 else -(w ** (2 - L)) / (L * (L - 2))
+
+
+def _weights(z: np.ndarray, L: int) -> np.ndarray:
+    return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
+
+
+def _sharpness(model, X: np.ndarray, w: np.ndarray) -> float:
+    """The Hessian's largest eigenvalue at the weights, for the targets that they fit."""
+    return float(
+        np.linalg.eigvalsh(dense_hessian(derive(model), Problem(X, X @ w ** whole_degree(model)), w[None]))[-1]
+    )
+
+
+def _slope_at_0(function, step: float) -> float:
+    """By central differences of fourth order."""
+    near, far = (function(k * step) - function(-k * step) for k in (1, 2))
+    return (8 * near - far) / (12 * step)
+
+
+def _pull(model, X: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """``X^T u`` of the top eigenvector of the tangent kernel."""
+    scaled = X * np.broadcast_to(array_law(derive(model)).jacobian(w)[0], w.shape)
+    return X.T @ np.linalg.eigh(scaled @ scaled.T)[1][:, -1]
+
+
+@check("FRO-1", cases=6, quick_cases=3)
+def drift(f: Formulas, case: Case) -> list[Comparison]:
+    """Two steps with opposite residuals in 40 digits, and the sharpness by finite differences."""
+    model = case.choose(POWERS)
+    L, n, d = whole_degree(model), *case.choose(((1, 3), (3, 5), (4, 7)))
+    X, w, lr = case.rng.standard_normal((n, d)), case.rng.uniform(0.4, 1.2, d), float(case.rng.uniform(0.05, 0.5))
+    pull = _pull(model, X, w)
+    at = dict(L=L, beta=w**L, pull=pull, n=n)
+    moved = [
+        _mean_change(mpmath.mpf(a), mpmath.mpf(q) / n, lr, L) for a, q in zip(w.tolist(), pull.tolist(), strict=True)
+    ]
+    slopes = []
+    for i in range(d):
+        unit = np.eye(d)[i] * w[i] ** L
+        bumped = lambda t, unit=unit: _sharpness(model, X, (w**L + t * unit) ** (1 / L))  # noqa: E731
+        slopes.append(_slope_at_0(bumped, 1e-3) / w[i] ** L)
+    return [
+        Comparison(np.array(moved), f.drift(lr=lr, **at), label=model.name),
+        Comparison(np.array(slopes), f.sharpness_slope(**at)),
+    ]
+
+
+def _mean_change(w, g, lr: float, L: int) -> float:
+    """Of the clock, over two steps with the slopes g and -g, to second order."""
+
+    def change(size):
+        return sum(_clock(w - lr * L * w ** (L - 1) * s * size * g, L) - _clock(w, L) for s in (1, -1)) / 2
+
+    with mpmath.workdps(40):
+        return float(mpmath.diff(change, 0, 2) / 2)
+
+
+def _constrained_case(case: Case, model, exact_drift: bool):
+    """A dense problem between the critical learning rates, and its constrained flow."""
+    problem = dense_problem(case, *case.choose(((2, 5), (3, 8), (4, 10))), only_positive(model))
+    pred = predicted(case, model, problem, float(case.rng.uniform(0.1, 0.3)))
+    lr = _between(pred, float(case.rng.uniform(0.3, 0.8)))
+    coordinates = doubled(model)
+    w0 = coordinates.start(pred.starts[0])
+    return problem, coordinates, w0, lr, constrained_flow(coordinates, problem, w0, lr, exact_drift, record_every=1)
+
+
+def _between(pred: Prediction, share: float) -> float:
+    return float(pred.lr_critical_final + share * (pred.lr_max - pred.lr_critical_final))
+
+
+@check("FRO-2", cases=6, quick_cases=3)
+def constrained(f: Formulas, case: Case) -> list[Comparison]:
+    """The endpoint's clock against its one matrix M, which is positive; the sharpness against its cap."""
+    model = case.choose((power(2), difference(2), product(2)))
+    problem, coordinates, w0, lr, states = _constrained_case(case, model, exact_drift=False)
+    X, _, _ = problem.projected
+    moving = w0 > 0
+    columns = np.concatenate([s * X for s in coordinates.signs], axis=1)[:, moving.ravel()]
+    push = np.einsum("ai,ab,bi->i", columns, states.multiplier, columns)
+    change = 2 * np.log(np.sqrt(states.b[-1][moving]) / w0[moving])
+    pushed, unit = f.clock_change(dual=0.0, push=push, n=problem.n), f.clock_change(dual=1.0, push=0.0, n=problem.n)
+    nu = np.linalg.lstsq(columns.T * unit, change - pushed)[0]
+    kit = Interpolators(coordinates, problem)
+    sharpness = np.array([kit.sharpness_of(b) for b in states.b])
+    spectrum = np.linalg.eigvalsh(states.multiplier)
+    return [
+        Comparison(change, pushed + unit * (columns.T @ nu), label=model.name),
+        Comparison(sharpness.max(), f.cap(lr=lr)),
+        Comparison(spectrum.min(), 0.0, "at_least", scale=spectrum.max()),
+        Comparison(float(np.linalg.norm(X @ coordinates.beta(states.b[-1]) - problem.projected[1])), 0.0,
+                   scale=10 * float(np.linalg.norm(problem.y))),
+    ]  # fmt: skip
+
+
+@check("FRO-3", cases=6, quick_cases=3)
+def spent_divergence(f: Formulas, case: Case) -> list[Comparison]:
+    """The flow without constraint by an ODE solver, and the constrained one to the flattest interpolator."""
+    model = case.choose(SHORT)
+    problem, coordinates, w0, _, states = _constrained_case(case, model, exact_drift=False)
+    L = coordinates.degree
+    name = f.divergence_two if L == 2 else f.divergence_more
+    moving = w0 > 0
+
+    def divergence(beta: np.ndarray, b: np.ndarray) -> float:
+        at = dict(beta=np.maximum(beta, 1e-13)[moving], beta_0=b[moving]) | ({} if L == 2 else {"L": L})
+        return float(np.sum(name(**at))) / coordinates.rate
+
+    kit = Interpolators(coordinates, problem, moving)
+    flattest = kit.minimise(kit.sharpness)
+    left = np.array([divergence(flattest, b) for b in states.b])
+    losses = problem.loss_at(np.array([coordinates.beta(b) for b in states.b]))
+    free, spent = _free_flow(coordinates, problem, w0)
+    before, after = (divergence(flattest, b) for b in (w0**L, free))
+    return [
+        Comparison(spent, f.budget(divergence=before - after), label=model.name),
+        Comparison(np.trapezoid(losses, states.time), f.budget(divergence=left[0] - left[-1]), "at_most"),
+        Comparison(left[1:], left[:-1], "at_most", scale=left[0]),
+    ]
+
+
+def _free_flow(coordinates, problem: Problem, w0: np.ndarray) -> tuple[np.ndarray, float]:
+    """Gradient flow of w (block, d) for a while: where it is, and the loss summed over time."""
+    L, size = coordinates.degree, w0.size
+
+    def velocity(_, state):
+        w = state[:size].reshape(w0.shape)
+        residual = problem.X @ coordinates.beta(w**L) - problem.y
+        g = coordinates.signs[:, None] * (problem.X.T @ residual) / problem.n
+        return np.append(-coordinates.rate * L * w ** (L - 1) * g, residual @ residual / (2 * problem.n))
+
+    end = solve_ivp(velocity, (0, 30.0), np.append(w0, 0.0), "LSODA", rtol=1e-10, atol=1e-12).y[:, -1]
+    return end[:size].reshape(w0.shape) ** L, float(end[-1])
+
+
+@check("FRO-4", cases=6, quick_cases=3)
+def one_sample(f: Formulas, case: Case) -> list[Comparison]:
+    """Both predictors against the closed form, whose two multipliers are found by bisection."""
+    model = case.choose((power(2), difference(2)))
+    signs = 1.0 if only_positive(model) else case.rng.choice([-1.0, 1.0], 4)
+    problem = single_point(case.rng.uniform(0.4, 2.0, 4) * signs, float(case.rng.uniform(0.5, 2.0)))
+    pred = predicted(case, model, problem, float(case.rng.uniform(0.05, 0.3)))
+    lr, coordinates = _between(pred, float(case.rng.uniform(0.1, 0.8))), doubled(model)
+    start, x = coordinates.start(pred.starts[0]) ** 2, coordinates.signs[:, None] * problem.X
+    reach = 600 / np.abs(x).min()  # where the exponential is still a number
+
+    def at(mu: float) -> np.ndarray:
+        b = lambda nu: f.beta(beta_0=start, nu=nu, mu=mu, x=x)  # noqa: E731
+        with np.errstate(over="ignore"):
+            return b(bisect(lambda nu: (x * b(nu)).sum() - problem.y[0], -reach, reach, xtol=1e-13))
+
+    gap = lambda mu: f.sharpness(beta=at(mu), x=x).sum() * coordinates.rate - 2 / lr  # noqa: E731
+    predicted_beta = coordinates.beta(at(bisect(gap, 0.0, 60.0, xtol=1e-12)))
+    flow = constrained_flow(coordinates, problem, coordinates.start(pred.starts[0]), lr, exact_drift=False)
+    ends = [pred.endpoint(lr, "bregman").beta, coordinates.beta(flow.b[-1])]
+    return [Comparison(end, predicted_beta, label=model.name) for end in ends]
+
+
+@check("FRO-5", cases=6, quick_cases=3)
+def exact_drift(f: Formulas, case: Case) -> list[Comparison]:
+    """The clock before and after a run's one step, and the sharpness along the push by finite differences."""
+    from ..descend import descend
+
+    model = case.choose(POWERS)
+    L, n, d = whole_degree(model), *case.choose(((1, 3), (3, 5), (4, 7)))
+    problem, w = dense_problem(case, n, d, positive=True), case.rng.uniform(0.4, 1.2, d)
+    lr = float(case.rng.uniform(0.05, 0.3)) / float(np.linalg.norm(problem.X, 2))
+    run = descend(model, problem, lr, theta0=w[None], max_steps=1, track_every=0, tol=1e-300, backend="numpy")
+    g = problem.X.T @ (problem.X @ w**L - problem.y) / n
+    change = _clock(run.theta.values[0], L) - _clock(w, L)
+    predicted_change = f.increment_two(lr=lr, g=g) if L == 2 else f.increment_more(lr=lr, g=g, w=w, L=L)
+    pull = _pull(model, problem.X, w)
+    push = 2 * L * (L - 1) * w ** (L - 2) * pull**2 / n
+    steepness = f.steepness(L=L, beta=w**L, pull=pull, n=n).sum()
+    along = lambda t: _sharpness(model, problem.X, _weights(_clock(w, L) + t * push, L))  # noqa: E731
+    return [
+        Comparison(change, predicted_change, label=model.name),
+        Comparison(_slope_at_0(along, 3e-4 / np.abs(push).max()), steepness),
+    ]
+
+
+def _run_between(case: Case, models) -> tuple[Prediction, float, np.ndarray, float]:
+    """A run that converges between the critical learning rates: its prediction, lr, coefficients and sharpness."""
+    from ..descend import descend
+
+    model = case.choose(models)
+    problem = sparse_problem(case, *((3, 12), (5, 20))[case.index // 9 % 2], only_positive(model))
+    scale = 0.3 if whole_degree(model) > 2 else (0.1, 0.03)[case.index // 18 % 2]
+    pred = predicted(case, model, problem, scale)
+    lr = _between(pred, SHARES[case.index // 3 % 3])
+    run = descend(model, problem, lr, scale, max_steps=10_000, track_every=0)
+    if int(run.status) != Status.CONVERGED:
+        raise NotApplicable("the run did not converge in 10,000 steps")
+    return pred, lr, run.beta.values, float(run.sharpness)
+
+
+def _predicted_beta(pred: Prediction, lr: float) -> np.ndarray:
+    try:
+        return pred.endpoint(lr).beta
+    except GdbiasError:
+        raise NotApplicable("the constrained flow did not end") from None
+
+
+def _distance(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(found))
+
+
+@check("FRO-6", cases=30, quick_cases=6)
+def endpoints(f: Formulas, case: Case) -> list[Comparison]:
+    """The coefficients and the sharpness of a run's end."""
+    pred, lr, beta, sharpness = _run_between(case, SHORT)
+    expected = _predicted_beta(pred, lr)
+    widest = float(np.abs(beta - expected).max())
+    return [
+        Comparison(beta, expected, scale=widest / _distance(beta, expected), label=pred.dynamics.model.name),
+        Comparison(sharpness, f.sharpness(lr=lr)),
+    ]
+
+
+@check("FRO-7", cases=30, quick_cases=6)
+def undershoot(f: Formulas, case: Case) -> Comparison:
+    """The predictor's error at the learning rate of the final sharpness beside that at the run's own."""
+    pred, lr, beta, sharpness = _run_between(case, (power(2), power(3), power(2)))
+    effective = float(f.lr_effective(sharpness=sharpness))
+    if not effective > 1.002 * lr:
+        raise NotApplicable("the final sharpness is that of the law")
+    coordinates = doubled(pred.dynamics.model)
+    w0 = coordinates.start(pred.starts[0])
+    flows = [constrained_flow(coordinates, pred.problem, w0, rate) for rate in (lr, min(effective, pred.lr_max))]
+    errors = [_distance(beta, coordinates.beta(states.b[-1])) for states in flows]
+    return Comparison(errors[1], f.remaining(error=errors[0]), "at_most", label=pred.dynamics.model.name)

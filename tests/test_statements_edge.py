@@ -1,0 +1,46 @@
+"""Critical learning rates, frontier and maps: every statement holds, and none of its formulas can be wrong unseen."""
+
+from dataclasses import replace
+
+import pytest
+
+from gdbias import theory
+from gdbias.sims import checks
+from gdbias.sims.checks import Case, NotApplicable, Verdict, verify_one
+from gdbias.theory.statements import Formulas, Kind
+
+SECTIONS = ("CRIT", "BIF", "FRO")
+REGISTRY = theory.statements()
+IDS = [id for id in REGISTRY if id.split("-")[0] in SECTIONS]
+FACTORS = {"lr_effective": 1.02, "remaining": 0.1, "sharpness": 1.2, "lr_reached": 1.2}  # 2 for the others
+CONSTANTS = ("kappa_1_of_3", "kappa_4_of_2", "kappa_limit_of_4", "divergence_of_3", "feigenbaum")  # of the 16 alike
+FORMULAS = [
+    (id, name) for id in IDS for name in REGISTRY[id].formulas() if id != "BIF-4" or name in CONSTANTS
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_holds(id):
+    result = verify_one(REGISTRY[id], REGISTRY, quick=True)
+    assert result.verdict == Verdict.HOLDS, [c.broke for c in result.cases if c.broke] or result.errors
+
+
+@pytest.mark.parametrize("id, name", FORMULAS)
+def test_a_wrong_coefficient_is_seen(id, name):
+    right = REGISTRY[id].formulas()
+    wrong = replace(REGISTRY[id], proof=None, formulas=lambda: {**right, name: FACTORS.get(name, 2) * right[name]})
+    if wrong.kind == Kind.EMPIRICAL:
+        assert verify_one(wrong, REGISTRY, quick=True).verdict == Verdict.FAILS
+    else:
+        assert any(_fails(wrong, index) for index in range(4))  # one case is enough
+
+
+def _fails(statement, index: int) -> bool:
+    formulas: Formulas = statement.resolve(REGISTRY)
+    try:
+        found = checks.checks()[statement.id].run(formulas, Case.of(statement.id, index, 0, True))
+    except NotApplicable:
+        return False
+    except Exception:  # such as a bracket without a root
+        return True
+    return max(c.error for c in found) > statement.tolerance
