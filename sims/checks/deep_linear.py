@@ -35,7 +35,7 @@ def _jacobian(layers: Layers) -> list[np.ndarray]:
         for place in np.ndindex(layer.shape):
             moved = [w.astype(complex) for w in layers]
             moved[i][place] += 1e-30j
-            slope[place] = _whole(moved).imag / 1e-30
+            slope[place] = np.imag(_whole(moved)) / 1e-30
         found.append(slope)
     return found
 

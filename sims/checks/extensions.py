@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import sympy as sp
 from scipy.optimize import brentq, linprog
 
 from ...theory.derive import derive
@@ -68,11 +69,12 @@ def weight_decay(f: Formulas, case: Case) -> Comparison:
     """The end of descent against the LASSO by coordinate descent, or standing still in beta at depth 3."""
     model, n, decay = case.choose(DECAYING), 1 + 2 * (case.index // 2 % 2), case.rng.uniform(0.05, 0.15)
     problem, L = dense_problem(case, n, n + 2, only_positive(model)), derive(model).model.degree
-    count = L if model.name.startswith("product") else 1
+    count = np.count_nonzero(sp.Poly(model.effective, *model.weights).monoms()[0])  # weights that share a monomial
     beta = _beta(model, _settle(model, problem, unequal_weights(case, model, problem.d), decay))
     if L == 2:
         penalty = f.penalty(beta=1.0, decay=decay, L=L, m=count)
-        return Comparison(beta, _lasso(problem, penalty, only_positive(model)), label=f"{model.name}, LASSO")
+        sparse = _lasso(problem, penalty, only_positive(model))  # all of it may be 0; the teacher's size is up to 1
+        return Comparison(beta, sparse, scale=1.0, label=f"{model.name}, LASSO")
     alive = np.abs(beta) > 1e-3
     if not alive.any():
         raise NotApplicable("no coefficient survives")

@@ -149,7 +149,7 @@ def _any_loss():
 
 statement(
     "ALG-5", "For another loss l the gradient of beta is X^T l' / n, and A becomes X^T diag(l'') X / n.",
-    kind="identity", source="derived", tolerance=1e-10, families=COVERED, depends=("ALG-1", "ALG-2"),
+    kind="identity", source="derived", tolerance=1e-10, families=COVERED, depends=("ALG-2",),
     conditions="summed over the samples; l smooth in the prediction",
 )(_any_loss)  # fmt: skip
 

@@ -17,8 +17,9 @@ def _balancedness():
 
 
 def _balancedness_derived():
-    """Two layers of 2 x 2: what one step makes of W_2^T W_2 - W_1 W_1^T, of first and second order in lr."""
-    first, second, target = (sp.Matrix(2, 2, sp.symbols(f"{name}:4", real=True)) for name in ("p", "q", "r"))
+    """Two layers of width 2: what one step makes of W_2^T W_2 - W_1 W_1^T, of first and second order in lr."""
+    first, target = (sp.Matrix(sp.symbols(f"{name}:2", real=True)) for name in ("p", "r"))
+    second = sp.Matrix(2, 2, sp.symbols("q:4", real=True))
     error = second * first - target
     slopes = (second.T * error, error * first.T)
     before = second.T * second - first * first.T

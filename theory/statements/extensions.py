@@ -45,8 +45,8 @@ def _weight_decay_derived():
     for degree in (2, 3, 4):
         for model, count in ((power(degree), 1), (difference(degree), 1), (product(degree), degree)):
             weights = model.weights if count > 1 else model.weights[:1]
-            at = dict.fromkeys(model.weights, 0) | dict.fromkeys(weights, w)
-            values: dict = {BETA: w**degree, COUNT: count, L: degree}
+            at: dict = dict.fromkeys(model.weights, 0) | dict.fromkeys(weights, w)
+            values = {BETA: w**degree, COUNT: count, L: degree}
             yield typed["penalty"].subs(values), DECAY * sum(at[weight] ** 2 for weight in model.weights) / 2
             still = {GRADIENT_BETA: -typed["slope"].subs(values)}
             for weight, slope in zip(model.weights, derive(model).gradient, strict=True):
