@@ -45,14 +45,18 @@ def python(ds: xr.Dataset, store: str | Path) -> str:
         listed = ("seed" if name == "problem" else name) in ds.dims
         names.append(f"{name}s" if listed else f"[{name}]")
     values = {
-        name: value for name, value in spec.items() if name not in ("kind", "model", "problem") and value is not None
+        name: value
+        for name, value in spec.items()
+        if name not in ("kind", "model", "problem", "rule") and value is not None
     }
-    arguments = ", ".join([*(n.strip("[]") for n in names), *(f"{name}={value!r}" for name, value in values.items())])
+    arguments = [*(n.strip("[]") for n in names), *(f"{name}={value!r}" for name, value in values.items())]
+    arguments += ["rule=sims.rebuild_rule(stored)"] if "rule" in spec else []
     return "\n".join((
         "from gdbias import sims",
         "from gdbias.sims.store import open_result",
-        f"{', '.join(names)} = sims.rebuild(open_result({str(store)!r}))",
-        f"ds = sims.{spec['kind']}({arguments})",
+        f"stored = open_result({str(store)!r})",
+        f"{', '.join(names)} = sims.rebuild(stored)",
+        f"ds = sims.{spec['kind']}({', '.join(arguments)})",
     ))  # fmt: skip
 
 

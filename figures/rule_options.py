@@ -26,6 +26,9 @@ class Rule:
     noise_seed: int = 0
     """Seed of batches and label noise."""
 
+    def __post_init__(self):
+        self.rule()  # a spec file names itself where a value is outside its limits
+
     def rule(self) -> UpdateRule:
         """The rule; raises InputError."""
         values = asdict(self)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import zarr
 
-from gdbias import figures, theory
+from gdbias import figures, sims, theory
 from gdbias.figures.cli import main
 from gdbias.sims.store import open_result
 
@@ -44,6 +44,64 @@ def test_run_draws_its_trajectory(tmp_path, capsys):
     call("run", "--lr", 0.05, *SMALL, "--max-steps", 30, "--plot", tmp_path / "run.pdf")
     assert (tmp_path / "run.pdf").read_bytes().startswith(b"%PDF")
     assert "STEP_LIMIT" in capsys.readouterr().out
+
+
+RULE = [
+    "--momentum",
+    0.5,
+    "--weight-decay",
+    0.01,
+    "--batch",
+    2,
+    "--label-noise",
+    0.1,
+    "--schedule",
+    "ramp(20, start=0.5)",
+]
+
+
+def test_run_and_sweep_take_an_update_rule(tmp_path, capsys):
+    same = [*SMALL, "--init-scale", 0.1, "--max-steps", 40, "--backend", "numpy"]
+    rule = theory.UpdateRule(momentum=0.5, weight_decay=0.01, batch=2, label_noise=0.1, schedule="ramp(20, start=0.5)")
+    problem = theory.sparse_regression(4, 12, 2, signs="positive", n_test=50)
+    expected, plain = (
+        sims.descend(theory.power(2), problem, 0.05, 0.1, max_steps=40, backend="numpy", rule=r)
+        for r in (rule, theory.UpdateRule())
+    )
+    assert not np.array_equal(expected.theta, plain.theta)
+    call("run", "--lr", 0.05, *same, *RULE, "--store", tmp_path / "run.zarr")
+    call("sweep", tmp_path / "runs.zarr", "--lr", 0.05, *same, *RULE)
+    for ds in (open_result(tmp_path / "run.zarr"), open_result(tmp_path / "runs.zarr").sel(lr=0.05, init_scale=0.1)):
+        np.testing.assert_array_equal(ds.theta, expected.theta)
+        assert sims.rebuild_rule(ds) == rule
+    call("sweep", tmp_path / "runs.zarr", "--lr", 0.05, *same, *RULE)  # nothing is missing
+    with pytest.raises(SystemExit) as end:
+        call("sweep", tmp_path / "runs.zarr", "--lr", 0.05, *same)
+    assert end.value.code == 2 and "runs.zarr" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("--momentum", "1"),
+        ("--weight-decay", "-1"),
+        ("--batch", "5"),
+        ("--label-noise", "nan"),
+        ("--noise-steps", "-1"),
+        ("--schedule", "ramp(0)"),
+        ("--schedule", "linear(3)"),
+        ("--noise-seed", "-1"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["run", "sweep"])
+def test_a_rule_that_cannot_be_is_one_line(verb, option, value, tmp_path, capsys):
+    store = [tmp_path / "runs.zarr"] if verb == "sweep" else []
+    with pytest.raises(SystemExit) as end:
+        call(verb, *store, "--lr", "0.05", *SMALL, "--max-steps", 5, f"{option}={value}")
+    [line] = capsys.readouterr().err.splitlines()
+    word = option.strip("-").replace("-", "_") if option != "--schedule" else value.partition("(")[0]
+    assert end.value.code == 2 and word in line
+    assert not list(tmp_path.iterdir())
 
 
 def test_quickstart_on_a_table_writes_everything(tmp_path, capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gdbias import sims, theory
 from gdbias.figures.cli import main
 from gdbias.sims.store import open_result
 
@@ -20,6 +21,21 @@ keep_vectors = false
 TYPED = (
     "--model", "custom(u*v - w**2; w=0.5)", "--lr", "0.01,0.05", "--init-scale", "0.1", "--n", "4", "--d", "8",
     "--noise", "1", "--sparsity", "2", "--signs", "random", "--max-steps", "40", "--no-keep-vectors",
+)  # fmt: skip
+
+
+RULE = """
+backend = "numpy"
+momentum = 0.5
+weight-decay = 0.01
+batch = 2
+label_noise = 0.1
+noise_steps = 30
+schedule = "ramp(20, start=0.5)"
+"""
+RULE_TYPED = (
+    "--backend", "numpy", "--momentum", "0.5", "--weight-decay", "0.01", "--batch", "2", "--label-noise", "0.1",
+    "--noise-steps", "30", "--schedule", "ramp(20, start=0.5)",
 )  # fmt: skip
 
 
@@ -49,6 +65,14 @@ def test_what_is_typed_overrides_the_file(folders):
     from_file = sweep(folders[0], *typed, spec=SPEC)
     assert from_file.attrs["spec"] == sweep(folders[1], *TYPED, *typed).attrs["spec"]
     assert from_file.sizes["lr"] == 3 and "beta" in from_file
+
+
+def test_an_update_rule_in_a_file(folders):
+    from_file, typed = sweep(folders[0], spec=SPEC + RULE), sweep(folders[1], *TYPED, *RULE_TYPED)
+    assert from_file.equals(typed) and from_file.attrs["spec"] == typed.attrs["spec"]
+    assert sims.rebuild_rule(from_file) == theory.UpdateRule(
+        momentum=0.5, weight_decay=0.01, batch=2, label_noise=0.1, noise_steps=30, schedule=theory.ramp(20, start=0.5)
+    )
 
 
 def test_an_empty_file_changes_nothing(folders):
@@ -91,6 +115,10 @@ def test_an_empty_file_changes_nothing(folders):
         ("lr = {start = 0.1}", "lr"),
         ("lr = []", "lr = []"),
         ("max-steps = 3\nmax_steps = 4", "max_steps is given twice"),
+        ("momentum = 'much'", "momentum = 'much' must be a number"),
+        ("batch = 0", "batch = 0"),
+        ("schedule = 3", "schedule = 3 must be text"),
+        ("schedule = 'ramp'", "'ramp'"),
         ("n = = 3", "not TOML"),
         ("n = 3\nn = 4", "not TOML"),
     ],

@@ -1,11 +1,14 @@
 """Update rules agree with hand-typed twins, with themselves on every path, and with what theory says of them."""
 
+import importlib
+
 import numpy as np
 import pytest
+import scipy.optimize
 
 import reference
 from gdbias import sims, theory
-from gdbias.sims import Status
+from gdbias.sims import Status, draws
 from gdbias.theory import InputError, UpdateRule
 
 MODEL = theory.difference(2)
@@ -45,7 +48,7 @@ def test_momentum_and_decay_are_the_hand_typed_twin():
     np.testing.assert_allclose(run(rule, lr, max_steps=150).theta, theta, rtol=0, atol=1e-12)
 
 
-def test_batches_are_uniform_and_end_where_the_exact_formula_says():
+def test_batches_have_their_size_and_draw_every_sample_alike():
     # With targets 0 and X = identity a sample that is drawn moves its own weight, so that draws can be counted.
     drawn = theory.Problem(np.eye(5), np.zeros(5))
     w0 = np.full((1, 5), 1.0)
@@ -58,24 +61,121 @@ def test_batches_are_uniform_and_end_where_the_exact_formula_says():
     np.testing.assert_allclose(counts, 0.4, atol=4 * np.sqrt(0.24 / len(picked)))
 
 
-def test_momentum_threshold():
-    X, y = np.array([[1.0]]), np.array([1.0])  # power(2), minimum at w = 1, where S = 4
-    for share, status in ((0.98, Status.CONVERGED), (1.02, Status.STEP_LIMIT)):
-        rule = UpdateRule(momentum=0.5)
-        lr = share * 3 / 4
-        assert (4 <= rule.sharpness_limit(lr)) == (share < 1)
-        matrix = np.array([[1 + 0.5 - 4 * lr, -0.5], [1.0, 0.0]])
-        assert (np.abs(np.linalg.eigvals(matrix)).max() < 1) == (share < 1)
-        ds = sims.descend(
-            theory.power(2),
-            theory.Problem(X, y),
-            lr,
-            theta0=np.array([[1 + 1e-4]]),
-            max_steps=5000,
-            rule=rule,
-            tol=1e-20,
-        )
-        assert int(ds.status) == status or (share > 1 and int(ds.status) != Status.CONVERGED)
+def by_hand(rule, lr, steps, key=None, theta=None):
+    """Stochastic descent of difference(2), typed from its definition with the numbers of sims.draws."""
+    X, y, n = PROBLEM.X, PROBLEM.y, PROBLEM.n
+    theta = reference.standard_start("difference", 2, 0.1, PROBLEM.d) if theta is None else theta
+    key = draws.run_keys(rule.noise_seed, np.array([lr]), theta[None]) if key is None else key
+    for t in range(steps):
+        noise = draws.array_normal(np, key, t, 3 * np.arange(n) + 1)[:, 0]
+        targets = y + rule.label_noise * noise * (t < (rule.noise_steps or steps))
+        chance, chosen = draws.array_uniform(np, key, t, 3 * np.arange(n))[:, 0], []
+        for i in range(n):  # every subset of the size asked is equally likely
+            if chance[i] < (rule.batch - len(chosen)) / (n - i):
+                chosen.append(i)
+        theta = theta - lr * reference.gradient("difference", 2, theta, X[chosen], targets[chosen])
+    return theta
+
+
+@pytest.mark.parametrize(
+    "backend, batch, noise, noise_steps",
+    [("numba", 2, 0.1, None), ("numpy", 2, 0.1, None), ("numba", 1, 0.0, None), ("numpy", 6, 0.3, 50)],
+)
+def test_batches_and_label_noise_are_the_hand_typed_twin(backend, batch, noise, noise_steps):
+    rule = UpdateRule(batch=batch, label_noise=noise, noise_steps=noise_steps, noise_seed=7)
+    found = run(rule, 0.03, backend=backend, max_steps=120)
+    np.testing.assert_allclose(found.theta, by_hand(rule, 0.03, 120), rtol=0, atol=1e-12)
+    other = run(UpdateRule(**rule.spec | {"noise_seed": 8}), 0.03, backend=backend, max_steps=120)
+    assert np.abs(other.theta - found.theta).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "rule, lr, backend",
+    [
+        (UpdateRule(batch=1), 0.05, "numba"),
+        (UpdateRule(batch=2), 0.1, "numba"),
+        (UpdateRule(label_noise=0.3, noise_steps=300, schedule="ramp(100, start=0.5)"), 0.1, "numpy"),
+    ],
+    ids=str,
+)
+def test_stochastic_descent_ends_where_the_exact_formula_says(rule, lr, backend):
+    # beta = 2 c sinh(4 X^T nu + delta) with X beta = y (arXiv 2302.08982), c and delta from the course of the run.
+    ds = run(rule, lr, backend=backend, max_steps=60_000, tol=1e-22, record_every=1)
+    assert int(ds.status) == Status.CONVERGED
+    u, v = np.moveaxis(ds.path_theta.values, 1, 0)
+    x = 1 - u[1:] / u[:-1]  # 2 lr_t g_t
+    np.testing.assert_allclose(v[1:] / v[:-1] - 1, x, rtol=0, atol=1e-13)
+    outside = np.eye(PROBLEM.d) - np.linalg.pinv(PROBLEM.X) @ PROBLEM.X
+    np.testing.assert_allclose(outside @ x.sum(axis=0), 0, atol=1e-11)  # steps are in range X^T
+    c = 0.01 * np.exp(np.log(np.abs(1 - x * x)).sum(axis=0))
+    delta = (np.log(np.abs(1 - x)) - np.log(np.abs(1 + x)) + 2 * x).sum(axis=0)
+
+    def end(scale, shift):
+        def s(nu):
+            return 4 * PROBLEM.X.T @ nu + shift
+
+        def height(nu):
+            return (scale * np.cosh(s(nu))).sum() / 2 - PROBLEM.y @ nu
+
+        def misfit(nu):
+            return PROBLEM.X @ (2 * scale * np.sinh(s(nu))) - PROBLEM.y
+
+        def slope(nu):
+            return 8 * (PROBLEM.X * (scale * np.cosh(s(nu)))) @ PROBLEM.X.T
+
+        near = scipy.optimize.minimize(height, np.zeros(PROBLEM.n), jac=misfit, hess=slope, method="trust-exact").x
+        return 2 * scale * np.sinh(s(scipy.optimize.root(misfit, near, jac=slope, tol=1e-14).x))
+
+    beta = ds.beta.values
+    assert np.linalg.norm(end(c, delta) - beta) < 1e-9 * np.linalg.norm(beta)
+    assert np.linalg.norm(end(0.01, 0.0) - beta) > 0.03 * np.linalg.norm(beta)  # where gradient flow ends
+
+
+@pytest.mark.parametrize("rule", RULES[2:3], ids=str)
+def test_random_draws_depend_on_no_chunk_store_or_grid(rule, tmp_path, monkeypatch):
+    grid = dict(lr=[0.005, 0.01, 0.02, 0.03, 0.04], init_scale=[0.05, 0.1, 0.2])
+    options = dict(max_steps=150, tol=1e-14, rule=rule)
+    whole = sims.sweep(MODEL, PROBLEM, **grid, **options)
+    assert len(np.unique(whole.theta.values.reshape(15, -1), axis=0)) == 15
+    monkeypatch.setattr(importlib.import_module("gdbias.sims.sweep"), "STORE_CHUNK", 2)
+    for threads in (1, 2):
+        stored = sims.sweep(MODEL, PROBLEM, **grid, **options, threads=threads, store=tmp_path / f"{threads}.zarr")
+        for name in ("theta", "loss", "steps", "rising_steps", "status"):
+            np.testing.assert_array_equal(stored[name], whole[name])
+    part = sims.sweep(MODEL, PROBLEM, [0.03, 0.01], [0.2], **options)
+    np.testing.assert_array_equal(part.theta, whole.theta.sel(lr=[0.03, 0.01], init_scale=[0.2]))
+    with pytest.raises(InputError):  # the store is of another rule
+        sims.sweep(MODEL, PROBLEM, **grid, **options | {"rule": UpdateRule(batch=3)}, store=tmp_path / "1.zarr")
+
+
+@pytest.mark.parametrize("rule, backend", [(RULES[0], "numba"), (RULES[1], "numpy")], ids=str)  # a ramp that is over
+def test_the_average_is_of_the_next_steps_of_the_rule(rule, backend):
+    options = dict(max_steps=150, backend=backend)
+    ds, longer = run(rule, average=4, **options), run(rule, **options | dict(max_steps=154, record_every=1))
+    mean = longer.path_theta.values[151:].mean(axis=0)
+    assert float(ds.averaged_theta_l2) == pytest.approx(np.linalg.norm(mean), rel=1e-12)
+    rule = UpdateRule(batch=2, label_noise=0.1)
+    ds, start = run(rule, average=2, **options), reference.standard_start("difference", 2, 0.1, PROBLEM.d)
+    key = ~draws.run_keys(0, np.array([0.01]), start[None])  # draws of its own
+    mean = (by_hand(rule, 0.01, 1, key, ds.theta.values) + by_hand(rule, 0.01, 2, key, ds.theta.values)) / 2
+    assert float(ds.averaged_theta_l2) == pytest.approx(np.linalg.norm(mean), rel=1e-12)
+
+
+@pytest.mark.parametrize("momentum", [0.5, 0.9])
+@pytest.mark.parametrize("share", [0.98, 1.02])
+def test_momentum_threshold(momentum, share):
+    rule, lr = UpdateRule(momentum=momentum), share * (2 + 2 * momentum) / 4
+    problem = theory.single_point([1.0], 1.0)  # power(2) has its minimum at w = 1, where S = 4
+    stable = share < 1
+    assert (4 <= rule.sharpness_limit(lr)) == stable
+    linear = np.array([[1 + momentum - 4 * lr, -momentum], [1.0, 0.0]])
+    assert (np.abs(np.linalg.eigvals(linear)).max() < 1) == stable
+    options = dict(max_steps=5000, rule=rule, tol=1e-20)
+    at, near = (sims.descend(theory.power(2), problem, lr, theta0=[[w]], **options) for w in (1.0, 1 + 1e-4))
+    assert int(at.status) == (Status.CONVERGED if stable else Status.UNSTABLE_MINIMUM)
+    # From beside it the run leaves for a cycle of two, whose loss stays far above tol.
+    assert int(near.status) == (Status.CONVERGED if stable else Status.STEP_LIMIT)
+    assert (float(near.loss) < 1e-18) == stable
 
 
 def test_weight_decay_ends_at_the_lasso():

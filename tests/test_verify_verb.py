@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from gdbias import sims, theory
 from gdbias.figures.cli import main
@@ -105,6 +106,23 @@ def test_report_of_a_run_with_its_own_start(tmp_path):
     names: dict = {}
     exec(python(open_result(tmp_path / "r.zarr"), tmp_path / "r.zarr"), names)
     np.testing.assert_array_equal(names["ds"].path_theta, run.path_theta)
+
+
+@pytest.mark.parametrize("kind", ["sweep", "run"])
+def test_report_makes_a_result_with_a_rule_again(tmp_path, kind, capsys):
+    store, start = tmp_path / "s.zarr", ["--store", str(tmp_path / "s.zarr")] if kind == "run" else []
+    rule = ["--momentum", "0.5", "--batch", "2", "--label-noise", "0.1", "--noise-steps", "30", "--noise-seed", "4"]
+    options = ["--n", "3", "--d", "6", "--sparsity", "1", "--max-steps", "40", "--backend", "numpy"]
+    options += ["--schedule", "cosine(20, final=0.5)"]
+    main([kind, *(start or [str(store)]), "--lr", "0.02", "--init-scale", "0.1", *rule, *options])
+    main(["report", str(store)])
+    printed = capsys.readouterr().out
+    assert "momentum=0.5 batch=2 label_noise=0.1 noise_steps=30 schedule=cosine(20, final=0.5) noise_seed=4" in printed
+    names: dict = {}
+    exec("\n".join(line.strip() for line in printed.split("The same in Python")[1].splitlines()), names)
+    again, stored = names["ds"], open_result(store)
+    assert again.attrs["spec"] == stored.attrs["spec"]
+    xr.testing.assert_equal(again, stored)
 
 
 def test_report_verb(tmp_path, capsys):
