@@ -1,9 +1,10 @@
 """The update rule as options of the command line and of a spec file."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
-from ..theory.schedule import parse_schedule
-from ..theory.update_rule import UpdateRule
+if TYPE_CHECKING:
+    from ..theory.update_rule import UpdateRule
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,13 @@ class Rule:
     """Seed of batches and label noise."""
 
     def __post_init__(self):
-        self.rule()  # a spec file names itself where a value is outside its limits
+        if any(getattr(self, f.name) != f.default for f in fields(self)):  # --help reads the defaults, without SymPy
+            self.rule()  # a spec file names itself where a value is outside its limits
 
-    def rule(self) -> UpdateRule:
+    def rule(self) -> "UpdateRule":
         """The rule; raises InputError."""
+        from ..theory.schedule import parse_schedule
+        from ..theory.update_rule import UpdateRule
+
         values = asdict(self)
         return UpdateRule(schedule=parse_schedule(values.pop("schedule")), **values)

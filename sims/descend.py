@@ -10,10 +10,11 @@ from ..theory.problem import Problem, require_problem
 from ..theory.update_rule import UpdateRule, gradient_descent
 from ..theory.validate import whole
 from .block import run_block, smallest_losses
+from .check_rule import check_rule
 from .dataset import add_path, single_result
 from .endpoints import flow_ends
 from .grid import one_value
-from .options import Options, check_rule
+from .options import Options
 from .outcome import measure
 from .provenance import result_attributes, result_spec
 

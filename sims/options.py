@@ -4,9 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from ..theory.errors import InputError
-from ..theory.problem import Problem
-from ..theory.update_rule import UpdateRule
-from ..theory.validate import real, shown, whole
+from ..theory.validate import real, whole
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
 SHORTEST_WINDOW = 512  # three returns of the longest period, and as much again for the exponent
@@ -61,18 +59,3 @@ class Options:
     def deciding(self) -> dict[str, Any]:
         """The options that decide a result, by name: all but ``threads``."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("result", True)}
-
-
-def check_rule(rule: UpdateRule, problems: list[Problem], options: Options) -> None:
-    """Raise InputError where a rule does not fit the data, or a window does not fit the rule."""
-    if not isinstance(rule, UpdateRule):
-        raise InputError(f"rule = {shown(rule)} is no UpdateRule: use for example theory.UpdateRule(momentum=0.9)")
-    for problem in problems:
-        rule.check(problem)
-    if options.window and rule.once_settled.stochastic:
-        raise InputError(f"window = {options.window} follows the map of one step, and {rule} has none: use window = 0")
-    if options.window and options.max_steps < rule.settled:
-        raise InputError(
-            f"window = {options.window} begins after max_steps = {options.max_steps}, before the rule settles at step "
-            f"{rule.settled}: raise max_steps"
-        )

@@ -14,10 +14,11 @@ from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
 from .block import run_block, smallest_losses
+from .check_rule import check_rule
 from .endpoints import endpoints
 from .engine import cores
 from .grid import Grid, learning_rates
-from .options import Options, check_rule
+from .options import Options
 from .plan import Chunk, Plan
 from .progress import progress_bar
 from .provenance import result_attributes, result_spec

@@ -5,6 +5,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import bisect
 
+from ...theory.adiabatic import adiabatic
 from ...theory.constrained_flow import constrained_flow
 from ...theory.datasets import single_point
 from ...theory.derive import derive
@@ -14,9 +15,11 @@ from ...theory.families import difference, power, product
 from ...theory.frontier import Interpolators
 from ...theory.hessian import dense_hessian
 from ...theory.law import array_law
-from ...theory.predict import Prediction
+from ...theory.predict import Prediction, predict
 from ...theory.problem import Problem
+from ...theory.schedule import ramp
 from ...theory.statements import Formulas
+from ...theory.update_rule import UpdateRule
 from ..status import Status
 from .cases import dense_problem, only_positive, sparse_problem, whole_degree
 from .check import Case, Comparison, NotApplicable, check
@@ -262,3 +265,25 @@ def undershoot(f: Formulas, case: Case) -> Comparison:
     flows = [constrained_flow(coordinates, pred.problem, w0, rate) for rate in (lr, min(effective, pred.lr_max))]
     errors = [_distance(beta, coordinates.beta(states.b[-1])) for states in flows]
     return Comparison(errors[1], f.remaining(error=errors[0]), "at_most", label=pred.dynamics.model.name)
+
+
+@check("FRO-8", cases=8, quick_cases=3)
+def slow_ramps(f: Formulas, case: Case) -> Comparison:
+    """Ten times slower a ramp, and how much nearer it ends to the sweeping process."""
+    from ..descend import descend
+
+    model = power(2)
+    problem = sparse_problem(case, *case.choose(((3, 12), (5, 20))), positive=True)
+    pred = predict(model, problem, 0.1)
+    low, high, T = pred.lr_critical_final, pred.lr_max, 10_000
+    if not low < 0.99 * high:
+        raise NotApplicable("gradient flow ends at the least sharpness")
+    lr, errors = 0.5 * (low + high), []
+    limit = adiabatic(pred, lr, caps=500).beta
+    for steps in (T, 10 * T):
+        rule = UpdateRule(label_noise=1e-6, noise_steps=steps, schedule=ramp(steps, start_lr=0.98 * low))
+        run = descend(model, problem, lr, theta0=pred.flow.theta, rule=rule, max_steps=steps + 200_000, track_every=0)
+        if int(run.status) != Status.CONVERGED:
+            raise NotApplicable("the run did not converge")
+        errors.append(_distance(run.beta.values, limit))
+    return Comparison(errors[1], f.error(first=errors[0], T=T, T_longer=10 * T), label=f"n = {problem.n}")

@@ -117,18 +117,18 @@ def _run_case(check: Check, formulas: Formulas, case: Case) -> CaseResult:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = check.run(formulas, case)
+            comparisons = _listed(check.run(formulas, case))
+            errors = [comparison.error for comparison in comparisons]
+            points = [pair for comparison in comparisons for pair in _points(comparison)]
     except NotApplicable as reason:
         return CaseResult(case.index, excluded=str(reason))
     except Exception as error:
         return CaseResult(case.index, broke=f"{type(error).__name__}: {error}")
-    comparisons = _listed(found)
     if not comparisons:
         return CaseResult(case.index, broke="the check compared nothing")
-    worst = max(comparisons, key=lambda c: c.error)
-    points = [pair for c in comparisons for pair in _points(c)]
+    worst = comparisons[int(np.argmax(errors))]
     labels = [c.label for c in (worst, *comparisons) if c.label]
-    return CaseResult(case.index, worst.error, tuple(points[:POINTS]), labels[0] if labels else "")
+    return CaseResult(case.index, max(errors), tuple(points[:POINTS]), labels[0] if labels else "")
 
 
 def _listed(found: Checked) -> list[Comparison]:

@@ -173,3 +173,15 @@ statement(
     conditions="runs as in FRO-6; the final sharpness is taken from the run, and is 0.2% or more below 2 / lr",
     reason="a law that is seen, not proved",
 )(_effective_rate)  # fmt: skip
+
+
+@statement(
+    "FRO-8", "Raised slowly over T steps, the learning rate carries descent along the sweeping process of the moving "
+    "cap: the distance to its end falls as T^(-1/2).",
+    kind="empirical", source="derived", tolerance=0.26, families=("power(2)",),
+    conditions="from gradient flow's endpoint, a geometric ramp with label noise 1e-6, then a constant lr",
+    reason="a slope within 0.1 of -1/2 over one decade of T",
+)  # fmt: skip
+def _slow_ramps():
+    first, length, longer = sp.symbols("first T T_longer", positive=True)
+    return {"error": first * (length / longer) ** sp.Rational(1, 2)}

@@ -1,0 +1,22 @@
+"""Whether an update rule fits the data and the options of its runs."""
+
+from ..theory.errors import InputError
+from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule
+from ..theory.validate import shown
+from .options import Options
+
+
+def check_rule(rule: UpdateRule, problems: list[Problem], options: Options) -> None:
+    """Raise InputError where a rule does not fit the data, or a window does not fit the rule."""
+    if not isinstance(rule, UpdateRule):
+        raise InputError(f"rule = {shown(rule)} is no UpdateRule: use for example theory.UpdateRule(momentum=0.9)")
+    for problem in problems:
+        rule.check(problem)
+    if options.window and rule.once_settled.stochastic:
+        raise InputError(f"window = {options.window} follows the map of one step, and {rule} has none: use window = 0")
+    if options.window and options.max_steps < rule.settled:
+        raise InputError(
+            f"window = {options.window} begins after max_steps = {options.max_steps}, before the rule settles at step "
+            f"{rule.settled}: raise max_steps"
+        )
