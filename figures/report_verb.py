@@ -3,9 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
-import xarray as xr
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 DIAGONAL = ("sweep", "descend", "flow", "compare")  # kinds of results that Python makes again from models and problems
 
@@ -23,7 +26,7 @@ class Report:
         print(describe(open_result(self.store), self.store))
 
 
-def describe(ds: xr.Dataset, store: str | Path) -> str:
+def describe(ds: "xr.Dataset", store: str | Path) -> str:
     """The report as text: first what it is, then each field of its spec, then how to make it again."""
     spec, versions = json.loads(ds.attrs["spec"]), json.loads(ds.attrs["versions"])
     lines = [ds.attrs["title"], ""]
@@ -37,7 +40,7 @@ def describe(ds: xr.Dataset, store: str | Path) -> str:
     return "\n".join(lines)
 
 
-def python(ds: xr.Dataset, store: str | Path) -> str:
+def python(ds: "xr.Dataset", store: str | Path) -> str:
     """Python text that makes the result ``ds`` again, on the models and problems rebuilt from its store."""
     spec = json.loads(ds.attrs["spec"])
     names = []
