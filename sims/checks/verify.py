@@ -13,6 +13,7 @@ import numpy as np
 
 from ...theory.errors import InputError
 from ...theory.statements import Formulas, Statement, statements, unproved
+from ...theory.statements.registry import SECTIONS
 from ...theory.validate import whole
 from ..engine import cores
 from ..progress import progress_bar
@@ -21,21 +22,6 @@ from .check import _CHECKS, Case, Check, Checked, Comparison, NotApplicable
 from .load import load_file
 from .report import POINTS, CaseResult, Report, Result
 
-SECTIONS = (
-    "reductions",
-    "algebra",
-    "invariants",
-    "flow",
-    "finite_steps",
-    "one_sample",
-    "critical",
-    "frontier",
-    "maps",
-    "flow_sharpness",
-    "backward",
-    "deep_linear",
-    "extensions",
-)  # modules beside this one
 ATTEMPTS = 6  # cases tried for each one that is wanted
 
 

@@ -22,7 +22,7 @@ SECTIONS = (
     "backward",
     "deep_linear",
     "extensions",
-)  # modules beside this one, in reading order
+)  # modules beside this one, in reading order; their checks are in modules of the same names
 _REGISTRY: dict[str, Statement] = {}
 
 Make = Callable[[], Mapping[str, sp.Expr]]
