@@ -23,7 +23,7 @@ def diabetes(train: int = 20, seed: int = 0) -> Problem:
     """
     train, seed = whole("train", train, 2, 441), whole("seed", seed, 0)
     try:
-        from sklearn.datasets import load_diabetes
+        from sklearn.datasets import load_diabetes  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtra(f"the diabetes data come with scikit-learn ({error}): pip install 'gdbias[data]'") from None
     measured, progression = load_diabetes(return_X_y=True, scaled=False)

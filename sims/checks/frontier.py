@@ -275,7 +275,7 @@ def slow_ramps(f: Formulas, case: Case) -> Comparison:
     model = power(2)
     problem = sparse_problem(case, *case.choose(((3, 12), (5, 20))), positive=True)
     pred = predict(model, problem, 0.1)
-    low, high, T = pred.lr_critical_final, pred.lr_max, 10_000
+    low, high, T = float(pred.lr_critical_final), pred.lr_max, 10_000
     if not low < 0.99 * high:
         raise NotApplicable("gradient flow ends at the least sharpness")
     lr, errors = 0.5 * (low + high), []
