@@ -38,7 +38,7 @@ def outcomes(net: LinearNetwork, runs: LinearRuns) -> dict:
     theta = np.where((runs.outcome == 1)[:, None], np.nan, runs.theta)
     found = measure(net, theta, runs.vector)
     with np.errstate(invalid="ignore"):
-        unstable = (runs.outcome == 0) & ~(runs.lr * found["sharpness"] <= STABLE)
+        unstable = (runs.outcome == 0) & ~(runs.lr * found["sharpness"] <= 2 * STABLE)
     names = np.array([Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT], dtype=np.int8)
     status = np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), names[runs.outcome])
     unknown, none = np.full(len(status), np.nan), np.zeros(len(status), dtype=np.int64)
