@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .doubled import doubled
-from .endpoint import Endpoint, require_reachable
+from .endpoint import Endpoint, endpoint_at, require_reachable
 from .errors import GdbiasError
 from .validate import whole
 
@@ -34,15 +34,11 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
     kit, start = require_reachable(pred, coordinates, lr)
     if coordinates.degree == 1:
         return pred.endpoint(lr, "flow")
-    L, (X, y, _) = coordinates.degree, problem.projected
-    place = np.nonzero(start > 0)
-    columns = X[:, place[1]] * coordinates.signs[place[0]]
-    w = np.abs(coordinates.start(pred.flow.theta))[place]
-    z = 0.5 * np.log(w) if L == 2 else -(w ** (2 - L)) / (L * (L - 2))
+    L, weights, y = coordinates.degree, coordinates.weights, problem.projected[1]
+    moving = start > 0
+    columns = coordinates.columns(problem, moving)
+    z = coordinates.dual(np.abs(coordinates.start(pred.flow.theta))[moving])
     unit = L**2 / problem.n
-
-    def weights(z):
-        return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
 
     def refit(z):  # back to X beta = y along range X^T
         for _ in range(50):
@@ -69,8 +65,5 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
         else:
             raise GdbiasError(f"{pred.dynamics.model.name}: the cap at {cap:g} could not be followed: use more caps")
     b = np.zeros(start.shape)
-    b[place] = w**L
-    beta = coordinates.beta(b)
-    risk = problem.test_risk(beta)
-    top, norm = kit.sharpness_of(b), float(np.abs(beta).sum())
-    return Endpoint(lr, "adiabatic", beta, top, norm, None if risk is None else float(risk), 0.0, "")
+    b[moving] = w**L
+    return endpoint_at(kit, problem, b, lr, "adiabatic", 0.0)

@@ -56,21 +56,14 @@ def constrained_flow(
         NoInterpolator: the constraint set holds no interpolator that the flow reaches.
         GdbiasError: the flow did not end.
     """
-    L, signs = coordinates.degree, coordinates.signs
-    X, y, _ = problem.projected
+    L, dual, weights = coordinates.degree, coordinates.dual, coordinates.weights
+    y = problem.projected[1]
     lr_w = lr * coordinates.rate  # the learning rate of w^L
     moving = w0 > 0
-    place = np.nonzero(moving)
-    columns = X[:, place[1]] * signs[place[0]]  # (rank, c): X in doubled coordinates
+    columns = coordinates.columns(problem, moving)
     w, cap = w0[moving].astype(float), 2 / lr_w
 
-    def potential_slope(w):  # psi'(w^L)
-        return 0.5 * np.log(w) if L == 2 else -(w ** (2 - L)) / (L * (L - 2))
-
-    def weights(z):  # its inverse
-        return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
-
-    z, target = potential_slope(w), loss * max(float(y @ y) / (2 * problem.n), 1e-300)
+    z, target = dual(w), loss * max(float(y @ y) / (2 * problem.n), 1e-300)
     multiplier = np.zeros((len(y), len(y)))
     limit = cap * (1 + OVERSHOOT) * np.eye(len(y))
     states, times, clock = [], [], 0  # the clock counts substeps
@@ -85,7 +78,7 @@ def constrained_flow(
         change = lr_w * L * w ** (L - 2) * g  # relative, of the weights in a step of descent
         count = 2 if clock % 2 == 0 and abs(change).max() < SLOW else 1
         if exact_drift:
-            z = z + count / SUBSTEPS * (potential_slope(w * np.maximum(LEAST_FACTOR, 1 - change)) - potential_slope(w))
+            z = z + count / SUBSTEPS * (dual(w * np.maximum(LEAST_FACTOR, 1 - change)) - dual(w))
         else:
             z = z - count / SUBSTEPS * lr_w * g
         clock += count

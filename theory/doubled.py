@@ -12,6 +12,7 @@ import sympy as sp
 
 from .errors import NoClosedForm
 from .parameterization import Parameterization
+from .problem import Problem
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,21 @@ class Doubled:
     def tangent(self, b: np.ndarray) -> np.ndarray:
         """``k = |grad effective|^2`` of each feature, shape (d,), at b (block, d)."""
         return self.rate * self.degree**2 * (b ** (2 - 2 / self.degree)).sum(axis=0)
+
+    def columns(self, problem: Problem, moving: np.ndarray) -> np.ndarray:
+        """The samples (rank X, c) on the c moving entries of b, an array of booleans (block, d)."""
+        block, feature = np.nonzero(moving)
+        return problem.projected[0][:, feature] * self.signs[block]
+
+    def dual(self, w: np.ndarray) -> np.ndarray:
+        """``z = psi'(w^L)``, the mirror potential's slope at weights w > 0, up to a constant; L >= 2."""
+        L = self.degree
+        return 0.5 * np.log(w) if L == 2 else -(w ** (2 - L)) / (L * (L - 2))
+
+    def weights(self, z: np.ndarray) -> np.ndarray:
+        """The weights w of the dual z."""
+        L = self.degree
+        return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
 
     @property
     def divergence_unit(self) -> float:

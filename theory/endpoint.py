@@ -15,6 +15,7 @@ from .constrained_flow import constrained_flow
 from .doubled import Doubled, doubled
 from .errors import InputError, NoInterpolator
 from .frontier import Interpolators
+from .problem import Problem
 from .undershoot import undershoot
 from .validate import real
 
@@ -82,7 +83,14 @@ def endpoint(pred: "Prediction", lr: float, method: Method = "constrained_flow")
             b, _ = _nearest(kit, coordinates, states.b[-1], below, "bregman")
     else:
         b, multiplier = _nearest(kit, coordinates, w0**coordinates.degree, lr, method)
-    beta = coordinates.beta(b)
+    return endpoint_at(kit, problem, b, lr, method, multiplier)
+
+
+def endpoint_at(
+    kit: Interpolators, problem: Problem, b: np.ndarray, lr: float, method: str, multiplier: float | np.ndarray
+) -> Endpoint:
+    """The endpoint of coefficients b (block, d)."""
+    beta = kit.coordinates.beta(b)
     risk = _number(problem.test_risk(beta))
     return Endpoint(lr, method, beta, kit.sharpness_of(b), float(np.abs(beta).sum()), risk, multiplier, "")
 

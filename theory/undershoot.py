@@ -25,9 +25,7 @@ def undershoot(coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np
     """
     L, n = coordinates.degree, problem.n
     lr_w = lr * coordinates.rate
-    X = problem.projected[0]
-    place = np.nonzero(moving)
-    columns = X[:, place[1]] * coordinates.signs[place[0]]  # (rank, c)
+    columns = coordinates.columns(problem, moving)  # (rank, c)
     w = b[moving] ** (1 / L)
     jacobian = columns * (L * w ** (L - 1))
     _, singular, directions = np.linalg.svd(jacobian, full_matrices=False)
@@ -36,7 +34,7 @@ def undershoot(coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np
         return 0.0
     curvature = L * (L - 1) * w ** (L - 2)
     first, second = jacobian @ u, columns @ (curvature * u**2)  # derivatives of the residual along u
-    third = columns @ (L * (L - 1) * (L - 2) * w ** (L - 3) * u**3) if L > 2 else np.zeros(len(X))
+    third = columns @ (L * (L - 1) * (L - 2) * w ** (L - 3) * u**3) if L > 2 else np.zeros(len(columns))
     T = (2 * curvature * u * (columns.T @ first) + jacobian.T @ second) / n
     t = directions @ T
     rest, fourth = max(T @ T - t @ t, 0.0), (3 * second @ second + 4 * third @ first) / n
