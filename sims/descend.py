@@ -15,7 +15,7 @@ from .dataset import add_path, single_result
 from .endpoints import flow_ends
 from .grid import one_value
 from .options import Options
-from .outcome import measure
+from .outcome import measure, sharpness_at
 from .provenance import result_attributes, result_spec
 
 LARGEST_HISTORY = 1 << 28  # numbers
@@ -90,9 +90,8 @@ def descend(
         path = measure(dynamics, problem, history)
         path["loss"] = problem.loss_at(path["beta"])
     if gfs_sharpness:
-        path["gfs_sharpness"] = measure(dynamics, problem, flow_ends(dynamics, problem, history, floors[0]))[
-            "sharpness"
-        ]
+        ends = flow_ends(dynamics, problem, history, floors[0])
+        path["gfs_sharpness"] = sharpness_at(dynamics, problem, ends).value
     step = np.arange(kept) * record_every
     found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
     ds = single_result(found, model, coordinates, attrs)

@@ -15,9 +15,9 @@ from .array_program import advance_array
 from .engine import advance_numba
 from .integrate import integrate
 from .options import Options
-from .outcome import measure
+from .outcome import state
 from .runs import Runs
-from .schema import LINEAR_AVERAGED, LINEAR_COOLED
+from .schema import DIAGONAL_AVERAGED, DIAGONAL_COOLED
 
 HISTORY = 1 << 22  # numbers of one piece of the runs that are averaged
 
@@ -29,7 +29,7 @@ def engine(options: Options) -> Callable:
 
 def endpoints(options: Options) -> tuple[str, ...]:
     """The variables of the endpoints that the options ask for."""
-    return (*(LINEAR_AVERAGED if options.average else ()), *(LINEAR_COOLED if options.cool else ()))
+    return (*(DIAGONAL_AVERAGED if options.average else ()), *(DIAGONAL_COOLED if options.cool else ()))
 
 
 def measured_endpoints(
@@ -99,6 +99,6 @@ def _exact_end(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.nd
 
 def _measured(prefix: str, dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> dict:
     with np.errstate(invalid="ignore", over="ignore"):
-        found = measure(dynamics, problem, theta)
+        found = state(dynamics, problem, theta)
         found["loss"] = problem.loss_at(found["beta"])
     return {f"{prefix}_{name}": values for name, values in found.items()}

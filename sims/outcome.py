@@ -18,19 +18,23 @@ PIECE = 512  # points of one eigenvalue batch
 
 
 def measure(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
-    """Measures at points theta (point, weight, feature): sharpnesses, trace, norms, test risk, beta, theta.
+    """Measures at points theta (point, weight, feature): those of :func:`state`, adaptive sharpness, trace."""
+    adaptive = sharpness_at(dynamics, problem, theta, adaptive=True)  # another eigenvector: start is no help
+    also = dict(sharpness_adaptive=adaptive.value, trace=trace(dynamics, problem, np.moveaxis(theta, 0, -1)))
+    return state(dynamics, problem, theta, start) | also
+
+
+def state(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
+    """Sharpness, norms, test risk, beta and theta at points theta (point, weight, feature).
 
     ``start`` holds approximate top eigenvectors of the same shape. Points that are not finite give NaN.
     """
     points = np.moveaxis(theta, 0, -1)
     beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:]).T
-    top = _sharpness(dynamics, problem, points, start)
-    adaptive = _sharpness(dynamics, problem, points, adaptive=True)  # another eigenvector: start is no help
+    top = sharpness_at(dynamics, problem, theta, start)
     measures: dict = dict(
         sharpness=top.value,
         sharpness_residual=top.residual,
-        sharpness_adaptive=adaptive.value,
-        trace=trace(dynamics, problem, points),
         theta_l1=np.abs(theta).sum(axis=(1, 2)),
         theta_l2=np.sqrt((theta**2).sum(axis=(1, 2))),
         beta_l1=np.abs(beta).sum(axis=1),
@@ -64,11 +68,15 @@ def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndar
     )
 
 
-def _sharpness(
-    dynamics: Dynamics, problem: Problem, points: np.ndarray, start: np.ndarray | None = None,
+def sharpness_at(
+    dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None,
     adaptive: bool = False,
 ) -> Sharpness:  # fmt: skip
-    """In pieces over the cores; to rounding, a point's value does not depend on the pieces."""
+    """Sharpness at points theta (point, weight, feature), in pieces over the cores.
+
+    To rounding, a point's value does not depend on the pieces.
+    """
+    points = np.moveaxis(theta, 0, -1)
     starts = None if start is None else np.moveaxis(start, 0, -1)
 
     def piece(at: int) -> Sharpness:

@@ -5,6 +5,7 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def result_attributes(spec: dict, problems: list[Problem]) -> dict:
     attributes = dict(
         title=f"gdbias {spec['kind']}",
         spec=json.dumps(spec),
-        versions=json.dumps({"python": sys.version.split()[0]} | versions()),
+        versions=json.dumps({"python": sys.version.split()[0], **versions()}),
         git=_git_hash(),
         command=" ".join(shlex.quote(Path(a).name if i == 0 else a) for i, a in enumerate(sys.argv)),
     )
@@ -64,7 +65,9 @@ def _data(problem: Problem) -> dict:
     return {name: value.tolist() for name, value in arrays.items() if value is not None}
 
 
-def versions() -> dict[str, str]:
+@lru_cache(maxsize=1)  # reading them takes as long as a short run
+def versions() -> Mapping[str, str]:
+    """The versions of what decides a result's numbers."""
     found = {}
     for name in _PACKAGES:
         try:

@@ -71,7 +71,7 @@ _PATH: Mapping[str, Variable] = {
     "path_theta": Variable("weights along the path"),
 } | {f"path_{name}": replace(v, long_name=f"{v.long_name}, along the path") for name, v in _LINEAR.items()}
 _STATE = ("loss", "test_risk", "test_accuracy", "sharpness", "theta_l1", "theta_l2")
-_LINEAR_STATE = ("loss", "test_risk", "sharpness", "theta_l1", "theta_l2", "beta_l1", "beta_l2")
+_DIAGONAL_STATE = ("loss", "test_risk", "sharpness", "theta_l1", "theta_l2", "beta_l1", "beta_l2")
 
 
 def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
@@ -81,7 +81,7 @@ def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
 
 _AVERAGED, _COOLED = ("of the mean of the next weights", "averaged"), ("after cooling by gradient flow", "cooled")
 AVERAGED, COOLED = _of(*_AVERAGED, *_STATE), _of(*_COOLED, *_STATE)
-LINEAR_AVERAGED, LINEAR_COOLED = _of(*_AVERAGED, *_LINEAR_STATE), _of(*_COOLED, *_LINEAR_STATE)
+DIAGONAL_AVERAGED, DIAGONAL_COOLED = _of(*_AVERAGED, *_DIAGONAL_STATE), _of(*_COOLED, *_DIAGONAL_STATE)
 FLOW: Mapping[str, Variable] = _of(
     "of gradient flow", "flow", "status", "steps", *_STATE, "accuracy", "sharpness_adaptive", "sharpness_max"
 ) | {"lr_critical": Variable("2 / largest sharpness along gradient flow")}
@@ -102,7 +102,8 @@ _ONLY_DIAGONAL = ("test_risk", "sharpness_adaptive", "trace", "beta_l1", "beta_l
 LINEAR_MEASURED = (*(n for n in _RUN if n not in _ONLY_DIAGONAL), *_LINEAR)  # of deep linear networks
 DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
 VARIABLES: Mapping[str, Variable] = {
-    **_RUN, **_DEEP, **_LINEAR, **AVERAGED, **COOLED, **LINEAR_AVERAGED, **LINEAR_COOLED, **FLOW, **COMPARED, **_PATH
+    **_RUN, **_DEEP, **_LINEAR, **AVERAGED, **COOLED, **DIAGONAL_AVERAGED, **DIAGONAL_COOLED, **FLOW, **COMPARED,
+    **_PATH,
 }  # fmt: skip
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
