@@ -9,9 +9,10 @@ import numpy as np
 from ..theory.derive import Dynamics
 from ..theory.problem import Problem
 from .kernel_cache import load_kernel
-from .kernel_source import kernel_source, settings
+from .kernel_source import kernel_source
 from .microkernel import ROWS
 from .options import Options
+from .rule_source import settings
 from .runs import Runs, power_noise, samples
 
 

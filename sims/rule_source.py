@@ -1,0 +1,88 @@
+"""The lines of a kernel that an update rule needs: constants, weight decay, draws, the schedule."""
+
+import numpy as np
+
+from ..theory.derive import Dynamics
+
+# Convergence with weight decay: the squared gradient of the objective, whose minimum is not known.
+_DECAY = """
+matmul(XT, R, M, XT_first, XT_last)
+square, norms = load(zero, 0), load(zero, 0)
+for j in range(d):
+    {read}
+    {slopes} = jacobian({weights})
+    g = load(M, j) * scale
+    {gradient}
+    square = square + ({squares})
+    norms = norms + ({norms})
+objective = x + 0.5 * weight_decay * norms
+"""
+
+# Loss slopes of the samples drawn (selection sampling: Fan, Muller and Rezucha 1962), at noisy targets.
+_DRAWN = """
+for q in range(LANES):
+    if run[q] >= 0:
+        state[q], need[q] = stream(key[run[q]], t[0, q]), batch
+for i in range(n):
+    for q in range(LANES):
+        if batch == n or uniform(state[q], 3 * i) * (n - i) < need[q]:
+            target = y[i]
+            if t[0, q] < noise_steps:
+                target += label_noise * normal(state[q], 3 * i + 1)
+            R[i, q] = loss_slope(F[i, q], target) * (n / batch)
+            need[q] -= 1.0
+        else:
+            R[i, q] = 0.0
+"""
+
+_SCHEDULED = """
+for q in range(LANES):
+    if run[q] >= 0:
+        p, done = run[q], t[0, q] / schedule_steps
+        rate[0, q] = schedule(first[p], lr[p], done) if done < 1.0 else lr[p]
+"""
+
+SETTINGS = ("settled", "schedule_steps", "batch", "label_noise", "noise_steps")
+
+
+def settings(dynamics: Dynamics, n: int) -> np.ndarray:
+    """The numbers of the rule as the kernel reads them, with as many samples as a batch holds."""
+    rule = dynamics.rule
+    noise_steps = 1e18 if rule.noise_steps is None else rule.noise_steps
+    own = (rule.settled, rule.schedule.steps, rule.batch or n, rule.label_noise, noise_steps if rule.label_noise else 0)
+    return np.array([*rule.parameters, *own], dtype=float)
+
+
+def rule_lines(dynamics: Dynamics) -> dict[str, str]:
+    """What the driver's text is filled with for the rule; for plain descent its test of convergence alone."""
+    rule, m = dynamics.rule, len(dynamics.model.weights)
+    parameters = [symbol.name for symbol in rule.step.parameters]
+    decayed = dict(
+        read="; ".join(f"x{c} = load(T, {c} * D + j)" for c in range(m)),
+        slopes=unpack([f"j{p}" for p in range(m)]),
+        weights=", ".join(f"x{c}" for c in range(m)),
+        gradient="; ".join(f"s{p} = j{p} * g + weight_decay * x{p}" for p in range(m)),
+        squares=" + ".join(f"s{p} * s{p}" for p in range(m)),
+        norms=" + ".join(f"x{p} * x{p}" for p in range(m)),
+    )
+    decay = "weight_decay" in parameters
+    settling = " * less(settled - 0.5, load(t, 0))" if rule.settled else ""
+    constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
+    constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]
+    return dict(
+        constants=_block("\n".join(constants), 4) if rule.settled or rule.stochastic or parameters else "",
+        decay=_block(_DECAY.format(**decayed), 12) if decay else "",
+        objective="objective" if decay else "x",
+        calm=("less(square, tol)" if decay else "less(x, tol) * less(-tol, x)") + settling,
+        drawn=_block(_DRAWN, 8) if rule.stochastic else "",
+        scheduled=_block(_SCHEDULED, 8) if rule.schedule.steps else "",
+    )
+
+
+def unpack(names: list[str]) -> str:
+    """The names as the target of a tuple's values, which one name needs a comma for."""
+    return ", ".join(names) + ("," if len(names) == 1 else "")
+
+
+def _block(text: str, indent: int) -> str:
+    return ("\n" + " " * indent).join(text.strip("\n").splitlines())
