@@ -62,12 +62,7 @@ def descend(
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
     record_every = whole("record_every", record_every, 0)
-    records = options.max_steps // record_every + 1 if record_every else 0
-    if records * start.size > LARGEST_HISTORY:
-        raise InputError(
-            f"record_every = {record_every} keeps {records} states of {start.size} weights, more than "
-            f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
-        )
+    records = check_history(options.max_steps, record_every, start.size)
     if gfs_sharpness and not record_every:
         raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")
     spec = result_spec(
@@ -97,3 +92,14 @@ def descend(
     ds = single_result(found, model, coordinates, attrs)
     ds = add_path(ds, "step", step, path)
     return ds.assign_coords(time=("step", rule.schedule.elapsed(lr, step)))
+
+
+def check_history(max_steps: int, record_every: int, weights: int) -> int:
+    """The number of states that are recorded; raises InputError where they are more than memory holds."""
+    records = max_steps // record_every + 1 if record_every else 0
+    if records * weights > LARGEST_HISTORY:
+        raise InputError(
+            f"record_every = {record_every} keeps {records} states of {weights} weights, more than "
+            f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
+        )
+    return records

@@ -83,7 +83,7 @@ def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floor: f
     for end, theta in zip(ends, starts, strict=True):
         if problem.loss == squared and np.isfinite(theta).all():
             exact = _exact_end(dynamics, problem, theta)
-            end[:] = integrate(dynamics, problem, theta, floor)[1][-1] if exact is None else exact
+            end[:] = integrate(dynamics, problem, theta, floor).states[-1] if exact is None else exact
     return ends
 
 

@@ -14,10 +14,6 @@ from .integrate import integrate
 from .options import Options
 from .outcome import measure
 from .provenance import result_attributes, result_spec
-from .runs import DIVERGENCE
-from .status import Status
-
-POINTS = 400  # of the path, at the integrator's own steps
 
 
 def flow(
@@ -51,23 +47,9 @@ def flow(
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     [smallest] = smallest_losses(dynamics, problem, start[None])
-    times, states, losses, converged = integrate(dynamics, problem, start, smallest, options.tol, rtol, max_time)
-    kept = np.unique(np.linspace(0, len(times) - 1, POINTS).round().astype(int))
-    along = measure(dynamics, problem, states[kept])
+    run = integrate(dynamics, problem, start, smallest, options.tol, rtol, max_time)
+    along = measure(dynamics, problem, run.states[run.kept])
     along["loss"] = problem.loss_at(along["beta"])
-    rising = int((np.diff(losses) > 1e-12 * np.abs(losses[:-1]) + 1e-14).sum())
-    bounded = losses[-1] < DIVERGENCE * max(1.0, losses[0])
-    status = Status.CONVERGED if converged else Status.STEP_LIMIT if bounded else Status.DIVERGED
-    top = float(np.nanmax(along["sharpness"]))
-    found = {name: values[-1:] for name, values in along.items() if name != "loss"} | dict(
-        status=np.array([status], dtype=np.int8),
-        steps=np.array([len(times) - 1]),
-        loss=losses[-1:] + smallest,
-        loss_min=np.array([smallest]),
-        sharpness_max=np.array([top]),
-        monotone=np.array([rising == 0]),
-        rising_steps=np.array([rising]),
-        lr_critical=np.array([2 / top if top > 0 else np.inf]),
-    )
+    found = run.outcome(along, smallest)
     ds = single_result(found, model, {} if init is None else {"init_scale": init}, attrs)
-    return add_path(ds, "time", times[kept], along)
+    return add_path(ds, "time", run.times[run.kept], along)

@@ -1,6 +1,6 @@
 """The plan of a sweep: its axes, its variables, and the chunks it is computed in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,15 +50,10 @@ class Plan:
             model.theta0(float(self.scales.max()), 1)  # refuses a start that overflows, before a store is made
         for problem in self.problems:
             require_problem(problem)
-        for name in self.keep:
-            if name not in VECTORS:
-                raise InputError(f"keep names {name!r}: choose from {', '.join(VECTORS)}")
+        check_kept(self.keep, VECTORS)
         if len({p.d for p in self.problems}) > 1 and self.keep:
             raise InputError("problems differ in their number of features: use keep=() to drop beta and theta")
-        for name, values in (("lr", self.lrs), ("init_scale", self.scales)):
-            distinct, counts = np.unique(values, return_counts=True)
-            if len(distinct) < len(values):
-                raise InputError(f"{name} = {distinct[counts > 1][0]:g} is repeated: give each value once")
+        check_distinct(lr=self.lrs, init_scale=self.scales)
 
     @property
     def axes(self) -> dict[str, int]:
@@ -108,3 +103,18 @@ class Plan:
     def _chunk_sides(self) -> tuple[int, int]:
         columns = min(len(self.lrs), self.chunk_runs)
         return max(1, min(len(self.scales), self.chunk_runs // columns)), columns
+
+
+def check_distinct(**axes: np.ndarray) -> None:
+    """Raises InputError where an axis has the same value twice."""
+    for name, values in axes.items():
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) < len(values):
+            raise InputError(f"{name} = {distinct[counts > 1][0]:g} is repeated: give each value once")
+
+
+def check_kept(keep: Sequence[str], vectors: Mapping[str, tuple]) -> None:
+    """Raises InputError where keep= names no vector of the result."""
+    for name in keep:
+        if name not in vectors:
+            raise InputError(f"keep names {name!r}: choose from {', '.join(vectors)}")

@@ -123,6 +123,7 @@ COORDINATES: Mapping[str, Variable] = {
 }
 ALONG = {"n": "seed"}  # coordinates that are no dimension, and the dimension they stand along
 LINEAR_VECTORS = {"modes": ("mode",), "parameters": ("parameter",)}  # the same of deep linear networks
+INNER = VECTORS | LINEAR_VECTORS  # dimensions of a variable beside those of the runs; () for the others
 
 
 def attributes(name: str) -> dict:

@@ -4,23 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from scipy.integrate import solve_ivp
 
 from ...theory import chain
-from ...theory.errors import GdbiasError, InputError
 from ...theory.linear_network import LinearNetwork, require_network
 from ...theory.validate import real, whole
-from ..descend import LARGEST_HISTORY
+from ..dataset import add_path, single_result
+from ..descend import check_history
 from ..grid import one_value
+from ..integrate import integrate_flow
 from ..options import Options
 from ..provenance import result_attributes
-from ..runs import DIVERGENCE
-from ..schema import LINEAR_VECTORS, VARIABLES, attributes
-from ..status import Status
 from .descent import advance, excess_loss
 from .outcome import along, outcomes, spec_of
 
-POINTS = 400  # of gradient flow's path, at the integrator's own steps
 DENSE = 400  # parameters up to which the integrator is given the Hessian
 
 
@@ -49,12 +45,7 @@ def descend(
     options = Options(max_steps, tol, hold, track_every, backend="numpy")
     lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
     begin, coordinates, told = _begin(net, init_scale, start, seed, theta0)
-    records = options.max_steps // record_every + 1 if record_every else 0
-    if records * begin.size > LARGEST_HISTORY:
-        raise InputError(
-            f"record_every = {record_every} keeps {records} states of {begin.size} weights, more than "
-            f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
-        )
+    check_history(options.max_steps, record_every, begin.size)
     attrs = result_attributes(spec_of("descend", net, options, lr=lr, record_every=record_every, **told), [])
     runs = advance(net, begin[None], np.array([lr]), options, record_every)
     found = outcomes(net, runs)
@@ -63,8 +54,10 @@ def descend(
         index = np.arange(int(runs.steps[0]) // record_every + 1) * record_every
         path = along(net, runs.history[: len(index)])
         found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
-    ds = _dataset(found, {"lr": lr} | coordinates, attrs, "step", index, path)
-    return ds.assign_coords(time=("step", index * lr)) if record_every else ds
+    ds = single_result(found, None, {"lr": lr} | coordinates, attrs)
+    if path is None:
+        return ds
+    return add_path(ds, "step", index, path).assign_coords(time=("step", index * lr))
 
 
 def flow(
@@ -103,40 +96,12 @@ def flow(
     def excess(theta) -> float:
         return float(excess_loss(net, chain.product(chain.unpack(theta, net.shapes))))
 
-    def arrived(_, theta):
-        return excess(theta) - options.tol
-
-    arrived.terminal = True  # type: ignore[attr-defined]
-    if excess(begin) < options.tol:  # nowhere to go, and no crossing to be seen
-        times, states, converged = np.zeros(1), begin[None], True
-    else:
-        path = solve_ivp(
-            velocity, (0, max_time), begin, "LSODA", jac=jacobian if begin.size <= DENSE else None, events=arrived,
-            rtol=rtol, atol=1e-3 * rtol * max(float(np.abs(begin).max()), 1e-12),
-        )  # fmt: skip
-        times, states, converged = path.t, path.y.T, path.status == 1
-        if path.status == -1:
-            raise GdbiasError(
-                f"{net.name}: the integrator gave up at time {times[-1]:.3g} ({path.message}): "
-                f"try a start of another size, or another rtol than {rtol:g}"
-            )
-    kept = np.unique(np.linspace(0, len(times) - 1, POINTS).round().astype(int))
-    course = along(net, states[kept])
-    losses = np.array([excess(state) for state in states])
-    rising = int((np.diff(losses) > 1e-12 * np.abs(losses[:-1]) + 1e-14).sum())
-    bounded = losses[-1] < DIVERGENCE * max(1.0, losses[0])
-    top = float(np.nanmax(course["sharpness"]))
-    status = Status.CONVERGED if converged else Status.STEP_LIMIT if bounded else Status.DIVERGED
-    found = {name: values[-1:] for name, values in course.items()} | dict(
-        status=np.array([status], dtype=np.int8),
-        steps=np.array([len(times) - 1]),
-        loss_min=np.array([net.loss_min]),
-        sharpness_max=np.array([top]),
-        monotone=np.array([rising == 0]),
-        rising_steps=np.array([rising]),
-        lr_critical=np.array([2 / top if top > 0 else np.inf]),
+    run = integrate_flow(
+        net.name, velocity, jacobian if begin.size <= DENSE else None, excess, begin, options.tol, rtol, max_time
     )
-    return _dataset(found, coordinates, attrs, "time", times[kept], course)
+    course = along(net, run.states[run.kept])
+    found = run.outcome(course, net.loss_min)
+    return add_path(single_result(found, None, coordinates, attrs), "time", run.times[run.kept], course)
 
 
 def _begin(net, init_scale, start: str, seed: int, theta0) -> tuple[np.ndarray, dict, dict]:
@@ -148,16 +113,3 @@ def _begin(net, init_scale, start: str, seed: int, theta0) -> tuple[np.ndarray, 
     scale = one_value(init_scale, "init_scale")
     layers = net.start(scale, start, seed)
     return chain.pack(layers), {"init_scale": scale}, {"init_scale": scale, "start": start, "seed": int(seed)}
-
-
-def _dataset(found: dict, coordinates: dict, attrs: dict, dim: str, index: np.ndarray, path: dict | None) -> xr.Dataset:
-    variables = {n: (LINEAR_VECTORS.get(n, ()), found[n][0], attributes(n)) for n in VARIABLES if n in found}
-    ds = xr.Dataset(variables, {n: ((), value, attributes(n)) for n, value in coordinates.items()}, attrs)
-    if path is None:
-        return ds
-    named = {
-        f"path_{n}": ((dim, *LINEAR_VECTORS.get(n, ())), values, attributes(f"path_{n}"))
-        for n, values in path.items()
-        if f"path_{n}" in VARIABLES
-    }
-    return ds.assign(named).assign_coords({dim: (dim, index, attributes(dim))})

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from ...theory import chain
-from ...theory.errors import InputError
 from ...theory.linear_network import LinearNetwork, require_network
 from ..grid import Grid, learning_rates
 from ..options import Options
+from ..plan import check_distinct, check_kept
 from ..progress import progress_bar
 from ..provenance import result_attributes
 from ..schema import LINEAR_MEASURED, LINEAR_VECTORS, VARIABLES, attributes
@@ -33,13 +33,8 @@ class LinearPlan:
     keep: tuple[str, ...]
 
     def __post_init__(self):
-        for name in self.keep:
-            if name not in LINEAR_VECTORS:
-                raise InputError(f"keep names {name!r}: choose from {', '.join(LINEAR_VECTORS)}")
-        for name, values in (("lr", self.lrs), ("init_scale", self.scales)):
-            distinct, counts = np.unique(values, return_counts=True)
-            if len(distinct) < len(values):
-                raise InputError(f"{name} = {distinct[counts > 1][0]:g} is repeated: give each value once")
+        check_kept(self.keep, LINEAR_VECTORS)
+        check_distinct(lr=self.lrs, init_scale=self.scales)
 
     @property
     def columns(self) -> int:
