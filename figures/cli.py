@@ -11,13 +11,14 @@ from typing import Annotated
 import tyro
 
 from ..sims.options import Options
-from ..theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from ..theory.errors import GdbiasError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
 from .plot_verb import Plot
 from .report_verb import Report
 from .rule_options import Rule
 from .spec_file import GRID, read_spec
+from .text_file import write_text
 from .verify_verb import Verify
 
 Positional = tyro.conf.Positional
@@ -58,11 +59,7 @@ class Derive:
 
         dynamics = derive(parse(self.model))
         if self.tex is not None:
-            try:
-                self.tex.write_text(dynamics.document(), encoding="utf-8")
-            except OSError as error:
-                raise InputError(f"cannot write {self.tex} ({error.strerror}): choose another folder") from None
-            print(f"written to {self.tex}", file=sys.stderr)
+            write_text(self.tex, dynamics.document())
         elif self.source:
             print(dynamics.source())
         elif self.latex:

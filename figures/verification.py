@@ -1,8 +1,5 @@
 """The report of a verification: a table for the terminal, Markdown, and CSV."""
 
-import csv
-from io import StringIO
-
 from ..sims.checks import Report, Result, Verdict
 from ..theory.statements import Kind
 
@@ -70,12 +67,7 @@ def markdown(report: Report) -> str:
 
 def csv_text(report: Report) -> str:
     """The report as comma-separated values, errors in full precision."""
-    buffer = StringIO()
-    columns = ("id", "claim", "kind", "verdict", "error", "tolerance", "median", "p90", "max", "n", "source", "seconds")
-    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(result.as_dict() for result in report.values())
-    return buffer.getvalue()
+    return report.to_dataframe().to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
 def _row(result: Result) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from ..theory.errors import InputError
+from .text_file import write_text
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,9 @@ class Verify:
         if self.html:
             from .verification_html import html
 
-            self._write(self.html, html(report))
+            write_text(self.html, html(report))
         if self.csv:
-            self._write(self.csv, csv_text(report))
+            write_text(self.csv, csv_text(report))
         if report.failures:
             sys.stdout.flush()
             sys.exit(1)
-
-    @staticmethod
-    def _write(path: Path, text: str) -> None:
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {path} ({error.strerror}): choose a folder that can be written") from None
-        print(f"written to {path}", file=sys.stderr)

@@ -126,9 +126,21 @@ class Report(Mapping[str, Result]):
         """A pandas table with one row for each statement."""
         import pandas as pd
 
-        columns = ("id", "claim", "kind", "verdict", "error", "tolerance", "median", "p90", "max", "n", "source",
-                   "seconds")  # fmt: skip
-        return pd.DataFrame([[r.as_dict()[c] for c in columns] for r in self.values()], columns=columns)
+        columns = [
+            "id",
+            "claim",
+            "kind",
+            "verdict",
+            "error",
+            "tolerance",
+            "median",
+            "p90",
+            "max",
+            "n",
+            "source",
+            "seconds",
+        ]
+        return pd.DataFrame([result.as_dict() for result in self.values()], columns=columns)
 
 
 def _quantile(errors: np.ndarray, q: float) -> float:

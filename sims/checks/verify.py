@@ -3,8 +3,9 @@
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,6 +23,7 @@ from .check import _CHECKS, Case, Check, Checked, Comparison, NotApplicable
 from .load import load_file
 from .report import POINTS, CaseResult, Report, Result
 
+BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ATTEMPTS = 6  # cases tried for each one that is wanted
 
 
@@ -155,18 +157,15 @@ def _with_statement(found: tuple[str, dict], known: Mapping[str, Statement]) -> 
     return Result(known[found[0]], **found[1])
 
 
-class _single_threaded:  # noqa: N801
+@contextmanager
+def _single_threaded() -> Iterator[None]:
     """Workers inherit one BLAS thread each: the processes are the parallelism."""
-
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-    def __enter__(self):
-        self.before = {name: os.environ.get(name) for name in self.names}
-        os.environ.update(dict.fromkeys(self.names, "1"))
-
-    def __exit__(self, *_):
-        for name, value in self.before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
+    before = {name: os.environ.get(name) for name in BLAS_THREADS}
+    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
                 os.environ[name] = value

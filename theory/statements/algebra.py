@@ -5,6 +5,7 @@ import sympy as sp
 from ..derive import GRADIENT_BETA, derive
 from ..families import difference, power, product
 from ..loss import logistic
+from .formula import put
 from .registry import statement
 
 COVERED = ("power(L)", "difference(L)", "product(L)")
@@ -32,11 +33,7 @@ def _derived_steps():
                 yield typed[name].subs(L, degree), derived
         model = product(degree)
         first, *rest = model.weights
-        values = {"u": first, "others": sp.prod(rest)}
-        yield (
-            typed["factor_next"].subs({s: values.get(s.name, s) for s in typed["factor_next"].free_symbols}),
-            derive(model).gd_map[first],
-        )
+        yield put(typed["factor_next"], u=first, others=sp.prod(rest)), derive(model).gd_map[first]
 
 
 statement(
@@ -53,20 +50,21 @@ def _entry():
 
 def _derived_entries():
     typed = _entry()["entry"]
-    given = {s.name: s for s in typed.free_symbols}
     i, j = sp.symbols("i j", integer=True)
     for model in MODELS:
         dynamics, weights = derive(model), model.weights
         for p, q in ((p, q) for p in range(len(weights)) for q in range(len(weights))):
             at_i, at_j = ({w: sp.Symbol(f"{w.name}_{k}", real=True) for w in weights} for k in "ij")
             yield (
-                typed.subs({
-                    given["slope_p"]: dynamics.jacobian[p].subs(at_i),
-                    given["slope_q"]: dynamics.jacobian[q].subs(at_j),
-                    given["A"]: sp.Symbol("A_ij", real=True), given["g"]: sp.Symbol("g_i", real=True),
-                    given["same"]: sp.KroneckerDelta(i, j),
-                    given["curvature"]: sp.diff(model.effective, weights[p], weights[q]).subs(at_i),
-                }),
+                put(
+                    typed,
+                    slope_p=dynamics.jacobian[p].subs(at_i),
+                    slope_q=dynamics.jacobian[q].subs(at_j),
+                    A=sp.Symbol("A_ij", real=True),
+                    g=sp.Symbol("g_i", real=True),
+                    same=sp.KroneckerDelta(i, j),
+                    curvature=sp.diff(model.effective, weights[p], weights[q]).subs(at_i),
+                ),
                 dynamics.hessian[p, q],
             )  # fmt: skip
 
@@ -88,9 +86,6 @@ def _sum_of_entries():
     entry, typed = _entry()["entry"], _hessian_product()
     A = sp.MatrixSymbol("A", 2, 2).as_explicit()
     slope, v, g, second = (sp.IndexedBase(name) for name in ("a", "v", "g", "C"))
-
-    def put(expression, **values):
-        return expression.subs({s: values[s.name] for s in expression.free_symbols if s.name in values})
 
     pairs = [(q, j) for q in range(2) for j in range(2)]
     for p, i in pairs:

@@ -4,6 +4,7 @@ import sympy as sp
 
 from ..derive import GRADIENT_BETA, derive
 from ..families import difference, power, product
+from .formula import put
 from .registry import statement
 
 LR = sp.Symbol("lr", real=True)
@@ -27,7 +28,7 @@ def _one_step_of_the_flow():
     g, H, T = (sp.diff(loss, x, order) for order in (1, 2, 3))
     values = {"grad": g, "H_grad": H * g, "HH_grad": H**2 * g, "T_grad_grad": T * g**2}
     velocity = sp.Add(*(typed[name] for name in ("first", "second", "third")))
-    velocity = velocity.subs({s: values[s.name] for s in velocity.free_symbols if s.name in values})
+    velocity = put(velocity, **values)
     moved, rate = sp.Integer(0), velocity
     for order in (1, 2, 3):
         moved, rate = moved + LR**order * rate / sp.factorial(order), velocity * sp.diff(rate, x)

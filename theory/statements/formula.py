@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import sympy as sp
 from scipy.special import ellipkinc, hyp2f1
@@ -20,7 +20,7 @@ class Formula:
     name: str
     expression: sp.Expr
 
-    @property
+    @cached_property
     def symbols(self) -> tuple[str, ...]:
         return tuple(sorted({s.name for s in self.expression.free_symbols}))
 
@@ -36,8 +36,7 @@ class Formula:
 
     def at(self, **values) -> sp.Expr:
         """The expression with some symbols replaced, by name."""
-        places = {s: values[s.name] for s in self.expression.free_symbols if s.name in values}
-        return self.expression.subs(places, simultaneous=True)
+        return put(self.expression, **values)
 
     def latex(self) -> str:
         """``name = expression`` as LaTeX; lr is printed as eta."""
@@ -80,6 +79,12 @@ class Formulas:
         if statement not in self._others:
             raise InputError(f"{self._owner} does not declare that it depends on {statement}: add it to depends")
         return self._others[statement]()
+
+
+def put(expression: sp.Expr, **values) -> sp.Expr:
+    """The expression with symbols replaced by their names, whatever their assumptions."""
+    places = {s: values[s.name] for s in expression.free_symbols if s.name in values}
+    return expression.subs(places, simultaneous=True)
 
 
 @lru_cache(maxsize=512)

@@ -5,6 +5,7 @@ import sympy as sp
 from ..derive import GRADIENT_BETA, derive
 from ..families import difference, power, product
 from .algebra import dual_of_power
+from .formula import put
 from .registry import statement
 
 G, LR, L = GRADIENT_BETA, sp.Symbol("lr", real=True), sp.Symbol("L", positive=True)
@@ -84,14 +85,13 @@ def _any_two_layers():
 
 def _any_two_layers_after_step():
     typed = _any_two_layers()
-    given = {s.name: s for formula in typed.values() for s in formula.free_symbols}
     for depth in (2, 3, 4, 5):
         dynamics = derive(product(depth))
         first, *_, last = dynamics.model.weights
-        values = {given["u_p"]: first, given["u_q"]: last, given["others"]: dynamics.effective / (first * last)}
+        values = dict(u_p=first, u_q=last, others=dynamics.effective / (first * last))
         step = dynamics.gd_map
-        yield (typed["invariant"] * typed["factor"]).subs(values), step[first] ** 2 - step[last] ** 2
-        gap = typed["invariant"].subs(values)
+        yield put(typed["invariant"] * typed["factor"], **values), step[first] ** 2 - step[last] ** 2
+        gap = put(typed["invariant"], **values)
         yield sum(sp.diff(gap, w) * sp.diff(dynamics.effective, w) for w in dynamics.model.weights), sp.Integer(0)
 
 
