@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...theory.datasets import sparse_regression
+from ...theory.doubled import Doubled
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from .check import Case
@@ -41,3 +42,11 @@ def whole_degree(model: Parameterization) -> int:
     """L of a homogeneous model."""
     assert model.degree is not None
     return model.degree
+
+
+def weights_of(coordinates: Doubled, beta: np.ndarray) -> np.ndarray:
+    """The flattest weights (weight, d) with these coefficients."""
+    L, size = coordinates.degree, np.abs(beta) ** (1 / coordinates.degree)
+    if coordinates.chain:
+        return np.stack([size * np.sign(beta), *[size] * (L - 1)])
+    return np.stack([np.where(np.sign(beta) * s > 0, size, 0.0) for s in coordinates.signs])

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...theory.datasets import single_point
 from ...theory.derive import derive
-from ...theory.doubled import Doubled, doubled
+from ...theory.doubled import doubled
 from ...theory.errors import NoInterpolator
 from ...theory.families import difference, power, product
 from ...theory.frontier import Interpolators
@@ -14,7 +14,7 @@ from ...theory.predict import Prediction, predict
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from ..status import Status
-from .cases import dense_problem, only_positive, sparse_problem, whole_degree
+from .cases import dense_problem, only_positive, sparse_problem, weights_of, whole_degree
 from .check import Case, Comparison, NotApplicable, check
 
 SIZES = ((1, 4), (3, 8), (5, 12))
@@ -89,14 +89,6 @@ def least_sharpness(f: Formulas, case: Case) -> list[Comparison]:
     if whole_degree(model) == 2:
         found.append(Comparison(_dual(problem, 4 * coordinates.rate, only_positive(model)), least))
     return found
-
-
-def weights_of(coordinates: Doubled, beta: np.ndarray) -> np.ndarray:
-    """The flattest weights (weight, d) with these coefficients."""
-    L, size = coordinates.degree, np.abs(beta) ** (1 / coordinates.degree)
-    if coordinates.chain:
-        return np.stack([size * np.sign(beta), *[size] * (L - 1)])
-    return np.stack([np.where(np.sign(beta) * s > 0, size, 0.0) for s in coordinates.signs])
 
 
 def _program(problem: Problem, one: float, exponent: float, positive: bool) -> tuple[float, np.ndarray]:

@@ -7,11 +7,12 @@ from scipy.linalg import null_space
 from scipy.optimize import linprog, minimize
 
 from ...theory.derive import derive
+from ...theory.doubled import doubled
 from ...theory.families import difference, power, product
 from ...theory.law import array_law
 from ...theory.parameterization import Parameterization
 from ...theory.statements import Formulas
-from .cases import only_positive
+from .cases import only_positive, weights_of
 from .check import Case, Comparison, NotApplicable, check
 
 MODELS = (power(3), difference(2), product(3), power(2), difference(3), product(2), power(4))
@@ -22,15 +23,6 @@ def _sample(case: Case, d: int, signed: bool = False) -> tuple[np.ndarray, float
     """A sample with entries well apart from 0 and from one another, and its target."""
     x = case.rng.permutation(np.linspace(0.4, 1.6, d) + case.rng.uniform(0, 0.2, d))
     return x * (case.rng.choice([-1.0, 1.0], d) if signed else 1.0), float(case.rng.uniform(0.5, 2.0))
-
-
-def _weights(model: Parameterization, beta: np.ndarray) -> np.ndarray:
-    """Balanced weights of coefficients, each of a signed difference in one weight alone."""
-    size, sign = np.abs(beta) ** (1 / (model.degree or 1)), np.sign(beta)
-    count = len(model.weights)
-    if model.effective.is_Mul:
-        return np.vstack([sign * size, *[size] * (count - 1)])
-    return np.vstack([np.where(sign > 0, size, 0.0), np.where(sign < 0, size, 0.0)][:count])
 
 
 def _top_eigenvalue(model: Parameterization, x: np.ndarray, slope: Callable, theta: np.ndarray) -> float:
@@ -58,7 +50,7 @@ def sharpness(f: Formulas, case: Case) -> Comparison:
     x, y = _sample(case, 1 + case.index % 5, not only_positive(model))
     beta = _interpolators(case, np.abs(x), y, 1)[0] * np.sign(x)
     term = f.balanced_term if model.effective.is_Mul else f.term
-    measured = _top_eigenvalue(model, x, lambda f: f - y, _weights(model, beta))
+    measured = _top_eigenvalue(model, x, lambda f: f - y, weights_of(doubled(model), beta))
     return Comparison(measured, term(L=float(model.degree or 1), beta=np.abs(beta), x=x).sum(), label=model.name)
 
 
