@@ -167,8 +167,8 @@ class Sweep:
     and then: gdbias sweep runs.zarr --spec sweep.toml --max-steps 50000
     """
 
-    store: Positional[Path]
-    """Folder of the Zarr store to write or to resume."""
+    store: Positional[str]
+    """Folder of the Zarr store to write or to resume, or a URL such as s3://bucket/runs.zarr."""
     spec: Path | None = None
     """TOML file with options."""
     lr: str = field(default="0.01:1:16:log", metadata=GRID)
@@ -180,26 +180,36 @@ class Sweep:
     rule: Annotated[Rule, tyro.conf.arg(name="")] = field(default_factory=Rule)
     keep_vectors: bool = True
     """Store beta and theta of every run."""
+    dry_run: bool = False
+    """Print what the sweep will cost in time, memory and bytes, after some seconds of trying; writes nothing."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://host:8786, whose workers compute and write the chunks. They must
+    reach the store under the same name."""
 
     def __call__(self) -> None:
         import numpy as np
 
-        from ..sims import Phase, Status, sweep
+        from ..sims import Phase, Status, estimate, sweep
         from ..sims.grid import read_grid
 
         model, problem = self.data.settings()
-        ds = sweep(
-            model,
-            problem,
-            read_grid(self.lr),
-            read_grid(self.init_scale),
+        asked = dict(
+            lr=read_grid(self.lr),
+            init_scale=read_grid(self.init_scale),
             threads=self.options.threads,
             keep=("beta", "theta") if self.keep_vectors else (),
-            store=self.store,
-            progress=True,
             rule=self.rule.rule(),
             **self.options.deciding(),
         )
+        if self.dry_run:
+            print(estimate(model, problem, **asked))
+            return
+        client = None
+        if self.scheduler:
+            from ..sims.cluster import connect
+
+            client = connect(self.scheduler)
+        ds = sweep(model, problem, **asked, store=self.store, progress=True, client=client)
         for setting in (model, problem):
             print(*(map(str, setting) if isinstance(setting, list) else [setting]), sep="\n")
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .checks import verify
     from .compare import compare
     from .descend import descend
+    from .estimate import estimate
     from .flow import flow
     from .grid import Grid
     from .phase import Phase
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "checks": ["verify"],
         "compare": ["compare"],
         "descend": ["descend"],
+        "estimate": ["estimate"],
         "flow": ["flow"],
         "grid": ["Grid"],
         "phase": ["Phase"],

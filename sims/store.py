@@ -1,10 +1,11 @@
 """Results on disk: a Zarr group, written chunk by chunk, readable while a sweep runs."""
 
+import errno
 import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,12 +13,18 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 import zarr
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
+from zarr.codecs import ZstdCodec
 from zarr.errors import UnstableSpecificationWarning
 
 from ..theory.errors import InputError
+from .repair import UNREADABLE, repair
 from .save_result import read_text
 from .schema import ALONG, VARIABLES, attributes
+from .url import is_url, occupied
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, a quota
+COMPRESSOR = ZstdCodec(checksum=True)  # a damaged chunk shall not be read as numbers
 
 
 class Layout(Protocol):
@@ -39,59 +46,83 @@ def open_for_writing(
 ) -> Iterator[zarr.Group]:
     """The group of a sweep: made anew, or taken up where the same spec left off.
 
+    A local path has one writer at a time. At a URL nothing is locked: two writers of one spec write the same numbers.
+
     Raises:
         InputError: a path that cannot be written, holds something else or another spec, or is being written.
     """
-    path = Path(path)
     try:
         _holds(path, json.loads(attrs["spec"]))  # refuses before anything is written, the lock included
-        # Beside the store, since Zarr warns of strange files in it, and hidden. It stays when released: who
-        # removes it may remove the name of a lock that another has just taken, and a third takes a new one.
-        real = path.resolve()
-        lock = FileLock(real.with_name(f".{real.name}.lock"))
-        real.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=real.parent):  # a lock that cannot be written would look taken
-            pass
-        lock.acquire(timeout=0)
+        lock = nullcontext() if is_url(path) else _lock(Path(path))
     except Timeout:
         raise InputError(f"store {path} is being written by another process: wait for it or choose another") from None
     except OSError as error:
         raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
-    try:
-        yield _open(path, layout, coordinates, attrs)
-    finally:
-        lock.release()
+    with lock:
+        try:
+            yield _open(path, layout, coordinates, attrs)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise InputError(
+                f"writing to store {path} failed ({error.strerror}): make room, then ask for the same sweep again; "
+                "finished chunks are kept"
+            ) from None
 
 
-def open_result(path: str | PathLike) -> xr.Dataset:
+def _lock(path: Path) -> AcquireReturnProxy:
+    """The lock of the one writer of a store, held; raises Timeout where another holds it."""
+    # Beside the store, since Zarr warns of strange files in it, and hidden. It stays when released: who
+    # removes it may remove the name of a lock that another has just taken, and a third takes a new one.
+    real = path.resolve()
+    lock = FileLock(real.with_name(f".{real.name}.lock"))
+    real.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=real.parent):  # a lock that cannot be written would look taken
+        pass
+    return lock.acquire(timeout=0)
+
+
+def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
     """A stored result, loaded; cells that are not computed yet have status NOT_RUN (-1).
 
-    The folder that a sweep wrote, or a ``.json`` file of :func:`gdbias.sims.save_result.save_result`.
+    The folder or URL that a sweep wrote, or a ``.json`` file of :func:`gdbias.sims.save_result.save_result`.
+    Without ``load`` a variable of a folder or URL is read when it is first used.
 
     Raises:
-        InputError: no gdbias store at that path.
+        InputError: no gdbias store at that path, or a chunk that cannot be read.
     """
-    if not Path(path).exists():
+    if not (occupied(str(path)) if is_url(path) else Path(path).exists()):
         raise InputError(f"store {path} does not exist: check the path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
-            stored = Path(path).suffix != ".json"
-            ds = xr.open_zarr(path, consolidated=False, chunks=None).load() if stored else read_text(Path(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            stored = is_url(path) or Path(path).suffix != ".json"
+            ds = xr.open_zarr(path, consolidated=False, chunks=None) if stored else read_text(Path(path))
+            ds = ds.load() if load else ds
+    except UNREADABLE as error:
+        if _spec_at(path) is None:
+            raise InputError(
+                f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote"
+            ) from None
+        raise InputError(
+            f"store {path} is damaged ({error}): ask for the same sweep again, which computes what cannot be read"
+        ) from None
+    except (OSError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
     if _spec_of(ds.attrs) is None:
         raise InputError(f"{path} was not written by gdbias: it has no spec")
     return ds.set_coords([name for name in ALONG if name in ds])
 
 
-def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
+def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
     if _holds(path, json.loads(attrs["spec"])):
-        group = zarr.open_group(path, mode="r+")
+        group: zarr.Group = zarr.open_group(str(path), mode="r+")
         _same_layout(path, group, layout)
+        if all(name in group for name in layout.variables):
+            repair(group, layout.variables, path)
     else:
         try:
-            group = zarr.open_group(path, mode="w-", attributes=dict(attrs))
+            group = zarr.open_group(str(path), mode="w-", attributes=dict(attrs))
         except OSError as error:
             raise InputError(
                 f"store {path} cannot be written ({error.strerror or error}): choose another path"
@@ -116,11 +147,12 @@ def _open(path: Path, layout: Layout, coordinates: Mapping, attrs: Mapping) -> z
             group.create_array(
                 name, shape=layout.shape(name), chunks=layout.chunk_shape(name), dtype=variable.dtype,
                 fill_value=variable.fill, dimension_names=layout.dims(name), attributes=attributes(name),
+                compressors=COMPRESSOR,
             )  # fmt: skip
     return group
 
 
-def _same_layout(path: Path, group: zarr.Group, layout: Layout) -> None:
+def _same_layout(path: str | PathLike, group: zarr.Group, layout: Layout) -> None:
     """Refuses a list of one where the store was made for one, and the other way round: they share a spec."""
     for name in layout.variables:
         array: Any = group.get(name)
@@ -132,14 +164,16 @@ def _same_layout(path: Path, group: zarr.Group, layout: Layout) -> None:
             )
 
 
-def _holds(path: Path, wanted: dict) -> bool:
+def _holds(path: str | PathLike, wanted: dict) -> bool:
     """Whether the store of the wanted spec is there; raises InputError where something else is."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if is_url(path):
+        there = occupied(str(path))
+    else:
+        local = Path(path)
+        there = local.exists() and not (local.is_dir() and not any(local.iterdir()))
+    if not there:
         return False
-    try:
-        found = _spec_of(zarr.open_group(path, mode="r").attrs)
-    except (OSError, ValueError, KeyError):
-        found = None
+    found = _spec_at(path)
     if found is None:
         raise InputError(f"{path} exists and is not a gdbias store: choose another path")
     for key in sorted(found.keys() | wanted.keys()):
@@ -149,6 +183,13 @@ def _holds(path: Path, wanted: dict) -> bool:
                 f"asked is {_short(wanted.get(key))}: choose another path, or ask for the stored spec to resume"
             )
     return True
+
+
+def _spec_at(path: str | PathLike) -> dict | None:
+    try:
+        return _spec_of(zarr.open_group(str(path), mode="r").attrs)
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _spec_of(attrs: Mapping) -> dict | None:

@@ -1,23 +1,20 @@
 """Thousands of runs over learning rates and initialization scales, problems and models."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from ..theory.derive import derive
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
-from .block import run_block, smallest_losses
 from .check_rule import check_rule
 from .endpoints import endpoints
-from .engine import cores
 from .grid import Grid, learning_rates
+from .local import run_here
 from .options import Options
 from .plan import Chunk, Plan
 from .progress import progress_bar
@@ -25,6 +22,10 @@ from .provenance import result_attributes, result_spec
 from .schema import ALONG, VARIABLES, attributes
 from .status import Status
 from .store import open_for_writing, open_result
+from .url import is_url
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
 
@@ -47,6 +48,7 @@ def sweep(
     store: str | PathLike | None = None,
     progress: bool = False,
     rule: UpdateRule = gradient_descent,
+    client: "Client | None" = None,
 ) -> xr.Dataset:
     """Gradient descent from every initialization scale at every learning rate, each run to its end.
 
@@ -55,8 +57,10 @@ def sweep(
     dimensions ``model`` and ``seed``, the latter with ``n``, the samples of each problem. Weights, loss, steps and
     status depend on no thread count, chunk or neighbour, bit for bit; the sharpness to rounding.
 
-    With ``store`` every chunk is written when done (Zarr), and calling again with the same arguments
-    computes only what is missing. ``keep`` names the vectors to keep among beta and theta.
+    With ``store``, a folder or a URL that fsspec knows, every chunk is written when done (Zarr), and calling
+    again with the same arguments computes only what is missing; the result is then read as it is used.
+    ``keep`` names the vectors to keep among beta and theta. With ``client``, of a Dask cluster, the chunks are
+    computed by its workers, which write them into the store themselves: all must reach it under its name.
 
     Every run gets a ``phase`` (:class:`gdbias.sims.Phase`). To tell periodic from chaotic, runs that neither
     converged nor diverged are followed for ``window`` more steps, which change nothing else: ``period`` by
@@ -72,15 +76,11 @@ def sweep(
 
     Raises:
         InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
+        GdbiasError: a cluster that loses its workers again and again. Finished chunks are kept.
     """
     options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads)  # type: ignore[arg-type]
-    models = _listed(model)
-    problems = _listed(problem)
-    plan = Plan(
-        models, problems, np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr)),
-        not isinstance(model, Parameterization), not isinstance(problem, Problem), tuple(keep),
-        MEMORY_CHUNK if store is None else STORE_CHUNK, endpoints(options),
-    )  # fmt: skip
+    plan = planned(model, problem, lr, init_scale, keep, store is not None, options)
+    models, problems = list(plan.models), list(plan.problems)
     check_rule(rule, problems, options)
     spec = result_spec(
         "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
@@ -88,13 +88,31 @@ def sweep(
     attrs = result_attributes(spec, problems)
     if store is None:
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
-        _run_chunks(plan, options, rule, arrays, progress)
+        _fill(plan, options, rule, arrays, progress, client, None)
         variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
         coordinates = {n: (ALONG.get(n, n), values, attributes(n)) for n, values in _coordinates(plan).items()}
         return xr.Dataset(variables, coordinates, attrs)
     with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
-        _run_chunks(plan, options, rule, {n: group[n] for n in plan.variables}, progress)
-    return open_result(store)
+        place = str(store) if is_url(store) else str(Path(store).resolve())
+        _fill(plan, options, rule, {n: group[n] for n in plan.variables}, progress, client, place)
+    return open_result(store, load=False)
+
+
+def planned(
+    model: Parameterization | Sequence[Parameterization],
+    problem: Problem | Sequence[Problem],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    init_scale: float | np.ndarray | Sequence[float] | Grid,
+    keep: Sequence[str],
+    stored: bool,
+    options: Options,
+) -> Plan:
+    """The plan of a sweep with these arguments; raises InputError as :func:`sweep` does."""
+    return Plan(
+        _listed(model), _listed(problem), np.atleast_1d(learning_rates(init_scale, "init_scale")),
+        np.atleast_1d(learning_rates(lr)), not isinstance(model, Parameterization), not isinstance(problem, Problem),
+        tuple(keep), STORE_CHUNK if stored else MEMORY_CHUNK, endpoints(options),
+    )  # fmt: skip
 
 
 def _listed(given) -> list:
@@ -115,62 +133,21 @@ def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
     return values
 
 
-def _run_chunks(plan: Plan, options: Options, rule: UpdateRule, arrays: dict, progress: bool) -> None:
-    """Compute the chunks that are missing; many small ones side by side, few large ones with all threads each."""
-    status = arrays["status"]
-    missing = [c for c in plan.chunks() if (np.asarray(status[plan.region(c)]) == Status.NOT_RUN).any()]
-    threads = options.threads or cores()
-    beside = threads if len(missing) >= 4 * threads and options.backend == "numba" else 1
-    inner = replace(options, threads=1 if beside > 1 else threads)
-    halt = np.zeros(1, dtype=np.int64)
-    with (
-        progress_bar("runs", plan.runs, progress) as add,
-        ThreadPoolExecutor(beside) if beside > 1 else nullcontext() as pool,
-    ):
-        add(plan.runs - sum(c.runs for c in missing))
-        if pool is None:
-            for chunk in missing:
-                _write(plan, chunk, _compute(plan, chunk, inner, rule, halt, add), arrays)
-            return
-        queue = iter(missing)
-        tasks: dict = {}
-        try:
-            while True:
-                while len(tasks) < 2 * beside and (chunk := next(queue, None)):
-                    tasks[pool.submit(_compute, plan, chunk, inner, rule, halt, add)] = chunk
-                if not tasks:
-                    return
-                for task in wait(tasks, return_when=FIRST_COMPLETED).done:
-                    _write(plan, tasks.pop(task), task.result(), arrays)
-        except BaseException:
-            halt[0] = 1
-            raise
+def _fill(
+    plan: Plan, options: Options, rule: UpdateRule, arrays: Mapping[str, Any], progress: bool,
+    client: "Client | None", store: str | None,
+) -> None:  # fmt: skip
+    """Compute the chunks that are missing, here or on a cluster."""
+    missing = [chunk for chunk in plan.chunks() if not _done(plan, chunk, arrays)]
+    with progress_bar("runs", plan.runs, progress) as add:
+        add(plan.runs - sum(chunk.runs for chunk in missing))
+        if client is None:
+            run_here(plan, missing, options, rule, arrays, add)
+        else:
+            from .cluster import run_there
+
+            run_there(client, plan, missing, options, rule, arrays, store, add)
 
 
-def _compute(
-    plan: Plan, chunk: Chunk, options: Options, rule: UpdateRule, halt: np.ndarray, add: Callable[[int], None]
-) -> dict:
-    model, problem = plan.models[chunk.model], plan.problems[chunk.seed]
-    dynamics = derive(model, problem.loss, rule)
-    starts = np.stack([model.theta0(scale, problem.d) for scale in plan.scales[chunk.scales].tolist()])
-    told = 0
-
-    def tell(begun: int) -> None:
-        nonlocal told
-        add(begun - told)
-        told = begun
-
-    floors = smallest_losses(dynamics, problem, starts)
-    found, _ = run_block(dynamics, problem, starts, plan.lrs[chunk.lrs], options, floors, halt, tell)
-    add(chunk.runs - told)
-    return found
-
-
-def _write(plan: Plan, chunk: Chunk, found: dict, arrays: dict) -> None:
-    region = plan.region(chunk)
-    rows, columns = chunk.scales.stop - chunk.scales.start, chunk.lrs.stop - chunk.lrs.start
-    for name in plan.variables:  # status comes last
-        if name in found:
-            values = found[name].reshape(rows, columns, *found[name].shape[1:])
-            inner = (slice(0, values.shape[2]),) if name == "theta" else ()
-            arrays[name][(*region, *inner)] = values
+def _done(plan: Plan, chunk: Chunk, arrays: Mapping[str, Any]) -> bool:
+    return not (np.asarray(arrays["status"][plan.region(chunk)]) == Status.NOT_RUN).any()

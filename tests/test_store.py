@@ -10,54 +10,13 @@ from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.sims.store import open_result
 from gdbias.theory import InputError
+from small_stores import arguments, assert_same
 
-SWEEP = importlib.import_module("gdbias.sims.sweep")  # the module: sims.sweep is the function
-
-
-def arguments(**other):
-    problem = theory.sparse_regression(n=5, d=8, sparsity=2, correlation=0.3, n_test=20)
-    return dict(
-        model=theory.difference(2), problem=problem, lr=[0.02, 0.05, 0.1, 60.0], init_scale=[0.1, 0.2, 0.4],
-        max_steps=400, threads=1,
-    ) | other  # fmt: skip
-
-
-def assert_same(one, other):
-    """Bitwise, but for the eigenvalues."""
-    assert set(one.variables) == set(other.variables)
-    for name in one.variables:
-        assert one[name].dims == other[name].dims
-        if name in (
-            "sharpness",
-            "sharpness_max",
-            "sharpness_adaptive",
-            "trace",
-        ):  # batched: the last bits depend on the chunk
-            np.testing.assert_allclose(one[name], other[name], rtol=1e-12, err_msg=name)
-        elif name != "sharpness_residual":
-            np.testing.assert_array_equal(one[name].values, other[name].values, err_msg=name)
+LOCAL = importlib.import_module("gdbias.sims.local")
 
 
 def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-@pytest.fixture
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(SWEEP, "STORE_CHUNK", 4)  # one init_scale a chunk
-
-
-@pytest.fixture
-def computed(monkeypatch):
-    """The first init_scale of every chunk computed, in order."""
-    chunks, compute = [], SWEEP._compute
-
-    def counted(plan, chunk, *rest):
-        chunks.append(chunk.scales.start)
-        return compute(plan, chunk, *rest)
-
-    monkeypatch.setattr(SWEEP, "_compute", counted)
-    return chunks
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -152,16 +111,16 @@ def test_a_missing_store_is_refused(tmp_path):
 @pytest.mark.parametrize("scales", [3, 12])  # in turn; side by side
 def test_an_interrupt_keeps_the_finished_chunks(tmp_path, monkeypatch, small_chunks, scales):
     many = arguments(init_scale=np.linspace(0.1, 0.4, scales), threads=2)
-    path, write, written = tmp_path / "a.zarr", SWEEP._write, []
+    path, write, written = tmp_path / "a.zarr", LOCAL.write, []
 
-    def interrupted(plan, chunk, found, arrays):
+    def interrupted(found, region, names, arrays):
         if written:
             raise KeyboardInterrupt
-        write(plan, chunk, found, arrays)
-        written.append(chunk.scales.start)
+        write(found, region, names, arrays)
+        written.append(region[0].start)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SWEEP, "_write", interrupted)
+        patch.setattr(LOCAL, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             sims.sweep(**many, store=path)
     full, part = sims.sweep(**many), open_result(path)
@@ -201,10 +160,10 @@ def test_a_kill_while_the_store_is_made_leaves_no_wrong_number(tmp_path, monkeyp
 
 def test_a_store_has_one_writer(tmp_path, monkeypatch):
     """Also a third, who comes when a second waits at the lock of the first."""
-    path, compute, refused = tmp_path / "a.zarr", SWEEP._compute, []
+    path, compute, refused = tmp_path / "a.zarr", LOCAL.compute, []
 
     def crowded(*given):
-        monkeypatch.setattr(SWEEP, "_compute", compute)
+        monkeypatch.setattr(LOCAL, "compute", compute)
         for other in (path, tmp_path / "." / "a.zarr", tmp_path / "link.zarr"):
             with pytest.raises(InputError, match="being written by another process"):
                 sims.sweep(**arguments(), store=other)
@@ -212,7 +171,7 @@ def test_a_store_has_one_writer(tmp_path, monkeypatch):
         return compute(*given)
 
     (tmp_path / "link.zarr").symlink_to(path)
-    monkeypatch.setattr(SWEEP, "_compute", crowded)
+    monkeypatch.setattr(LOCAL, "compute", crowded)
     lock = tmp_path / ".a.zarr.lock"
     sims.sweep(**arguments(), store=path)
     held = lock.stat().st_ino

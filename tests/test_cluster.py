@@ -1,0 +1,78 @@
+"""A sweep on a cluster of processes gives the numbers of a local one, also when a worker is killed meanwhile."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+import zarr
+
+from gdbias import sims, theory
+from gdbias.sims import Status
+from gdbias.theory import InputError
+from small_stores import arguments, assert_same
+
+distributed = pytest.importorskip("distributed")
+from gdbias.sims.cluster import connect  # noqa: E402
+
+SLOW = dict(max_steps=20_000, lr=sims.Grid(0.3, 60.0, 64), init_scale=sims.Grid(0.01, 0.5, 512))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as made:
+        yield made
+
+
+@pytest.fixture
+def client(cluster):
+    with distributed.Client(cluster) as made:
+        made.wait_for_workers(2, timeout=60)
+        yield made
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_numbers_are_those_of_a_local_sweep(tmp_path, client, stored):
+    store = tmp_path / "a.zarr" if stored else None
+    assert_same(sims.sweep(**arguments(), client=client, store=store), sims.sweep(**arguments()))
+
+
+def test_a_worker_killed_under_way_is_replaced(tmp_path, client):
+    """As bit-equal as two local sweeps in the same chunks: also the eigenvalues."""
+    here = sims.sweep(**arguments(**SLOW), store=tmp_path / "here.zarr")
+    store, killed = tmp_path / "there.zarr", []
+
+    def kill():
+        while not store.exists() or not done(store):
+            time.sleep(0.01)
+        [pid, *_] = client.run(os.getpid).values()
+        os.kill(pid, signal.SIGKILL)
+        killed.append(done(store))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    there = sims.sweep(**arguments(**SLOW), client=client, store=store)
+    killer.join()
+    assert 0 < killed[0] < 1  # in the middle
+    for name in here.variables:
+        assert here[name].values.tobytes() == there[name].values.tobytes(), name
+
+
+def test_warnings_of_workers_are_heard(client):
+    problem = theory.sparse_regression(n=5, d=8, sparsity=2, n_test=0, noise=0.5)
+    problem = theory.Problem(problem.X, -abs(problem.y))
+    with pytest.warns(UserWarning, match="Runs go on"):
+        sims.sweep(**arguments(model=theory.power(2), problem=problem), client=client)
+
+
+def done(store):
+    try:
+        return (zarr.open_group(store, mode="r")["status"][:] != Status.NOT_RUN).mean()
+    except KeyError:
+        return 0.0
+
+
+def test_an_address_where_nobody_answers_is_one_line():
+    with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+        connect("tcp://127.0.0.1:9")

@@ -1,0 +1,98 @@
+"""A store that is damaged, or whose disk is full, ends in a clear message; what is intact stays."""
+
+import errno
+import importlib
+import warnings
+
+import numpy as np
+import pytest
+import zarr.storage._local
+
+from gdbias import sims
+from gdbias.sims import Status
+from gdbias.sims.store import open_result
+from gdbias.theory import InputError
+from small_stores import arguments, assert_same
+
+
+def cut(content):
+    return content[: len(content) // 2]
+
+
+def flipped(content):
+    return content[:-6] + bytes([content[-6] ^ 1]) + content[-5:]
+
+
+def emptied(content):
+    return b""
+
+
+@pytest.mark.parametrize("name", ["loss", "theta", "status"])
+@pytest.mark.parametrize("damage", [cut, flipped, emptied])
+def test_a_chunk_that_cannot_be_read_is_computed_again(tmp_path, small_chunks, computed, name, damage):
+    store = tmp_path / "a.zarr"
+    whole = sims.sweep(**arguments(), store=store).load()
+    [chunk] = [p for p in (store / name / "c" / "1").rglob("*") if p.is_file()]
+    chunk.write_bytes(damage(chunk.read_bytes()))
+    with pytest.raises(InputError, match="damaged.*same sweep again"):
+        open_result(store)
+    computed.clear()
+    with pytest.warns(UserWarning, match=f"1 chunks that cannot be read .{name}."):
+        again = sims.sweep(**arguments(), store=store)
+    assert computed == [1]
+    assert_same(again, whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sims.sweep(**arguments(), store=store)
+    assert computed == [1]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_keeps_the_finished_chunks(tmp_path, small_chunks, monkeypatch, code):
+    store, put, full = tmp_path / "a.zarr", zarr.storage._local._put, importlib.import_module("os").strerror(code)
+
+    def refused(path, value, exclusive=False):
+        if "/theta/c/1" in str(path):
+            raise OSError(code, full)
+        return put(path, value, exclusive)
+
+    whole = sims.sweep(**arguments())
+    with monkeypatch.context() as patch:
+        patch.setattr(zarr.storage._local, "_put", refused)
+        with pytest.raises(InputError, match=f"failed .{full}.: make room"):
+            sims.sweep(**arguments(), store=store)
+    assert list((open_result(store).status != Status.NOT_RUN).all("lr").values) == [True, False, False]
+    assert_same(sims.sweep(**arguments(), store=store), whole)
+
+
+def test_what_a_killed_writer_left_half_written_is_removed(tmp_path, small_chunks):
+    store = tmp_path / "a.zarr"
+    whole = sims.sweep(**arguments(), store=store).load()
+    (store / "loss" / "c" / "1" / "0.0123456789abcdef.partial").write_bytes(b"half")
+    assert_same(sims.sweep(**arguments(), store=store), whole)
+    assert not list(store.rglob("*.partial"))
+
+
+def test_a_store_at_a_url(small_chunks, computed):
+    fsspec = pytest.importorskip("fsspec")
+    url = "memory://runs/a.zarr"
+    with pytest.raises(InputError, match="does not exist"):
+        open_result(url)
+    try:
+        whole = sims.sweep(**arguments())
+        assert_same(sims.sweep(**arguments(), store=url), whole)
+        computed.clear()
+        assert_same(sims.sweep(**arguments(), store=url), whole)
+        assert not computed
+        with pytest.raises(InputError, match="holds another spec"):
+            sims.sweep(**arguments(max_steps=7), store=url)
+        np.testing.assert_array_equal(open_result(url).status, whole.status)
+    finally:
+        fsspec.filesystem("memory").rm("/runs", recursive=True)
+
+
+@pytest.mark.parametrize("url", ["nothing://a/b.zarr"])
+def test_an_unknown_protocol_is_refused(url):
+    pytest.importorskip("fsspec")
+    with pytest.raises(InputError, match="use a protocol"):
+        sims.sweep(**arguments(), store=url)
