@@ -4,9 +4,10 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -193,7 +194,7 @@ class Sweep:
         from ..sims.grid import read_grid
 
         model, problem = self.data.settings()
-        asked = dict(
+        asked: dict[str, Any] = dict(
             lr=read_grid(self.lr),
             init_scale=read_grid(self.init_scale),
             threads=self.options.threads,
@@ -204,12 +205,8 @@ class Sweep:
         if self.dry_run:
             print(estimate(model, problem, **asked))
             return
-        client = None
-        if self.scheduler:
-            from ..sims.cluster import connect
-
-            client = connect(self.scheduler)
-        ds = sweep(model, problem, **asked, store=self.store, progress=True, client=client)
+        with self._client() as client:
+            ds = sweep(model, problem, **asked, store=self.store, progress=True, client=client)
         for setting in (model, problem):
             print(*(map(str, setting) if isinstance(setting, list) else [setting]), sep="\n")
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
@@ -218,6 +215,13 @@ class Sweep:
             for value, count in zip(*np.unique(ds.phase.values, return_counts=True), strict=True):
                 print(f"{count:8d} {Phase(int(value)).name.lower()}")
         print(f"written to {self.store}", file=sys.stderr)
+
+    def _client(self) -> AbstractContextManager:
+        if self.scheduler is None:
+            return nullcontext()
+        from ..sims.cluster import connect
+
+        return connect(self.scheduler)
 
 
 VERBS = {

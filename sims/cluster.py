@@ -1,9 +1,13 @@
 """The chunks of a sweep on a Dask cluster: a task each, whose worker writes its own region of the store."""
 
+# pyright: reportMissingImports=false
+
+import logging
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import zarr
@@ -15,15 +19,12 @@ from .options import Options
 from .plan import Chunk, Plan
 from .provenance import versions
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 RETRIES = 3  # of a chunk whose task raised, a lost connection to the store for example
 UNDER_WAY = 8  # chunks sent ahead for each thread of the cluster
 DECIDING = ("gdbias", "numpy", "scipy", "numba")  # packages that decide the numbers
 
 
-def connect(address: str) -> "Client":
+def connect(address: str) -> Any:
     """A client of the scheduler at an address such as ``tcp://host:8786``.
 
     Raises:
@@ -34,6 +35,7 @@ def connect(address: str) -> "Client":
         from distributed import Client
     except ImportError:
         raise MissingExtra("a cluster needs Dask: pip install 'gdbias[cluster]'") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told in one line
     try:
         return Client(address, timeout="10s")
     except (OSError, ValueError) as error:
@@ -41,7 +43,7 @@ def connect(address: str) -> "Client":
 
 
 def run_there(
-    client: "Client", plan: Plan, missing: list[Chunk], options: Options, rule: UpdateRule, arrays: Mapping[str, Any],
+    client: Any, plan: Plan, missing: list[Chunk], options: Options, rule: UpdateRule, arrays: Mapping[str, Any],
     store: str | None, add: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Compute the missing chunks on the workers of a cluster, which take over from a lost one.
@@ -55,7 +57,7 @@ def run_there(
     """
     from distributed import KilledWorker, as_completed
     from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     _require_same_versions(client)
     options = replace(options, threads=options.threads or 1)
@@ -71,9 +73,10 @@ def run_there(
             sent.append(future)
         return sent
 
-    under_way = as_completed(submit(UNDER_WAY * max(1, sum(client.nthreads().values()))), with_results=True)
+    under_way = as_completed(submit(UNDER_WAY * max(1, sum(client.nthreads().values()))))
     try:
-        for future, (found, told) in under_way:
+        for future in under_way:
+            found, told = future.result()
             chunk = chunks.pop(future.key)
             if found is not None:
                 write(found, plan.region(chunk), plan.variables, arrays)
@@ -89,11 +92,12 @@ def run_there(
         ) from None
     except (FutureCancelledError, CommClosedError) as error:
         raise GdbiasError(
-            f"the connection to the cluster was lost ({error}): finished chunks of a store are kept, the same sweep "
-            "resumes"
+            f"the cluster was lost ({' '.join(str(error).split())}): finished chunks of a store are kept, the same "
+            "sweep resumes"
         ) from None
     finally:
-        client.cancel(list(under_way.futures))
+        with suppress(CommClosedError, RuntimeError):  # nobody is there to be told
+            client.cancel(list(under_way.futures))
 
 
 def _task(work: Work, region: tuple, names: list[str], store: str | None) -> tuple[dict | None, set[str]]:
@@ -102,11 +106,12 @@ def _task(work: Work, region: tuple, names: list[str], store: str | None) -> tup
     told = {str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)}
     if store is None:
         return found, told
-    write(found, region, names, zarr.open_group(store, mode="r+"))
+    group: Any = zarr.open_group(store, mode="r+")
+    write(found, region, names, group)
     return None, told
 
 
-def _require_same_versions(client: "Client") -> None:
+def _require_same_versions(client: Any) -> None:
     try:
         here, there = versions(), client.run(lambda: dict(versions()))
     except ImportError as error:

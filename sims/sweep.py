@@ -25,7 +25,7 @@ from .store import open_for_writing, open_result
 from .url import is_url
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client  # pyright: ignore[reportMissingImports]
 
 MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
 

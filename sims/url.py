@@ -19,7 +19,7 @@ def occupied(url: str) -> bool:
         InputError: an unknown protocol.
     """
     try:
-        from fsspec.core import url_to_fs
+        from fsspec.core import url_to_fs  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise MissingExtra("a store at a URL needs fsspec: pip install 'gdbias[cluster]'") from None
     try:

@@ -14,7 +14,9 @@ from gdbias.theory import InputError
 from small_stores import arguments, assert_same
 
 distributed = pytest.importorskip("distributed")
+from gdbias.figures.cli import main  # noqa: E402
 from gdbias.sims.cluster import connect  # noqa: E402
+from gdbias.sims.store import open_result  # noqa: E402
 
 SLOW = dict(max_steps=20_000, lr=sims.Grid(0.3, 60.0, 64), init_scale=sims.Grid(0.01, 0.5, 512))
 
@@ -76,3 +78,12 @@ def done(store):
 def test_an_address_where_nobody_answers_is_one_line():
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         connect("tcp://127.0.0.1:9")
+
+
+def test_the_command_line_sweeps_on_a_cluster(tmp_path, cluster, capsys):
+    store = tmp_path / "a.zarr"
+    asked = ["--lr", "0.01:0.1:4:log", "--init-scale", "0.1", "--n", "5", "--d", "8", "--max-steps", "300"]
+    main(["sweep", str(store), *asked, "--scheduler", cluster.scheduler_address])
+    assert f"written to {store}" in capsys.readouterr().err
+    main(["sweep", str(tmp_path / "b.zarr"), *asked])
+    assert_same(open_result(store), open_result(tmp_path / "b.zarr"))
