@@ -60,13 +60,13 @@ def advance_array(
             f = X @ (law.effective(*T[:m]) + xp.zeros(T.shape[1:]))
             excess = (law.loss_value(f, y) + xp.zeros(f.shape)).sum(axis=0) / problem.n - floor
             g = X.T @ law.loss_slope(f, y) / n
-            objective, judged = excess, abs(excess)
-            if rule.weight_decay:  # the minimum of the objective is not known, its gradient is
+            objective, calm_now = excess, abs(excess) < options.tol
+            if rule.weight_decay:
                 slopes = [slope * g + rule.weight_decay * w for slope, w in zip(law.jacobian(*T[:m]), T, strict=False)]
-                judged = sum((slope * slope).sum(axis=0) for slope in slopes)
+                calm_now = decayed_calm(T[:m], slopes, rule.weight_decay, options.tol)
                 objective = excess + 0.5 * rule.weight_decay * (T[:m] * T[:m]).sum(axis=(0, 1))
-            rising = rising + (objective > last * (1 + 1e-12) + 1e-14)
-            calm = xp.where((judged < options.tol) & (step >= rule.settled), calm + 1, 0)
+            rising = rising + ~(objective < last * (1 + 1e-12) + 1e-14)
+            calm = xp.where(calm_now & (step >= rule.settled), calm + 1, 0)
             last = objective
             if record_every and step % record_every == 0:
                 runs.history[alive, step // record_every] = to_host(xp.moveaxis(T[:m], -1, 0))
@@ -97,6 +97,19 @@ def advance_array(
             rate = law.schedule(first, lr, step / rule.schedule.steps) if step < rule.schedule.steps else lr
             T = xp.stack(law.step(rate, g, *rule.parameters, *T))
             step += 1
+
+
+def decayed_calm(T, slopes, decay: float, tol: float):
+    """Whether runs with weight decay are at rest: at a minimum, not at the saddle that they may start beside.
+
+    Either the gradient is small beside the pull of the decay, ``|grad|^2 < tol |decay theta|^2``, so that loss and
+    decay balance; or the weights have vanished, ``|theta|^2 < tol``, and none of them grows. T and slopes: (weight,
+    feature, run).
+    """
+    norms = (T * T).sum(axis=(0, 1))
+    square = sum((slope * slope).sum(axis=0) for slope in slopes)
+    growing = sum((slope * w < 0).sum(axis=0) for slope, w in zip(slopes, T, strict=True))
+    return (square < tol * decay * decay * norms) | ((norms < tol) & (growing == 0))
 
 
 def _drawn_slopes(xp: ModuleType, law, rule: UpdateRule, f, y, key, step: int):

@@ -8,15 +8,21 @@ from .options import Options
 
 
 def check_rule(rule: UpdateRule, problems: list[Problem], options: Options) -> None:
-    """Raise InputError where a rule does not fit the data, or a window does not fit the rule."""
+    """Raise InputError where a rule does not fit the data, or a window, mean or cooling does not fit the rule."""
     if not isinstance(rule, UpdateRule):
         raise InputError(f"rule = {shown(rule)} is no UpdateRule: use for example theory.UpdateRule(momentum=0.9)")
     for problem in problems:
         rule.check(problem)
     if options.window and rule.once_settled.stochastic:
         raise InputError(f"window = {options.window} follows the map of one step, and {rule} has none: use window = 0")
-    if options.window and options.max_steps < rule.settled:
+    for name in ("window", "average"):
+        if getattr(options, name) and options.max_steps < rule.settled:
+            raise InputError(
+                f"{name} = {getattr(options, name)} begins after max_steps = {options.max_steps}, before the rule "
+                f"settles at step {rule.settled}: raise max_steps"
+            )
+    if options.cool and rule.weight_decay:
         raise InputError(
-            f"window = {options.window} begins after max_steps = {options.max_steps}, before the rule settles at step "
-            f"{rule.settled}: raise max_steps"
+            f"cool follows gradient flow of the loss alone, and the runs have weight_decay = {rule.weight_decay:g}: "
+            "use average, or no weight decay"
         )

@@ -1,5 +1,6 @@
 """Endpoints that oscillation does not blur: the mean of the next weights, and the end of flow from the last ones."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from ..theory.derive import Dynamics
 from ..theory.dual import dual_root
-from ..theory.errors import NoInterpolator
+from ..theory.errors import GdbiasError, NoInterpolator
 from ..theory.loss import squared
 from ..theory.problem import Problem
 from ..theory.transport import Transport
@@ -76,14 +77,17 @@ def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floor: f
     """Where gradient flow ends from each of the weights (point, weight, feature); ``floor`` is the smallest loss.
 
     By the dual root (:mod:`gdbias.theory.dual`) where the characteristic flow is a formula, by integration until
-    the excess loss is 1e-10 elsewhere. NaN from weights that are not finite, and for other losses than squared,
-    whose flow has no finite endpoint.
+    the excess loss is 1e-10 elsewhere. NaN, with a warning, where that fails; NaN from weights that are not finite,
+    and for other losses than squared, whose flow has no finite endpoint.
     """
     ends = np.full(starts.shape, np.nan)
     for end, theta in zip(ends, starts, strict=True):
         if problem.loss == squared and np.isfinite(theta).all():
             exact = _exact_end(dynamics, problem, theta)
-            end[:] = integrate(dynamics, problem, theta, floor).states[-1] if exact is None else exact
+            try:
+                end[:] = integrate(dynamics, problem, theta, floor).states[-1] if exact is None else exact
+            except GdbiasError as error:  # must not end a sweep: other runs are finished
+                warnings.warn(f"a run could not be cooled, its cooled_* are NaN: {error}", stacklevel=2)
     return ends
 
 

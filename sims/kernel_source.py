@@ -93,7 +93,7 @@ def advance(
                 {residuals}
             x, now = losses * scale - floor, load(due, 0)
             {decay}
-            store(rises, 0, load(rises, 0) + now * less(load(last, 0) * (1 + 1e-12) + 1e-14, {objective}))
+            store(rises, 0, load(rises, 0) + now * (1 - less({objective}, load(last, 0) * (1 + 1e-12) + 1e-14)))
             count = (load(calm, 0) + now) * {calm}
             ended = less(hold - 0.5, count) + (1.0 - less(x, load(bound, 0))) + less(max_steps - 0.5, load(t, 0))
             store(excess, 0, x)

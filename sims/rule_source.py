@@ -4,10 +4,10 @@ import numpy as np
 
 from ..theory.derive import Dynamics
 
-# Convergence with weight decay: the squared gradient of the objective, whose minimum is not known.
+# Convergence with weight decay, as array_program.decayed_calm says it.
 _DECAY = """
 matmul(XT, R, M, XT_first, XT_last)
-square, norms = load(zero, 0), load(zero, 0)
+square, norms, growing = load(zero, 0), load(zero, 0), load(zero, 0)
 for j in range(d):
     {read}
     {slopes} = jacobian({weights})
@@ -15,6 +15,9 @@ for j in range(d):
     {gradient}
     square = square + ({squares})
     norms = norms + ({norms})
+    growing = growing + ({growing})
+balanced = less(square, tol * weight_decay * weight_decay * norms)
+vanished = less(norms, tol) * less(growing, 0.5)
 objective = x + 0.5 * weight_decay * norms
 """
 
@@ -64,16 +67,17 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         gradient="; ".join(f"s{p} = j{p} * g + weight_decay * x{p}" for p in range(m)),
         squares=" + ".join(f"s{p} * s{p}" for p in range(m)),
         norms=" + ".join(f"x{p} * x{p}" for p in range(m)),
+        growing=" + ".join(f"less(s{p} * x{p}, load(zero, 0))" for p in range(m)),
     )
-    decay = "weight_decay" in parameters
+    calm = "(balanced + vanished - balanced * vanished)" if rule.weight_decay else "less(x, tol) * less(-tol, x)"
     settling = " * less(settled - 0.5, load(t, 0))" if rule.settled else ""
     constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
     constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]
     return dict(
         constants=_block("\n".join(constants), 4) if rule.settled or rule.stochastic or parameters else "",
-        decay=_block(_DECAY.format(**decayed), 12) if decay else "",
-        objective="objective" if decay else "x",
-        calm=("less(square, tol)" if decay else "less(x, tol) * less(-tol, x)") + settling,
+        decay=_block(_DECAY.format(**decayed), 12) if rule.weight_decay else "",
+        objective="objective" if rule.weight_decay else "x",
+        calm=calm + settling,
         drawn=_block(_DRAWN, 8) if rule.stochastic else "",
         scheduled=_block(_SCHEDULED, 8) if rule.schedule.steps else "",
     )

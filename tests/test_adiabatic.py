@@ -5,7 +5,7 @@ import pytest
 
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.theory import InputError, NoInterpolator
+from gdbias.theory import GdbiasError, InputError, NoInterpolator
 from gdbias.theory.adiabatic import adiabatic
 
 MODEL = theory.power(2)
@@ -79,3 +79,15 @@ def test_below_the_edge_it_is_the_end_of_flow():
         adiabatic(pred, 1.0, caps=0)
     with pytest.raises(NoInterpolator, match="lr_max"):
         adiabatic(pred, 1.01 * pred.lr_max)
+
+
+@pytest.mark.parametrize(("seed", "followed"), [(3, True), (0, False)])
+def test_near_lr_max_a_deep_model_is_followed_or_told_in_one_line(seed, followed):
+    problem = theory.sparse_regression(n=5, d=10, seed=seed, sparsity=5 if followed else 2, n_test=0)
+    pred = theory.predict(theory.difference(4), problem, 0.1)
+    lr = 0.97 * pred.lr_max
+    if followed:
+        assert adiabatic(pred, lr, caps=300).sharpness == pytest.approx(2 / lr, rel=1e-4)
+    else:
+        with pytest.raises(GdbiasError, match="could not be followed to lr = .*: use a smaller lr"):
+            adiabatic(pred, lr, caps=300)

@@ -1,5 +1,6 @@
 """Measures that tell bias from oscillation: adaptive sharpness, trace, averaged and cooled endpoints, GFS sharpness."""
 
+import importlib
 import importlib.util
 
 import numpy as np
@@ -9,9 +10,11 @@ import reference
 from gdbias import figures, sims, theory
 from gdbias.figures.data_options import Data
 from gdbias.sims import Status
-from gdbias.theory import InputError, MissingExtra
+from gdbias.theory import GdbiasError, InputError, MissingExtra
 from gdbias.theory.hessian import dense_hessian, sharpness, trace
 from small_results import drawn
+
+ENDPOINTS = importlib.import_module("gdbias.sims.endpoints")
 
 MODELS = ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"]
 
@@ -146,3 +149,14 @@ def test_diabetes_without_scikit_learn_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtra, match=r"pip install 'gdbias\[data\]'"):
         theory.diabetes()
+
+
+def test_a_run_that_cannot_be_cooled_loses_no_other(monkeypatch):
+    def failing(dynamics, problem, theta, floor):
+        raise GdbiasError("no end")
+
+    monkeypatch.setattr(ENDPOINTS, "_exact_end", lambda *_: None)
+    monkeypatch.setattr(ENDPOINTS, "integrate", failing)
+    with pytest.warns(UserWarning, match="could not be cooled.*no end"):
+        ds = sims.descend(theory.power(2), theory.single_point([1.0], 1.0), 0.1, cool=True)
+    assert ds.status == Status.CONVERGED and np.isnan(ds.cooled_loss)

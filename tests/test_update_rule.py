@@ -5,11 +5,13 @@ import importlib
 import numpy as np
 import pytest
 import scipy.optimize
+import sympy as sp
 
 import reference
 from gdbias import sims, theory
 from gdbias.sims import Status, draws
 from gdbias.theory import InputError, UpdateRule
+from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT, WEIGHT_DECAY
 
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)
@@ -224,3 +226,65 @@ def test_a_rule_is_its_spec():
         assert UpdateRule(**rule.spec) == rule
         assert sims.rebuild_rule(run(rule, max_steps=1)) == rule
         assert repr(rule).startswith("UpdateRule(") and "\n" not in repr(rule)
+
+
+@pytest.mark.parametrize(
+    "text", ["constant", "ramp(5)", "ramp(5, start=0.5)", "ramp(5, start_lr=0.01)", "cosine(5)", "cosine(5, final=1.0)"]
+)
+def test_a_schedule_is_its_text(text):
+    schedule = theory.update_rule.parse_schedule(text)
+    assert theory.update_rule.parse_schedule(str(schedule)) == schedule
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dict(final=0.5), dict(start=0.5), dict(shape="ramp", steps=5, final=0.5),
+        dict(shape="cosine", steps=5, start=0.5), dict(shape="ramp", steps=5, start=0.5, start_lr=0.1),
+    ],
+)  # fmt: skip
+def test_a_schedule_that_its_text_could_not_say_is_refused(bad):
+    with pytest.raises(InputError, match=next(reversed(bad)).removesuffix("_lr")):
+        theory.Schedule(**bad)
+
+
+def other_step(factor, name="mine"):
+    move = WEIGHT - factor * LEARNING_RATE * GRADIENT
+    return UpdateRule(step=theory.Step(name, move))
+
+
+def test_a_store_of_another_step_of_that_name_is_refused(tmp_path):
+    asked = dict(lr=[0.01], init_scale=[0.1], max_steps=20, store=tmp_path / "a.zarr")
+    sims.sweep(MODEL, PROBLEM, rule=other_step(1), **asked)
+    with pytest.raises(InputError, match="its rule is"):
+        sims.sweep(MODEL, PROBLEM, rule=other_step(2), **asked)
+
+
+@pytest.mark.parametrize("parameters", [(sp.Symbol("drag"),), ()])
+def test_a_step_that_reads_an_unknown_symbol_is_refused(parameters):
+    with pytest.raises(InputError, match="reads drag"):
+        UpdateRule(step=theory.Step("mine", WEIGHT - sp.Symbol("drag") * GRADIENT, parameters=parameters))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_step_of_ones_own_with_decay_is_that_of_the_rule(backend):
+    own = theory.Step("own", WEIGHT - LEARNING_RATE * (GRADIENT + WEIGHT_DECAY * WEIGHT), parameters=(WEIGHT_DECAY,))
+    for decay in (0.0, 0.05):
+        found = run(UpdateRule(step=own, weight_decay=decay), backend=backend)
+        usual = run(UpdateRule(weight_decay=decay), backend=backend)
+        np.testing.assert_allclose(found.theta, usual.theta, rtol=0, atol=1e-13)
+        assert int(found.status) == int(usual.status)
+
+
+def test_measures_that_a_rule_would_falsify_are_refused():
+    with pytest.raises(InputError, match="average = 20 begins after max_steps = 200.*settles at step 300"):
+        run(UpdateRule(schedule=theory.ramp(300, start=0.5)), average=20)
+    with pytest.raises(InputError, match="cool follows gradient flow of the loss alone"):
+        run(UpdateRule(weight_decay=0.1), cool=True)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("lr", [1e100, 1e300])
+def test_a_loss_that_is_no_number_has_risen(backend, lr):
+    blown = run(theory.gradient_descent, lr, backend=backend)
+    assert int(blown.status) == Status.DIVERGED and not blown.monotone and int(blown.rising_steps) == 1

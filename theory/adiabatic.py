@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OVERSHOOT = 1e-10  # relative, of the sharpness over its cap
 PUSHES = 1000  # for one value of the cap
+HALVES = 0.5 ** np.arange(20)  # of a push from which X beta = y is not reached again
 
 
 def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
@@ -40,17 +41,27 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
     z = coordinates.dual(np.abs(coordinates.start(pred.flow.theta))[moving])
     unit = L**2 / problem.n
 
-    def refit(z):  # back to X beta = y along range X^T
+    def refit(z):
+        """Back to X beta = y along range X^T; None where Newton's method does not get there."""
         for _ in range(50):
             w = weights(z)
             residual = columns @ w**L - y
+            if not np.isfinite(residual).all():
+                return None
             if np.abs(residual).max() <= 1e-13 * np.abs(y).max():
                 break
             k = L**2 * w ** (2 * L - 2)
-            z = z - columns.T @ np.linalg.solve((columns * k) @ columns.T, residual)
-        return z, weights(z)
+            try:
+                z = z - columns.T @ np.linalg.solve((columns * k) @ columns.T, residual)
+            except np.linalg.LinAlgError:
+                return None
+        return (z, weights(z)) if np.abs(residual).max() <= 1e-9 * np.abs(y).max() else None
 
-    z, w = refit(z)
+    lost = GdbiasError(f"{pred.dynamics.model.name}: the cap could not be followed to lr = {lr:g}: use a smaller lr")
+    begun = refit(z)
+    if begun is None:
+        raise lost
+    z, w = begun
     high = unit * np.linalg.eigvalsh((columns * w ** (2 * L - 2)) @ columns.T)[-1]
     low = 2 / (lr * coordinates.rate)
     for cap in np.geomspace(high, low, caps + 1)[1:] if high > low else ():
@@ -61,9 +72,16 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
             k = L**2 * w ** (2 * L - 2)
             m = 2 * L * (L - 1) * w ** (L - 2) * (columns.T @ vectors[:, -1]) ** 2 / problem.n
             along = m - columns.T @ np.linalg.solve((columns * k) @ columns.T, columns @ (k * m))
-            z, w = refit(z - (values[-1] - cap) / ((k * m) @ along) * along)
+            push = (values[-1] - cap) / ((k * m) @ along) * along
+            for share in HALVES:
+                refitted = refit(z - share * push)
+                if refitted is not None:
+                    break
+            else:
+                raise lost
+            z, w = refitted
         else:
-            raise GdbiasError(f"{pred.dynamics.model.name}: the cap at {cap:g} could not be followed: use more caps")
+            raise lost
     b = np.zeros(start.shape)
     b[moving] = w**L
     return endpoint_at(kit, problem, b, lr, "adiabatic", 0.0)

@@ -47,13 +47,21 @@ class Schedule:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, real(f"{name} of {self.shape}", value, above=0, hint=HELP))
+        fixed = {"constant": ("start", "final", "start_lr"), "ramp": ("final",), "cosine": ("start", "start_lr")}
+        for name in fixed[self.shape]:
+            if getattr(self, name) != getattr(Schedule, name):
+                raise InputError(f"{self.shape} has no {name}, got {getattr(self, name)}: {HELP}")
+        if self.start != 1 and self.start_lr is not None:
+            raise InputError(
+                f"start = {self.start:g} and start_lr = {self.start_lr:g} of {self.shape}: give one of them"
+            )
 
     def __repr__(self) -> str:
         if self.shape == "constant":
             return "constant"
         given = [str(self.steps)]
         given += [f"start={self.start!r}"] if self.start != 1 else []
-        given += [f"final={self.final!r}"] if self.final != 1 else []
+        given += [f"final={self.final!r}"] if self.shape == "cosine" else []
         given += [f"start_lr={self.start_lr!r}"] if self.start_lr is not None else []
         return f"{self.shape}({', '.join(given)})"
 

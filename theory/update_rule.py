@@ -39,6 +39,11 @@ class Step:
     state: tuple[StateVariable, ...] = ()
     parameters: tuple[sp.Symbol, ...] = ()
 
+    def __str__(self) -> str:
+        """The name and all equations, so that two steps of one name are told apart."""
+        kept = "".join(f"; {s.symbol} <- {s.update}, from {s.start}" for s in self.state)
+        return f"{self.name}: {WEIGHT} <- {self.update}{kept}"
+
 
 def descent_step(momentum: bool = False, decay: bool = False) -> Step:
     """``theta <- theta - lr (grad L + weight_decay theta) + momentum (theta - theta_before)``, as far as asked."""
@@ -49,6 +54,19 @@ def descent_step(momentum: bool = False, decay: bool = False) -> Step:
         return Step(name, WEIGHT + move, (), parameters)
     move = MOMENTUM * _VELOCITY + move
     return Step(name, WEIGHT + move, (StateVariable(_VELOCITY, sp.Integer(0), move),), parameters)
+
+
+def _require_known(step: Step) -> None:
+    """Raise InputError where a step reads a symbol that no run gives it."""
+    given = (MOMENTUM, WEIGHT_DECAY)
+    known = {WEIGHT, GRADIENT, LEARNING_RATE, *step.parameters, *(s.symbol for s in step.state)}
+    strange = [s for s in step.parameters if s not in given]
+    strange += sorted(step.update.free_symbols.union(*(s.update.free_symbols for s in step.state)) - known, key=str)
+    if strange:
+        raise InputError(
+            f"the step {step.name!r} reads {strange[0]}, which no run gives it: use WEIGHT, GRADIENT, LEARNING_RATE, "
+            "its own state, and as parameters MOMENTUM and WEIGHT_DECAY of gdbias.theory.update_rule"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,7 +84,8 @@ class UpdateRule:
         step: the elementwise step; unless given, that of ``momentum`` and ``weight_decay``.
 
     Raises:
-        InputError: a value outside its limits, or momentum or weight decay beside a step of one's own.
+        InputError: a value outside its limits, momentum or weight decay beside a step of one's own, or a step that
+            reads another symbol.
     """
 
     momentum: float = 0.0
@@ -96,6 +115,8 @@ class UpdateRule:
             object.__setattr__(self, name, value)
         if self.step is not None and not isinstance(self.step, Step):
             raise InputError(f"step = {shown(self.step)} is no Step: a rule with a step of its own needs that step")
+        if self.step is not None:
+            _require_known(self.step)
         if self.step is None:
             object.__setattr__(self, "step", descent_step(self.momentum > 0, self.weight_decay > 0))
         elif {MOMENTUM: self.momentum, WEIGHT_DECAY: self.weight_decay} != {
@@ -115,7 +136,7 @@ class UpdateRule:
         changed.pop("step")
         own = self.step != descent_step(self.momentum > 0, self.weight_decay > 0)
         plain = {name: str(value) if isinstance(value, Schedule) else value for name, value in changed.items()}
-        return plain | ({"step": self.step.name} if own else {})
+        return plain | ({"step": str(self.step)} if own else {})
 
     @property
     def stochastic(self) -> bool:

@@ -1,0 +1,46 @@
+"""With weight decay a run converges at a minimum of the objective, not at the saddle it may start beside."""
+
+import numpy as np
+import pytest
+
+from gdbias import sims, theory
+from gdbias.sims import Status
+from gdbias.theory import UpdateRule
+from gdbias.theory.law import array_law
+
+PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, signs="positive", n_test=0)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("model", [theory.power(2), theory.power(3), theory.difference(2), theory.product(2)], ids=str)
+@pytest.mark.parametrize("scale", [1e-3, 0.1])
+def test_a_small_start_is_left(model, scale, backend):
+    decay = 3e-2
+    if model == theory.power(3) and scale < 0.1:
+        pytest.skip("0 attracts weights below decay / (3 |gradient|)")
+    run = sims.descend(
+        model, PROBLEM, 0.05, scale, tol=1e-8, max_steps=400_000, backend=backend, rule=UpdateRule(weight_decay=decay)
+    )
+    assert run.status == Status.CONVERGED
+    beta, theta = run.beta.values, run.theta.values
+    assert PROBLEM.loss_at(beta[None])[0] < 0.1 * PROBLEM.loss_at(np.zeros((1, PROBLEM.d)))[0]
+    gradient = PROBLEM.X.T @ (PROBLEM.X @ beta - PROBLEM.y) / PROBLEM.n
+    pulled = np.stack(array_law(theory.derive(model)).jacobian(*theta)) * gradient + decay * theta
+    assert np.linalg.norm(pulled) < 1.01e-4 * decay * np.linalg.norm(theta)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("model", [theory.power(2), theory.power(3), theory.difference(2)], ids=str)
+def test_weights_vanish_where_the_decay_wins(model, backend):
+    run = sims.descend(model, PROBLEM, 0.05, 0.1, max_steps=20_000, backend=backend, rule=UpdateRule(weight_decay=20.0))
+    assert run.status == Status.CONVERGED
+    assert abs(run.theta.values).max() < 1e-5
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_the_start_at_a_saddle_is_no_minimum(backend):
+    """power(3) from 1e-3: the squared gradient is 1e-14 from the first step on."""
+    run = sims.descend(
+        theory.power(3), PROBLEM, 0.05, 1e-3, max_steps=300, backend=backend, rule=UpdateRule(weight_decay=1e-4)
+    )
+    assert run.status == Status.STEP_LIMIT
