@@ -74,7 +74,8 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
             along = m - columns.T @ np.linalg.solve((columns * k) @ columns.T, columns @ (k * m))
             push = (values[-1] - cap) / ((k * m) @ along) * along
             for share in HALVES:
-                refitted = refit(z - share * push)
+                with np.errstate(invalid="ignore"):  # dual variables beyond their domain
+                    refitted = refit(z - share * push)
                 if refitted is not None:
                     break
             else:
