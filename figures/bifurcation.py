@@ -31,6 +31,8 @@ def bifurcation(ds: xr.Dataset, variable: str | None = None) -> Figure:
         ds = ds.expand_dims("init_scale")
     ds = ds.transpose("init_scale", "lr", ...)
     phase = phase_codes(ds)
+    if "lyapunov" not in ds:
+        raise InputError("the result has no Lyapunov exponents: bifurcation draws a sims.sweep of a diagonal network")
     values, label = _values(ds, variable)
     lr = np.broadcast_to(ds["lr"].values, phase.shape)
 

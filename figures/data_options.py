@@ -1,7 +1,7 @@
 """Which model and data a command works on: a user's file or a seeded synthetic problem."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
 from ..theory.errors import InputError
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from ..theory import Parameterization, Problem
 
 SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
+USED = {  # the options that decide each kind of data
+    "csv": ("csv", "target", "loss", "test_fraction", "seed"),
+    "npz": ("npz", "loss"),
+    "diabetes": ("diabetes", "seed"),
+    "synthetic": ("n", "d", "sparsity", "noise", "signs", "correlation", "n_test", "seed"),
+}
 COMMA = re.compile(r",(?![^()]*\))")  # outside parentheses
 
 
@@ -79,14 +85,13 @@ class Data:
         given = [name for name in ("csv", "npz", "diabetes") if getattr(self, name)]
         if len(given) > 1:
             raise InputError(f"--{given[0]} and --{given[1]} exclude each other: give one")
+        self._require_used(given[0] if given else "synthetic")
         if self.csv:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
             return Problem.from_csv(
                 self.csv, self.target, loss=self.loss, test_fraction=self.test_fraction, seed=self.seed
             )
-        if self.target:
-            raise InputError(f"--target {self.target} needs --csv FILE")
         if self.npz:
             return Problem.from_npz(self.npz, self.loss)
         if self.diabetes is not None:
@@ -94,6 +99,17 @@ class Data:
         return sparse_regression(
             n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
         )
+
+    def _require_used(self, kind: str) -> None:
+        """Raise InputError where an option is given that does not decide this kind of data."""
+        for option in fields(self):
+            name, value = option.name, getattr(self, option.name)
+            if name == "model" or name in USED[kind] or value == option.default:
+                continue
+            flag = f"--{name.replace('_', '-')} {value}"
+            users = " or ".join(f"--{k}" if k != "synthetic" else "synthetic data" for k in USED if name in USED[k])
+            beside = "synthetic data" if kind == "synthetic" else f"--{kind}"
+            raise InputError(f"{flag} has no effect on {beside}: it needs {users}")
 
     @property
     def default_model(self) -> str:

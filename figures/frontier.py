@@ -11,7 +11,7 @@ from .best_risk import mark_best
 from .norm_sharpness import choose_row
 from .panels import choose_scale, footnote, legend_above, log_axis
 from .predicted import curve, mark_lr_max
-from .results import entry, grid, read, scale_of
+from .results import check_prediction, entry, grid, read, require_prediction, scale_of
 from .statuses import codes
 from .style import BLACK, BLUE, COLUMN, GREEN, GREY, ORANGE, Figure, styled
 
@@ -40,9 +40,11 @@ def frontier(
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that is not positive.
     """
+    require_prediction(pred, "frontier")
     notes: list[str] = []
     title, row = "", None
     if ds is not None:
+        check_prediction(ds, pred)
         row, title = choose_row(grid(ds, "init_scale", "lr"), pred, init_scale)
         init_scale = scale_of(row)
     problem = pred.problem

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .best_risk import mark_best
+from .edge import limit_label, sharpness_limit
 from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, legend_above, log_axis, stack
-from .predicted import curve, mark_lr_max
+from .predicted import POINTS, curve, mark_lr_max
 from .predicted import endpoints as read_endpoints
 from .reference import Reference, reference
 from .results import check_prediction, entry, grid, read, scale_of, subject, value_in
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
 PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
+NEAR = 1.05  # factor by which a row that is asked for may lie outside the result's
 CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
 
@@ -30,11 +32,11 @@ def norm_sharpness(
 ) -> Figure:
     """Final sharpness, norms and test risk of the converged runs against the learning rate.
 
-    Drawn beside them: the edge of stability ``S = 2 / lr``, gradient flow's endpoint (green), and vertical
-    lines at ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 / S(flow's end)``. Norms are
-    relative to gradient flow's, or where neither ``pred`` nor a deep result gives it to those of the smallest learning
-    rate that converged.
-    Runs that did not converge are marks at the top of the first panel, by status (arXiv 2505.21423).
+    Drawn beside them: the edge of stability, ``S = 2 / lr`` or that of the result's update rule, gradient flow's
+    endpoint (green), and vertical lines at ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 /
+    S(flow's end)``. Norms are relative to gradient flow's, or where neither ``pred`` nor a deep result gives it to
+    those of the smallest learning rate that converged. Runs that did not converge are marks at the top of the first
+    panel, by status (arXiv 2505.21423).
 
     Args:
         ds: a result with dimension ``lr`` and perhaps ``init_scale``, of which one entry is drawn: the one
@@ -48,6 +50,8 @@ def norm_sharpness(
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that is not positive.
     """
+    if endpoints < 0:
+        raise InputError(f"endpoints = {endpoints} must be 0 or more")
     ds = grid(ds, "init_scale", "lr")
     check_prediction(ds, pred)
     ds, title = choose_row(ds, pred, init_scale)
@@ -58,7 +62,7 @@ def norm_sharpness(
     critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
 
     told = read_endpoints(pred, ds["lr"].values, endpoints, notes) if pred is not None and endpoints else None
-    line = curve(pred, notes, max(endpoints, 2)) if told is not None and pred is not None else None
+    line = curve(pred, notes, POINTS) if told is not None and pred is not None else None
 
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
     measured = {
@@ -71,7 +75,7 @@ def norm_sharpness(
     remaining = iter(panels)
 
     axes = next(remaining)
-    draw_sharpness(axes, lr, measured["sharpness"], flow)
+    draw_sharpness(axes, ds, measured["sharpness"], flow)
     if told is not None:
         axes.plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
     _mark_unconverged(axes, lr, codes(ds))
@@ -114,8 +118,10 @@ def choose_row(ds: xr.Dataset, pred: "Prediction | None", init_scale: float | No
         raise InputError(f"init_scale = {init_scale} must be positive: choose one of the result's")
     if "init_scale" not in ds.dims:
         scale = scale_of(ds)
+        _require_near(init_scale, np.array([np.nan if scale is None else scale]))
         return ds, "" if scale is None else f"init_scale {scale:.3g}"
     scales = ds["init_scale"].values
+    _require_near(init_scale, scales)
     if init_scale is None and isinstance(pred_scale := getattr(pred, "init_scale", None), float):
         init_scale = pred_scale
     if init_scale is not None:
@@ -129,22 +135,32 @@ def choose_row(ds: xr.Dataset, pred: "Prediction | None", init_scale: float | No
     return ds.isel(init_scale=row), f"init_scale {scales[row]:.3g}{several}"
 
 
+def _require_near(init_scale: float | None, scales: np.ndarray) -> None:
+    """Raises InputError where the result has no row near the asked one."""
+    if init_scale is not None and not scales.min() / NEAR <= init_scale <= scales.max() * NEAR:
+        have = f"{scales.min():.3g} to {scales.max():.3g}" if len(scales) > 1 else f"{scales[0]:.3g} alone"
+        raise InputError(f"init_scale = {init_scale:g} is not in the result, which has {have}: choose one of them")
+
+
 def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> float | None:
     value = value_in(ds, name) if pred is None else read(pred, name, notes)
     value = None if value is None or np.size(value) != 1 else float(np.ravel(value)[0])
     return value if value is not None and np.isfinite(value) else None
 
 
-def draw_sharpness(axes: Axes, lr: np.ndarray, sharpness: np.ndarray, flow: Reference | None) -> None:
+def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Reference | None) -> None:
     """Sharpness of the runs, with the edge of stability and gradient flow's."""
-    curve = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
-    axes.plot(curve, 2 / curve, color=GREY, label=r"stable below $2\,/\,\eta$", gid="hyperbola")
+    lr = ds["lr"].values
+    rates = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
+    limit = sharpness_limit(ds, rates)
+    if limit is not None:
+        axes.plot(rates, limit, color=GREY, label=f"stable below ${limit_label(ds)}$", gid="hyperbola")
     heights = sharpness[np.isfinite(sharpness)]
     if flow is not None:
         axes.axhline(flow.sharpness, color=GREEN, lw=0.8, label="gradient flow", gid="flow")
         heights = np.append(heights, flow.sharpness)
     axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label="gradient descent", gid="sharpness")
-    axes.set_ylim(0, 1.3 * (heights.max() if heights.size else np.median(2 / lr)))
+    axes.set_ylim(0, 1.3 * (heights.max() if heights.size else 1.0 if limit is None else np.median(limit)))
     axes.set_ylabel("final sharpness $S$")
 
 

@@ -13,10 +13,11 @@ from matplotlib.patheffects import withStroke
 
 from ..sims.status import Status
 from ..theory.errors import InputError
+from .edge import limit_label, sharpness_limit
 from .panels import CRITICAL_LABELS, footnote
 from .phases import draw_phases, foreseen, phase_codes
 from .plane import Plane, plane
-from .results import boundary, subject, value_in
+from .results import boundary, spec_of, subject, value_in
 from .statuses import LOOKS, codes, unconverged
 from .style import BLACK, COLUMN, GREY, Figure, styled
 
@@ -111,14 +112,21 @@ def _draw_stability(
     figure: Figure, axes: Axes, edges: tuple[np.ndarray, np.ndarray], ds: xr.Dataset, status: np.ndarray
 ) -> None:
     lr, many = ds["lr"].values, len(status) > 1
-    stability = np.where(status == Status.CONVERGED, lr * ds["sharpness"].values / 2, np.nan)
+    limit = sharpness_limit(ds, lr)
+    if limit is None:  # a step of one's own: nothing tells its edge
+        limit, name = np.ones(len(lr)), "$S$"
+    else:
+        name = r"$\eta\,S/2$" if "rule" not in spec_of(ds) else f"$S/{limit_label(ds)}$"
+    stability = np.where(status == Status.CONVERGED, ds["sharpness"].values / limit, np.nan)
+    known = name != "$S$"
     mesh = axes.pcolormesh(
-        *edges, np.ma.masked_invalid(stability), vmin=0, vmax=1, cmap="viridis", rasterized=True, gid="stability"
-    )
+        *edges, np.ma.masked_invalid(stability), vmin=0, vmax=1 if known else None, cmap="viridis", rasterized=True,
+        gid="stability",
+    )  # fmt: skip
     _draw_unconverged(axes, edges, status)
-    beyond = "max" if np.nanmax(stability, initial=0.0) > 1.001 else "neither"
+    beyond = "max" if known and np.nanmax(stability, initial=0.0) > 1.001 else "neither"
     bar = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if many else 10, pad=0.02)
-    bar.set_label(r"$\eta\,S/2$   (1: edge of stability)" if many else r"$\eta\,S/2$")
+    bar.set_label(f"{name}   (1: edge of stability)" if many and known else name)
     bar.outline.set_linewidth(0.5)  # type: ignore[operator]
 
 

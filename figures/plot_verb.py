@@ -27,6 +27,10 @@ class Plot:
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
     """Row that norm_sharpness, frontier, regimes and contrast draw."""
+    model: str | None = None
+    """Model to draw, of a sweep over several."""
+    n: int | None = None
+    """Samples of the problem to draw, of a sweep over several n."""
     deep: Path | None = None
     """Folder that gdbias deep wrote, for contrast."""
     by: Literal["sharpness", "phase"] = "sharpness"
@@ -50,7 +54,7 @@ class Plot:
         if self.figure == "contrast" and self.deep is None:
             raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
         out = check_picture(self.out or f"{self.figure}.png")
-        ds = open_result(self.store)
+        ds = self._selected(open_result(self.store))
         if self.figure == "trajectory":
             drawn = trajectory(ds)
         elif self.figure == "phase_diagram":
@@ -75,6 +79,19 @@ class Plot:
         if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
             print(f"gdbias: {note}", file=sys.stderr)
         print(f"written to {save(drawn, out)}", file=sys.stderr)
+
+    def _selected(self, ds: "xr.Dataset") -> "xr.Dataset":
+        """The result of the asked model and n alone."""
+        for option, dim, asked in (("model", "model", self.model), ("n", "seed", self.n)):
+            if asked is None:
+                continue
+            if dim not in ds.dims or option not in ds.coords:
+                raise InputError(f"--{option} {asked}: the result has one {'problem' if option == 'n' else option}")
+            known = ds[option].values.tolist()
+            if asked not in known:
+                raise InputError(f"--{option} {asked} is not in the result: use {', '.join(map(str, known))}")
+            ds = ds.isel({dim: [known.index(asked)]})
+        return ds
 
     def _runs(self, ds: "xr.Dataset", pred: "Prediction") -> "list[xr.Dataset]":
         from .norm_sharpness import choose_row

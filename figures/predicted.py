@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..theory.frontier import Frontier as Curve
     from ..theory.predict import Prediction
 
+POINTS = 40  # of a frontier that is drawn
 INSIDE = 0.985  # of lr_max: the largest learning rate for which an endpoint is computed; nearer it takes minutes
 FOLLOWED = 0.5  # of lr_critical: below it gradient flow's endpoint stands for the constrained flow's, which is slow
 

@@ -15,17 +15,16 @@ from .norm_sharpness import PREDICTED, choose_row, draw_lr_critical, draw_sharpn
 from .panels import choose_scale, draw_path, footnote, log_axis
 from .phase_diagram import draw_plane, legend_of_plane
 from .plane import plane
-from .predicted import curve, mark_lr_max
+from .predicted import POINTS, curve, mark_lr_max
 from .predicted import endpoints as read_endpoints
 from .reference import reference
-from .results import entry, grid, read, scale_of, subject
+from .results import entry, grid, read, require_prediction, scale_of, subject
 from .statuses import codes
 from .style import BLACK, BLUE, GREEN, PAGE, VERMILLION, Figure, styled
 
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
-POINTS = 40  # of the frontier
 BELOW, ABOVE, STEPS = 0.8, 1.1, 3000  # of lr_critical and of lr_max, and the steps of the three runs
 RUN_COLORS = (BLUE, GREEN, VERMILLION)
 
@@ -55,6 +54,11 @@ def regimes(
     Raises:
         InputError: as the figures of the single panels do.
     """
+    require_prediction(pred, "regimes")
+    if endpoints < 0:
+        raise InputError(f"endpoints = {endpoints} must be 0 or more")
+    if len(runs) > len(RUN_COLORS):
+        raise InputError(f"regimes draws at most {len(RUN_COLORS)} runs, got {len(runs)}")
     found, notes = plane(ds, pred), []
     if found.labels is not None:
         raise InputError("regimes draws one model and one problem over lr and init_scale: select them")
@@ -77,7 +81,7 @@ def regimes(
     legend_of_plane(first, draw_plane(figure, first, found, pred, "phase" if "phase" in ds else "sharpness", notes))
     draw_norm_plane(figure, second, *measured_ends(row), line, read(alone, "flow", notes))
 
-    draw_sharpness(over[0], lr, measured["sharpness"], flow)
+    draw_sharpness(over[0], row, measured["sharpness"], flow)
     if told is not None:
         over[0].plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
     _draw_norm(over[1], lr, measured.get("beta_l1"), flow.norms.get("beta_l1") if flow is not None else None)
@@ -139,7 +143,7 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: float | None)
 
 def _draw_runs(panels: list[Axes], runs: Sequence[xr.Dataset]) -> None:
     loss, stability = panels
-    for run, color in zip(runs, RUN_COLORS, strict=False):
+    for run, color in zip(runs, RUN_COLORS[: len(runs)], strict=True):
         lr, step = float(run["lr"]), run["step"].values
         status = Status(int(run["status"])).name.lower().replace("_", " ")
         draw_path(

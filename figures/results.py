@@ -13,6 +13,7 @@ from ..theory.errors import GdbiasError, InputError
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
+SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES"}
 LARGE = 100  # samples above which figures do without lr_max: it would take minutes
 
 
@@ -32,12 +33,35 @@ def grid(ds: xr.Dataset, *dims: str) -> xr.Dataset:
         if ds.sizes[dim] != 1:
             raise InputError(
                 f"the result has {ds.sizes[dim]} entries along {dim!r} and the figure draws one: "
-                f"select it with ds.isel({dim}=0) or ds.sel({dim}=...)"
+                f"select it with ds.isel({dim}=0), ds.sel({dim}=...){SELECTORS.get(str(dim), '')}"
             )
     if not ds.sizes["lr"]:
         raise InputError("the result has 0 learning rates: sweep at least one")
     ds = ds.squeeze(others)
     return ds.sortby([dim for dim in ("init_scale", "lr") if dim in ds.dims])
+
+
+def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:
+    """The models and problems that are left in a result of which some were selected."""
+    if "model" in ds.coords:
+        models = [model for model in models if model.name in np.ravel(ds["model"].values)]
+    if "seed" in ds.coords:
+        from ..sims.sweep import problem_labels
+
+        seeds = problem_labels(problems)
+        problems = [p for p, seed in zip(problems, seeds, strict=True) if seed in np.ravel(ds["seed"].values)]
+    return models, problems
+
+
+def require_prediction(pred: Any, figure: str) -> None:
+    """Raises InputError where a figure that needs a prediction is given something else."""
+    from ..theory import Prediction
+
+    if not isinstance(pred, Prediction):
+        raise InputError(
+            f"{figure} needs pred = theory.predict(model, problem, init_scale) of one diagonal network, got "
+            f"{type(pred).__name__}: a result without one is drawn by phase_diagram, norm_sharpness or trajectory"
+        )
 
 
 def scale_of(ds: xr.Dataset) -> float | None:
@@ -53,10 +77,12 @@ def value_in(ds: xr.Dataset, name: str) -> Any:
 
 def subject(ds: xr.Dataset) -> str:
     """What ran, for a title: the model and the size of its data; empty for a result without a spec."""
-    spec = _spec(ds)
+    spec = spec_of(ds)
     models, problems = spec.get("model", []), spec.get("problem", [])
     if not models or not problems or not isinstance(models[0], str):
         return ""
+    if "model" in ds.coords and ds["model"].size == 1:
+        models = [str(ds["model"].item())]
     made = problems[0] if len(problems) == 1 else {}
     size = [f"{name} = {made[name]}" for name in ("n", "d") if name in made]
     return ", ".join([*(models if len(models) == 1 else []), *size])
@@ -64,9 +90,10 @@ def subject(ds: xr.Dataset) -> str:
 
 def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None") -> None:
     """Raises InputError where a prediction is for another model or other data than the result's."""
-    spec = _spec(ds)
+    spec = spec_of(ds)
     if pred is None or not spec.get("problem"):
         return
+    _require_plain(spec)
     if isinstance(pred, Sequence):
         for one in pred:
             check_prediction(ds, one)
@@ -82,7 +109,16 @@ def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | 
         )
 
 
-def _spec(ds: xr.Dataset) -> dict:
+def _require_plain(spec: dict) -> None:
+    if "rule" in spec:
+        told = ", ".join(f"{name}={value}" for name, value in spec["rule"].items())
+        raise InputError(
+            f"the runs have an update rule ({told}), predictions are for plain gradient descent: draw them without"
+        )
+
+
+def spec_of(ds: xr.Dataset) -> dict:
+    """The spec of a result; empty for one without."""
     try:
         spec = json.loads(ds.attrs["spec"])
     except (KeyError, TypeError, ValueError):
@@ -91,19 +127,22 @@ def _spec(ds: xr.Dataset) -> dict:
 
 
 def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
-    """The prediction for every start of a stored result, None where the result carries its own; computed when read.
+    """The prediction for every start of a stored result, computed when read; None where the result carries its own or
+    is of a deep linear network.
 
     A list, one a model or one a problem, where the result has several of one of them at one init_scale.
 
     Raises:
-        InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`.
+        InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`, or with an update rule.
     """
     from ..sims import rebuild
     from ..theory import predict
 
-    if value_in(ds, "lr_critical") is not None:
+    spec = spec_of(ds)
+    if value_in(ds, "lr_critical") is not None or "network" in spec:
         return None
-    models, problems = rebuild(ds)
+    _require_plain(spec)
+    models, problems = _chosen(ds, *rebuild(ds))
     if len(models) > 1 or len(problems) > 1:
         if len(models) > 1 and len(problems) > 1 or ds["init_scale"].size > 1:  # no figure draws so many
             return None
@@ -111,7 +150,7 @@ def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
         return [predict(model, problem, scale) for model in models for problem in problems]
     if "init_scale" in ds:
         return predict(models[0], problems[0], ds["init_scale"].values)
-    return predict(models[0], problems[0], theta0=json.loads(ds.attrs["spec"])["theta0"])
+    return predict(models[0], problems[0], theta0=spec["theta0"])
 
 
 def entry(pred: "Prediction | None", init_scale: float | None, notes: list[str]) -> "Prediction | None":

@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..sims.status import Status
 from ..theory.errors import InputError
+from .edge import limit_label, sharpness_limit
 from .panels import NORMS, choose_scale, draw_path, legend_above, log_axis, stack
 from .style import BLACK, BLUE, ORANGE, Figure, styled
 
@@ -15,7 +16,7 @@ from .style import BLACK, BLUE, ORANGE, Figure, styled
 def trajectory(run: xr.Dataset) -> Figure:
     """Loss, sharpness and norms along one run: over steps for descent, over time for gradient flow.
 
-    The line in the panel of the sharpness is the edge of stability ``S = 2 / lr`` (arXiv 2103.00065).
+    The line in the panel of the sharpness is the edge of stability, ``S = 2 / lr`` for plain descent (2103.00065).
 
     Args:
         run: a result of ``sims.descend(..., record_every=k)`` or ``sims.flow``, whose variables ``path_*`` have
@@ -51,7 +52,7 @@ def trajectory(run: xr.Dataset) -> Figure:
     if "loss" in where and (curves["loss"] > 0).any():
         where["loss"].set_yscale("log")
     if "sharpness" in where and "lr" in run and run["lr"].ndim == 0:
-        _draw_edge(where["sharpness"], float(run["lr"]))
+        _draw_edge(where["sharpness"], run)
     if "sharpness" in where and "gfs_sharpness" in curves:
         label = "of the flow's endpoint from there"
         draw_path(
@@ -78,9 +79,12 @@ def trajectory(run: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_edge(axes: Axes, lr: float) -> None:
-    axes.axhline(2 / lr, color=BLACK, ls="--", lw=0.8, label=r"edge of stability $2\,/\,\eta$", gid="edge")
-    legend_above(axes, 1)
+def _draw_edge(axes: Axes, run: xr.Dataset) -> None:
+    limit = sharpness_limit(run, float(run["lr"]))
+    if limit is not None:
+        label = f"edge of stability ${limit_label(run)}$"
+        axes.axhline(float(limit), color=BLACK, ls="--", lw=0.8, label=label, gid="edge")
+        legend_above(axes, 1)
 
 
 def _title(run: xr.Dataset) -> str:

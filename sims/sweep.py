@@ -124,13 +124,18 @@ def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
     if plan.many_models:
         values["model"] = np.array([m.name for m in plan.models])
     if plan.many_problems:
-        seeds = [p.spec.get("seed") for p in plan.problems]
-        distinct = None not in seeds and len(set(seeds)) == len(seeds)
-        values["seed"] = np.array(seeds if distinct else range(len(seeds)))
+        values["seed"] = np.array(problem_labels(plan.problems))
         values["n"] = np.array([p.n for p in plan.problems])
     if "theta" in plan.keep and not plan.many_models:
         values["weight"] = np.array([w.name for w in plan.models[0].weights])
     return values
+
+
+def problem_labels(problems: Sequence[Problem]) -> list:
+    """The coordinate ``seed`` of each problem: its own where all have different ones, else 0, 1, 2 ..."""
+    seeds = [p.spec.get("seed") for p in problems]
+    distinct = None not in seeds and len(set(seeds)) == len(seeds)
+    return seeds if distinct else list(range(len(seeds)))
 
 
 def _fill(

@@ -43,6 +43,7 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
 
     def refit(z):
         """Back to X beta = y along range X^T; None where Newton's method does not get there."""
+        residual = np.array([np.inf])
         for _ in range(50):
             w = weights(z)
             residual = columns @ w**L - y

@@ -128,6 +128,8 @@ class Interpolators:
 def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Frontier:
     """The least ``||beta||_1`` of an interpolator at each of ``points`` values of the sharpness.
 
+    The values are dense at the sharpness minimiser, where the norm may rise as a square root.
+
     Raises:
         NoInterpolator: no interpolator exists: the wrong signs for the model, or noise with n > d.
         NoClosedForm: a model or loss without a convex frontier.
@@ -141,7 +143,8 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
     limit = cp.Parameter(nonneg=True)
     program = cp.Problem(cp.Minimize(cp.sum(kit.b)), [*kit.fit, kit.sharpness <= limit])
     found = [first]
-    for level in np.geomspace(kit.sharpness_of(first), kit.sharpness_of(last), points)[1:-1]:
+    high, low = kit.sharpness_of(first), kit.sharpness_of(last)
+    for level in low * (high / low) ** (np.linspace(1, 0, points)[1:-1] ** 2):
         limit.value = kit.in_units(level)
         found.append(kit.solve(program))
     found.append(last)

@@ -1,13 +1,14 @@
 """Many runs of a deep linear network over learning rates and initialization scales."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
 import xarray as xr
 
-from ...theory import chain
+from ...theory import NoInterpolator, chain
 from ...theory.linear_network import LinearNetwork, require_network
 from ..grid import Grid, learning_rates
 from ..options import Options
@@ -89,6 +90,8 @@ def sweep(
     starts = [chain.pack(net.start(scale, start, seed)) for scale in scales.tolist()]
     told = dict(lr=plan.lrs.tolist(), init_scale=scales.tolist(), start=start, seed=int(seed), keep=list(plan.keep))
     attrs = result_attributes(spec_of("sweep", net, options, **told), [])
+    with suppress(NoInterpolator):  # too narrow for the target: nothing is at rest there
+        attrs["lr_max"] = net.lr_max
     coordinates = {"init_scale": scales, "lr": plan.lrs}
     if store is None:
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}

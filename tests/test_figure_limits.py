@@ -1,0 +1,154 @@
+"""Figures draw the edge of the rule that ran, and refuse in one line what they cannot draw."""
+
+import numpy as np
+import pytest
+
+from gdbias import figures, sims, theory
+from gdbias.figures.cli import main
+from gdbias.figures.predicted import POINTS
+from gdbias.sims import Status
+from gdbias.theory import InputError, UpdateRule
+
+PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, n_test=10)
+MODEL = theory.difference(2)
+NET = theory.linear_network(np.random.default_rng(0).standard_normal((4, 4)), depth=3)
+
+
+def swept(rule=theory.gradient_descent, **other):
+    asked = dict(lr=sims.Grid(0.05, 0.5, 6), init_scale=[0.1, 0.2], max_steps=3000, rule=rule)
+    return sims.sweep(MODEL, PROBLEM, **(asked | other))
+
+
+def line(figure, gid):
+    return next((artist for axes in figure.axes for artist in axes.lines if artist.get_gid() == gid), None)
+
+
+def test_the_edge_is_that_of_the_rule():
+    ds = swept(UpdateRule(momentum=0.5))
+    drawn = line(figures.norm_sharpness(ds), "hyperbola")
+    lr, limit = drawn.get_data()
+    np.testing.assert_allclose(limit, 3 / np.asarray(lr), rtol=1e-12)
+    mesh = next(c for c in figures.phase_diagram(ds).axes[0].collections if c.get_gid() == "stability")
+    converged = ds.status.values == Status.CONVERGED
+    np.testing.assert_allclose(
+        np.ma.getdata(mesh.get_array()).reshape(converged.shape)[converged],
+        (ds.lr * ds.sharpness / 3).transpose("init_scale", "lr").values[converged],
+    )
+    run = sims.descend(MODEL, PROBLEM, 0.1, rule=UpdateRule(momentum=0.5), max_steps=50, record_every=1)
+    assert line(figures.trajectory(run), "edge").get_ydata()[0] == pytest.approx(30)
+
+
+def test_a_step_of_ones_own_has_no_edge():
+    from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
+
+    ds = swept(UpdateRule(step=theory.Step("half", WEIGHT - LEARNING_RATE * GRADIENT / 2)))
+    assert line(figures.norm_sharpness(ds), "hyperbola") is None
+    figures.phase_diagram(ds)
+
+
+@pytest.mark.parametrize("figure", ["norm_sharpness", "phase_diagram", "regimes", "frontier"])
+def test_predictions_of_plain_descent_are_not_drawn_over_a_rule(figure):
+    ds, pred = swept(UpdateRule(momentum=0.5)), theory.predict(MODEL, PROBLEM, np.array([0.1, 0.2]))
+    given = (pred, ds) if figure == "frontier" else (ds, pred)
+    with pytest.raises(InputError, match="momentum=0.5.*plain gradient descent"):
+        getattr(figures, figure)(*given)
+
+
+def test_the_command_line_draws_a_rule_without_predictions(tmp_path, capsys):
+    swept(UpdateRule(momentum=0.5), store=tmp_path / "a.zarr")
+    main(["plot", "phase_diagram", str(tmp_path / "a.zarr"), "--out", str(tmp_path / "a.png")])
+    assert "no prediction: the runs have an update rule (momentum=0.5)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["plot", "regimes", str(tmp_path / "a.zarr")])
+    assert "plain gradient descent" in capsys.readouterr().err
+
+
+def test_the_least_norm_is_below_every_run():
+    """Also between the points of the curve, near lr_max, where it is steep."""
+    problem = theory.sparse_regression(n=20, d=40, signs="random", n_test=0)
+    pred = theory.predict(MODEL, problem, 0.1)
+    lr = np.linspace(0.9, 0.995, 8) * pred.lr_max
+    curve = theory.frontier(MODEL, problem, POINTS)
+    drawn = np.interp(lr, 2 / curve.sharpness, curve.l1_norm)
+    exact = np.array([pred.endpoint(rate, "frontier").l1_norm for rate in lr])
+    np.testing.assert_allclose(drawn, exact, rtol=3e-3)
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return sims.linear.sweep(NET, sims.Grid(0.02, 0.16, 32), [0.3, 1.0], start="random", max_steps=20_000)
+
+
+def test_deep_linear_runs_below_lr_max_converge(linear):
+    below = linear.lr.values < NET.lr_max
+    assert 20 < below.sum() < 32
+    assert (linear.status.values[:, below] == Status.CONVERGED).all()
+    assert not (linear.status.values[:, ~below] == Status.CONVERGED).any()
+
+
+def test_figures_of_deep_linear_networks(tmp_path, linear, capsys):
+    assert line(figures.phase_diagram(linear), "lr_max").get_xdata()[0] == pytest.approx(NET.lr_max)
+    with pytest.raises(InputError, match="no Lyapunov exponents"):
+        figures.bifurcation(linear)
+    for figure in (figures.frontier, figures.regimes):
+        with pytest.raises(InputError, match="needs pred = theory.predict"):
+            figure(*((linear,) if figure is figures.frontier else (linear, None)))
+    store = str(tmp_path / "a.zarr")
+    sims.linear.sweep(NET, [0.05, 0.1], 0.3, max_steps=500, store=store)
+    for name in ("phase_diagram", "norm_sharpness"):
+        main(["plot", name, store, "--out", str(tmp_path / "a.png")])
+        assert "no prediction" not in capsys.readouterr().err
+    for name, told in (("bifurcation", "Lyapunov"), ("frontier", "one diagonal network"), ("regimes", "one diagonal")):
+        with pytest.raises(SystemExit):
+            main(["plot", name, store])
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("figure", [figures.norm_sharpness, figures.regimes])
+def test_a_negative_number_of_endpoints_is_refused(figure):
+    with pytest.raises(InputError, match="endpoints = -2"):
+        figure(swept(), theory.predict(MODEL, PROBLEM, np.array([0.1, 0.2])), endpoints=-2)
+
+
+def test_four_runs_are_too_many_for_regimes():
+    with pytest.raises(InputError, match="at most 3 runs, got 4"):
+        figures.regimes(swept(), theory.predict(MODEL, PROBLEM, np.array([0.1, 0.2])), runs=[None] * 4)
+
+
+@pytest.mark.parametrize(("scales", "told"), [([0.1], "0.1 alone"), ([0.1, 0.2], "0.1 to 0.2")])
+def test_a_row_that_is_not_there_is_refused(scales, told):
+    with pytest.raises(InputError, match=f"init_scale = 0.7 is not in the result, which has {told}"):
+        figures.norm_sharpness(swept(init_scale=scales), init_scale=0.7)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--loss", "logistic"], "--loss logistic has no effect on synthetic data: it needs --csv or --npz"),
+        (["--diabetes", "20", "--n", "5"], "--n 5 has no effect on --diabetes: it needs synthetic data"),
+        (["--csv", "a.csv", "--target", "y", "--signs", "random"], "--signs random has no effect on --csv"),
+        (["--npz", "a.npz", "--seed", "1"], "--seed 1 has no effect on --npz"),
+        (["--target", "y"], "--target y has no effect on synthetic data: it needs --csv"),
+    ],
+)
+def test_options_without_effect_are_refused(options, told, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", *options])
+    assert told in capsys.readouterr().err
+
+
+def test_one_model_and_one_n_of_a_store_are_drawn(tmp_path, capsys):
+    store = tmp_path / "a.zarr"
+    asked = ["--lr", "0.02:0.3:6:log", "--init-scale", "0.1,0.2", "--d", "8", "--sparsity", "2", "--max-steps", "2000"]
+    main(["sweep", str(store), "--model", "power(2),difference(2)", "--n", "4,5", *asked])
+    draw = ["plot", "norm_sharpness", str(store), "--out", str(tmp_path / "a.png")]
+    main([*draw, "--model", "difference(2)", "--n", "5"])
+    assert "no prediction" not in capsys.readouterr().err
+    for options, told in (
+        (["--model", "power(3)", "--n", "5"], "--model power(3) is not in the result: use power(2), difference(2)"),
+        (["--model", "power(2)"], "--n"),
+        ([], "--model"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*draw, *options])
+        assert told in capsys.readouterr().err
