@@ -15,7 +15,7 @@ def _model_and_problems(work):
     return theory.parse(work.model), [theory.Problem(X, y) for X, y in zip(work.X, work.y, strict=True)]
 
 
-def sweep_contestant(work, track_every=0, threads=None):
+def sweep_contestant(work, track_every=0):
     """`sims.sweep` as a user calls it, final sharpness included; one step below tol counts as convergence (hold=1)."""
     model, problems = _model_and_problems(work)
 
@@ -23,7 +23,7 @@ def sweep_contestant(work, track_every=0, threads=None):
         def call():
             ds = sims.sweep(
                 model, problems, lr=work.lrs, init_scale=work.scales, max_steps=cap, tol=work.tol, hold=1,
-                track_every=track_every, threads=threads,
+                track_every=track_every,
             )  # fmt: skip
             names = ("status", "steps", "loss", "sharpness")
             return Outcome(*(ds[name].transpose("seed", "init_scale", "lr").values.ravel() for name in names))
@@ -38,7 +38,7 @@ def tracked_contestant(work):
     return sweep_contestant(work, track_every=11)
 
 
-def loop_contestant(work):
+def loop_contestant(work, threads=None):
     """The compiled step loop alone: starts are made before, no sharpness and no other measure after."""
     model, problems = _model_and_problems(work)
     dynamics = theory.derive(model)
@@ -49,7 +49,7 @@ def loop_contestant(work):
 
     def start(cap):
         every = [begin_runs(dynamics, problem, starts, which, lr) for problem in problems]
-        options = Options(max_steps=cap, tol=work.tol, hold=1, track_every=0, threads=1 if beside > 1 else None)
+        options = Options(max_steps=cap, tol=work.tol, hold=1, track_every=0, threads=1 if beside > 1 else threads)
         halt = np.zeros(1, dtype=np.int64)
 
         def advance(problem, runs):

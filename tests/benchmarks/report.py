@@ -10,7 +10,8 @@ _console = Console(width=130)
 
 
 def _table(title, *columns):
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    print(f"\n{title}")
+    table = Table(box=None, pad_edge=False)
     table.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
         table.add_column(column, justify="right")
@@ -26,7 +27,7 @@ def print_machine(place):
 
 def print_workload(name, result):
     """Seconds, ratios and agreement of every contestant on one workload."""
-    title = f"\n{name}: {result['about']}, {result['model']}, {result['runs']} runs, cap {result['cap']}"
+    title = f"{name}: {result['about']}, {result['model']}, {result['runs']} runs, cap {result['cap']}"
     table = _table(
         title, "", "seconds", "ratio: min", "median", "max", "to", "converged", "diverged", "run-steps", "differ",
         "loss", "sharpness",
@@ -49,7 +50,7 @@ def print_scaling(curves):
     """Cost of a run-step along each curve."""
     for name, curve in curves.items():
         table = _table(
-            f"\nCost of a run-step against {name}, log-log slope {curve['slope']:.2f}", name, "ns: min", "median", "max"
+            f"Cost of a run-step against {name}, log-log slope {curve['slope']:.2f}", name, "ns: min", "median", "max"
         )
         for value, rows in zip(curve["values"], curve["ns_per_run_step"], strict=True):
             table.add_row(str(value), *(f"{f(rows):.1f}" for f in (min, statistics.median, max)))
@@ -58,7 +59,7 @@ def print_scaling(curves):
 
 def print_start_up(seconds):
     """Seconds of fresh processes."""
-    table = _table("\nStart-up, whole process", "", "seconds: min", "median", "max")
+    table = _table("Start-up, whole process", "", "seconds: min", "median", "max")
     for name, rows in seconds.items():
         table.add_row(name, *(f"{f(rows):.2f}" for f in (min, statistics.median, max)))
     _console.print(table)

@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import numpy as np
-from contestants_gdbias import sweep_contestant
+from contestants_gdbias import loop_contestant, sweep_contestant
 from machine import cores
 from workloads import Workload
 
@@ -30,40 +30,52 @@ def endless(n, d, runs, cap):
     return Workload("scaling", "", "power(2)", X[None], X[None, :, :3].sum(2), lrs, scales, cap, 1e-300)
 
 
-def cost(n, d, runs, cap, rounds, threads=None):
-    """Nanoseconds of each round per run-step of the public sweep, final sharpness included."""
+def cost(make, n, d, runs, cap, rounds, **options):
+    """Nanoseconds of each round per run-step of a contestant."""
+    make(endless(n, d, 100, cap), **options)(20)()  # compiled
     work = endless(n, d, runs, cap)
-    contestant = sweep_contestant(work, threads=threads)
-    contestant(2)()
+    contestant = make(work, **options)
     nanoseconds = []
     for _ in range(rounds):
         call = contestant(cap)
         start = time.perf_counter()
         steps = call().steps.sum()
         nanoseconds.append((time.perf_counter() - start) * 1e9 / int(steps))
-        assert steps == cap * work.runs, "a run ended before the cap"
+        if steps != cap * work.runs:
+            raise RuntimeError(f"n = {n}, d = {d}: a run ended before the cap of {cap}")
     return nanoseconds
 
 
 def curves(quick, rounds):
-    """Curves by name: the values of one size, the cost of a run-step at each, and the slope of their logarithms."""
+    """Curves by name: the values of one size, the cost of a run-step at each, and the slope of their logarithms.
+
+    Against runs it is the public sweep's, final sharpness included (one round from 100,000 runs on); against the
+    rest the step loop's, with as many steps as make the same work at every size.
+    """
     runs = [100, 400, 1600] if quick else [1_000, 10_000, 100_000, 1_000_000]
     sizes = [10, 20, 40, 80] if quick else [10, 20, 40, 80, 160, 320, 640]
     samples = [5, 10, 20, 40] if quick else [5, 10, 20, 40, 80, 160]
-    many, cap = (64, 100) if quick else (1024, 1000)
+    many, products = (64, 2e7) if quick else (1024, 2e9)  # runs, and multiply-adds of all of them
     threads = sorted({1, *(2**k for k in range(1, 12) if 2**k < cores()), cores()})
+
+    def loop(n, d, **options):
+        return cost(loop_contestant, n, d, many, int(products / (2 * n * d * many)), rounds, **options)
+
+    def sweep(count):
+        return cost(sweep_contestant, 10, 20, count, 20 if quick else 200, rounds if count < 100_000 else 1)
+
     found = {
-        "runs": _curve(runs, lambda v, r: cost(10, 20, v, 20 if quick else 200, r), rounds),
-        "d": _curve(sizes, lambda v, r: cost(10, v, many, cap, r), rounds),
-        "n": _curve(samples, lambda v, r: cost(v, samples[-1], many, cap, r), rounds),
+        "runs": _curve(runs, sweep),
+        "d": _curve(sizes, lambda d: loop(10, d)),
+        "n": _curve(samples, lambda n: loop(n, samples[-1])),
     }
     if len(threads) > 1:
-        found["threads"] = _curve(threads, lambda v, r: cost(20, 40, many, cap, r, threads=v), rounds)
+        found["threads"] = _curve(threads, lambda count: loop(20, 40, threads=count))
     return found
 
 
-def _curve(values, measure, rounds):
-    nanoseconds = [measure(value, rounds) for value in values]
+def _curve(values, measure):
+    nanoseconds = [measure(value) for value in values]
     least = [min(rows) for rows in nanoseconds]
     slope = float(np.polyfit(np.log(values), np.log(least), 1)[0])
     return {"values": values, "ns_per_run_step": nanoseconds, "slope": slope}
