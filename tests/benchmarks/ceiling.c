@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__AVX512F__) /* MR x NV sums, and what they are made of, fill the registers */
+#if defined(__AVX512F__) /* MR x NV sums, and what they are made of, fill the registers; 4 < MR <= 8 */
 enum { VL = 8, NV = 2, MR = 8 };
 #else
 enum { VL = 4, NV = 2, MR = 6 };
@@ -72,14 +72,13 @@ INLINE void update(const int m, const matrix *XT, int64_t i, const vec *R, const
     }
 }
 
-#define FOR_ROWS(count, call)                       \
-    do {                                            \
-        int64_t i = 0;                              \
+#define FOR_ROWS(count, call)                        \
+    do {                                             \
+        int64_t i = 0;                               \
         for (; i + MR <= (count); i += MR) call(MR); \
-        if (MR > 4 && (count) - i >= 4) { call(4); i += 4; } \
-        if ((count) - i >= 2) { call(2); i += 2; }  \
-        if ((count) - i >= 2) { call(2); i += 2; }  \
-        if ((count) - i >= 1) call(1);              \
+        if ((count) - i >= 4) { call(4); i += 4; }   \
+        if ((count) - i >= 2) { call(2); i += 2; }   \
+        if ((count) - i >= 1) call(1);               \
     } while (0)
 
 /* One sample: the update and the next prediction in one pass, with several sums so that none waits for another. */

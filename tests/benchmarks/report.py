@@ -89,7 +89,7 @@ def plot(result, path):
     left.set(yscale="log", ylabel="time / time of gdbias", title="Ratios: median, least and largest over rounds")
     left.set_xticks(range(len(workloads)), list(workloads))
     if names:
-        left.legend(fontsize=7, ncols=2)
+        left.legend(fontsize=7, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.08))
     for name, curve in curves.items():
         least = [min(rows) for rows in curve["ns_per_run_step"]]
         right.plot(curve["values"], least, "o-", markersize=4, label=f"{name} (slope {curve['slope']:.2f})")

@@ -64,7 +64,7 @@ def normal(n, d, seed=0):
 
 
 def w1(quick=False):
-    side, cap = (12, 500) if quick else (64, 20_000)
+    side, cap = (12, 3_000) if quick else (64, 20_000)
     X = normal(20, 40)
     grid = np.geomspace(0.01, 1, side), np.geomspace(1e-3, 1, side)
     return one_dataset("W1", "20 x 40, one phase diagram", "power(2)", X, X[:, :5].sum(1), *grid, cap)
@@ -85,7 +85,7 @@ def w3(quick=False):
 
 
 def w4(quick=False):
-    datasets, cap = (16, 500) if quick else (256, 20_000)
+    datasets, cap = (16, 3_000) if quick else (256, 20_000)
     X = np.stack([normal(10, 20, seed) for seed in range(datasets)])
     grid = np.geomspace(0.01, 0.5, 16), np.array([0.1])
     return Workload("W4", f"{datasets} datasets, 10 x 20", "power(2)", X, X[:, :, :3].sum(2), *grid, cap)
