@@ -101,7 +101,7 @@ def check_line(count, window, cap):
 
 
 def peers_grid(side):
-    """The sweep of sweep_vs_peers.py: n = 20, d = 40."""
+    """The data and grids of W1 in workloads.py: n = 20, d = 40."""
     X = np.random.default_rng(0).standard_normal((20, 40))
     return theory.Problem(X, X[:, :5].sum(axis=1)), np.geomspace(0.01, 1, side), np.geomspace(1e-3, 1, side)
 

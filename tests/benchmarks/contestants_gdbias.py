@@ -1,0 +1,66 @@
+"""gdbias as a contestant: the public sweep, the same with the sharpness tracked, and its bare step loop."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from workloads import Outcome
+
+from gdbias import sims, theory
+from gdbias.sims.engine import advance_numba, cores
+from gdbias.sims.options import Options
+from gdbias.sims.runs import begin_runs
+
+
+def _model_and_problems(work):
+    return theory.parse(work.model), [theory.Problem(X, y) for X, y in zip(work.X, work.y, strict=True)]
+
+
+def sweep_contestant(work, track_every=0):
+    """`sims.sweep` as a user calls it, final sharpness included; one step below tol counts as convergence (hold=1)."""
+    model, problems = _model_and_problems(work)
+
+    def start(cap):
+        def call():
+            ds = sims.sweep(
+                model, problems, lr=work.lrs, init_scale=work.scales, max_steps=cap, tol=work.tol, hold=1,
+                track_every=track_every,
+            )  # fmt: skip
+            names = ("status", "steps", "loss", "sharpness")
+            return Outcome(*(ds[name].transpose("seed", "init_scale", "lr").values.ravel() for name in names))
+
+        return call
+
+    return start
+
+
+def tracked_contestant(work):
+    """The public sweep with the largest sharpness along the path, as it is by default."""
+    return sweep_contestant(work, track_every=11)
+
+
+def loop_contestant(work, threads=None):
+    """The compiled step loop alone: starts are made before, no sharpness and no other measure after."""
+    model, problems = _model_and_problems(work)
+    dynamics = theory.derive(model)
+    lr, scale = work.grid
+    which = np.searchsorted(work.scales, scale)
+    starts = np.stack([model.theta0(s, work.X.shape[2]) for s in work.scales])
+    beside = cores() if len(problems) > 1 else 1  # many small problems side by side, one large with all threads
+
+    def start(cap):
+        every = [begin_runs(dynamics, problem, starts, which, lr) for problem in problems]
+        options = Options(max_steps=cap, tol=work.tol, hold=1, track_every=0, threads=1 if beside > 1 else threads)
+        halt = np.zeros(1, dtype=np.int64)
+
+        def advance(problem, runs):
+            advance_numba(dynamics, problem, runs, options, 0.0, 0, halt)
+
+        def call():
+            with ThreadPoolExecutor(beside) as pool:
+                list(pool.map(advance, problems, every))
+            status, steps, loss = (np.concatenate([getattr(r, n) for r in every]) for n in ("outcome", "steps", "loss"))
+            return Outcome(status, steps, loss, np.full(work.runs, np.nan))
+
+        return call
+
+    return start

@@ -1,0 +1,62 @@
+"""What a benchmark ran on: processor, cores, versions, date and load."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from ceiling import FLAGS, compiler
+
+PACKAGES = ("gdbias", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")
+
+
+def cores():
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine():
+    """A dictionary of it, for the report and the JSON file."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "cores": cores(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # others' work at the start
+        "system": platform.platform(),
+        "commit": _output("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"),
+        "compiler": _compiler(),
+        "versions": {"python": platform.python_version()} | _versions(),
+    }
+
+
+def _processor():
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    wide = next((f for f in ("avx512f", "avx2") if any(f in line for line in lines if line.startswith("flags"))), "")
+    return f"{names[0]} ({wide})" if names else platform.processor() or platform.machine()
+
+
+def _compiler():
+    command = compiler()
+    return f"{_output(command, '--version')} {' '.join(FLAGS)}" if command else None
+
+
+def _versions():
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _output(*command):
+    """First line a command prints, None where it fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return None
