@@ -1,5 +1,6 @@
 """The command line: gdbias and its verbs. Nothing heavy is imported until a verb runs."""
 
+import difflib
 import os
 import sys
 import warnings
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from ..sims.options import Options
-from ..theory.errors import GdbiasError, NoClosedForm, NoInterpolator
+from ..theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
 from .plot_verb import Plot
@@ -224,6 +225,14 @@ class Sweep:
         return connect(self.scheduler)
 
 
+def _require_verb(first: list[str]) -> None:
+    for word in first:
+        if word not in VERBS and not word.startswith("-"):
+            near = difflib.get_close_matches(word, VERBS, 1)
+            told = f"do you mean gdbias {near[0]}?" if near else f"use one of {', '.join(VERBS)}"
+            raise InputError(f"unknown command {word!r}: {told}")
+
+
 VERBS = {
     "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
     "verify": Verify, "report": Report, "deep": Deep,
@@ -253,6 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _read(arguments: list[str]) -> Callable[[], None]:
     """The verb with its options; those of a spec file are the defaults of a second reading."""
+    _require_verb(arguments[:1])
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
     about = "Which solution does gradient descent pick, and why?"
     verb = tyro.extras.subcommand_cli_from_dict(VERBS, prog="gdbias", description=about, args=arguments, config=config)

@@ -9,7 +9,7 @@ from ..theory.errors import InputError
 from ..theory.validate import real, real_array, shown, whole
 
 LARGEST = 10_000_000  # values
-HELP = "write START:STOP:NUM:log (or :lin), or values such as 0.01,0.1"
+HELP = "write START:STOP:NUM:log or START:STOP:NUM:lin, or values such as 0.01,0.1"
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def read_grid(text: str) -> np.ndarray:
     try:
         if ":" not in text:
             return np.array([float(part) for part in text.split(",")])
-        start, stop, num, *spacing = text.split(":")
-        return Grid(float(start), float(stop), int(num), *spacing).values()  # type: ignore[arg-type]
+        start, stop, num, spacing = text.split(":")
+        return Grid(float(start), float(stop), int(num), spacing).values()  # type: ignore[arg-type]
     except InputError:
         raise
     except (ValueError, TypeError):

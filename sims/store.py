@@ -180,7 +180,8 @@ def _holds(path: str | PathLike, wanted: dict) -> bool:
         if found.get(key) != wanted.get(key):
             raise InputError(
                 f"store {path} holds another spec: its {key} is {_short(found.get(key))}, "
-                f"asked is {_short(wanted.get(key))}: choose another path, or ask for the stored spec to resume"
+                f"asked is {_short(wanted.get(key))}: a store holds one sweep: choose another path, "
+                "or ask for the stored spec to resume"
             )
     return True
 

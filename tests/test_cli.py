@@ -139,7 +139,7 @@ def drawn(monkeypatch):
 @pytest.mark.parametrize("figure", ["phase_diagram", "norm_sharpness"])
 def test_plot_predicts_for_the_stored_model_and_data(figure, tmp_path, capsys, drawn):
     store, out = tmp_path / "runs.zarr", tmp_path / "figure.png"
-    call("sweep", store, *SMALL, "--lr", "0.01:0.05:3", "--init-scale", "0.1,0.2", "--max-steps", 50)
+    call("sweep", store, *SMALL, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", 50)
     capsys.readouterr()
     call("plot", figure, store, "--out", out)
     problem = theory.sparse_regression(4, 12, 2, signs="positive", n_test=50)

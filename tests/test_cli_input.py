@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gdbias import theory
 from gdbias.figures.cli import main
 
 TABLES = {
@@ -65,8 +66,8 @@ BAD = [
     ("sweep x.zarr --lr 0.2,0.1,0.2", "lr = 0.2 is repeated"),
     ("sweep x.zarr --init-scale 0.2,0.2", "init_scale = 0.2 is repeated"),
     ("sweep x.zarr --lr 1:2", "'1:2'"),
-    ("sweep x.zarr --lr 1:2:0", "num = 0"),
-    ("sweep x.zarr --lr 1:2:999999999999", "num = 999999999999"),
+    ("sweep x.zarr --lr 1:2:0:log", "num = 0"),
+    ("sweep x.zarr --lr 1:2:999999999999:log", "num = 999999999999"),
     ("sweep x.zarr --lr 1:2:3:cube", "'cube'"),
     ("sweep x.zarr --max-steps -1", "max_steps = -1"),
     ("sweep x.zarr --max-steps 99999999999999999999", "max_steps = 99999999999999999999"),
@@ -122,9 +123,7 @@ def test_bad_input_is_one_line_and_exit_code_2(typed, words, folder, capsys, mon
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize(
-    "typed", ["", "fly", "run", "run --lr fast", "run --lr 0.1 --backend torch", "sweep x --steps 3"]
-)
+@pytest.mark.parametrize("typed", ["", "run", "run --lr fast", "run --lr 0.1 --backend torch", "sweep x --steps 3"])
 def test_what_the_command_line_itself_refuses(typed, folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     before = contents(folder)
@@ -139,3 +138,24 @@ def test_a_warning_is_one_line(tmp_path, capsys):
     main(["run", "--lr", "0.01", "--npz", str(tmp_path / "data.npz"), "--model", "power(2)", "--max-steps", "1"])
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("gdbias: warning: power(2)")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["rnu", "--lr", "0.1"], "unknown command 'rnu': do you mean gdbias run?"),
+        (["fly"], "unknown command 'fly': use one of quickstart, derive"),
+        (["sweep", "a.zarr", "--lr", "0.1:0.5:5"], "cannot read grid '0.1:0.5:5': write START:STOP:NUM:log or"),
+        (["predict", "--init-scale", "1e9"], "try an init_scale nearer to 0.1"),
+    ],
+)
+def test_one_line_says_what_to_type(command, told, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_an_endpoint_is_shown_without_its_matrix():
+    pred = theory.predict(theory.difference(2), theory.sparse_regression(n=5, d=8, sparsity=2, n_test=0), 0.1)
+    assert "multiplier" not in repr(pred.endpoint(0.3))

@@ -56,7 +56,7 @@ def test_targets_that_are_out_of_reach_by_little_are_refused(name, short):
 @pytest.mark.parametrize("family, L, alpha", [("difference", 8, 1e-3), ("product", 8, 1e-3), ("power", 5, 1e-4)])
 def test_a_root_that_no_precision_resolves_is_refused(family, L, alpha):
     prediction = theory.predict(theory.parse(f"{family}({L})"), positive_problem(), init_scale=alpha)
-    with pytest.raises(theory.NoInterpolator, match="larger init_scale"):
+    with pytest.raises(theory.NoInterpolator, match="init_scale nearer to"):
         _ = prediction.flow
 
 

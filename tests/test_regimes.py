@@ -78,6 +78,6 @@ def test_the_least_risk_is_that_of_a_converged_run_and_its_place_is_told():
 def test_the_command_line_draws_regimes(tmp_path, capsys):
     store, out = str(tmp_path / "runs.zarr"), tmp_path / "regimes.png"
     small = ["--n", "4", "--d", "12", "--sparsity", "2", "--n-test", "50"]
-    main(["sweep", store, *small, "--lr", "0.01:0.05:3", "--init-scale", "0.1,0.2", "--max-steps", "500"])
+    main(["sweep", store, *small, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", "500"])
     main(["plot", "regimes", store, "--runs", "--out", str(out)])
     assert out.stat().st_size > 1000

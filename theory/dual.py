@@ -71,8 +71,8 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.
         return nu
     raise NoInterpolator(
         f"{dynamics.model.name}: the dual root of gradient flow was not found, residual "
-        f"{np.linalg.norm(residual):.3g} for targets of size {size:.3g}: try a larger init_scale, or "
-        "integrate with sims.flow"
+        f"{np.linalg.norm(residual):.3g} for targets of size {size:.3g}: try an init_scale "
+        "nearer to 0.1, or integrate with sims.flow"
     )
 
 
@@ -130,7 +130,7 @@ def flow_path(
     if solver.status == "failed":
         raise GdbiasError(
             f"{dynamics.model.name}: the path of gradient flow could not be followed beyond "
-            f"t = {times[-1]:.3g}: try a larger init_scale"
+            f"t = {times[-1]:.3g}: try an init_scale nearer to 0.1"
         )
     path = OdeSolution(times, pieces) if pieces else lambda t: np.repeat(start[:, None], len(t), axis=1)
     return np.array(times), lambda t: weights(path(t))

@@ -6,7 +6,7 @@ norm with ``S <= 2 / lr``; the interpolator with ``S <= 2 / lr`` nearest to the 
 and finished by such a step, to the sharpness below ``2 / lr`` at which descent's oscillation can die out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -50,7 +50,7 @@ class Endpoint:
     sharpness: float
     l1_norm: float
     test_risk: float | None
-    multiplier: float | np.ndarray
+    multiplier: float | np.ndarray = field(repr=False)
     note: str
 
 
