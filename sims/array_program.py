@@ -7,10 +7,10 @@ import numpy as np
 
 from ..theory.derive import Dynamics
 from ..theory.errors import MissingExtra
-from ..theory.law import array_law
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
 from .draws import array_normal, array_uniform
+from .fused_law import law_on
 from .options import Options
 from .runs import NUDGE, Runs, power_noise, samples
 
@@ -43,7 +43,7 @@ def advance_array(
 ) -> None:
     """Advance all runs together, one column each, as :func:`gdbias.sims.engine.advance_numba` does."""
     xp = array_module(options.backend)
-    law, m, N = array_law(dynamics, xp), len(dynamics.model.weights), len(runs)
+    law, m, N = law_on(dynamics, xp), len(dynamics.model.weights), len(runs)
     projected, targets, _ = samples(dynamics, problem)
     rule, n = dynamics.rule, problem.n
     X, y = xp.asarray(projected), xp.asarray(targets)[:, None]

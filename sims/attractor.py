@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..theory.derive import Dynamics
-from ..theory.law import array_law
 from ..theory.problem import Problem
 from .array_program import array_module, to_host
 from .attractor_source import attractor_source
 from .engine import cores, spans, work
+from .fused_law import law_on
 from .kernel_cache import load_kernel
 from .lanes import LANES
 from .options import Options
@@ -83,7 +83,7 @@ def _follow_numba(dynamics, problem: Problem, options: Options, measured: int, h
 def _follow_array(dynamics, problem: Problem, options: Options, measured: int, halt, nearby, lr, limit, theta):
     """The same as a readable array program, on NumPy or on CuPy, one column a run."""
     xp = array_module(options.backend)
-    law, m, count = array_law(dynamics, xp), len(dynamics.model.weights), len(lr)
+    law, m, count = law_on(dynamics, xp), len(dynamics.model.weights), len(lr)
     projected, targets, _ = problem.projected
     X, y = xp.asarray(projected), xp.asarray(targets)[:, None]
     lr, limit, T = xp.asarray(lr), xp.asarray(limit), xp.asarray(np.moveaxis(theta, 0, -1))

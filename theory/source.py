@@ -5,7 +5,7 @@ same arithmetic. Whole powers are written as products, since ``u**3`` and ``u*u*
 bit between backends; then common subexpressions are shared.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
@@ -21,8 +21,10 @@ TARGETS = ("numba", "numpy")
 _LR, _G = sp.symbols("lr g", real=True)
 
 
-class _Printer(PythonCodePrinter):
-    """Products for whole powers, floats for rationals, ``xp`` for the array module."""
+class LawPrinter(PythonCodePrinter):
+    """Products for whole powers, floats for rationals, functions of the array module ``xp``."""
+
+    module = "xp."
 
     def _print_Pow(self, expr, rational=False):
         base, exponent = expr.as_base_exp()
@@ -31,7 +33,7 @@ class _Printer(PythonCodePrinter):
             product = f"({'*'.join([factor] * abs(int(exponent)))})"
             return product if exponent > 0 else f"(1.0/{product})"
         if abs(exponent) == sp.S.Half:
-            root = f"xp.sqrt({self._print(base)})"
+            root = f"{self.module}sqrt({self._print(base)})"
             return root if exponent > 0 else f"(1.0/{root})"
         return super()._print_Pow(expr, rational)
 
@@ -42,19 +44,19 @@ class _Printer(PythonCodePrinter):
         return repr(float(expr))
 
     def _print_cos(self, expr):
-        return f"xp.cos({self._print(expr.args[0])})"
+        return f"{self.module}cos({self._print(expr.args[0])})"
 
     def _print_Pi(self, expr):
         return repr(float(expr))
 
     def _print_exp(self, expr):
-        return f"xp.exp({self._print(expr.args[0])})"
+        return f"{self.module}exp({self._print(expr.args[0])})"
 
     def _print_log(self, expr):
         inside = expr.args[0]
         if inside.is_Add and sp.S.One in inside.args:  # exact for small arguments
-            return f"xp.log1p({self._print(inside - 1)})"
-        return f"xp.log({self._print(inside)})"
+            return f"{self.module}log1p({self._print(inside - 1)})"
+        return f"{self.module}log({self._print(inside)})"
 
 
 def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: str = "numba") -> str:
@@ -74,8 +76,43 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
     return _law_source(model, loss, rule.step, rule.schedule.shape, target)
 
 
+@dataclass(frozen=True)
+class Function:
+    """A function of the law: its arguments and values; ``many`` where it returns a tuple, if of one value."""
+
+    name: str
+    arguments: tuple[sp.Symbol, ...]
+    values: tuple[sp.Expr, ...]
+    many: bool = False
+
+    def shared(self) -> tuple[list, list]:
+        """Common subexpressions with their symbols, and the values in terms of them."""
+        return sp.cse(self.values, symbols=sp.numbered_symbols("_"), order="none")
+
+    def text(self, target: str) -> str:
+        """The function in Python."""
+        printer = LawPrinter({"fully_qualified_modules": False})
+        shared, final = self.shared()
+        lines = ["@law"] if target == "numba" else []
+        lines.append(f"def {self.name}({', '.join(a.name for a in self.arguments)}):")
+        lines += [f"    {symbol} = {printer.doprint(value)}" for symbol, value in shared]
+        values = [printer.doprint(value) for value in final]
+        lines.append(f"    return ({', '.join(values)},)" if self.many else f"    return {values[0]}")
+        return "\n".join(lines)
+
+
 @lru_cache(maxsize=256)
 def _law_source(model: Parameterization, loss: Loss, rule: Step, shape: str, target: str) -> str:
+    texts = [function.text(target) for function in _functions(model, loss, rule, shape)]
+    return "\n\n".join([f"# {model.name}, {loss.name} loss, {rule.name}", *texts])
+
+
+def law_functions(model: Parameterization, loss: Loss, rule: UpdateRule) -> list[Function]:
+    """The functions of :func:`law_source` as expressions."""
+    return _functions(model, loss, rule.step, rule.schedule.shape)
+
+
+def _functions(model: Parameterization, loss: Loss, rule: Step, shape: str) -> list[Function]:
     weights, effective = model.weights, model.effective
     second = [sp.diff(effective, a, b) for p, a in enumerate(weights) for b in weights[p:]]
     moving = (_G, *weights, *state_symbols(model, rule))
@@ -83,23 +120,26 @@ def _law_source(model: Parameterization, loss: Loss, rule: Step, shape: str, tar
     dots = [sp.Symbol(f"{s.name}_dot", real=True) for s in moving]
     tangent = [sum(sp.diff(new, s) * dot for s, dot in zip(moving, dots, strict=True)) for new in _step(model, rule)]
     functions = [
-        _function("effective", weights, [effective], target),
-        _function("jacobian", weights, [sp.diff(effective, w) for w in weights], target, many=True),
-        _function("curvature", weights, second, target, many=True),
-        _function("step", arguments, _step(model, rule), target, many=True),
-        _function("tangent", (_LR, _G, dots[0], *arguments[2:], *dots[1:]), tangent, target, many=True),
-        loss_source(loss, target),
+        Function("effective", weights, (effective,)),
+        Function("jacobian", weights, tuple(sp.diff(effective, w) for w in weights), many=True),
+        Function("curvature", weights, tuple(second), many=True),
+        Function("step", arguments, tuple(_step(model, rule)), many=True),
+        Function("tangent", (_LR, _G, dots[0], *arguments[2:], *dots[1:]), tuple(tangent), many=True),
+        *_loss_functions(loss),
     ]
     if shape != "constant":
-        functions.append(_function("schedule", (FIRST, LAST, PROGRESS), [SHAPES[shape]], target))
-    return "\n\n".join([f"# {model.name}, {loss.name} loss, {rule.name}", *functions])
+        functions.append(Function("schedule", (FIRST, LAST, PROGRESS), (SHAPES[shape],)))
+    return functions
 
 
 def loss_source(loss: Loss, target: str) -> str:
     """The three functions of the loss alone."""
-    arguments = (PREDICTION, TARGET)
+    return "\n\n".join(function.text(target) for function in _loss_functions(loss))
+
+
+def _loss_functions(loss: Loss) -> list[Function]:
     parts = {"loss_value": loss.value, "loss_slope": loss.slope, "loss_curvature": loss.curvature}
-    return "\n\n".join(_function(name, arguments, [value], target) for name, value in parts.items())
+    return [Function(name, (PREDICTION, TARGET), (value,)) for name, value in parts.items()]
 
 
 def state_symbols(model: Parameterization, rule: Step) -> tuple[sp.Symbol, ...]:
@@ -121,16 +161,3 @@ def _substitute(model: Parameterization, rule: Step, w: sp.Symbol, expression: s
     values = {WEIGHT: w, GRADIENT: sp.diff(model.effective, w) * _G, LEARNING_RATE: _LR}
     values |= {s.symbol: sp.Symbol(f"{s.symbol.name}_{w.name}", real=True) for s in rule.state}
     return expression.subs(values, simultaneous=True)
-
-
-def _function(
-    name: str, arguments: Sequence[sp.Symbol], results: list[sp.Expr], target: str, many: bool = False
-) -> str:
-    printer = _Printer({"fully_qualified_modules": False})
-    shared, final = sp.cse(results, symbols=sp.numbered_symbols("_"), order="none")
-    lines = ["@law"] if target == "numba" else []
-    lines.append(f"def {name}({', '.join(a.name for a in arguments)}):")
-    lines += [f"    {symbol} = {printer.doprint(value)}" for symbol, value in shared]
-    values = [printer.doprint(value) for value in final]
-    lines.append(f"    return ({', '.join(values)},)" if many else f"    return {values[0]}")
-    return "\n".join(lines)

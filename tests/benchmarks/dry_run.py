@@ -51,8 +51,9 @@ def main() -> None:
             peak = float(re.findall(r"^peak (\d+)", found, re.MULTILINE)[0])
             bytes_there = sum(p.stat().st_size for p in store.rglob("*") if p.is_file())
             took -= start  # imports, which an estimate does not count
+            ratios = seconds(told) / took, size(told, "memory") / peak, size(told, "size") / bytes_there
             print(
-                f"{seconds(told) / took:5.2f}  {size(told, 'memory') / peak:5.2f}  {size(told, 'size') / bytes_there:5.2f}"
+                f"{ratios[0]:5.2f}  {ratios[1]:5.2f}  {ratios[2]:5.2f}"
                 f"   {took:6.1f} s  {peak / 1e6:5.0f} MB  {bytes_there / 1e6:6.1f} MB   {options}",
                 flush=True,
             )
