@@ -145,6 +145,8 @@ def test_a_formula_that_differs_from_the_derived_one_fails():
         (np.nan, 1.0, "at_most", np.inf),
         ([1.0, 2.0], [1.0, 4.0], "equal", 0.5),
         (0.0, 0.0, "equal", 0.0),
+        ([], [], "equal", np.inf),
+        ([], 1.0, "at_most", np.inf),
     ],
 )
 def test_errors(measured, predicted, relation, error):

@@ -25,7 +25,8 @@ class Comparison:
     """A measured value, or an array of them, beside what the statement predicts.
 
     ``error = max |measured - predicted| / scale``; of "at_most" and "at_least" only what exceeds the bound
-    counts. ``scale`` is the largest magnitude of both unless given. NaN is an infinite error.
+    counts. ``scale`` is the largest magnitude of both unless given. NaN is an infinite error, and so is nothing
+    to compare: an empty array, such as a selection that selected nothing, has not been checked.
     """
 
     measured: float | np.ndarray
@@ -37,14 +38,16 @@ class Comparison:
     @property
     def error(self) -> float:
         m, p = np.broadcast_arrays(np.asarray(self.measured, float), np.asarray(self.predicted, float))
+        if not m.size:
+            return float("inf")
         sign = {"at_most": 1.0, "at_least": -1.0}.get(self.relation)
         with np.errstate(invalid="ignore"):
             gap = np.abs(m - p) if sign is None else np.maximum(sign * (m - p), 0.0)
-            sizes = [np.abs(a).max(initial=0.0) for a in (m, p)]
+            sizes = [np.abs(a).max() for a in (m, p)]
         scale = max(*sizes, TINY) if self.scale is None else self.scale
         if not (np.isfinite(gap).all() and np.isfinite(scale)):
             return float("inf")
-        return float(gap.max(initial=0.0) / scale)
+        return float(gap.max() / scale)
 
 
 @dataclass(frozen=True)

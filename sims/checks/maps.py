@@ -14,7 +14,7 @@ from ...theory.statements import Formulas
 from ..phase import Phase
 from ..status import Status
 from .cases import whole_degree
-from .check import Case, Comparison, check
+from .check import Case, Comparison, NotApplicable, check
 from .doublings import doublings
 
 STEPS = 25
@@ -250,6 +250,8 @@ def phases(f: Formulas, case: Case) -> list[Comparison]:
     predicted = f.outcome(kappa=kappa, **{k: bounds[k] for k in f.outcome.symbols if k != "kappa"})
     outcome = np.where((predicted == 2) & (outcome == 1), 2, outcome)  # there are windows of long periods in chaos
     regular = (kappa > bounds["flip"]) & (kappa < bounds["kappa_4"])
+    if not regular.any():
+        raise NotApplicable("no kappa between the flip and the fourth doubling")
     at = {k: bounds[k] for k in f.period.symbols if k != "kappa"}
     return [
         Comparison(outcome, predicted, scale=1.0, label=model.name),
