@@ -1,7 +1,10 @@
 """Verification computes its verdicts: a wrong formula, a broken check and too few cases are all seen."""
 
+import importlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import sympy as sp
 
 from gdbias import sims, theory
 from gdbias.sims import checks
-from gdbias.sims.checks import Comparison, NotApplicable, Verdict, verify_one
+from gdbias.sims.checks import Comparison, NotApplicable, Verdict, verify_one, workers
 from gdbias.sims.checks.check import _CHECKS, Check
 from gdbias.theory.statements import Formula, Formulas, unproved
 from gdbias.theory.statements.registry import _REGISTRY
@@ -88,6 +91,40 @@ def test_worker_processes_find_the_same(mine):
     assert list(two) == ids
     for id in ids:
         np.testing.assert_array_equal(one[id].errors, two[id].errors)
+
+
+def test_statements_of_an_imported_module_run_beside_worker_processes(mine, monkeypatch):
+    path = mine()
+    monkeypatch.syspath_prepend(path.parent)
+    importlib.import_module(path.stem)  # the workers know nothing of it
+    ids = ["ALG-1", "ALG-7", "MINE-1"]
+    report = sims.verify(ids, quick=True, workers=2)
+    assert list(report) == ids and not report.failures
+    assert not workers.travels("MINE-1", theory.statements(), checks.checks(), None)
+    assert workers.travels("MINE-1", theory.statements(), checks.checks(), path.stem)
+    assert workers.travels("EXA-2", theory.statements(), checks.checks(), None)
+
+
+def test_no_result_is_lost_when_workers_fail(monkeypatch):
+    outcomes = {"ALG-1": None, "ALG-2": BrokenProcessPool(), "ALG-3": KeyError("ALG-3"), "ALG-4": BrokenProcessPool()}
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers, context):
+            super().__init__(workers)
+
+        def submit(self, function, id, *arguments):
+            def call():
+                if outcomes[id]:
+                    raise outcomes[id]
+                return function(id, *arguments)
+
+            return super().submit(call)
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    report = sims.verify(list(outcomes), quick=True, workers=2)
+    assert report.failures == ["ALG-2", "ALG-4"]
+    assert "worker process died" in report["ALG-2"].cases[0].broke
+    assert len(report["ALG-1"].errors) == len(report["ALG-3"].errors) == 3  # the latter here
 
 
 def test_a_statement_cannot_reach_what_it_does_not_declare(mine):
