@@ -3,6 +3,8 @@
 import importlib
 import json
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -16,7 +18,7 @@ from gdbias import sims, theory
 from gdbias.sims import checks
 from gdbias.sims.checks import Comparison, NotApplicable, Verdict, verify_one, workers
 from gdbias.sims.checks.check import _CHECKS, Check
-from gdbias.theory.statements import Formula, Formulas, unproved
+from gdbias.theory.statements import Formula, Formulas, select, unproved
 from gdbias.theory.statements.registry import _REGISTRY
 
 W, G, LR = sp.symbols("w g lr", real=True)
@@ -216,6 +218,35 @@ def test_formulas_say_what_they_need():
 def test_a_statement_says_what_is_wrong_with_it(changes, message):
     with pytest.raises(theory.InputError, match=message):
         made(**changes)
+
+
+def test_names_are_read_in_either_case():
+    known = theory.statements()
+    assert select(known, "gf-2") == ["GF-2"] == select(known, ("GF-2", "gf-2"))
+    assert select(known, ["exa", "gf-6B"]) == ["GF-6b", *(f"EXA-{i}" for i in range(1, 6))]
+    with pytest.raises(theory.InputError, match="did you mean GF-6b"):
+        select(known, "GF6b")
+    with pytest.raises(theory.InputError, match="sections RED, ALG"):
+        select(known, "?")
+
+
+def test_a_check_without_a_statement_is_told(monkeypatch):
+    monkeypatch.setitem(_CHECKS, "MINE-2", Check("MINE-2", lambda f, case: [], 3, 3, ""))
+    with pytest.warns(UserWarning, match="for MINE-2, which is no statement: declare it"):
+        sims.verify("ALG-1", quick=True)
+
+
+@pytest.mark.parametrize(
+    "declare, said",
+    [
+        ("theory.statement('GF-2', 'Mine.', kind='proved', source='x', tolerance=1)(lambda: {})", "Gradient flow ends"),
+        ("checks.check('GF-2')(lambda f, case: [])", "already has a check, endpoint"),
+    ],
+)
+def test_an_id_of_the_catalogue_is_refused_before_anything_was_read(declare, said):
+    code = f"from gdbias import theory; from gdbias.sims import checks; {declare}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode and said in run.stderr.splitlines()[-1]
 
 
 def test_unknown_names_and_files_are_refused(tmp_path):

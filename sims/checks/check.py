@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, TypeVar
 from zlib import crc32
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ...theory.errors import InputError
 from ...theory.statements import Formulas
+from ...theory.statements.registry import SECTIONS
 from ...theory.validate import whole
 
 Relation = Literal["equal", "at_most", "at_least"]
@@ -95,6 +97,8 @@ def check(
     cases, quick_cases = whole("cases", cases, 3), whole("quick_cases", quick_cases, 3)
 
     def add(run):
+        if not run.__module__.startswith(f"{__package__}."):
+            checks()  # those of the catalogue come first, so that an id that has one is refused here
         known = _CHECKS.get(id)
         if known is not None and (known.run.__module__, known.run.__qualname__) != (run.__module__, run.__qualname__):
             raise InputError(f"{id!r} already has a check, {known.run.__qualname__}: choose another id")
@@ -102,3 +106,10 @@ def check(
         return run
 
     return add
+
+
+def checks() -> dict[str, Check]:
+    """Every check by the id of its statement."""
+    for section in SECTIONS:
+        import_module(f".{section}", __package__)
+    return dict(_CHECKS)

@@ -159,6 +159,7 @@ def _two_cycle(f: Formulas, case: Case) -> list[Comparison]:
 def _flip_of_the_cycle(net: LinearNetwork) -> float:
     """The lr at which two steps multiply a small error of the first mode's cycle by -1, for a diagonal target."""
     first, second = _balanced(net, 1.0)
+
     def twice(u: complex, lr: float) -> complex:
         one, two = u * first, u * second
         for _ in range(2):

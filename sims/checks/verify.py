@@ -4,31 +4,21 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from ...theory.errors import InputError
-from ...theory.statements import Formulas, Statement, statements, unproved
-from ...theory.statements.registry import SECTIONS
+from ...theory.statements import Formulas, Statement, select, statements, unproved
 from ...theory.validate import whole
 from ..engine import cores
 from ..progress import progress_bar
 from ..provenance import versions
-from .check import _CHECKS, Case, Check, Checked, Comparison, NotApplicable
+from .check import Case, Check, Checked, Comparison, NotApplicable, checks
 from .load import load_file
 from .report import POINTS, CaseResult, Report, Result
 from .workers import in_processes, travels
 
 ATTEMPTS = 6  # cases tried for each one that is wanted
-
-
-def checks() -> dict[str, Check]:
-    """Every check by the id of its statement."""
-    for section in SECTIONS:
-        import_module(f".{section}", __package__)
-    return dict(_CHECKS)
 
 
 def verify(
@@ -52,10 +42,15 @@ def verify(
     Raises:
         InputError: an unknown id, a file that cannot be read.
     """
-    checks()  # the catalogue before a user's file, whose ids may be taken
     loaded = None if load is None else load_file(load)
     known, seed = dict(statements() if registry is None else registry), whole("seed", seed, 0)
-    chosen = _chosen(known, only)
+    for id, check in checks().items() if registry is None else ():
+        if id not in known:
+            mend = "declare it with theory.statement, or mend the id"
+            warnings.warn(
+                f"the check {check.run.__qualname__} is for {id}, which is no statement: {mend}", stacklevel=2
+            )
+    chosen = select(known, only)
     workers = cores() if workers is None else whole("workers", workers, 1)
     away = [id for id in chosen if registry is None and travels(id, known, checks(), loaded)]
     if min(workers, len(away)) == 1 or any(known[id].formulas.__module__ == "__main__" for id in chosen):
@@ -130,20 +125,6 @@ def _points(comparison: Comparison) -> list[tuple[float, float]]:
     m, p = m.ravel(), p.ravel()
     some = np.unique(np.linspace(0, m.size - 1, min(m.size, POINTS)).astype(int))
     return [(float(p[i]), float(m[i])) for i in some]
-
-
-def _chosen(known: Mapping[str, Statement], only: str | Sequence[str] | None) -> list[str]:
-    if only is None:
-        return list(known)
-    wanted = [only] if isinstance(only, str) else list(only)
-    chosen: list[str] = []
-    for name in wanted:
-        found = [id for id in known if name in (id, id.split("-")[0])]
-        if not found:
-            sections = ", ".join(dict.fromkeys(id.split("-")[0] for id in known))
-            raise InputError(f"unknown statement {name!r}: use an id such as GF-2, or one of the sections {sections}")
-        chosen += [id for id in found if id not in chosen]
-    return [id for id in known if id in chosen]
 
 
 def _in_worker(id: str, seed: int, quick: bool, load: str | Path | None) -> dict:
