@@ -18,6 +18,7 @@ SECTIONS = (
     "one_sample",
     "critical",
     "frontier",
+    "endpoints",
     "maps",
     "flow_sharpness",
     "backward",
