@@ -1,13 +1,15 @@
 """Checks of section FRO that need runs at the edge of stability."""
 
 import numpy as np
+from scipy.optimize import brentq
 
 from ...theory.adiabatic import adiabatic
 from ...theory.constrained_flow import constrained_flow
-from ...theory.doubled import doubled
+from ...theory.doubled import Doubled, doubled
 from ...theory.errors import GdbiasError
 from ...theory.families import difference, power
 from ...theory.predict import Prediction, predict
+from ...theory.problem import Problem
 from ...theory.schedule import ramp
 from ...theory.statements import Formulas
 from ...theory.update_rule import UpdateRule
@@ -92,3 +94,54 @@ def slow_ramps(f: Formulas, case: Case) -> Comparison:
             raise NotApplicable("the run did not converge")
         errors.append(_distance(run.beta.values, limit))
     return Comparison(errors[1], f.error(first=errors[0], T=T, T_longer=10 * T), label=f"n = {problem.n}")
+
+
+@check("FRO-9", cases=30, quick_cases=6)
+def dying_oscillation(f: Formulas, case: Case) -> Comparison:
+    """The final sharpness of a run beside the rate found at the predicted end, with derivatives of its own."""
+    pred, lr, _, sharpness = _run_between(case, SHORT)
+    model, problem = pred.dynamics.model, pred.problem
+    coordinates = doubled(model)
+    w0 = coordinates.start(pred.starts[0])
+    theta = constrained_flow(coordinates, problem, w0, lr).b[-1] ** (1 / whole_degree(model))
+    values, vectors = np.linalg.eigh(_hessian(coordinates, problem, theta))
+    if abs(lr * values[-1] / 2 - 1) > 1e-4:
+        raise NotApplicable("the predicted end is not at the edge of stability")
+    third, fourth = _along(coordinates, problem, theta, vectors[:, -1])
+    parts = vectors.T @ third
+    values[: -len(problem.projected[1])] = 0.0  # at an interpolator the Hessian has the rank of X
+
+    def excess(rate: float) -> float:
+        balance = f.balance(third=parts, lam=values, lr=lr, rate=rate)
+        return float(balance.sum() - f.quartic(fourth=fourth, lr=lr))
+
+    least = lr * values[values > 0].min()
+    ends = 1e-12 * least, (1 - 1e-12) * least
+    if not excess(ends[0]) < 0 < excess(ends[1]):
+        raise NotApplicable("no rate balances the derivatives")
+    predicted_gap = float(f.undershoot(rate=brentq(excess, *ends)))
+    if not lr * values[-2] / 2 < 1 - predicted_gap:
+        raise NotApplicable("two directions oscillate")
+    gap = 1 - lr * sharpness / 2
+    return Comparison(gap, predicted_gap, scale=abs(gap), label=f"{model.name}, 1 - lr S / 2 = {gap:.2e}")
+
+
+def _gradient(coordinates: Doubled, problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """Of the loss in the weights (weight, d) of sums of separate powers, real or complex; flat."""
+    L, signs = coordinates.degree, coordinates.signs[:, None]
+    residual = problem.X @ (signs * theta**L).sum(axis=0) - problem.y
+    return (signs * L * theta ** (L - 1) * (problem.X.T @ residual) / problem.n).ravel()
+
+
+def _hessian(coordinates: Doubled, problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """By complex steps."""
+    units = 1e-30j * np.eye(theta.size).reshape(-1, *theta.shape)
+    return np.imag([_gradient(coordinates, problem, theta + unit) for unit in units]) / 1e-30
+
+
+def _along(coordinates: Doubled, problem: Problem, theta: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, float]:
+    """``D^3 L(u, u)`` and ``D^4 L(u, u, u, u)``: the gradient along u is a polynomial, read off a circle."""
+    circle = np.exp(2j * np.pi * np.arange(16) / 16)
+    path = [_gradient(coordinates, problem, theta + z * u.reshape(theta.shape)) for z in circle]
+    second, third = (np.real(np.mean(np.array(path) * circle[:, None] ** -k, axis=0)) for k in (2, 3))
+    return 2 * second, 6 * float(u @ third)
