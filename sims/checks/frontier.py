@@ -3,19 +3,19 @@
 import mpmath
 import numpy as np
 from scipy.integrate import solve_ivp
-from scipy.optimize import bisect
+from scipy.optimize import bisect, linprog
 
 from ...theory.constrained_flow import constrained_flow
 from ...theory.datasets import single_point
 from ...theory.derive import derive
-from ...theory.doubled import doubled
+from ...theory.doubled import Doubled, doubled
 from ...theory.families import difference, power, product
 from ...theory.frontier import Interpolators
 from ...theory.hessian import dense_hessian
 from ...theory.law import array_law
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
-from .cases import dense_problem, only_positive, whole_degree
+from .cases import dense_problem, only_positive, sparse_problem, whole_degree
 from .check import Case, Comparison, check
 from .critical import between, predicted
 
@@ -159,26 +159,83 @@ def _free_flow(coordinates, problem: Problem, w0: np.ndarray) -> tuple[np.ndarra
 
 
 @check("FRO-4", cases=6, quick_cases=3)
-def one_sample(f: Formulas, case: Case) -> list[Comparison]:
-    """Both predictors against the closed form, whose two multipliers are found by bisection."""
+def implicit_steps(f: Formulas, case: Case) -> list[Comparison]:
+    """One sample: both predictors, and the least l1 norm; more samples: one implicit step and twelve of the flow."""
+    return _one_sample(f, case) + _twelve_steps(f, case)
+
+
+def _one_sample(f: Formulas, case: Case) -> list[Comparison]:
+    """Against the closed form, whose two multipliers are found by bisection."""
     model = case.choose((power(2), difference(2)))
     signs = 1.0 if only_positive(model) else case.rng.choice([-1.0, 1.0], 4)
     problem = single_point(case.rng.uniform(0.4, 2.0, 4) * signs, float(case.rng.uniform(0.5, 2.0)))
     pred = predicted(case, model, problem, float(case.rng.uniform(0.05, 0.3)))
     lr, coordinates = between(pred, float(case.rng.uniform(0.1, 0.8))), doubled(model)
-    start, x = coordinates.start(pred.starts[0]) ** 2, coordinates.signs[:, None] * problem.X
-    reach = 600 / np.abs(x).min()  # where the exponential is still a number
+    x, cap = coordinates.signs[:, None] * problem.X, 2 / lr
+    most = 5000.0  # of mu: ln(1 / start) / (x_i x_j) at most
+    reach = (700 + most * np.abs(x).max() ** 2) / np.abs(x).min()
 
-    def at(mu: float) -> np.ndarray:
-        b = lambda nu: f.beta(beta_0=start, nu=nu, mu=mu, x=x)  # noqa: E731
-        with np.errstate(over="ignore"):
-            return b(bisect(lambda nu: (x * b(nu)).sum() - problem.y[0], -reach, reach, xtol=1e-13))
+    def end(start: np.ndarray) -> np.ndarray:
+        def at(mu: float) -> np.ndarray:
+            b = lambda nu: f.beta(beta_0=start, nu=nu, mu=mu, x=x)  # noqa: E731
+            with np.errstate(over="ignore"):
+                return b(bisect(lambda nu: (x * b(nu)).sum() - problem.y[0], -reach, reach, xtol=1e-13))
 
-    gap = lambda mu: f.sharpness(beta=at(mu), x=x).sum() * coordinates.rate - 2 / lr  # noqa: E731
-    predicted_beta = coordinates.beta(at(bisect(gap, 0.0, 60.0, xtol=1e-12)))
-    flow = constrained_flow(coordinates, problem, coordinates.start(pred.starts[0]), lr, exact_drift=False)
-    ends = [pred.endpoint(lr, "bregman").beta, coordinates.beta(flow.b[-1])]
-    return [Comparison(end, predicted_beta, label=model.name) for end in ends]
+        sharpness = lambda mu: f.sharpness(beta=at(mu), x=x).sum() * coordinates.rate  # noqa: E731
+        return at(bisect(lambda mu: sharpness(mu) - cap, 0.0, most, xtol=1e-12))
+
+    w0 = coordinates.start(pred.starts[0])
+    expected = coordinates.beta(end(w0**2))
+    flow = constrained_flow(coordinates, problem, w0, lr, exact_drift=False)
+    limit = linprog(
+        np.ones(x.size), 4 * coordinates.rate * x.reshape(1, -1) ** 2, [cap], x.reshape(1, -1), problem.y
+    )  # of coefficients >= 0
+    return [
+        Comparison(pred.endpoint(lr, "bregman").beta, expected, label=model.name),
+        Comparison(coordinates.beta(flow.b[-1]), expected, label=model.name),
+        Comparison(end(np.full(x.shape, 1e-280)).sum(), limit.fun, label=f"{model.name}, l1 norm, tiny start"),
+    ]
+
+
+def _twelve_steps(f: Formulas, case: Case) -> list[Comparison]:
+    """Distances from the end of the flow; eleven steps are equally long parts of its way to a small loss."""
+    model = case.choose((power(2), difference(2)))
+    problem = sparse_problem(case, *case.choose(((3, 12), (5, 20), (6, 18))), only_positive(model))
+    pred = predicted(case, model, problem)
+    lr, coordinates = between(pred, float(case.rng.uniform(0.3, 0.6))), doubled(model)
+    w0 = coordinates.start(pred.starts[0])
+    states = constrained_flow(coordinates, problem, w0, lr, exact_drift=False, record_every=1)
+    betas = np.array([coordinates.beta(b) for b in states.b])
+    losses = problem.loss_at(betas)
+    last = int(np.argmax(losses < 1e-5 * losses[0]))
+    moved = np.linalg.norm(np.diff(np.sqrt(states.b).reshape(len(betas), -1), axis=0), axis=1)
+    way = np.append(0.0, np.cumsum(moved))[: last + 1]  # of the weights
+    times = np.interp(np.linspace(0, way[-1], 12), way, states.time[: last + 1])
+    one, twelve = (_implicit(coordinates, problem, w0**2, lr, at) for at in (times[:1], times))
+    far, near = (float(np.linalg.norm(end - betas[-1]) / np.linalg.norm(betas[-1])) for end in (one, twelve))
+    return [
+        Comparison(pred.endpoint(lr, "bregman").beta, one, label=f"{model.name}, one step"),
+        Comparison(near, f.remaining(error=far), "at_most", scale=1.0, label=f"{model.name}, twelve steps"),
+    ]
+
+
+def _implicit(coordinates: Doubled, problem: Problem, b: np.ndarray, lr: float, times: np.ndarray) -> np.ndarray:
+    """``argmin D_psi(b, b_before) + h L(b)`` over S <= 2 / lr from time to time, and then onto the interpolators."""
+    import cvxpy as cp
+
+    kit = Interpolators(coordinates, problem)
+    log_before, h = cp.Parameter(b.shape), cp.Parameter(nonneg=True)
+    residual = (coordinates.signs @ kit.b) @ kit.X.T * kit.scale - kit.y
+    divergence = -(cp.sum(cp.entr(kit.b)) + cp.sum(cp.multiply(kit.b, 1 + log_before))) / (4 * coordinates.rate)
+    held = [*kit.fit[1:], kit.sharpness <= kit.in_units(2 / lr)]  # without the first, X beta = y
+    slow = cp.Problem(cp.Minimize(divergence + h / kit.scale * cp.sum_squares(residual) / (2 * problem.n)), held)
+    last = cp.Problem(cp.Minimize(divergence), [kit.fit[0], *held])
+    for step in [*np.diff(times), None]:
+        program = last if step is None else slow
+        h.value, log_before.value = step or 0.0, np.log(np.maximum(b / kit.scale, 1e-300))
+        program.solve(solver=cp.CLARABEL)
+        b = np.asarray(kit.b.value) * kit.scale
+    return coordinates.beta(b)
 
 
 @check("FRO-5", cases=6, quick_cases=3)
