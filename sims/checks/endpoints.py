@@ -61,17 +61,35 @@ def endpoints(f: Formulas, case: Case) -> list[Comparison]:
 
 
 @check("FRO-7", cases=30, quick_cases=6)
-def undershoot(f: Formulas, case: Case) -> Comparison:
-    """The predictor's error at the learning rate of the final sharpness beside that at the run's own."""
+def limits(f: Formulas, case: Case) -> list[Comparison]:
+    """The predictor's error at the lr of the final sharpness beside that at the run's own, and beside heavy ball's."""
     pred, lr, beta, sharpness = _run_between(case, (power(2), power(3), power(2)))
     effective = float(f.lr_effective(sharpness=sharpness))
     if not effective > 1.002 * lr:
         raise NotApplicable("the final sharpness is that of the law")
-    coordinates = doubled(pred.dynamics.model)
+    model, coordinates = pred.dynamics.model, doubled(pred.dynamics.model)
     w0 = coordinates.start(pred.starts[0])
-    flows = [constrained_flow(coordinates, pred.problem, w0, rate) for rate in (lr, min(effective, pred.lr_max))]
-    errors = [_distance(beta, coordinates.beta(states.b[-1])) for states in flows]
-    return Comparison(errors[1], f.remaining(error=errors[0]), "at_most", label=pred.dynamics.model.name)
+    ends = [
+        coordinates.beta(constrained_flow(coordinates, pred.problem, w0, rate).b[-1])
+        for rate in (lr, min(effective, pred.lr_max))
+    ]
+    errors = [_distance(beta, end) for end in ends]
+    heavy = _heavy_ball(pred, float(f.of("EXT-1").lr_max(b=0.5, sharpness=2 / lr)))
+    return [
+        Comparison(errors[1], f.remaining(error=errors[0]), "at_most", label=model.name),
+        Comparison(1.0 if heavy is None else _distance(heavy, ends[0]), errors[0], "at_least", label="heavy ball"),
+    ]
+
+
+def _heavy_ball(pred: Prediction, lr: float) -> np.ndarray | None:
+    """Where descent with momentum 0.5 ends; None if it does not."""
+    from ..descend import descend
+
+    run = descend(
+        pred.dynamics.model, pred.problem, lr, theta0=pred.starts[0], rule=UpdateRule(momentum=0.5),
+        max_steps=10_000, track_every=0, backend="numpy",
+    )  # fmt: skip
+    return run.beta.values if int(run.status) == Status.CONVERGED else None
 
 
 @check("FRO-8", cases=8, quick_cases=3)
