@@ -1,5 +1,6 @@
 """The verb ``gdbias verify``: hold the statements of the theory against runs."""
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ class Verify:
     """
 
     only: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A statement, such as GF-2, or a section, such as GF; may be given several times."""
+    """A statement, such as GF-2, or a section, such as GF; may be given several times, in either case."""
+    list: bool = False
+    """Print ids, kinds and claims, and check nothing."""
     quick: bool = False
     """Fewer cases: about a minute."""
     seed: int = 0
@@ -30,7 +33,13 @@ class Verify:
     load: Path | None = None
     """Python file with more statements and checks."""
     json: bool = False
-    """Print JSON with every case instead of the table."""
+    """Print JSON instead of the table: seed, quick, versions, only, and statements, a list in the catalogue's order.
+    Of each statement: id, claim, kind, verdict (holds, fails or unchecked), error (of the median for empirical laws,
+    else the largest), tolerance with its reason, median, p90, max, n (cases that count), excluded ({reason: cases}),
+    broke (errors of checks), unproved and proved_equal (by SymPy), source, conditions, families, depends, check
+    (how), seconds, and cases: index, error, label, and points, pairs of predicted and measured. Numbers that are not
+    finite are the texts "inf" and "nan". With --list: id, kind, claim, source and conditions only.
+    """
     markdown: bool = False
     """Print Markdown instead of the table."""
     html: Path | None = None
@@ -39,6 +48,8 @@ class Verify:
     """Table to write."""
 
     def __call__(self) -> None:
+        if self.list:
+            return self._print_list()
         from ..sims.checks import verify
         from .verification import csv_text, markdown, print_table
 
@@ -63,3 +74,19 @@ class Verify:
         if report.failures:
             sys.stdout.flush()
             sys.exit(1)
+
+    def _print_list(self) -> None:
+        from ..theory.statements import select, statements
+
+        if self.load is not None:
+            from ..sims.checks.load import load_file
+
+            load_file(self.load)
+        known = statements()
+        chosen = [known[id] for id in select(known, self.only or None)]
+        if self.json:
+            names = ("id", "kind", "claim", "source", "conditions")
+            print(json.dumps([{name: str(getattr(s, name)) for name in names} for s in chosen], indent=1))
+            return
+        for s in chosen:
+            print(f"{s.id:{max(len(s.id) for s in chosen)}}  {s.kind:9}  {s.claim}")

@@ -12,11 +12,16 @@ from gdbias.theory.statements import Formulas, Kind
 SECTIONS = ("CRIT", "BIF", "FRO")
 REGISTRY = theory.statements()
 IDS = [id for id in REGISTRY if id.split("-")[0] in SECTIONS]
-FACTORS = {"lr_effective": 1.02, "remaining": 0.1, "sharpness": 1.2, "lr_reached": 1.2}  # 2 for the others
+FACTORS = {"lr_effective": 1.02, "remaining": 0.1, "sharpness": 1.2, "lr_reached": 1.2, "balance": 0.5}  # else 2
 CONSTANTS = ("kappa_1_of_3", "kappa_4_of_2", "kappa_limit_of_4", "divergence_of_3", "feigenbaum")  # of the 16 alike
 FORMULAS = [
     (id, name) for id in IDS for name in REGISTRY[id].formulas() if id != "BIF-4" or name in CONSTANTS
 ]  # fmt: skip
+
+
+def test_the_sections_are_complete():
+    for section, count in (("CRIT", 5), ("FRO", 9), ("BIF", 6)):
+        assert [id for id in IDS if id.startswith(section)] == [f"{section}-{i + 1}" for i in range(count)]
 
 
 @pytest.mark.parametrize("id", IDS)

@@ -1,7 +1,12 @@
 """Verification computes its verdicts: a wrong formula, a broken check and too few cases are all seen."""
 
+import importlib
 import json
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +16,9 @@ import sympy as sp
 
 from gdbias import sims, theory
 from gdbias.sims import checks
-from gdbias.sims.checks import Comparison, NotApplicable, Verdict, verify_one
+from gdbias.sims.checks import Comparison, NotApplicable, Verdict, verify_one, workers
 from gdbias.sims.checks.check import _CHECKS, Check
-from gdbias.theory.statements import Formula, Formulas, unproved
+from gdbias.theory.statements import Formula, Formulas, select, unproved
 from gdbias.theory.statements.registry import _REGISTRY
 
 W, G, LR = sp.symbols("w g lr", real=True)
@@ -90,6 +95,40 @@ def test_worker_processes_find_the_same(mine):
         np.testing.assert_array_equal(one[id].errors, two[id].errors)
 
 
+def test_statements_of_an_imported_module_run_beside_worker_processes(mine, monkeypatch):
+    path = mine()
+    monkeypatch.syspath_prepend(path.parent)
+    importlib.import_module(path.stem)  # the workers know nothing of it
+    ids = ["ALG-1", "ALG-7", "MINE-1"]
+    report = sims.verify(ids, quick=True, workers=2)
+    assert list(report) == ids and not report.failures
+    assert not workers.travels("MINE-1", theory.statements(), checks.checks(), None)
+    assert workers.travels("MINE-1", theory.statements(), checks.checks(), path.stem)
+    assert workers.travels("EXA-2", theory.statements(), checks.checks(), None)
+
+
+def test_no_result_is_lost_when_workers_fail(monkeypatch):
+    outcomes = {"ALG-1": None, "ALG-2": BrokenProcessPool(), "ALG-3": KeyError("ALG-3"), "ALG-4": BrokenProcessPool()}
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers, context):
+            super().__init__(workers)
+
+        def submit(self, function, id, *arguments):
+            def call():
+                if outcomes[id]:
+                    raise outcomes[id]
+                return function(id, *arguments)
+
+            return super().submit(call)
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    report = sims.verify(list(outcomes), quick=True, workers=2)
+    assert report.failures == ["ALG-2", "ALG-4"]
+    assert "worker process died" in report["ALG-2"].cases[0].broke
+    assert len(report["ALG-1"].errors) == len(report["ALG-3"].errors) == 3  # the latter here
+
+
 def test_a_statement_cannot_reach_what_it_does_not_declare(mine):
     registry = theory.statements()
     formulas = registry["ALG-1"].resolve(registry)
@@ -145,6 +184,8 @@ def test_a_formula_that_differs_from_the_derived_one_fails():
         (np.nan, 1.0, "at_most", np.inf),
         ([1.0, 2.0], [1.0, 4.0], "equal", 0.5),
         (0.0, 0.0, "equal", 0.0),
+        ([], [], "equal", np.inf),
+        ([], 1.0, "at_most", np.inf),
     ],
 )
 def test_errors(measured, predicted, relation, error):
@@ -177,6 +218,35 @@ def test_formulas_say_what_they_need():
 def test_a_statement_says_what_is_wrong_with_it(changes, message):
     with pytest.raises(theory.InputError, match=message):
         made(**changes)
+
+
+def test_names_are_read_in_either_case():
+    known = theory.statements()
+    assert select(known, "gf-2") == ["GF-2"] == select(known, ("GF-2", "gf-2"))
+    assert select(known, ["exa", "gf-6B"]) == ["GF-6b", *(f"EXA-{i}" for i in range(1, 6))]
+    with pytest.raises(theory.InputError, match="did you mean GF-6b"):
+        select(known, "GF6b")
+    with pytest.raises(theory.InputError, match="sections RED, ALG"):
+        select(known, "?")
+
+
+def test_a_check_without_a_statement_is_told(monkeypatch):
+    monkeypatch.setitem(_CHECKS, "MINE-2", Check("MINE-2", lambda f, case: [], 3, 3, ""))
+    with pytest.warns(UserWarning, match="for MINE-2, which is no statement: declare it"):
+        sims.verify("ALG-1", quick=True)
+
+
+@pytest.mark.parametrize(
+    "declare, said",
+    [
+        ("theory.statement('GF-2', 'Mine.', kind='proved', source='x', tolerance=1)(lambda: {})", "Gradient flow ends"),
+        ("checks.check('GF-2')(lambda f, case: [])", "already has a check, endpoint"),
+    ],
+)
+def test_an_id_of_the_catalogue_is_refused_before_anything_was_read(declare, said):
+    code = f"from gdbias import theory; from gdbias.sims import checks; {declare}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode and said in run.stderr.splitlines()[-1]
 
 
 def test_unknown_names_and_files_are_refused(tmp_path):

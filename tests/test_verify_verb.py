@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -67,10 +68,31 @@ def test_markdown(capsys):
     assert out.startswith("# Verification: 1 of 1") and "| ALG-1 |" in out
 
 
+def test_list_runs_nothing(wrong, monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["gdbias.sims.checks.verify"], "verify_one", None)
+    main(["verify", "--list", "--load", wrong])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(theory.statements())
+    assert lines[-1].split(maxsplit=2) == ["WRONG-1", "identity", "One is two & <b>."]
+    main(["verify", "--list", "--only", "gf-2", "--json"])
+    [statement] = json.loads(capsys.readouterr().out)
+    assert statement["id"] == "GF-2" and statement["kind"] == "proved"
+
+
+def test_the_help_names_every_key_of_the_json(capsys):
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    words = set(re.findall(r"\w+", capsys.readouterr().out))
+    content = json.loads(sims.verify("ALG-1", quick=True).to_json())
+    [statement] = content["statements"]
+    assert not (set(content) | set(statement) | set(statement["cases"][0])) - words
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["--only", "NONE"], "unknown statement"),
+        (["--only", "fr-4"], "did you mean FRO-4?"),
         (["--json", "--markdown"], "choose one"),
         (["--html", "no/such/folder/x.html"], "no such folder"),
     ],

@@ -1,5 +1,5 @@
 """How the statements of the theory are checked: random cases, runs and independent computations."""
 
-from .check import Case, Comparison, NotApplicable, check
+from .check import Case, Comparison, NotApplicable, check, checks
 from .report import CaseResult, Report, Result, Verdict
-from .verify import checks, verify, verify_one
+from .verify import verify, verify_one

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, TypeVar
 from zlib import crc32
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ...theory.errors import InputError
 from ...theory.statements import Formulas
+from ...theory.statements.registry import SECTIONS
 from ...theory.validate import whole
 
 Relation = Literal["equal", "at_most", "at_least"]
@@ -25,7 +27,8 @@ class Comparison:
     """A measured value, or an array of them, beside what the statement predicts.
 
     ``error = max |measured - predicted| / scale``; of "at_most" and "at_least" only what exceeds the bound
-    counts. ``scale`` is the largest magnitude of both unless given. NaN is an infinite error.
+    counts. ``scale`` is the largest magnitude of both unless given. NaN is an infinite error, and so is nothing
+    to compare: an empty array, such as a selection that selected nothing, has not been checked.
     """
 
     measured: float | np.ndarray
@@ -37,14 +40,16 @@ class Comparison:
     @property
     def error(self) -> float:
         m, p = np.broadcast_arrays(np.asarray(self.measured, float), np.asarray(self.predicted, float))
+        if not m.size:
+            return float("inf")
         sign = {"at_most": 1.0, "at_least": -1.0}.get(self.relation)
         with np.errstate(invalid="ignore"):
             gap = np.abs(m - p) if sign is None else np.maximum(sign * (m - p), 0.0)
-            sizes = [np.abs(a).max(initial=0.0) for a in (m, p)]
+            sizes = [np.abs(a).max() for a in (m, p)]
         scale = max(*sizes, TINY) if self.scale is None else self.scale
         if not (np.isfinite(gap).all() and np.isfinite(scale)):
             return float("inf")
-        return float(gap.max(initial=0.0) / scale)
+        return float(gap.max() / scale)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ def check(
     cases, quick_cases = whole("cases", cases, 3), whole("quick_cases", quick_cases, 3)
 
     def add(run):
+        if not run.__module__.startswith(f"{__package__}."):
+            checks()  # those of the catalogue come first, so that an id that has one is refused here
         known = _CHECKS.get(id)
         if known is not None and (known.run.__module__, known.run.__qualname__) != (run.__module__, run.__qualname__):
             raise InputError(f"{id!r} already has a check, {known.run.__qualname__}: choose another id")
@@ -99,3 +106,10 @@ def check(
         return run
 
     return add
+
+
+def checks() -> dict[str, Check]:
+    """Every check by the id of its statement."""
+    for section in SECTIONS:
+        import_module(f".{section}", __package__)
+    return dict(_CHECKS)

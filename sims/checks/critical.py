@@ -32,6 +32,11 @@ def predicted(case: Case, model, problem: Problem, scale: float = 0.1) -> Predic
     return pred
 
 
+def between(pred: Prediction, share: float) -> float:
+    """The learning rate at this share of the way from lr_critical_final to lr_max."""
+    return float(pred.lr_critical_final + share * (pred.lr_max - pred.lr_critical_final))
+
+
 @check("CRIT-1", cases=6, quick_cases=3)
 def order(f: Formulas, case: Case) -> list[Comparison]:
     """The flow integrated in the weights, and the multiplier of the sharpest direction at its end."""

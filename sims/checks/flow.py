@@ -103,10 +103,14 @@ def _reach(model: Parameterization, theta0: np.ndarray) -> tuple[np.ndarray, np.
 @check("GF-3", cases=9, quick_cases=5)
 def solver(f: Formulas, case: Case) -> list[Comparison]:
     """The residual that theory's solver reaches, and how much a change of the clock changes the coefficient."""
+    # Every depth in every case: the median decides, and would not see one that is wrong in a third of them.
+    return [comparison for depth in (2, 3, 4) for comparison in _solved(f, case, depth)]
+
+
+def _solved(f: Formulas, case: Case, depth: int) -> list[Comparison]:
     from ...theory.dual import dual_root
     from ...theory.transport import Transport
 
-    depth = case.choose((2, 3, 4))
     scale = 10.0 ** -case.rng.uniform(1, 8 if depth == 2 else 4)
     model = power(depth)
     problem = dense_problem(case, 3, 6, positive=True)

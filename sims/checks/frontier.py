@@ -3,31 +3,24 @@
 import mpmath
 import numpy as np
 from scipy.integrate import solve_ivp
-from scipy.optimize import bisect
+from scipy.optimize import bisect, linprog
 
-from ...theory.adiabatic import adiabatic
 from ...theory.constrained_flow import constrained_flow
 from ...theory.datasets import single_point
 from ...theory.derive import derive
-from ...theory.doubled import doubled
-from ...theory.errors import GdbiasError
+from ...theory.doubled import Doubled, doubled
 from ...theory.families import difference, power, product
 from ...theory.frontier import Interpolators
 from ...theory.hessian import dense_hessian
 from ...theory.law import array_law
-from ...theory.predict import Prediction, predict
 from ...theory.problem import Problem
-from ...theory.schedule import ramp
 from ...theory.statements import Formulas
-from ...theory.update_rule import UpdateRule
-from ..status import Status
 from .cases import dense_problem, only_positive, sparse_problem, whole_degree
-from .check import Case, Comparison, NotApplicable, check
-from .critical import predicted
+from .check import Case, Comparison, check
+from .critical import between, predicted
 
 POWERS = (power(2), power(3), power(4))
 SHORT = (power(2), difference(2), power(3))
-SHARES = (0.1, 0.4, 0.7)  # of the way from lr_critical_final to lr_max
 
 
 def _clock(w, L: int):
@@ -95,14 +88,10 @@ def _constrained_case(case: Case, model, exact_drift: bool):
     """A dense problem between the critical learning rates, and its constrained flow."""
     problem = dense_problem(case, *case.choose(((2, 5), (3, 8), (4, 10))), only_positive(model))
     pred = predicted(case, model, problem, float(case.rng.uniform(0.1, 0.3)))
-    lr = _between(pred, float(case.rng.uniform(0.3, 0.8)))
+    lr = between(pred, float(case.rng.uniform(0.3, 0.8)))
     coordinates = doubled(model)
     w0 = coordinates.start(pred.starts[0])
     return problem, coordinates, w0, lr, constrained_flow(coordinates, problem, w0, lr, exact_drift, record_every=1)
-
-
-def _between(pred: Prediction, share: float) -> float:
-    return float(pred.lr_critical_final + share * (pred.lr_max - pred.lr_critical_final))
 
 
 @check("FRO-2", cases=6, quick_cases=3)
@@ -170,26 +159,83 @@ def _free_flow(coordinates, problem: Problem, w0: np.ndarray) -> tuple[np.ndarra
 
 
 @check("FRO-4", cases=6, quick_cases=3)
-def one_sample(f: Formulas, case: Case) -> list[Comparison]:
-    """Both predictors against the closed form, whose two multipliers are found by bisection."""
+def implicit_steps(f: Formulas, case: Case) -> list[Comparison]:
+    """One sample: both predictors, and the least l1 norm; more samples: one implicit step and twelve of the flow."""
+    return _one_sample(f, case) + _twelve_steps(f, case)
+
+
+def _one_sample(f: Formulas, case: Case) -> list[Comparison]:
+    """Against the closed form, whose two multipliers are found by bisection."""
     model = case.choose((power(2), difference(2)))
     signs = 1.0 if only_positive(model) else case.rng.choice([-1.0, 1.0], 4)
     problem = single_point(case.rng.uniform(0.4, 2.0, 4) * signs, float(case.rng.uniform(0.5, 2.0)))
     pred = predicted(case, model, problem, float(case.rng.uniform(0.05, 0.3)))
-    lr, coordinates = _between(pred, float(case.rng.uniform(0.1, 0.8))), doubled(model)
-    start, x = coordinates.start(pred.starts[0]) ** 2, coordinates.signs[:, None] * problem.X
-    reach = 600 / np.abs(x).min()  # where the exponential is still a number
+    lr, coordinates = between(pred, float(case.rng.uniform(0.1, 0.8))), doubled(model)
+    x, cap = coordinates.signs[:, None] * problem.X, 2 / lr
+    most = 5000.0  # of mu: ln(1 / start) / (x_i x_j) at most
+    reach = (700 + most * np.abs(x).max() ** 2) / np.abs(x).min()
 
-    def at(mu: float) -> np.ndarray:
-        b = lambda nu: f.beta(beta_0=start, nu=nu, mu=mu, x=x)  # noqa: E731
-        with np.errstate(over="ignore"):
-            return b(bisect(lambda nu: (x * b(nu)).sum() - problem.y[0], -reach, reach, xtol=1e-13))
+    def end(start: np.ndarray) -> np.ndarray:
+        def at(mu: float) -> np.ndarray:
+            b = lambda nu: f.beta(beta_0=start, nu=nu, mu=mu, x=x)  # noqa: E731
+            with np.errstate(over="ignore"):
+                return b(bisect(lambda nu: (x * b(nu)).sum() - problem.y[0], -reach, reach, xtol=1e-13))
 
-    gap = lambda mu: f.sharpness(beta=at(mu), x=x).sum() * coordinates.rate - 2 / lr  # noqa: E731
-    predicted_beta = coordinates.beta(at(bisect(gap, 0.0, 60.0, xtol=1e-12)))
-    flow = constrained_flow(coordinates, problem, coordinates.start(pred.starts[0]), lr, exact_drift=False)
-    ends = [pred.endpoint(lr, "bregman").beta, coordinates.beta(flow.b[-1])]
-    return [Comparison(end, predicted_beta, label=model.name) for end in ends]
+        sharpness = lambda mu: f.sharpness(beta=at(mu), x=x).sum() * coordinates.rate  # noqa: E731
+        return at(bisect(lambda mu: sharpness(mu) - cap, 0.0, most, xtol=1e-12))
+
+    w0 = coordinates.start(pred.starts[0])
+    expected = coordinates.beta(end(w0**2))
+    flow = constrained_flow(coordinates, problem, w0, lr, exact_drift=False)
+    limit = linprog(
+        np.ones(x.size), 4 * coordinates.rate * x.reshape(1, -1) ** 2, [cap], x.reshape(1, -1), problem.y
+    )  # of coefficients >= 0
+    return [
+        Comparison(pred.endpoint(lr, "bregman").beta, expected, label=model.name),
+        Comparison(coordinates.beta(flow.b[-1]), expected, label=model.name),
+        Comparison(end(np.full(x.shape, 1e-280)).sum(), limit.fun, label=f"{model.name}, l1 norm, tiny start"),
+    ]
+
+
+def _twelve_steps(f: Formulas, case: Case) -> list[Comparison]:
+    """Distances from the end of the flow; eleven steps are equally long parts of its way to a small loss."""
+    model = case.choose((power(2), difference(2)))
+    problem = sparse_problem(case, *case.choose(((3, 12), (5, 20), (6, 18))), only_positive(model))
+    pred = predicted(case, model, problem)
+    lr, coordinates = between(pred, float(case.rng.uniform(0.3, 0.6))), doubled(model)
+    w0 = coordinates.start(pred.starts[0])
+    states = constrained_flow(coordinates, problem, w0, lr, exact_drift=False, record_every=1)
+    betas = np.array([coordinates.beta(b) for b in states.b])
+    losses = problem.loss_at(betas)
+    last = int(np.argmax(losses < 1e-5 * losses[0]))
+    moved = np.linalg.norm(np.diff(np.sqrt(states.b).reshape(len(betas), -1), axis=0), axis=1)
+    way = np.append(0.0, np.cumsum(moved))[: last + 1]  # of the weights
+    times = np.interp(np.linspace(0, way[-1], 12), way, states.time[: last + 1])
+    one, twelve = (_implicit(coordinates, problem, w0**2, lr, at) for at in (times[:1], times))
+    far, near = (float(np.linalg.norm(end - betas[-1]) / np.linalg.norm(betas[-1])) for end in (one, twelve))
+    return [
+        Comparison(pred.endpoint(lr, "bregman").beta, one, label=f"{model.name}, one step"),
+        Comparison(near, f.remaining(error=far), "at_most", scale=1.0, label=f"{model.name}, twelve steps"),
+    ]
+
+
+def _implicit(coordinates: Doubled, problem: Problem, b: np.ndarray, lr: float, times: np.ndarray) -> np.ndarray:
+    """``argmin D_psi(b, b_before) + h L(b)`` over S <= 2 / lr from time to time, and then onto the interpolators."""
+    import cvxpy as cp
+
+    kit = Interpolators(coordinates, problem)
+    log_before, h = cp.Parameter(b.shape), cp.Parameter(nonneg=True)
+    residual = (coordinates.signs @ kit.b) @ kit.X.T * kit.scale - kit.y
+    divergence = -(cp.sum(cp.entr(kit.b)) + cp.sum(cp.multiply(kit.b, 1 + log_before))) / (4 * coordinates.rate)
+    held = [*kit.fit[1:], kit.sharpness <= kit.in_units(2 / lr)]  # without the first, X beta = y
+    slow = cp.Problem(cp.Minimize(divergence + h / kit.scale * cp.sum_squares(residual) / (2 * problem.n)), held)
+    last = cp.Problem(cp.Minimize(divergence), [kit.fit[0], *held])
+    for step in [*np.diff(times), None]:
+        program = last if step is None else slow
+        h.value, log_before.value = step or 0.0, np.log(np.maximum(b / kit.scale, 1e-300))
+        program.solve(solver=cp.CLARABEL)
+        b = np.asarray(kit.b.value) * kit.scale
+    return coordinates.beta(b)
 
 
 @check("FRO-5", cases=6, quick_cases=3)
@@ -213,77 +259,3 @@ def exact_drift(f: Formulas, case: Case) -> list[Comparison]:
         Comparison(change, predicted_change, label=model.name),
         Comparison(_slope_at_0(along, 3e-4 / np.abs(push).max()), steepness),
     ]
-
-
-def _run_between(case: Case, models) -> tuple[Prediction, float, np.ndarray, float]:
-    """A run that converges between the critical learning rates: its prediction, lr, coefficients and sharpness."""
-    from ..descend import descend
-
-    model = case.choose(models)
-    problem = sparse_problem(case, *((3, 12), (5, 20))[case.index // 9 % 2], only_positive(model))
-    scale = 0.3 if whole_degree(model) > 2 else (0.1, 0.03)[case.index // 18 % 2]
-    pred = predicted(case, model, problem, scale)
-    lr = _between(pred, SHARES[case.index // 3 % 3])
-    run = descend(model, problem, lr, scale, max_steps=10_000, track_every=0)
-    if int(run.status) != Status.CONVERGED:
-        raise NotApplicable("the run did not converge in 10,000 steps")
-    return pred, lr, run.beta.values, float(run.sharpness)
-
-
-def _predicted_beta(pred: Prediction, lr: float) -> np.ndarray:
-    try:
-        return pred.endpoint(lr).beta
-    except GdbiasError:
-        raise NotApplicable("the constrained flow did not end") from None
-
-
-def _distance(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(found))
-
-
-@check("FRO-6", cases=30, quick_cases=6)
-def endpoints(f: Formulas, case: Case) -> list[Comparison]:
-    """The coefficients and the sharpness of a run's end."""
-    pred, lr, beta, sharpness = _run_between(case, SHORT)
-    expected = _predicted_beta(pred, lr)
-    widest = float(np.abs(beta - expected).max())
-    return [
-        Comparison(beta, expected, scale=widest / _distance(beta, expected), label=pred.dynamics.model.name),
-        Comparison(sharpness, f.sharpness(lr=lr)),
-    ]
-
-
-@check("FRO-7", cases=30, quick_cases=6)
-def undershoot(f: Formulas, case: Case) -> Comparison:
-    """The predictor's error at the learning rate of the final sharpness beside that at the run's own."""
-    pred, lr, beta, sharpness = _run_between(case, (power(2), power(3), power(2)))
-    effective = float(f.lr_effective(sharpness=sharpness))
-    if not effective > 1.002 * lr:
-        raise NotApplicable("the final sharpness is that of the law")
-    coordinates = doubled(pred.dynamics.model)
-    w0 = coordinates.start(pred.starts[0])
-    flows = [constrained_flow(coordinates, pred.problem, w0, rate) for rate in (lr, min(effective, pred.lr_max))]
-    errors = [_distance(beta, coordinates.beta(states.b[-1])) for states in flows]
-    return Comparison(errors[1], f.remaining(error=errors[0]), "at_most", label=pred.dynamics.model.name)
-
-
-@check("FRO-8", cases=8, quick_cases=3)
-def slow_ramps(f: Formulas, case: Case) -> Comparison:
-    """Ten times slower a ramp, and how much nearer it ends to the sweeping process."""
-    from ..descend import descend
-
-    model = power(2)
-    problem = sparse_problem(case, *case.choose(((3, 12), (5, 20))), positive=True)
-    pred = predict(model, problem, 0.1)
-    low, high, T = float(pred.lr_critical_final), pred.lr_max, 10_000
-    if not low < 0.99 * high:
-        raise NotApplicable("gradient flow ends at the least sharpness")
-    lr, errors = 0.5 * (low + high), []
-    limit = adiabatic(pred, lr, caps=500).beta
-    for steps in (T, 10 * T):
-        rule = UpdateRule(label_noise=1e-6, noise_steps=steps, schedule=ramp(steps, start_lr=0.98 * low))
-        run = descend(model, problem, lr, theta0=pred.flow.theta, rule=rule, max_steps=steps + 200_000, track_every=0)
-        if int(run.status) != Status.CONVERGED:
-            raise NotApplicable("the run did not converge")
-        errors.append(_distance(run.beta.values, limit))
-    return Comparison(errors[1], f.error(first=errors[0], T=T, T_longer=10 * T), label=f"n = {problem.n}")

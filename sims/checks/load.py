@@ -8,8 +8,8 @@ from pathlib import Path
 from ...theory.errors import InputError
 
 
-def load_file(path: str | PathLike) -> None:
-    """Execute the file once, as a module of its own.
+def load_file(path: str | PathLike) -> str:
+    """Execute the file once, as a module of its own, whose name is returned.
 
     Raises:
         InputError: a file that cannot be read or executed.
@@ -18,7 +18,7 @@ def load_file(path: str | PathLike) -> None:
     name = f"gdbias_statements_{place.stem}"
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(place):
-        return
+        return name
     spec = importlib.util.spec_from_file_location(name, place)
     if place.suffix != ".py" or not place.is_file() or spec is None or spec.loader is None:
         raise InputError(f"cannot read statements from {path}: give a Python file (.py)")
@@ -28,3 +28,4 @@ def load_file(path: str | PathLike) -> None:
     except Exception as error:
         del sys.modules[name]
         raise InputError(f"{path} cannot be executed ({type(error).__name__}: {error}): mend it") from error
+    return name

@@ -13,8 +13,9 @@ from ...theory.families import difference, power, product
 from ...theory.statements import Formulas
 from ..phase import Phase
 from ..status import Status
-from .cases import whole_degree
-from .check import Case, Comparison, check
+from .cases import sparse_problem, whole_degree
+from .check import Case, Comparison, NotApplicable, check
+from .critical import between, predicted
 from .doublings import doublings
 
 STEPS = 25
@@ -231,7 +232,7 @@ def unbalanced_product(f: Formulas, case: Case) -> list[Comparison]:
 
 @check("BIF-6", cases=4, quick_cases=3)
 def phases(f: Formulas, case: Case) -> list[Comparison]:
-    """The phases and periods of a sweep over kappa against the bifurcations."""
+    """Phases and periods of a sweep over kappa against the bifurcations; the ways in which others converge."""
     from ..sweep import sweep
 
     model = case.choose((power(2), power(4)))
@@ -250,8 +251,34 @@ def phases(f: Formulas, case: Case) -> list[Comparison]:
     predicted = f.outcome(kappa=kappa, **{k: bounds[k] for k in f.outcome.symbols if k != "kappa"})
     outcome = np.where((predicted == 2) & (outcome == 1), 2, outcome)  # there are windows of long periods in chaos
     regular = (kappa > bounds["flip"]) & (kappa < bounds["kappa_4"])
+    if not regular.any():
+        raise NotApplicable("no kappa between the flip and the fourth doubling")
     at = {k: bounds[k] for k in f.period.symbols if k != "kappa"}
     return [
         Comparison(outcome, predicted, scale=1.0, label=model.name),
         Comparison(period[regular], f.period(kappa=kappa[regular], **at), scale=1.0),
+        *_ways_to_converge(f, case),
     ]
+
+
+def _ways_to_converge(f: Formulas, case: Case) -> list[Comparison]:
+    """Runs on several samples, below and above lr_critical_final and from far away, by their rising steps."""
+    from ..descend import descend
+    from ..sweep import sweep
+
+    problem = sparse_problem(case, *case.choose(((3, 12), (5, 20), (6, 30))), positive=True)
+    pred, found = predicted(case, power(2), problem), []
+    for lr, least, most in ((0.98 * pred.lr_critical_final, 0, 1), (between(pred, 0.6), 2, 2)):
+        run = descend(power(2), problem, float(lr), 0.1, max_steps=20_000, track_every=0, record_every=1)
+        loss = run.path_loss.values
+        way = f.way(rising=float((np.diff(loss) > 1e-12 * loss[:-1] + 1e-14).sum()))
+        if int(run.status) == Status.CONVERGED:
+            found += [Comparison(float(run.phase), way, scale=1.0), Comparison(way, least, "at_least", scale=1.0),
+                      Comparison(way, most, "at_most", scale=1.0)]  # fmt: skip
+    lrs = np.linspace(0.6, 2.0, 24) * problem.n / (2 * np.linalg.norm(problem.X, 2) ** 2)  # of 2 / S at the start
+    far = sweep(power(2), problem, lrs, 1.0, max_steps=20_000, track_every=0, threads=1)
+    converged = far.status.values == Status.CONVERGED
+    if converged.any():
+        ways = f.way(rising=far.rising_steps.values[converged].astype(float))
+        found.append(Comparison(far.phase.values[converged], ways, scale=1.0, label="from far away"))
+    return found

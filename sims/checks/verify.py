@@ -1,37 +1,24 @@
 """Verification: every statement's formulas, drawn from the registry, against what its check measures."""
 
-import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from importlib import import_module
-from multiprocessing import get_context
+from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 
-from ...theory.errors import InputError
-from ...theory.statements import Formulas, Statement, statements, unproved
-from ...theory.statements.registry import SECTIONS
+from ...theory.statements import Formulas, Statement, select, statements, unproved
 from ...theory.validate import whole
 from ..engine import cores
 from ..progress import progress_bar
 from ..provenance import versions
-from .check import _CHECKS, Case, Check, Checked, Comparison, NotApplicable
+from .check import Case, Check, Checked, Comparison, NotApplicable, checks
 from .load import load_file
 from .report import POINTS, CaseResult, Report, Result
+from .workers import in_processes, travels
 
-BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ATTEMPTS = 6  # cases tried for each one that is wanted
-
-
-def checks() -> dict[str, Check]:
-    """Every check by the id of its statement."""
-    for section in SECTIONS:
-        import_module(f".{section}", __package__)
-    return dict(_CHECKS)
 
 
 def verify(
@@ -47,37 +34,47 @@ def verify(
 
     ``only`` names statements, or sections such as "GF". ``quick`` takes fewer cases. ``load`` is a Python file that
     declares more statements and checks. ``registry`` replaces the catalogue, and is checked in this process. Results
-    depend on the seed only, not on ``workers`` or on which statements run beside.
+    depend on the seed only, not on ``workers`` or on which statements run beside. Statements of a user's modules are
+    checked in this process; when a worker dies, its unfinished statements fail and all other results are kept.
 
     Returns a :class:`Report`, a mapping from id to :class:`Result` with the errors of all cases.
 
     Raises:
         InputError: an unknown id, a file that cannot be read.
     """
-    if load is not None:
-        load_file(load)
+    loaded = None if load is None else load_file(load)
     known, seed = dict(statements() if registry is None else registry), whole("seed", seed, 0)
-    chosen = _chosen(known, only)
-    workers = min(cores() if workers is None else whole("workers", workers, 1), len(chosen))
-    here = registry is not None or workers == 1 or any(known[id].formulas.__module__ == "__main__" for id in chosen)
+    for id, check in checks().items() if registry is None else ():
+        if id not in known:
+            mend = "declare it with theory.statement, or mend the id"
+            warnings.warn(
+                f"the check {check.run.__qualname__} is for {id}, which is no statement: {mend}", stacklevel=2
+            )
+    chosen = select(known, only)
+    workers = cores() if workers is None else whole("workers", workers, 1)
+    away = [id for id in chosen if registry is None and travels(id, known, checks(), loaded)]
+    if min(workers, len(away)) == 1 or any(known[id].formulas.__module__ == "__main__" for id in chosen):
+        away = []
     results: dict[str, Result] = {}
     with progress_bar("statements", len(chosen), progress) as add:
-        if here:
+
+        def here(id: str) -> None:
+            add(0, id)
+            results[id] = verify_one(known[id], known, seed, quick)
+            add(1, id)
+
+        calls = {id: (id, seed, quick, load) for id in away}
+        with in_processes(min(workers, len(away)), _in_worker, calls) as finished:
             for id in chosen:
-                add(0, id)
-                results[id] = verify_one(known[id], known, seed, quick)
+                if id not in calls:
+                    here(id)
+            for id, found in finished:
+                if isinstance(found, Exception) and not isinstance(found, BrokenProcessPool):
+                    here(id)  # such as a registry that differs in the worker
+                    continue
+                died = dict(cases=(CaseResult(0, broke="a worker process died: check it with workers=1"),))
+                results[id] = Result(known[id], **(died if isinstance(found, Exception) else found))
                 add(1, id)
-        else:
-            with _single_threaded(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-                # The slow ones first would need their times; the catalogue's order is near enough.
-                tasks = {pool.submit(_in_worker, id, seed, quick, load): id for id in chosen}
-                try:
-                    for task in as_completed(tasks):
-                        results[tasks[task]] = _with_statement(task.result(), known)
-                        add(1, tasks[task])
-                except BaseException:
-                    pool.shutdown(cancel_futures=True, wait=False)
-                    raise
     attrs = dict(seed=seed, quick=quick, versions=versions(), only=list(chosen) if only else None)
     return Report({id: results[id] for id in chosen}, attrs)
 
@@ -130,42 +127,10 @@ def _points(comparison: Comparison) -> list[tuple[float, float]]:
     return [(float(p[i]), float(m[i])) for i in some]
 
 
-def _chosen(known: Mapping[str, Statement], only: str | Sequence[str] | None) -> list[str]:
-    if only is None:
-        return list(known)
-    wanted = [only] if isinstance(only, str) else list(only)
-    chosen: list[str] = []
-    for name in wanted:
-        found = [id for id in known if name in (id, id.split("-")[0])]
-        if not found:
-            sections = ", ".join(dict.fromkeys(id.split("-")[0] for id in known))
-            raise InputError(f"unknown statement {name!r}: use an id such as GF-2, or one of the sections {sections}")
-        chosen += [id for id in found if id not in chosen]
-    return [id for id in known if id in chosen]
-
-
-def _in_worker(id: str, seed: int, quick: bool, load: str | Path | None) -> tuple[str, dict]:
+def _in_worker(id: str, seed: int, quick: bool, load: str | Path | None) -> dict:
     """A result without its statement, whose formulas are functions that do not travel."""
     if load is not None:
         load_file(load)
     known = statements()
     result = verify_one(known[id], known, seed, quick)
-    return id, {name: getattr(result, name) for name in ("cases", "unproved", "how", "seconds", "needed")}
-
-
-def _with_statement(found: tuple[str, dict], known: Mapping[str, Statement]) -> Result:
-    return Result(known[found[0]], **found[1])
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Workers inherit one BLAS thread each: the processes are the parallelism."""
-    before = {name: os.environ.get(name) for name in BLAS_THREADS}
-    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+    return {name: getattr(result, name) for name in ("cases", "unproved", "how", "seconds", "needed")}

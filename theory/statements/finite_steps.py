@@ -100,7 +100,7 @@ statement(
 
 
 def _truncated():
-    return {"shift_step": -4 * LR**2 * G**2}
+    return {"shift_step": -4 * LR**2 * G**2, "least_error": sp.Rational(3, 1000)}
 
 
 def _truncated_derived():
@@ -111,6 +111,6 @@ statement(
     "EXA-5", "The shift to second order in lr is right for small steps and misleading at the edge of stability: there "
     "the endpoint that it predicts is off by more than 0.3 %.",
     kind="empirical", source="derived", tolerance=2e-3, families=("power(2)",), proof=_truncated_derived,
-    depends=("EXA-2", "GF-2"), conditions="runs that converge at lr S / 2 near 1, and small steps beside them",
-    reason="small steps leave an error of first order in lr",
+    depends=("EXA-2", "GF-2"), conditions="runs that converge at lr S / 2 >= 0.9, and small steps beside them",
+    reason="small steps leave an error of first order in lr; the bound of 0.3 % is held to the same 0.2 % of itself",
 )(_truncated)  # fmt: skip

@@ -6,6 +6,7 @@ import sympy as sp
 
 from ..derive import derive as derived
 from ..families import difference, power, product
+from .formula import put
 from .registry import statement
 
 derive = cache(derived)  # formulas and their proofs need the same ones
@@ -96,12 +97,6 @@ statement(
 )(_conjugates)  # fmt: skip
 
 
-@statement(
-    "GF-3", "Damped Newton from nu = 0 finds the root to 1e-12, or to what rounding leaves: it amplifies a relative "
-    "error of s by the condition number |s k / beta|, which grows as alpha^(2-L).",
-    kind="empirical", source="derived", tolerance=1e-8, families=("power(L)",),
-    conditions="alpha from 1e-1 to 1e-8 for L = 2, to 1e-4 for L = 3 and 4",
-)  # fmt: skip
 def _condition():
     w = sp.Symbol("w", positive=True)
     condition = sp.Symbol("condition", positive=True)
@@ -110,6 +105,29 @@ def _condition():
         "condition_L": L / (L - 2) * sp.Abs((w / W) ** (L - 2) - 1),
         "residual": sp.Float(1e-12) + 20 * sp.Rational(1, 2**53) * condition,
     }
+
+
+def _condition_derived():
+    """``|d ln beta / d ln s|`` of the derived flow, squared."""
+    typed = _condition()
+    for degree, name in ((2, "condition_2"), (3, "condition_L"), (4, "condition_L")):
+        known = derive(power(degree))
+        [weight] = (_positive(w) for w in known.flow.values())
+        beta = _positive(known.flow_effective)
+        yield put(typed[name].subs(L, degree) ** 2, w=weight), (S * sp.diff(beta, S) / beta) ** 2
+
+
+def _positive(expression):
+    """With starts above 0, as formulas have them."""
+    return put(expression, **{W.name: W})
+
+
+statement(
+    "GF-3", "Damped Newton from nu = 0 finds the root to 1e-12, or to what rounding leaves: it amplifies a relative "
+    "error of s by the condition number |s k / beta|, which grows as alpha^(2-L).",
+    kind="empirical", source="derived", tolerance=1e-8, families=("power(L)",), proof=_condition_derived,
+    conditions="alpha from 1e-1 to 1e-8 for L = 2, to 1e-4 for L = 3 and 4",
+)(_condition)  # fmt: skip
 
 
 @statement(

@@ -104,7 +104,11 @@ statement(
 
 def _one_sample():
     nu, mu, x = sp.symbols("nu mu x", real=True)
-    return {"beta": BETA_0 * sp.exp(nu * x - mu * x**2), "sharpness": 4 * BETA * x**2}
+    return {
+        "beta": BETA_0 * sp.exp(nu * x - mu * x**2),
+        "sharpness": 4 * BETA * x**2,
+        "remaining": sp.Symbol("error", positive=True) * 3 / 4,  # of one step's, after twelve
+    }
 
 
 def _stationary():
@@ -117,9 +121,11 @@ def _stationary():
 
 
 statement(
-    "FRO-4", "For one sample the constrained flow ends where the divergence from the start is least on the frontier.",
+    "FRO-4", "The interpolator of S <= 2 / lr nearest to the start is one implicit step of the constrained flow: its "
+    "end for one sample; for more, twelve steps leave 3/4 of its distance at most. Tiny starts give the least l1 norm.",
     kind="proved", source="derived", tolerance=1e-3, proof=_stationary, families=("power(2)", "difference(2)"),
-    conditions="n = 1, lr between lr_critical_final and lr_max",
+    conditions="closed form for n = 1; lr between lr_critical_final and lr_max; that the steps tend to the flow is "
+    "proved, the 3/4 are measured",
     reason="the constrained flow is followed in quarter steps of descent, which moves its endpoint by about 1e-3",
 )(_one_sample)  # fmt: skip
 
@@ -149,39 +155,3 @@ statement(
     kind="identity", source="derived", tolerance=1e-6, proof=_exact_steps, families=COVERED, conditions=DOUBLED,
     reason="the push is compared with a finite difference of the sharpness",
 )(_increments)  # fmt: skip
-
-
-def _endpoints():
-    return {"sharpness": 2 / LR}
-
-
-statement(
-    "FRO-6", "Descent at a constant lr ends at the constrained flow's endpoint, of sharpness 2 / lr, to a few percent.",
-    kind="empirical", source="derived", tolerance=0.05, families=COVERED,
-    conditions="lr between lr_critical_final and lr_max, a run that converges within 10,000 steps",
-    reason="a law that is seen, not proved: the error is the relative distance of the coefficients",
-)(_endpoints)  # fmt: skip
-
-
-def _effective_rate():
-    return {"lr_effective": 2 / SHARPNESS, "remaining": sp.Symbol("error", positive=True) / 2}
-
-
-statement(
-    "FRO-7", "Half the error of the flow capped at 2 / lr is undershoot: capped at the final sharpness, half is left.",
-    kind="empirical", source="derived", tolerance=0.1, families=("power(2)", "power(3)"),
-    conditions="runs as in FRO-6; the final sharpness is taken from the run, and is 0.2% or more below 2 / lr",
-    reason="a law that is seen, not proved",
-)(_effective_rate)  # fmt: skip
-
-
-@statement(
-    "FRO-8", "Raised slowly over T steps, the learning rate carries descent along the sweeping process of the moving "
-    "cap: the distance to its end falls as T^(-1/2).",
-    kind="empirical", source="derived", tolerance=0.26, families=("power(2)",),
-    conditions="from gradient flow's endpoint, a geometric ramp with label noise 1e-6, then a constant lr",
-    reason="a slope within 0.1 of -1/2 over one decade of T",
-)  # fmt: skip
-def _slow_ramps():
-    first, length, longer = sp.symbols("first T T_longer", positive=True)
-    return {"error": first * (length / longer) ** sp.Rational(1, 2)}

@@ -183,12 +183,17 @@ def _phases():
         (1, flip > KAPPA), (2, kappa_2 > KAPPA), (4, kappa_3 > KAPPA), (8, kappa_4 > KAPPA), (0, True)
     )
     kind = sp.Piecewise((0, flip > KAPPA), (1, chaos > KAPPA), (2, divergence > KAPPA), (3, True))
-    return {"period": period, "outcome": kind}  # 0 converged, 1 periodic, 2 bounded, 3 diverged
+    rising = sp.Symbol("rising", real=True)  # steps on which the loss rose
+    way = sp.Piecewise((0, rising < 1), (1, rising <= 10), (2, True))
+    # outcome: 0 converged, 1 periodic, 2 bounded, 3 diverged; way to converge: 0 monotone, 1 catapult, 2 at the edge
+    return {"period": period, "outcome": kind, "way": way}
 
 
 statement(
-    "BIF-6", "The phase of a run on one feature is what the bifurcations say: converged, periodic, bounded, diverged.",
+    "BIF-6", "The phase of a run on one feature is what the bifurcations say: converged, periodic, bounded, diverged; "
+    "on many, a loss that converges rises on at most 10 steps below lr_critical_final, on more above.",
     kind="empirical", source="derived", tolerance=0.5, depends=("BIF-1", "BIF-4"),
-    conditions=ONE_FEATURE + ", kappa at least 0.005 away from a bifurcation", families=("power(L), L even",),
+    conditions=ONE_FEATURE + ", kappa at least 0.005 away from a bifurcation; rising steps for power(2) at 0.98 of "
+    "lr_critical_final and 0.6 of the way from there to lr_max", families=("power(L), L even",),
     reason="labels are whole numbers: the error is 0, or at least 1",
 )(_phases)  # fmt: skip

@@ -1,6 +1,7 @@
 """The living catalogue: every statement by its id, the built-in ones and a user's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 import sympy as sp
@@ -17,6 +18,7 @@ SECTIONS = (
     "one_sample",
     "critical",
     "frontier",
+    "endpoints",
     "maps",
     "flow_sharpness",
     "backward",
@@ -42,6 +44,8 @@ def statement(
     """
 
     def add(formulas: Make) -> Make:
+        if not formulas.__module__.startswith(f"{__package__}."):
+            statements()  # the catalogue comes first, so that an id that it has is refused here
         known = _REGISTRY.get(id)
         place = (formulas.__module__, formulas.__qualname__)
         if known is not None and (known.formulas.__module__, known.formulas.__qualname__) != place:
@@ -60,3 +64,37 @@ def statements() -> dict[str, Statement]:
     for section in SECTIONS:
         import_module(f".{section}", __package__)
     return dict(_REGISTRY)
+
+
+def select(known: Mapping[str, Statement], only: str | Sequence[str] | None = None) -> list[str]:
+    """The ids that ``only`` names, each an id or a section such as "GF", in the order of ``known``; all for None.
+
+    Raises:
+        InputError: a name that is neither, with the one that may have been meant.
+    """
+    if only is None:
+        return list(known)
+    chosen: set[str] = set()
+    for name in [only] if isinstance(only, str) else only:
+        found = _named(known, name, str) or _named(known, name, str.casefold)
+        if not found:
+            raise InputError(f"unknown statement {name!r}: {_meant(known, name)}")
+        chosen.update(found)
+    return [id for id in known if id in chosen]
+
+
+def _named(known: Mapping[str, Statement], name: str, form: Callable[[str], str]) -> list[str]:
+    return [id for id in known if form(name) in (form(id), form(section_of(id)))]
+
+
+def section_of(id: str) -> str:
+    """The section of an id, such as GF of GF-2."""
+    return id.split("-")[0]
+
+
+def _meant(known: Mapping[str, Statement], name: str) -> str:
+    sections = dict.fromkeys(map(section_of, known))
+    names = {name.casefold(): name for name in [*known, *sections]}
+    for close in get_close_matches(name.casefold(), names, 1):
+        return f"did you mean {names[close]}?"
+    return f"use an id such as GF-2, or one of the sections {', '.join(sections)}"
