@@ -72,8 +72,11 @@ def verify(
                 if isinstance(found, Exception) and not isinstance(found, BrokenProcessPool):
                     here(id)  # such as a registry that differs in the worker
                     continue
-                died = dict(cases=(CaseResult(0, broke="a worker process died: check it with workers=1"),))
-                results[id] = Result(known[id], **(died if isinstance(found, Exception) else found))
+                if isinstance(found, Exception):
+                    died = CaseResult(0, broke="a worker process died: check it with workers=1")
+                    results[id] = Result(known[id], (died,))
+                else:
+                    results[id] = Result(known[id], **found)
                 add(1, id)
     attrs = dict(seed=seed, quick=quick, versions=versions(), only=list(chosen) if only else None)
     return Report({id: results[id] for id in chosen}, attrs)

@@ -11,7 +11,7 @@ from ...theory.statements import Statement
 from .check import Check
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-OURS = __package__.removesuffix("sims.checks")
+OURS = __name__.removesuffix("sims.checks.workers")
 
 
 def travels(id: str, known: Mapping[str, Statement], checks: Mapping[str, Check], loaded: str | None) -> bool:
