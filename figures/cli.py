@@ -203,6 +203,8 @@ class Sweep:
             rule=self.rule.rule(),
             **self.options.deciding(),
         )
+        if self.dry_run and self.scheduler:
+            raise InputError("--dry-run tells what the sweep costs on this machine: leave out --scheduler")
         if self.dry_run:
             print(estimate(model, problem, **asked))
             return

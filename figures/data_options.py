@@ -82,17 +82,17 @@ class Data:
     def _problem(self, n: int) -> "Problem":
         from ..theory import Problem, diabetes, sparse_regression
 
-        given = [name for name in ("csv", "npz", "diabetes") if getattr(self, name)]
+        given = [name for name in ("csv", "npz", "diabetes") if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(f"--{given[0]} and --{given[1]} exclude each other: give one")
         self._require_used(given[0] if given else "synthetic")
-        if self.csv:
+        if self.csv is not None:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
             return Problem.from_csv(
                 self.csv, self.target, loss=self.loss, test_fraction=self.test_fraction, seed=self.seed
             )
-        if self.npz:
+        if self.npz is not None:
             return Problem.from_npz(self.npz, self.loss)
         if self.diabetes is not None:
             return diabetes(self.diabetes, self.seed)

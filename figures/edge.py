@@ -25,5 +25,7 @@ def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
 
 
 def limit_label(ds: xr.Dataset) -> str:
-    """What the limit is called in a figure."""
-    return r"2\,/\,\eta" if "rule" not in spec_of(ds) else r"S_{\mathrm{stable}}"
+    """The limit as a formula, with momentum b and weight decay lambda."""
+    rule = spec_of(ds).get("rule", {})
+    edge = r"(2 + 2b)\,/\,\eta" if rule.get("momentum") else r"2\,/\,\eta"
+    return edge + (r" - \lambda" if rule.get("weight_decay") else "")

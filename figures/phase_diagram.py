@@ -116,7 +116,7 @@ def _draw_stability(
     if limit is None:  # a step of one's own: nothing tells its edge
         limit, name = np.ones(len(lr)), "$S$"
     else:
-        name = r"$\eta\,S/2$" if "rule" not in spec_of(ds) else f"$S/{limit_label(ds)}$"
+        name = r"$\eta\,S/2$" if "rule" not in spec_of(ds) else f"$S\\;/\\;({limit_label(ds)})$"
     stability = np.where(status == Status.CONVERGED, ds["sharpness"].values / limit, np.nan)
     known = name != "$S$"
     mesh = axes.pcolormesh(

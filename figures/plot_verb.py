@@ -21,8 +21,8 @@ class Plot:
 
     figure: tyro.conf.Positional[str]
     """phase_diagram, norm_sharpness, frontier, regimes, trajectory, contrast or bifurcation."""
-    store: tyro.conf.Positional[Path]
-    """Folder that a sweep wrote, or a run with --store."""
+    store: tyro.conf.Positional[str]
+    """Folder or URL that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
@@ -31,7 +31,7 @@ class Plot:
     """Model to draw, of a sweep over several."""
     n: int | None = None
     """Samples of the problem to draw, of a sweep over several n."""
-    deep: Path | None = None
+    deep: str | None = None
     """Folder that gdbias deep wrote, for contrast."""
     by: Literal["sharpness", "phase"] = "sharpness"
     """Colours of phase_diagram."""
@@ -82,15 +82,22 @@ class Plot:
 
     def _selected(self, ds: "xr.Dataset") -> "xr.Dataset":
         """The result of the asked model and n alone."""
+        from .results import spec_of
+
+        if self.init_scale is not None and self.figure in ("phase_diagram", "bifurcation", "trajectory"):
+            raise InputError(
+                f"--init-scale {self.init_scale:g} has no effect on {self.figure}, which draws all: leave it out"
+            )
         for option, dim, asked in (("model", "model", self.model), ("n", "seed", self.n)):
             if asked is None:
                 continue
-            if dim not in ds.dims or option not in ds.coords:
-                raise InputError(f"--{option} {asked}: the result has one {'problem' if option == 'n' else option}")
-            known = ds[option].values.tolist()
+            spec = spec_of(ds)
+            alone = spec.get("model", []) if option == "model" else [p.get("n") for p in spec.get("problem", [])]
+            known = ds[option].values.tolist() if option in ds.coords else alone
             if asked not in known:
                 raise InputError(f"--{option} {asked} is not in the result: use {', '.join(map(str, known))}")
-            ds = ds.isel({dim: [known.index(asked)]})
+            if dim in ds.dims:
+                ds = ds.isel({dim: [known.index(asked)]})
         return ds
 
     def _runs(self, ds: "xr.Dataset", pred: "Prediction") -> "list[xr.Dataset]":

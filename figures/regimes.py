@@ -32,7 +32,7 @@ RUN_COLORS = (BLUE, GREEN, VERMILLION)
 @styled
 def regimes(
     ds: xr.Dataset,
-    pred: "Prediction",
+    pred: "Prediction | None" = None,
     init_scale: float | None = None,
     endpoints: int = 12,
     runs: Sequence[xr.Dataset] = (),
@@ -54,7 +54,7 @@ def regimes(
     Raises:
         InputError: as the figures of the single panels do.
     """
-    require_prediction(pred, "regimes")
+    pred = require_prediction(pred, "regimes")
     if endpoints < 0:
         raise InputError(f"endpoints = {endpoints} must be 0 or more")
     if len(runs) > len(RUN_COLORS):

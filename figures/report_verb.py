@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from ..sims.status import Status
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -17,8 +19,8 @@ DIAGONAL = ("sweep", "descend", "flow", "compare")  # kinds of results that Pyth
 class Report:
     """Print how a stored result was made: models, data, options, versions, and the command that makes it again."""
 
-    store: tyro.conf.Positional[Path]
-    """Folder of a Zarr store, or a .json file of a result."""
+    store: tyro.conf.Positional[str]
+    """Folder or URL of a Zarr store, or a .json file of a result."""
 
     def __call__(self) -> None:
         from ..sims.store import open_result
@@ -31,6 +33,9 @@ def describe(ds: "xr.Dataset", store: str | Path) -> str:
     spec, versions = json.loads(ds.attrs["spec"]), json.loads(ds.attrs["versions"])
     lines = [ds.attrs["title"], ""]
     lines += [f"{name:12} {size}" for name, size in ds.sizes.items()]
+    done = int((ds["status"].values != Status.NOT_RUN).sum())
+    if done < ds["status"].size:
+        lines += [f"unfinished: {done} of {ds['status'].size} runs are done; the same command goes on"]
     lines += [f"{name:12} {_short(value)}" for name, value in spec.items() if name != "kind"]
     lines += [f"{'versions':12} {', '.join(f'{name} {version}' for name, version in versions.items())}"]
     lines += [f"{'git':12} {ds.attrs['git']}"] if ds.attrs.get("git") else []

@@ -53,8 +53,8 @@ def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:
     return models, problems
 
 
-def require_prediction(pred: Any, figure: str) -> None:
-    """Raises InputError where a figure that needs a prediction is given something else."""
+def require_prediction(pred: Any, figure: str) -> "Prediction":
+    """The prediction; raises InputError where a figure that needs a prediction is given something else."""
     from ..theory import Prediction
 
     if not isinstance(pred, Prediction):
@@ -62,6 +62,7 @@ def require_prediction(pred: Any, figure: str) -> None:
             f"{figure} needs pred = theory.predict(model, problem, init_scale) of one diagonal network, got "
             f"{type(pred).__name__}: a result without one is drawn by phase_diagram, norm_sharpness or trajectory"
         )
+    return pred
 
 
 def scale_of(ds: xr.Dataset) -> float | None:
@@ -113,7 +114,8 @@ def _require_plain(spec: dict) -> None:
     if "rule" in spec:
         told = ", ".join(f"{name}={value}" for name, value in spec["rule"].items())
         raise InputError(
-            f"the runs have an update rule ({told}), predictions are for plain gradient descent: draw them without"
+            f"the runs have an update rule ({told}), predictions are for plain gradient descent: phase_diagram, "
+            "norm_sharpness, bifurcation and trajectory draw the runs alone"
         )
 
 

@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 
 import logging
+import socket
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from .chunks import Work, compute, work_of, write
 from .options import Options
 from .plan import Chunk, Plan
 from .provenance import versions
+from .store import complete_chunks
 
 RETRIES = 3  # of a chunk whose task raised, a lost connection to the store for example
 UNDER_WAY = 8  # chunks sent ahead for each thread of the cluster
@@ -42,24 +44,30 @@ def connect(address: str) -> Any:
         raise InputError(f"no Dask scheduler answers at {address} ({error}): start one, or check the address") from None
 
 
+def require_cluster(client: Any) -> None:
+    """Raise InputError where this is no client of a cluster whose workers have the versions that are here."""
+    if not hasattr(client, "submit") or not hasattr(client, "nthreads"):
+        raise InputError(f"client = {client!r} is no distributed.Client: use distributed.Client(ADDRESS)")
+    _require_same_versions(client)
+
+
 def run_there(
     client: Any, plan: Plan, missing: list[Chunk], options: Options, rule: UpdateRule, arrays: Mapping[str, Any],
-    store: str | None, add: Callable[[int], None],
+    store: str | None, spec: str, add: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Compute the missing chunks on the workers of a cluster, which take over from a lost one.
 
-    Each worker writes into ``store``, which all must reach under the same name; without one the outcomes come
-    back to ``arrays``. A task computes one chunk on ``options.threads`` threads, one unless given.
+    Each worker writes into ``store`` of that ``spec``, which all must reach under the same name; without one the
+    outcomes come back to ``arrays``. A task computes one chunk on ``options.threads`` threads, one unless given.
 
     Raises:
-        GdbiasError: a chunk failed again and again. What is written stays.
-        InputError: the cluster has no worker, or one with other versions than here.
+        GdbiasError: a chunk failed again and again, or the cluster was lost. What is written stays.
+        InputError: a worker that does not reach the store, or finds another one there.
     """
     from distributed import KilledWorker, as_completed
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
 
-    _require_same_versions(client)
     options = replace(options, threads=options.threads or 1)
     queue, chunks, warned = iter(missing), {}, set()
 
@@ -68,7 +76,7 @@ def run_there(
         while len(sent) < count and (chunk := next(queue, None)):
             work = work_of(plan, chunk, options, rule)
             place = plan.region(chunk), plan.variables
-            future = client.submit(_task, work, *place, store, pure=False, retries=RETRIES)
+            future = client.submit(_task, work, *place, store, spec, pure=False, retries=RETRIES)
             chunks[future.key] = chunk
             sent.append(future)
         return sent
@@ -95,20 +103,43 @@ def run_there(
             f"the cluster was lost ({' '.join(str(error).split())}): finished chunks of a store are kept, the same "
             "sweep resumes"
         ) from None
+    except GdbiasError:
+        raise
+    except Exception as error:
+        raise GdbiasError(
+            f"a chunk failed on the cluster ({type(error).__name__}: {' '.join(str(error).split())}): finished "
+            "chunks of a store are kept, the same sweep resumes"
+        ) from error
     finally:
         with suppress(CommClosedError, RuntimeError):  # nobody is there to be told
             client.cancel(list(under_way.futures))
 
 
-def _task(work: Work, region: tuple, names: list[str], store: str | None) -> tuple[dict | None, set[str]]:
+def _task(work: Work, region: tuple, names: list[str], store: str | None, spec: str) -> tuple[dict | None, set[str]]:
     with warnings.catch_warnings(record=True) as caught:  # a worker's own are read by nobody
         found = compute(work, np.zeros(1, dtype=np.int64))
     told = {str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)}
     if store is None:
         return found, told
-    group: Any = zarr.open_group(store, mode="r+")
-    write(found, region, names, group)
+    with complete_chunks():
+        write(found, region, names, _reached(store, spec))
     return None, told
+
+
+def _reached(store: str, spec: str) -> Any:
+    try:
+        group = zarr.open_group(store, mode="r+")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"a worker on {socket.gethostname()} does not reach store {store} ({type(error).__name__}): all "
+            "workers must reach it under the same name"
+        ) from None
+    if group.attrs.get("spec") != spec:
+        raise InputError(
+            f"a worker on {socket.gethostname()} finds another sweep at {store}: all workers must reach the same store "
+            "under that name"
+        )
+    return group
 
 
 def _require_same_versions(client: Any) -> None:

@@ -20,7 +20,7 @@ from .chunks import compute, work_of, write
 from .engine import cores
 from .grid import Grid
 from .local import side_by_side
-from .options import Options
+from .options import SHORTEST_WINDOW, Options
 from .plan import Plan
 from .status import Status
 from .store import open_for_writing
@@ -126,7 +126,12 @@ def _middles(length: int, parts: int) -> np.ndarray:
 def _tried(sample: Plan, options: Options, rule: UpdateRule, stored: bool, budget: float) -> _Try:
     [chunk] = sample.chunks()
     options = replace(options, threads=options.threads or cores())
-    work = work_of(sample, chunk, replace(options, max_steps=min(1, options.max_steps)), rule)
+    work = work_of(
+        sample,
+        chunk,
+        replace(options, max_steps=min(1, options.max_steps), window=min(options.window, SHORTEST_WINDOW)),
+        rule,
+    )
     halt = np.zeros(1, dtype=np.int64)
     compute(replace(work, lrs=work.lrs[:1], scales=work.scales[:1]), halt)  # compiles
     tracemalloc.start()
@@ -135,7 +140,7 @@ def _tried(sample: Plan, options: Options, rule: UpdateRule, stored: bool, budge
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    cap = min(options.max_steps, FIRST_CAP)
+    cap, window, options = min(options.max_steps, FIRST_CAP), options.window, replace(options, window=0)
     while True:
         began = time.perf_counter()
         found = compute(replace(work, options=replace(options, max_steps=cap)), halt)
@@ -144,8 +149,13 @@ def _tried(sample: Plan, options: Options, rule: UpdateRule, stored: bool, budge
         if not unfinished or 4 * computing > budget:
             break
         cap = min(4 * cap, options.max_steps)
-    steps = max(1, int(found["steps"].sum()))
+    steps, plain = max(1, int(found["steps"].sum())), computing
     computing *= 1 + unfinished * (options.max_steps - cap) / steps
+    if window:  # its cost is proportional to its length
+        began = time.perf_counter()
+        follow = replace(options, max_steps=min(cap, options.max_steps), window=SHORTEST_WINDOW)
+        compute(replace(work, options=follow), halt)
+        computing += max(0.0, time.perf_counter() - began - plain) * window / SHORTEST_WINDOW
     size, writing = _written(sample, found) if stored else (sum(found[n].nbytes for n in sample.variables), 0.0)
     return _Try(work.runs, unfinished, computing, writing, peak, size)
 

@@ -21,7 +21,10 @@ class Phase(IntEnum):
     PERIODIC = 3  # bounded, the weights return after `period` steps and nearby runs stay near
     CHAOTIC = 4  # bounded, the weights do not return and nearby runs part
     DIVERGED = 5  # the loss blew up, if only in the window
-    UNDECIDED = 6  # bounded and neither, slow, or no window was asked for
+    UNDECIDED = 6  # bounded and neither, slow, no window was asked for, or converged with momentum or draws
+
+
+BY_RISING = (Phase.FLOW_ALIGNED, Phase.CATAPULT, Phase.EDGE_OF_STABILITY)  # told apart by the steps on which loss rose
 
 
 def phases(

@@ -5,7 +5,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from ..theory.errors import InputError
 from .repair import UNREADABLE, repair
 from .save_result import read_text
 from .schema import ALONG, VARIABLES, attributes
-from .url import is_url, occupied
+from .url import is_url, located, occupied
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, a quota
 COMPRESSOR = ZstdCodec(checksum=True)  # a damaged chunk shall not be read as numbers
@@ -51,6 +51,7 @@ def open_for_writing(
     Raises:
         InputError: a path that cannot be written, holds something else or another spec, or is being written.
     """
+    path = located(path)
     try:
         _holds(path, json.loads(attrs["spec"]))  # refuses before anything is written, the lock included
         lock = nullcontext() if is_url(path) else _lock(Path(path))
@@ -58,7 +59,7 @@ def open_for_writing(
         raise InputError(f"store {path} is being written by another process: wait for it or choose another") from None
     except OSError as error:
         raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
-    with lock:
+    with lock, complete_chunks():
         try:
             yield _open(path, layout, coordinates, attrs)
         except OSError as error:
@@ -68,6 +69,11 @@ def open_for_writing(
                 f"writing to store {path} failed ({error.strerror}): make room, then ask for the same sweep again; "
                 "finished chunks are kept"
             ) from None
+
+
+def complete_chunks() -> AbstractContextManager:
+    """Chunks that hold fill values alone are written too, so that a chunk that is absent is a chunk that was lost."""
+    return zarr.config.set({"array.write_empty_chunks": True})
 
 
 def _lock(path: Path) -> AcquireReturnProxy:
@@ -91,6 +97,7 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
     Raises:
         InputError: no gdbias store at that path, or a chunk that cannot be read.
     """
+    path = located(path)
     if not (occupied(str(path)) if is_url(path) else Path(path).exists()):
         raise InputError(f"store {path} does not exist: check the path")
     try:
@@ -116,10 +123,15 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
 
 def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
     if _holds(path, json.loads(attrs["spec"])):
-        group: zarr.Group = zarr.open_group(str(path), mode="r+")
-        _same_layout(path, group, layout)
-        if all(name in group for name in layout.variables):
-            repair(group, layout.variables, path)
+        try:
+            group: zarr.Group = zarr.open_group(str(path), mode="r+")
+            _same_layout(path, group, layout)
+            if "status" in group:
+                repair(group, [name for name in layout.variables if name in group], path)
+        except UNREADABLE as error:
+            if isinstance(error, InputError):
+                raise
+            raise damaged(path, error) from None
     else:
         try:
             group = zarr.open_group(str(path), mode="w-", attributes=dict(attrs))
@@ -139,7 +151,11 @@ def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Map
                     dimension_names=(ALONG.get(name, name),), attributes=attributes(name),
                 )  # fmt: skip
             array: Any = group[name]
-            if not np.array_equal(array[:], values):  # new, or its writer was killed here
+            try:
+                written = np.array_equal(array[:], values)
+            except UNREADABLE:
+                written = False
+            if not written:  # new, or damaged, or its writer was killed here
                 array[:] = values
     for name in layout.variables:
         if name not in group:
@@ -150,6 +166,13 @@ def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Map
                 compressors=COMPRESSOR,
             )  # fmt: skip
     return group
+
+
+def damaged(path: str | PathLike, error: Exception) -> InputError:
+    return InputError(
+        f"store {path} is damaged ({' '.join(str(error).split())}): remove what cannot be read, or the store, and ask "
+        "for the same sweep again"
+    )
 
 
 def _same_layout(path: str | PathLike, group: zarr.Group, layout: Layout) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..theory.errors import GdbiasError
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
@@ -22,7 +23,7 @@ from .provenance import result_attributes, result_spec
 from .schema import ALONG, VARIABLES, attributes
 from .status import Status
 from .store import open_for_writing, open_result
-from .url import is_url
+from .url import located
 
 if TYPE_CHECKING:
     from distributed import Client  # pyright: ignore[reportMissingImports]
@@ -86,15 +87,20 @@ def sweep(
         "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
     )
     attrs = result_attributes(spec, problems)
+    if client is not None:
+        from .cluster import require_cluster
+
+        require_cluster(client)
     if store is None:
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
-        _fill(plan, options, rule, arrays, progress, client, None)
+        _fill(plan, options, rule, arrays, progress, client, None, attrs["spec"])
         variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
         coordinates = {n: (ALONG.get(n, n), values, attributes(n)) for n, values in _coordinates(plan).items()}
         return xr.Dataset(variables, coordinates, attrs)
     with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
-        place = str(store) if is_url(store) else str(Path(store).resolve())
-        _fill(plan, options, rule, {n: group[n] for n in plan.variables}, progress, client, place)
+        place = located(store)
+        place = str(place.resolve() if isinstance(place, Path) else place)
+        _fill(plan, options, rule, {n: group[n] for n in plan.variables}, progress, client, place, attrs["spec"])
     return open_result(store, load=False)
 
 
@@ -140,7 +146,7 @@ def problem_labels(problems: Sequence[Problem]) -> list:
 
 def _fill(
     plan: Plan, options: Options, rule: UpdateRule, arrays: Mapping[str, Any], progress: bool,
-    client: "Client | None", store: str | None,
+    client: "Client | None", store: str | None, spec: str,
 ) -> None:  # fmt: skip
     """Compute the chunks that are missing, here or on a cluster."""
     missing = [chunk for chunk in plan.chunks() if not _done(plan, chunk, arrays)]
@@ -151,7 +157,12 @@ def _fill(
         else:
             from .cluster import run_there
 
-            run_there(client, plan, missing, options, rule, arrays, store, add)
+            run_there(client, plan, missing, options, rule, arrays, store, spec, add)
+    lost = sum(not _done(plan, chunk, arrays) for chunk in missing)
+    if lost:
+        raise GdbiasError(
+            f"{lost} chunks are not in store {store}, though workers wrote them: all must reach the same one"
+        )
 
 
 def _done(plan: Plan, chunk: Chunk, arrays: Mapping[str, Any]) -> bool:

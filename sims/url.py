@@ -1,9 +1,17 @@
 """Stores at a URL, such as s3://bucket/runs.zarr, by the file systems of fsspec."""
 
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from ..theory.errors import InputError, MissingExtra
+
+
+def located(path: str | PathLike) -> str | Path:
+    """A local path, also for a URL of the local file system; any other URL as it is."""
+    text = str(path)
+    local = next((text.removeprefix(p) for p in ("file://", "local://") if text.startswith(p)), None)
+    return Path(local) if local is not None else text if is_url(text) else Path(path)
 
 
 def is_url(path: str | PathLike) -> bool:

@@ -10,11 +10,12 @@ import zarr
 
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.theory import InputError
+from gdbias.theory import GdbiasError, InputError
 from small_stores import arguments, assert_same
 
 distributed = pytest.importorskip("distributed")
 from gdbias.figures.cli import main  # noqa: E402
+from gdbias.sims import cluster as cluster_module  # noqa: E402
 from gdbias.sims.cluster import connect  # noqa: E402
 from gdbias.sims.store import open_result  # noqa: E402
 
@@ -87,3 +88,32 @@ def test_the_command_line_sweeps_on_a_cluster(tmp_path, cluster, capsys):
     assert f"written to {store}" in capsys.readouterr().err
     main(["sweep", str(tmp_path / "b.zarr"), *asked])
     assert_same(open_result(store), open_result(tmp_path / "b.zarr"))
+
+
+def test_workers_that_do_not_reach_the_store_are_told(tmp_path, client, monkeypatch):
+    """As on machines that each have a folder of that name."""
+    store, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    sims.sweep(**arguments(max_steps=7), store=other)
+    before = open_result(other)
+    run_there = cluster_module.run_there
+
+    def elsewhere(place):
+        return lambda client, plan, missing, options, rule, arrays, store, spec, add: run_there(
+            client, plan, missing, options, rule, arrays, place, spec, add
+        )
+
+    for place, told in ((str(other), "finds another sweep at"), (str(tmp_path / "none.zarr"), "does not reach store")):
+        monkeypatch.setattr(cluster_module, "run_there", elsewhere(place))
+        with pytest.raises(InputError, match=told):
+            sims.sweep(**arguments(), store=store, client=client)
+    assert open_result(other).equals(before)
+    monkeypatch.setattr(cluster_module, "run_there", lambda *given: None)
+    with pytest.raises(GdbiasError, match="chunks are not in store"):
+        sims.sweep(**arguments(), store=store, client=client)
+
+
+@pytest.mark.parametrize("client", ["tcp://127.0.0.1:8786", 3])
+def test_another_client_is_refused_before_a_store_is_made(tmp_path, client):
+    with pytest.raises(InputError, match="is no distributed.Client"):
+        sims.sweep(**arguments(), store=tmp_path / "a.zarr", client=client)
+    assert not any(tmp_path.iterdir())

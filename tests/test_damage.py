@@ -37,7 +37,7 @@ def test_a_chunk_that_cannot_be_read_is_computed_again(tmp_path, small_chunks, c
     with pytest.raises(InputError, match="damaged.*same sweep again"):
         open_result(store)
     computed.clear()
-    with pytest.warns(UserWarning, match=f"1 chunks that cannot be read .{name}."):
+    with pytest.warns(UserWarning, match=f"1 chunks that are lost or cannot be read .{name}."):
         again = sims.sweep(**arguments(), store=store)
     assert computed == [1]
     assert_same(again, whole)
@@ -96,3 +96,37 @@ def test_an_unknown_protocol_is_refused(url):
     pytest.importorskip("fsspec")
     with pytest.raises(InputError, match="use a protocol"):
         sims.sweep(**arguments(), store=url)
+
+
+@pytest.mark.parametrize("name", ["loss", "theta", "sharpness"])
+def test_a_chunk_that_was_lost_is_computed_again(tmp_path, small_chunks, computed, name):
+    store = tmp_path / "a.zarr"
+    whole = sims.sweep(**arguments(), store=store).load()
+    [chunk] = [p for p in (store / name / "c" / "1").rglob("*") if p.is_file()]
+    chunk.unlink()
+    computed.clear()
+    with pytest.warns(UserWarning, match=f"1 chunks that are lost or cannot be read .{name}."):
+        again = sims.sweep(**arguments(), store=store)
+    assert computed == [1]
+    assert_same(again, whole)
+
+
+def test_damaged_coordinates_are_written_again(tmp_path, small_chunks, computed):
+    store = tmp_path / "a.zarr"
+    whole = sims.sweep(**arguments(), store=store).load()
+    for name in ("lr", "init_scale"):
+        chunk = store / name / "c" / "0"
+        chunk.write_bytes(cut(chunk.read_bytes()))
+    computed.clear()
+    assert_same(sims.sweep(**arguments(), store=store), whole)
+    assert not computed
+
+
+def test_damaged_metadata_is_one_line(tmp_path, small_chunks):
+    store = tmp_path / "a.zarr"
+    sims.sweep(**arguments(), store=store)
+    meta = store / "loss" / "zarr.json"
+    meta.write_bytes(cut(meta.read_bytes()))
+    for use in (lambda: sims.sweep(**arguments(), store=store), lambda: open_result(store)):
+        with pytest.raises(InputError, match="damaged"):
+            use()

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import zarr
 
 from gdbias import figures, sims, theory
 from gdbias.figures.cli import main
 from gdbias.figures.predicted import POINTS
-from gdbias.sims import Status
+from gdbias.sims import Phase, Status
 from gdbias.theory import InputError, UpdateRule
 
 PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, n_test=10)
@@ -152,3 +153,34 @@ def test_one_model_and_one_n_of_a_store_are_drawn(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main([*draw, *options])
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rule", "told"), [(dict(momentum=0.9), False), (dict(weight_decay=0.1), True), ({}, True)])
+def test_a_loss_that_rings_is_no_edge_of_stability(rule, told):
+    run = sims.descend(MODEL, PROBLEM, 0.02, 0.3, tol=1e-8, max_steps=200_000, rule=UpdateRule(**rule))
+    assert run.status == Status.CONVERGED and bool(run.monotone) == told
+    assert run.phase == (Phase.FLOW_ALIGNED if told else Phase.UNDECIDED)
+
+
+def test_the_report_of_an_unfinished_store_says_so(tmp_path, capsys):
+    store = tmp_path / "a.zarr"
+    swept(store=store)
+    zarr.open_group(store, mode="r+")["status"][0] = Status.NOT_RUN
+    main(["report", str(store)])
+    assert "unfinished: 6 of 12 runs are done" in capsys.readouterr().out
+
+
+def test_a_dry_run_is_for_this_machine(capsys):
+    with pytest.raises(SystemExit):
+        main(["sweep", "a.zarr", "--dry-run", "--scheduler", "tcp://127.0.0.1:1"])
+    assert "leave out --scheduler" in capsys.readouterr().err
+
+
+def test_a_store_at_a_url_is_drawn_and_reported(tmp_path, capsys):
+    url = f"file://{tmp_path}/a.zarr"
+    small = ["--n", "5", "--d", "8", "--sparsity", "2", "--lr", "0.05:0.2:3:log", "--max-steps", "200"]
+    main(["sweep", url, *small])
+    main(["report", url])
+    assert f"open_result({url!r})" in capsys.readouterr().out
+    main(["plot", "phase_diagram", url, "--out", str(tmp_path / "a.png")])
+    assert (tmp_path / "a.png").exists() and (tmp_path / "a.zarr").is_dir()

@@ -144,6 +144,11 @@ class UpdateRule:
         return self.batch is not None or self.label_noise > 0
 
     @property
+    def lowers_loss(self) -> bool:
+        """Whether small steps lower the objective, as without momentum, draws or a step of one's own."""
+        return self.step == descent_step(decay=self.weight_decay > 0) and not self.stochastic
+
+    @property
     def settled(self) -> int:
         """Steps after which the learning rate is constant and passing noise is over: from there on runs converge."""
         passing = self.noise_steps if self.label_noise and self.noise_steps is not None else 0
