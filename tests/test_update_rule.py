@@ -207,6 +207,7 @@ def test_convergence_waits_for_the_schedule():
         dict(batch=0),
         dict(schedule="ramp(x)"),
         dict(schedule="ramp(0)"),
+        dict(schedule="ramp(5, **{'start': 0.5})"),
         dict(schedule=3),
     ],
 )
@@ -239,7 +240,7 @@ def test_a_schedule_is_its_text(text):
 @pytest.mark.parametrize(
     "bad",
     [
-        dict(final=0.5), dict(start=0.5), dict(shape="ramp", steps=5, final=0.5),
+        dict(final=0.5), dict(start=0.5), dict(steps=5), dict(shape="ramp", steps=5, final=0.5),
         dict(shape="cosine", steps=5, start=0.5), dict(shape="ramp", steps=5, start=0.5, start_lr=0.1),
     ],
 )  # fmt: skip
