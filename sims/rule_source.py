@@ -74,7 +74,11 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
             f"less(r{p}, none) * (1 - less(x{p}, none)) + less(none, r{p}) * (1 - less(none, x{p}))" for p in range(m)
         ),
     )
-    calm = "less(growing, 0.5) * (balanced + vanished - balanced * vanished)" if rule.weight_decay else "less(x, tol) * less(-tol, x)"
+    calm = (
+        "less(growing, 0.5) * (balanced + vanished - balanced * vanished)"
+        if rule.weight_decay
+        else "less(x, tol) * less(-tol, x)"
+    )
     settling = " * less(settled - 0.5, load(t, 0))" if rule.settled else ""
     constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
     constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]

@@ -11,7 +11,7 @@ import reference
 from gdbias import sims, theory
 from gdbias.sims import Status, draws
 from gdbias.theory import InputError, UpdateRule
-from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT, WEIGHT_DECAY
+from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT, WEIGHT_DECAY, StateVariable
 
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)
@@ -265,6 +265,14 @@ def test_a_store_of_another_step_of_that_name_is_refused(tmp_path):
 def test_a_step_that_reads_an_unknown_symbol_is_refused(parameters):
     with pytest.raises(InputError, match="reads drag"):
         UpdateRule(step=theory.Step("mine", WEIGHT - sp.Symbol("drag") * GRADIENT, parameters=parameters))
+
+
+@pytest.mark.parametrize("start", [sp.Symbol("drag"), LEARNING_RATE])
+def test_a_state_that_starts_from_an_unknown_symbol_is_refused(start):
+    velocity = sp.Symbol("velocity")
+    state = StateVariable(velocity, start, -LEARNING_RATE * GRADIENT)
+    with pytest.raises(InputError, match=f"reads {start}"):
+        UpdateRule(step=theory.Step("mine", WEIGHT + velocity, (state,)))
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
