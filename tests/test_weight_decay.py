@@ -50,7 +50,7 @@ def test_the_start_at_a_saddle_is_no_minimum(backend):
 @pytest.mark.parametrize("model", [theory.power(2), theory.difference(2), theory.product(2)], ids=str)
 @pytest.mark.parametrize("scale", [1e-12, 1e-100])
 def test_a_saddle_on_the_way_is_left(model, scale, backend):
-    """The second coefficient still grows when the first has balanced, and its gradient is below every sum's rounding."""
+    """The second coefficient still grows when the first has balanced, with a gradient below every sum's rounding."""
     problem, decay = theory.Problem(np.diag([3.0, 1.0]), np.array([3.0, 1.0])), 1e-2
     run = sims.descend(model, problem, 0.02, scale, backend=backend, rule=UpdateRule(weight_decay=decay))
     assert run.status == Status.CONVERGED

@@ -47,12 +47,8 @@ class Schedule:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, real(f"{name} of {self.shape}", value, above=0, hint=HELP))
-        fixed = {
-            "constant": ("steps", "start", "final", "start_lr"),
-            "ramp": ("final",),
-            "cosine": ("start", "start_lr"),
-        }
-        for name in fixed[self.shape]:
+        fixed = {"ramp": ("final",), "cosine": ("start", "start_lr")}
+        for name in fixed.get(self.shape, ("steps", "start", "final", "start_lr")):
             if getattr(self, name) != getattr(Schedule, name):
                 raise InputError(f"{self.shape} has no {name}, got {getattr(self, name)}: {HELP}")
         if self.start != 1 and self.start_lr is not None:
