@@ -102,14 +102,18 @@ def advance_array(
 def decayed_calm(T, slopes, decay: float, tol: float):
     """Whether runs with weight decay are at rest: at a minimum, not at the saddle that they may start beside.
 
-    Either the gradient is small beside the pull of the decay, ``|grad|^2 < tol |decay theta|^2``, so that loss and
-    decay balance; or the weights have vanished, ``|theta|^2 < tol``, and none of them grows. T and slopes: (weight,
-    feature, run).
+    No weight grows at a rate above ``sqrt(tol) decay``, as one that leaves a saddle does however small it is. And
+    either the gradient is small beside the pull of the decay, ``|grad|^2 < tol |decay theta|^2``, so that loss and
+    decay balance; or the weights have vanished, ``|theta|^2 < tol``. T and slopes: (weight, feature, run).
     """
+    slow = tol**0.5 * decay
     norms = (T * T).sum(axis=(0, 1))
     square = sum((slope * slope).sum(axis=0) for slope in slopes)
-    growing = sum((slope * w < 0).sum(axis=0) for slope, w in zip(slopes, T, strict=True))
-    return (square < tol * decay * decay * norms) | ((norms < tol) & (growing == 0))
+    growing = sum(
+        ((w >= 0) & (slope + slow * w < 0) | (w <= 0) & (slope + slow * w > 0)).sum(axis=0)
+        for slope, w in zip(slopes, T, strict=True)
+    )
+    return (growing == 0) & ((square < tol * decay * decay * norms) | (norms < tol))
 
 
 def _drawn_slopes(xp: ModuleType, law, rule: UpdateRule, f, y, key, step: int):

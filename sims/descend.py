@@ -85,7 +85,7 @@ def descend(
         path = measure(dynamics, problem, history)
         path["loss"] = problem.loss_at(path["beta"])
     if gfs_sharpness:
-        ends = flow_ends(dynamics, problem, history, floors[0])
+        ends = flow_ends(dynamics, problem, history, np.repeat(floors, kept))
         path["gfs_sharpness"] = sharpness_at(dynamics, problem, ends).value
     step = np.arange(kept) * record_every
     found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))

@@ -42,8 +42,7 @@ def measured_endpoints(
     if options.average:
         found |= _measured("averaged", dynamics, problem, averaged(dynamics, problem, runs, options, halt))
     if options.cool:
-        ends = [flow_ends(dynamics, problem, theta[None], floor)[0] for theta, floor in zip(ended, floors, strict=True)]
-        found |= _measured("cooled", dynamics, problem, np.stack(ends))
+        found |= _measured("cooled", dynamics, problem, flow_ends(dynamics, problem, ended, floors))
     return {name: found[name] for name in endpoints(options) if name in found}
 
 
@@ -73,21 +72,26 @@ def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options,
     return means
 
 
-def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floor: float) -> np.ndarray:
-    """Where gradient flow ends from each of the weights (point, weight, feature); ``floor`` is the smallest loss.
+def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floors: np.ndarray) -> np.ndarray:
+    """Where gradient flow ends from each of the weights (point, weight, feature); ``floors`` are the smallest losses.
 
     By the dual root (:mod:`gdbias.theory.dual`) where the characteristic flow is a formula, by integration until
-    the excess loss is 1e-10 elsewhere. NaN, with a warning, where that fails; NaN from weights that are not finite,
-    and for other losses than squared, whose flow has no finite endpoint.
+    the excess loss is 1e-10 elsewhere. NaN, with a warning that counts them, where that fails; NaN from weights that
+    are not finite, and for other losses than squared, whose flow has no finite endpoint.
     """
-    ends = np.full(starts.shape, np.nan)
-    for end, theta in zip(ends, starts, strict=True):
+    ends, failures = np.full(starts.shape, np.nan), []
+    for end, theta, floor in zip(ends, starts, floors, strict=True):
         if problem.loss == squared and np.isfinite(theta).all():
             exact = _exact_end(dynamics, problem, theta)
             try:
                 end[:] = integrate(dynamics, problem, theta, floor).states[-1] if exact is None else exact
             except GdbiasError as error:  # must not end a sweep: other runs are finished
-                warnings.warn(f"a run could not be cooled, its cooled_* are NaN: {error}", stacklevel=2)
+                failures.append(error)
+    if failures:
+        warnings.warn(
+            f"{len(failures)} of {len(starts)} states could not be cooled, their measures are NaN: {failures[0]}",
+            stacklevel=2,
+        )
     return ends
 
 

@@ -7,17 +7,19 @@ from ..theory.derive import Dynamics
 # Convergence with weight decay, as array_program.decayed_calm says it.
 _DECAY = """
 matmul(XT, R, M, XT_first, XT_last)
-square, norms, growing = load(zero, 0), load(zero, 0), load(zero, 0)
+none, slow = load(zero, 0), np.sqrt(tol) * weight_decay
+square, norms, growing = none, none, none
 for j in range(d):
     {read}
     {slopes} = jacobian({weights})
     g = load(M, j) * scale
     {gradient}
+    {rates}
     square = square + ({squares})
     norms = norms + ({norms})
     growing = growing + ({growing})
 balanced = less(square, tol * weight_decay * weight_decay * norms)
-vanished = less(norms, tol) * less(growing, 0.5)
+vanished = less(norms, tol)
 objective = x + 0.5 * weight_decay * norms
 """
 
@@ -67,9 +69,16 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         gradient="; ".join(f"s{p} = j{p} * g + weight_decay * x{p}" for p in range(m)),
         squares=" + ".join(f"s{p} * s{p}" for p in range(m)),
         norms=" + ".join(f"x{p} * x{p}" for p in range(m)),
-        growing=" + ".join(f"less(s{p} * x{p}, load(zero, 0))" for p in range(m)),
+        rates="; ".join(f"r{p} = s{p} + slow * x{p}" for p in range(m)),
+        growing=" + ".join(
+            f"less(r{p}, none) * (1 - less(x{p}, none)) + less(none, r{p}) * (1 - less(none, x{p}))" for p in range(m)
+        ),
     )
-    calm = "(balanced + vanished - balanced * vanished)" if rule.weight_decay else "less(x, tol) * less(-tol, x)"
+    calm = (
+        "less(growing, 0.5) * (balanced + vanished - balanced * vanished)"
+        if rule.weight_decay
+        else "less(x, tol) * less(-tol, x)"
+    )
     settling = " * less(settled - 0.5, load(t, 0))" if rule.settled else ""
     constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
     constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]

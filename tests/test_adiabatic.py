@@ -89,5 +89,13 @@ def test_near_lr_max_a_deep_model_is_followed_or_told_in_one_line(seed, followed
     if followed:
         assert adiabatic(pred, lr, caps=300).sharpness == pytest.approx(2 / lr, rel=1e-4)
     else:
-        with pytest.raises(GdbiasError, match="could not be followed to lr = .*: use a smaller lr"):
+        with pytest.raises(GdbiasError, match="caps could not be followed to lr = .*: use a smaller lr"):
             adiabatic(pred, lr, caps=300)
+
+
+def test_large_pushes_that_leave_fewer_weights_than_samples_are_told_in_one_line():
+    problem = theory.sparse_regression(n=4, d=12, sparsity=2, signs="positive", seed=9, n_test=0)
+    pred = theory.predict(theory.power(3), problem, 0.1)
+    with pytest.raises(GdbiasError, match="caps could not be followed to lr = .*: use a smaller lr"):
+        adiabatic(pred, 0.97 * pred.lr_max, caps=60)
+    assert adiabatic(pred, 0.97 * pred.lr_max, caps=300).sharpness == pytest.approx(2 / (0.97 * pred.lr_max), rel=1e-4)

@@ -171,3 +171,10 @@ def test_other_kinds_train(data, kind):
 def test_a_wrong_network_is_refused(wrong):
     with pytest.raises(InputError):
         sims.deep.network(**wrong)
+
+
+@pytest.mark.parametrize("lr", [1e20, 1e38])
+def test_a_loss_that_is_no_number_has_risen(data, lr):
+    theta, target = objective(sims.deep.network("fcn", width=5, depth=2), data)
+    ended = advance(target, begin(theta), lr, 1e6, DeepOptions(), 10)
+    assert int(ended.outcome) == 1 and int(ended.rising) == 1

@@ -115,6 +115,12 @@ def test_statuses_and_what_a_run_reports():
     assert same.fingerprint == net.fingerprint == spec["problem"][0]["fingerprint"]
 
 
+@pytest.mark.parametrize("lr", [1e100, 1e300])
+def test_a_loss_that_is_no_number_has_risen(lr):
+    blown = sims.linear.descend(network(depth=3), lr, start="random")
+    assert blown.status == Status.DIVERGED and not blown.monotone and blown.rising_steps == 1
+
+
 def test_a_minimum_that_descent_cannot_stay_at_is_not_converged():
     net = network(2)
     ds = sims.linear.descend(net, 1.5 * net.lr_max, theta0=net.balanced_minimum(), tol=1e-6, hold=2)

@@ -11,7 +11,7 @@ import reference
 from gdbias import sims, theory
 from gdbias.sims import Status, draws
 from gdbias.theory import InputError, UpdateRule
-from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT, WEIGHT_DECAY
+from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT, WEIGHT_DECAY, StateVariable
 
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)
@@ -207,6 +207,7 @@ def test_convergence_waits_for_the_schedule():
         dict(batch=0),
         dict(schedule="ramp(x)"),
         dict(schedule="ramp(0)"),
+        dict(schedule="ramp(5, **{'start': 0.5})"),
         dict(schedule=3),
     ],
 )
@@ -239,7 +240,7 @@ def test_a_schedule_is_its_text(text):
 @pytest.mark.parametrize(
     "bad",
     [
-        dict(final=0.5), dict(start=0.5), dict(shape="ramp", steps=5, final=0.5),
+        dict(final=0.5), dict(start=0.5), dict(steps=5), dict(shape="ramp", steps=5, final=0.5),
         dict(shape="cosine", steps=5, start=0.5), dict(shape="ramp", steps=5, start=0.5, start_lr=0.1),
     ],
 )  # fmt: skip
@@ -264,6 +265,14 @@ def test_a_store_of_another_step_of_that_name_is_refused(tmp_path):
 def test_a_step_that_reads_an_unknown_symbol_is_refused(parameters):
     with pytest.raises(InputError, match="reads drag"):
         UpdateRule(step=theory.Step("mine", WEIGHT - sp.Symbol("drag") * GRADIENT, parameters=parameters))
+
+
+@pytest.mark.parametrize("start", [sp.Symbol("drag"), LEARNING_RATE])
+def test_a_state_that_starts_from_an_unknown_symbol_is_refused(start):
+    velocity = sp.Symbol("velocity")
+    state = StateVariable(velocity, start, -LEARNING_RATE * GRADIENT)
+    with pytest.raises(InputError, match=f"reads {start}"):
+        UpdateRule(step=theory.Step("mine", WEIGHT + velocity, (state,)))
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])

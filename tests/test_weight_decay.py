@@ -44,3 +44,27 @@ def test_the_start_at_a_saddle_is_no_minimum(backend):
         theory.power(3), PROBLEM, 0.05, 1e-3, max_steps=300, backend=backend, rule=UpdateRule(weight_decay=1e-4)
     )
     assert run.status == Status.STEP_LIMIT
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("model", [theory.power(2), theory.difference(2), theory.product(2)], ids=str)
+@pytest.mark.parametrize("scale", [1e-12, 1e-100])
+def test_a_saddle_on_the_way_is_left(model, scale, backend):
+    """The second coefficient still grows when the first has balanced, with a gradient below every sum's rounding."""
+    problem, decay = theory.Problem(np.diag([3.0, 1.0]), np.array([3.0, 1.0])), 1e-2
+    run = sims.descend(model, problem, 0.02, scale, backend=backend, rule=UpdateRule(weight_decay=decay))
+    assert run.status == Status.CONVERGED
+    # On a diagonal X each coefficient is soft-thresholded: of |w|^2 = |beta|, for product(2) 2 |beta|.
+    pull = decay if model == theory.product(2) else decay / 2
+    np.testing.assert_allclose(run.beta, 1 - pull * problem.n / np.array([9.0, 1.0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_weight_of_0_that_is_pulled_away_grows(backend):
+    start = np.array([[1e-6, 1e-6], [0.0, 0.0]])
+    problem = theory.Problem(np.eye(2), np.ones(2))
+    run = sims.descend(
+        theory.product(2), problem, 0.1, theta0=start, hold=1, backend=backend, rule=UpdateRule(weight_decay=0.01)
+    )
+    assert run.status == Status.CONVERGED
+    np.testing.assert_allclose(run.beta, 1 - 0.01 * 2, rtol=1e-4)

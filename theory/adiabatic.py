@@ -58,7 +58,9 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
                 return None
         return (z, weights(z)) if np.abs(residual).max() <= 1e-9 * np.abs(y).max() else None
 
-    lost = GdbiasError(f"{pred.dynamics.model.name}: the cap could not be followed to lr = {lr:g}: use a smaller lr")
+    lost = GdbiasError(
+        f"{pred.dynamics.model.name}: {caps} caps could not be followed to lr = {lr:g}: use a smaller lr, or more caps"
+    )
     begun = refit(z)
     if begun is None:
         raise lost
@@ -72,7 +74,10 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
                 break
             k = L**2 * w ** (2 * L - 2)
             m = 2 * L * (L - 1) * w ** (L - 2) * (columns.T @ vectors[:, -1]) ** 2 / problem.n
-            along = m - columns.T @ np.linalg.solve((columns * k) @ columns.T, columns @ (k * m))
+            try:
+                along = m - columns.T @ np.linalg.solve((columns * k) @ columns.T, columns @ (k * m))
+            except np.linalg.LinAlgError:  # fewer weights are left than samples
+                raise lost from None
             push = (values[-1] - cap) / ((k * m) @ along) * along
             for share in HALVES:
                 with np.errstate(invalid="ignore"):  # dual variables beyond their domain

@@ -47,8 +47,8 @@ class Schedule:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, real(f"{name} of {self.shape}", value, above=0, hint=HELP))
-        fixed = {"constant": ("start", "final", "start_lr"), "ramp": ("final",), "cosine": ("start", "start_lr")}
-        for name in fixed[self.shape]:
+        fixed = {"ramp": ("final",), "cosine": ("start", "start_lr")}
+        for name in fixed.get(self.shape, ("steps", "start", "final", "start_lr")):
             if getattr(self, name) != getattr(Schedule, name):
                 raise InputError(f"{self.shape} has no {name}, got {getattr(self, name)}: {HELP}")
         if self.start != 1 and self.start_lr is not None:
@@ -108,8 +108,8 @@ def parse_schedule(text: str) -> Schedule:
             return constant
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("ramp", "cosine"):
             make = {"ramp": ramp, "cosine": cosine}[node.func.id]
-            named = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
-            return make(*map(ast.literal_eval, node.args), **named)
+            named = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+            return make(*map(ast.literal_eval, node.args), **named)  # type: ignore[arg-type]  # ** has the name None
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         if isinstance(error, InputError):
             raise

@@ -62,10 +62,12 @@ def _require_known(step: Step) -> None:
     known = {WEIGHT, GRADIENT, LEARNING_RATE, *step.parameters, *(s.symbol for s in step.state)}
     strange = [s for s in step.parameters if s not in given]
     strange += sorted(step.update.free_symbols.union(*(s.update.free_symbols for s in step.state)) - known, key=str)
+    strange += sorted(set().union(*(sp.sympify(s.start).free_symbols for s in step.state)) - {WEIGHT}, key=str)
     if strange:
         raise InputError(
             f"the step {step.name!r} reads {strange[0]}, which no run gives it: use WEIGHT, GRADIENT, LEARNING_RATE, "
-            "its own state, and as parameters MOMENTUM and WEIGHT_DECAY of gdbias.theory.update_rule"
+            "its own state (whose start reads WEIGHT alone), and as parameters MOMENTUM and WEIGHT_DECAY of "
+            "gdbias.theory.update_rule"
         )
 
 

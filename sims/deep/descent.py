@@ -52,7 +52,7 @@ def _advance(objective: Objective, state: State, lr, bound, tol, hold, max_steps
 
     def step(s: State) -> State:
         loss, gradient = jax.value_and_grad(objective.loss)(s.theta)
-        rising = s.rising + (loss > s.loss * (1 + RISE))
+        rising = s.rising + ~(loss <= s.loss * (1 + RISE))  # what is no number has risen
         calm = jnp.where(loss < tol, s.calm + 1, 0)
         ended = jnp.where(s.step >= max_steps, 2, UNDER_WAY)
         ended = jnp.where(loss < bound, ended, 1)

@@ -55,7 +55,7 @@ def advance(
             if record_every and step % record_every == 0:
                 runs.history[step // record_every] = chain.pack(layers)[0]
             excess = excess_loss(net, chain.product(layers))
-            rising += excess > last * (1 + 1e-12) + 1e-14
+            rising += ~(excess < last * (1 + 1e-12) + 1e-14)
             calm = np.where(abs(excess) < options.tol, calm + 1, 0)
             last = excess
             held, bounded = calm >= options.hold, excess < limit
