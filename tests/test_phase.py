@@ -173,7 +173,8 @@ def test_phases_are_stored_and_resumed(tmp_path, monkeypatch):
 
     module = importlib.import_module("gdbias.sims.sweep")
     monkeypatch.setattr(module, "STORE_CHUNK", 36)  # one init_scale a chunk
-    memory, write = several(), module._write
+    local = importlib.import_module("gdbias.sims.local")
+    memory, write = several(), local.write
     calls = []
 
     def fail_second(*args):
@@ -182,12 +183,12 @@ def test_phases_are_stored_and_resumed(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         write(*args)
 
-    monkeypatch.setattr(module, "_write", fail_second)
+    monkeypatch.setattr(local, "write", fail_second)
     with pytest.raises(KeyboardInterrupt):
         several(store=tmp_path / "a.zarr")
     half = open_result(tmp_path / "a.zarr")
     assert (half.phase.values == Phase.NOT_RUN).sum() == 36 == (half.status.values == Status.NOT_RUN).sum()
-    monkeypatch.setattr(module, "_write", write)
+    monkeypatch.setattr(local, "write", write)
     stored = several(store=tmp_path / "a.zarr")
     for name in ("phase", "period", "lyapunov"):
         np.testing.assert_array_equal(stored[name].values, memory[name].values)
