@@ -19,9 +19,10 @@ class Options:
     max_steps: int = 100_000
     """Steps after which a run is stopped with status STEP_LIMIT."""
     tol: float = 1e-10
-    """Excess loss (training loss above its minimum) below which a run may have converged."""
+    """Excess loss (training loss above its minimum) below which a run may have converged. With weight decay: the
+    squared gradient of the objective, relative to that of the decay alone."""
     hold: int = 20
-    """Consecutive steps for which the excess loss must stay below tol."""
+    """Consecutive steps for which that must stay below tol."""
     track_every: int = 11
     """Steps between looks at the sharpness for its maximum along the path; 0 for none. Odd, because at the
     edge of stability the weights alternate between two sides."""
