@@ -62,8 +62,8 @@ def advance_array(
             g = X.T @ law.loss_slope(f, y) / n
             objective, calm_now = excess, abs(excess) < options.tol
             if rule.weight_decay:
-                slopes = [slope * g + rule.weight_decay * w for slope, w in zip(law.jacobian(*T[:m]), T, strict=False)]
-                calm_now = decayed_calm(T[:m], slopes, rule.weight_decay, options.tol)
+                pulls = [slope * g for slope in law.jacobian(*T[:m])]
+                calm_now = decayed_calm(T[:m], pulls, rule.weight_decay, options.tol)
                 objective = excess + 0.5 * rule.weight_decay * (T[:m] * T[:m]).sum(axis=(0, 1))
             rising = rising + ~(objective < last * (1 + 1e-12) + 1e-14)
             calm = xp.where(calm_now & (step >= rule.settled), calm + 1, 0)
@@ -99,21 +99,25 @@ def advance_array(
             step += 1
 
 
-def decayed_calm(T, slopes, decay: float, tol: float):
+def decayed_calm(T, pulls, decay: float, tol: float):
     """Whether runs with weight decay are at rest: at a minimum, not at the saddle that they may start beside.
 
-    No weight grows at a rate above ``sqrt(tol) decay``, as one that leaves a saddle does however small it is. And
-    either the gradient is small beside the pull of the decay, ``|grad|^2 < tol |decay theta|^2``, so that loss and
-    decay balance; or the weights have vanished, ``|theta|^2 < tol``. T and slopes: (weight, feature, run).
+    T are the weights and pulls the gradients of the loss, (weight, feature, run); together ``grad = pull + decay T``.
+    No feature leaves a saddle, however small its weights are: none has a weight that grows at a rate above
+    ``sqrt(tol) decay`` and a pull above that of the decay, ``sum_p |pull_p| > decay sum_p |w_p|``; without it momentum
+    swings weights that vanish. And either the gradient is small beside the decay, ``|grad|^2 < tol |decay
+    theta|^2``, so that loss and decay balance; or the weights have vanished, ``|theta|^2 < tol``.
     """
-    slow = tol**0.5 * decay
-    norms = (T * T).sum(axis=(0, 1))
-    square = sum((slope * slope).sum(axis=0) for slope in slopes)
-    growing = sum(
-        ((w >= 0) & (slope + slow * w < 0) | (w <= 0) & (slope + slow * w > 0)).sum(axis=0)
-        for slope, w in zip(slopes, T, strict=True)
-    )
-    return (growing == 0) & ((square < tol * decay * decay * norms) | (norms < tol))
+    slow, norms, square = tol**0.5 * decay, (T * T).sum(axis=(0, 1)), 0.0
+    grows, excess = T[0] < T[0], 0.0  # nowhere yet
+    for pull, w in zip(pulls, T, strict=True):
+        slope = pull + decay * w
+        square = square + (slope * slope).sum(axis=0)
+        rate = slope + slow * w
+        grows = grows | (w >= 0) & (rate < 0) | (w <= 0) & (rate > 0)
+        excess = excess + abs(pull) - decay * abs(w)
+    leaving = (grows & (excess > 0)).any(axis=0)
+    return ~leaving & ((square < tol * decay * decay * norms) | (norms < tol))
 
 
 def _drawn_slopes(xp: ModuleType, law, rule: UpdateRule, f, y, key, step: int):

@@ -8,16 +8,17 @@ from ..theory.derive import Dynamics
 _DECAY = """
 matmul(XT, R, M, XT_first, XT_last)
 none, slow = load(zero, 0), np.sqrt(tol) * weight_decay
-square, norms, growing = none, none, none
+square, norms, leaving = none, none, none
 for j in range(d):
     {read}
     {slopes} = jacobian({weights})
     g = load(M, j) * scale
+    {pulls}
     {gradient}
     {rates}
     square = square + ({squares})
     norms = norms + ({norms})
-    growing = growing + ({growing})
+    leaving = leaving + less(none, {growing}) * less(none, {excess})
 balanced = less(square, tol * weight_decay * weight_decay * norms)
 vanished = less(norms, tol)
 objective = x + 0.5 * weight_decay * norms
@@ -66,19 +67,19 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         read="; ".join(f"x{c} = load(T, {c} * D + j)" for c in range(m)),
         slopes=unpack([f"j{p}" for p in range(m)]),
         weights=", ".join(f"x{c}" for c in range(m)),
-        gradient="; ".join(f"s{p} = j{p} * g + weight_decay * x{p}" for p in range(m)),
+        pulls="; ".join(f"k{p} = j{p} * g" for p in range(m)),
+        gradient="; ".join(f"s{p} = k{p} + weight_decay * x{p}" for p in range(m)),
+        rates="; ".join(f"r{p} = s{p} + slow * x{p}" for p in range(m)),
         squares=" + ".join(f"s{p} * s{p}" for p in range(m)),
         norms=" + ".join(f"x{p} * x{p}" for p in range(m)),
-        rates="; ".join(f"r{p} = s{p} + slow * x{p}" for p in range(m)),
         growing=" + ".join(
             f"less(r{p}, none) * (1 - less(x{p}, none)) + less(none, r{p}) * (1 - less(none, x{p}))" for p in range(m)
         ),
+        excess=" + ".join(f"{_size(f'k{p}')} - weight_decay * {_size(f'x{p}')}" for p in range(m)),
     )
-    calm = (
-        "less(growing, 0.5) * (balanced + vanished - balanced * vanished)"
-        if rule.weight_decay
-        else "less(x, tol) * less(-tol, x)"
-    )
+    calm = "less(x, tol) * less(-tol, x)"
+    if rule.weight_decay:
+        calm = "less(leaving, 0.5) * (balanced + vanished - balanced * vanished)"
     settling = " * less(settled - 0.5, load(t, 0))" if rule.settled else ""
     constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
     constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]
@@ -90,6 +91,10 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         drawn=_block(_DRAWN, 8) if rule.stochastic else "",
         scheduled=_block(_SCHEDULED, 8) if rule.schedule.steps else "",
     )
+
+
+def _size(name: str) -> str:
+    return f"{name} * (1 - 2 * less({name}, none))"
 
 
 def unpack(names: list[str]) -> str:

@@ -68,3 +68,12 @@ def test_a_weight_of_0_that_is_pulled_away_grows(backend):
     )
     assert run.status == Status.CONVERGED
     np.testing.assert_allclose(run.beta, 1 - 0.01 * 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_weights_that_momentum_swings_about_0_leave_no_saddle(backend):
+    """A pair (u, v) that vanishes swings, so that one of them grows at times; found: 7,243 steps."""
+    problem = theory.sparse_regression(n=6, d=10, sparsity=3, seed=0)
+    rule = UpdateRule(weight_decay=0.1, momentum=0.9)
+    run = sims.descend(theory.product(2), problem, 0.1, 0.1, max_steps=10_000, backend=backend, rule=rule)
+    assert run.status == Status.CONVERGED and (abs(run.beta.values) < 1e-6).any()
