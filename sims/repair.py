@@ -32,7 +32,7 @@ def repair(group: zarr.Group, names: list[str], path: str | PathLike) -> None:
         damaged += [(name, region) for name in names for region in _lost(group[name], status, path)]
     for name, region in damaged:
         array: Any = group[name]
-        if array.metadata.dimension_names[: status.ndim] != status.metadata.dimension_names:
+        if (array.metadata.dimension_names or ())[: status.ndim] != (status.metadata.dimension_names or ()):
             raise InputError(f"store {path} is damaged: {name} cannot be read: remove the store and sweep again")
         status[region[: status.ndim]] = int(Status.NOT_RUN)
         if name != "status":
@@ -59,7 +59,7 @@ def _unreadable(array: Any) -> Iterator[tuple[slice, ...]]:
 
 def _lost(array: Any, status: Any, path: str | PathLike) -> Iterator[tuple[slice, ...]]:
     """The regions of the chunks that are not there, though their runs are done; not looked for at a URL."""
-    if is_url(path) or array.metadata.dimension_names[: status.ndim] != status.metadata.dimension_names:
+    if is_url(path) or (array.metadata.dimension_names or ())[: status.ndim] != (status.metadata.dimension_names or ()):
         return
     for at in itertools.product(*(range(-(-n // c)) for n, c in zip(array.shape, array.chunks, strict=True))):
         if not (Path(path) / array.path / array.metadata.encode_chunk_key(at)).exists():
