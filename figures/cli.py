@@ -227,12 +227,12 @@ class Sweep:
         return connect(self.scheduler)
 
 
-def _require_verb(first: list[str]) -> None:
-    for word in first:
-        if word not in VERBS and not word.startswith("-"):
-            near = difflib.get_close_matches(word, VERBS, 1)
-            told = f"do you mean gdbias {near[0]}?" if near else f"use one of {', '.join(VERBS)}"
-            raise InputError(f"unknown command {word!r}: {told}")
+def _require_verb(word: str) -> None:
+    """Raise InputError for a first word that is neither a verb nor an option."""
+    if word not in VERBS and not word.startswith("-"):
+        near = difflib.get_close_matches(word, VERBS, 1)
+        told = f"do you mean gdbias {near[0]}?" if near else f"use one of {', '.join(VERBS)}"
+        raise InputError(f"unknown command {word!r}: {told}")
 
 
 VERBS = {
@@ -264,7 +264,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _read(arguments: list[str]) -> Callable[[], None]:
     """The verb with its options; those of a spec file are the defaults of a second reading."""
-    _require_verb(arguments[:1])
+    if arguments:
+        _require_verb(arguments[0])
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
     about = "Which solution does gradient descent pick, and why?"
     verb = tyro.extras.subcommand_cli_from_dict(VERBS, prog="gdbias", description=about, args=arguments, config=config)

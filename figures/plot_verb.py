@@ -53,6 +53,10 @@ class Plot:
             raise InputError(f"unknown figure {self.figure!r}: use {', '.join(known)} or {last}")
         if self.figure == "contrast" and self.deep is None:
             raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
+        if self.init_scale is not None and self.figure in ("phase_diagram", "bifurcation", "trajectory"):
+            raise InputError(
+                f"--init-scale {self.init_scale:g} has no effect on {self.figure}, which draws all: leave it out"
+            )
         out = check_picture(self.out or f"{self.figure}.png")
         ds = self._selected(open_result(self.store))
         if self.figure == "trajectory":
@@ -84,16 +88,12 @@ class Plot:
         """The result of the asked model and n alone."""
         from .results import spec_of
 
-        if self.init_scale is not None and self.figure in ("phase_diagram", "bifurcation", "trajectory"):
-            raise InputError(
-                f"--init-scale {self.init_scale:g} has no effect on {self.figure}, which draws all: leave it out"
-            )
+        spec = spec_of(ds)
+        alone = {"model": spec.get("model", []), "n": [p.get("n") for p in spec.get("problem", [])]}
         for option, dim, asked in (("model", "model", self.model), ("n", "seed", self.n)):
             if asked is None:
                 continue
-            spec = spec_of(ds)
-            alone = spec.get("model", []) if option == "model" else [p.get("n") for p in spec.get("problem", [])]
-            known = ds[option].values.tolist() if option in ds.coords else alone
+            known = ds[option].values.tolist() if option in ds.coords else alone[option]
             if asked not in known:
                 raise InputError(f"--{option} {asked} is not in the result: use {', '.join(map(str, known))}")
             if dim in ds.dims:

@@ -13,7 +13,7 @@ from .attractor import follow
 from .endpoints import engine, measured_endpoints
 from .options import Options
 from .outcome import outcomes
-from .phase import BY_RISING, Phase, phases
+from .phase import Phase, phases
 from .runs import Runs, begin_runs, samples
 from .status import Status
 
@@ -61,9 +61,9 @@ def _phases(
     if not options.window:
         chosen = chosen[:0]
     seen = follow(dynamics, problem, runs, chosen, floors[chosen] - problem.projected[2], options, halt)
-    phase = phases(found["status"], runs.rising, seen.period, seen.lyapunov, seen.peak, seen.lost)
-    if not dynamics.rule.lowers_loss:  # loss that rises tells nothing of the edge
-        phase = np.where(np.isin(phase, BY_RISING), np.int8(Phase.UNDECIDED), phase)
+    phase = phases(
+        found["status"], runs.rising, seen.period, seen.lyapunov, seen.peak, seen.lost, dynamics.rule.lowers_loss
+    )
     return dict(phase=phase, period=np.where(phase == Phase.PERIODIC, seen.period, 0), lyapunov=seen.lyapunov)
 
 

@@ -48,7 +48,19 @@ def require_cluster(client: Any) -> None:
     """Raise InputError where this is no client of a cluster whose workers have the versions that are here."""
     if not hasattr(client, "submit") or not hasattr(client, "nthreads"):
         raise InputError(f"client = {client!r} is no distributed.Client: use distributed.Client(ADDRESS)")
-    _require_same_versions(client)
+    try:
+        here, there = versions(), client.run(lambda: dict(versions()))
+    except ImportError as error:
+        raise InputError(f"a worker of the cluster lacks gdbias ({error}): install it everywhere") from None
+    if not there:
+        raise InputError("the cluster has no worker: start some with dask worker ADDRESS")
+    for address, found in there.items():
+        for name in DECIDING:
+            if found.get(name) != here.get(name):
+                raise InputError(
+                    f"worker {address} has {name} {found.get(name)}, here it is {here.get(name)}, which may give other "
+                    "numbers: install the same versions everywhere"
+                )
 
 
 def run_there(
@@ -140,19 +152,3 @@ def _reached(store: str, spec: str) -> Any:
             "under that name"
         )
     return group
-
-
-def _require_same_versions(client: Any) -> None:
-    try:
-        here, there = versions(), client.run(lambda: dict(versions()))
-    except ImportError as error:
-        raise InputError(f"a worker of the cluster lacks gdbias ({error}): install it everywhere") from None
-    if not there:
-        raise InputError("the cluster has no worker: start some with dask worker ADDRESS")
-    for address, found in there.items():
-        for name in DECIDING:
-            if found.get(name) != here.get(name):
-                raise InputError(
-                    f"worker {address} has {name} {found.get(name)}, here it is {here.get(name)}, which may give other "
-                    "numbers: install the same versions everywhere"
-                )

@@ -16,7 +16,7 @@ from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
 from .check_rule import check_rule
-from .chunks import compute, work_of, write
+from .chunks import Work, compute, work_of, write
 from .engine import cores
 from .grid import Grid
 from .local import side_by_side
@@ -125,39 +125,39 @@ def _middles(length: int, parts: int) -> np.ndarray:
 
 def _tried(sample: Plan, options: Options, rule: UpdateRule, stored: bool, budget: float) -> _Try:
     [chunk] = sample.chunks()
-    options = replace(options, threads=options.threads or cores())
-    work = work_of(
-        sample,
-        chunk,
-        replace(options, max_steps=min(1, options.max_steps), window=min(options.window, SHORTEST_WINDOW)),
-        rule,
-    )
-    halt = np.zeros(1, dtype=np.int64)
-    compute(replace(work, lrs=work.lrs[:1], scales=work.scales[:1]), halt)  # compiles
+    window = min(options.window, SHORTEST_WINDOW)  # its cost is proportional to its length
+    plain = replace(options, threads=options.threads or cores(), window=0)
+    short = replace(plain, max_steps=min(1, options.max_steps), window=window)
+    work = work_of(sample, chunk, short, rule)
+    _timed(replace(work, lrs=work.lrs[:1], scales=work.scales[:1]))  # compiles
     tracemalloc.start()
     try:
-        compute(work, halt)
+        _timed(work)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    cap, window, options = min(options.max_steps, FIRST_CAP), options.window, replace(options, window=0)
+    cap = min(options.max_steps, FIRST_CAP)
     while True:
-        began = time.perf_counter()
-        found = compute(replace(work, options=replace(options, max_steps=cap)), halt)
-        computing = time.perf_counter() - began
+        computing, found = _timed(replace(work, options=replace(plain, max_steps=cap)))
         unfinished = int((found["status"] == Status.STEP_LIMIT).sum()) if cap < options.max_steps else 0
         if not unfinished or 4 * computing > budget:
             break
         cap = min(4 * cap, options.max_steps)
-    steps, plain = max(1, int(found["steps"].sum())), computing
-    computing *= 1 + unfinished * (options.max_steps - cap) / steps
-    if window:  # its cost is proportional to its length
-        began = time.perf_counter()
-        follow = replace(options, max_steps=min(cap, options.max_steps), window=SHORTEST_WINDOW)
-        compute(replace(work, options=follow), halt)
-        computing += max(0.0, time.perf_counter() - began - plain) * window / SHORTEST_WINDOW
+    following = 0.0
+    if window:
+        with_window, _ = _timed(replace(work, options=replace(plain, max_steps=cap, window=window)))
+        following = max(0.0, with_window - computing) * options.window / window
+    computing *= 1 + unfinished * (options.max_steps - cap) / max(1, int(found["steps"].sum()))
+    computing += following
     size, writing = _written(sample, found) if stored else (sum(found[n].nbytes for n in sample.variables), 0.0)
     return _Try(work.runs, unfinished, computing, writing, peak, size)
+
+
+def _timed(work: Work) -> tuple[float, dict]:
+    """Seconds that the work takes, and its outcomes."""
+    began = time.perf_counter()
+    found = compute(work, np.zeros(1, dtype=np.int64))
+    return time.perf_counter() - began, found
 
 
 def _written(sample: Plan, found: dict) -> tuple[int, float]:

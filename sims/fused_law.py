@@ -20,9 +20,9 @@ def fused_law(dynamics: Dynamics, cupy: ModuleType) -> SimpleNamespace:
     kernels = {}
     for operation in cuda_operations(dynamics):
         inputs, outputs = (", ".join(f"float64 {n}" for n in names) for names in (operation.inputs, operation.outputs))
-        kernels[operation.name] = cupy.ElementwiseKernel(inputs, outputs, operation.body, f"gdbias_{operation.name}")
-    many = {"jacobian", "curvature", "step", "tangent"}
-    return SimpleNamespace(**{name: _tuple(kernel) if name in many else kernel for name, kernel in kernels.items()})
+        kernel = cupy.ElementwiseKernel(inputs, outputs, operation.body, f"gdbias_{operation.name}")
+        kernels[operation.name] = _tuple(kernel) if operation.many else kernel
+    return SimpleNamespace(**kernels)
 
 
 def _tuple(kernel):

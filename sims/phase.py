@@ -24,9 +24,6 @@ class Phase(IntEnum):
     UNDECIDED = 6  # bounded and neither, slow, no window was asked for, or converged with momentum or draws
 
 
-BY_RISING = (Phase.FLOW_ALIGNED, Phase.CATAPULT, Phase.EDGE_OF_STABILITY)  # told apart by the steps on which loss rose
-
-
 def phases(
     status: np.ndarray,
     rising_steps: np.ndarray,
@@ -34,6 +31,7 @@ def phases(
     lyapunov: np.ndarray,
     peak: np.ndarray,
     lost: np.ndarray,
+    rising_tells: bool = True,
 ) -> np.ndarray:
     """The phase of every run, in this order:
 
@@ -42,16 +40,18 @@ def phases(
     steps is below 1e-6 (slow); periodic where the weights return after ``period`` > 1 steps and ``lyapunov <= 5e-3``;
     chaotic where they do not and ``lyapunov > 5e-3``; else undecided.
 
-    A run that held the tolerance at an unstable minimum by chance is bounded, not converged.
+    A run that held the tolerance at an unstable minimum by chance is bounded, not converged. Unless ``rising_tells``,
+    as with momentum, whose loss rings anywhere, converged runs are undecided.
     """
+    converged = (status == Status.CONVERGED) & rising_tells
     bounded = (status == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM)
     seen = bounded & ~(peak < SLOW)
     rules = [
         (status == Status.NOT_RUN, Phase.NOT_RUN),
         ((status == Status.DIVERGED) | (bounded & lost), Phase.DIVERGED),
-        ((status == Status.CONVERGED) & (rising_steps == 0), Phase.FLOW_ALIGNED),
-        ((status == Status.CONVERGED) & (rising_steps <= FEW), Phase.CATAPULT),
-        (status == Status.CONVERGED, Phase.EDGE_OF_STABILITY),
+        (converged & (rising_steps == 0), Phase.FLOW_ALIGNED),
+        (converged & (rising_steps <= FEW), Phase.CATAPULT),
+        (converged, Phase.EDGE_OF_STABILITY),
         (seen & (period > 1) & (lyapunov <= CHAOS), Phase.PERIODIC),
         (seen & (period == 0) & (lyapunov > CHAOS), Phase.CHAOTIC),
     ]

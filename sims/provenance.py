@@ -65,11 +65,11 @@ def _data(problem: Problem) -> dict:
     return {name: value.tolist() for name, value in arrays.items() if value is not None}
 
 
-@lru_cache(maxsize=1)  # reading them takes as long as a short run
-def versions() -> Mapping[str, str]:
-    """The versions of what decides a result's numbers."""
+@lru_cache(maxsize=2)  # reading them takes as long as a short run
+def versions(packages: tuple[str, ...] = _PACKAGES) -> Mapping[str, str]:
+    """The versions of what decides a result's numbers, or of other packages, those that are installed."""
     found = {}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -26,13 +26,14 @@ def repair(group: zarr.Group, names: list[str], path: str | PathLike) -> None:
     if not is_url(path):
         for part in Path(path).rglob("*.partial"):  # what a killed writer had not put in its place yet
             part.unlink()
+    arrays: dict[str, Any] = {name: group[name] for name in names}
     status: Any = group["status"]
-    damaged = [(name, region) for name in names for region in _unreadable(group[name])]
-    if not any(name == "status" for name, _ in damaged):
-        damaged += [(name, region) for name in names for region in _lost(group[name], status, path)]
+    damaged = [(name, region) for name, a in arrays.items() for _, region in _chunks(a) if _unreadable(a, region)]
+    if not is_url(path) and not any(name == "status" for name, _ in damaged):
+        damaged += [(name, region) for name, a in arrays.items() for region in _lost(a, status, Path(path))]
     for name, region in damaged:
-        array: Any = group[name]
-        if (array.metadata.dimension_names or ())[: status.ndim] != (status.metadata.dimension_names or ()):
+        array = arrays[name]
+        if not _of_runs(array, status):
             raise InputError(f"store {path} is damaged: {name} cannot be read: remove the store and sweep again")
         status[region[: status.ndim]] = int(Status.NOT_RUN)
         if name != "status":
@@ -46,25 +47,31 @@ def repair(group: zarr.Group, names: list[str], path: str | PathLike) -> None:
         )
 
 
-def _unreadable(array: Any) -> Iterator[tuple[slice, ...]]:
-    """The regions of the chunks that cannot be read."""
+def _chunks(array: Any) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """The place of each chunk among the chunks, and its region of the array."""
     sides = zip(array.shape, array.chunks, strict=True)
-    regions = itertools.product(*([slice(i, min(i + c, n)) for i in range(0, n, c)] for n, c in sides))
-    for region in regions:
-        try:
-            np.asarray(array[region])
-        except UNREADABLE:
-            yield region
+    pieces = [[(at, slice(i, min(i + c, n))) for at, i in enumerate(range(0, n, c))] for n, c in sides]
+    for chunk in itertools.product(*pieces):
+        yield tuple(at for at, _ in chunk), tuple(region for _, region in chunk)
 
 
-def _lost(array: Any, status: Any, path: str | PathLike) -> Iterator[tuple[slice, ...]]:
-    """The regions of the chunks that are not there, though their runs are done; not looked for at a URL."""
-    if is_url(path) or (array.metadata.dimension_names or ())[: status.ndim] != (status.metadata.dimension_names or ()):
-        return
-    for at in itertools.product(*(range(-(-n // c)) for n, c in zip(array.shape, array.chunks, strict=True))):
-        if not (Path(path) / array.path / array.metadata.encode_chunk_key(at)).exists():
-            region = tuple(
-                slice(i * c, min((i + 1) * c, n)) for i, n, c in zip(at, array.shape, array.chunks, strict=True)
-            )
-            if (np.asarray(status[region[: status.ndim]]) != int(Status.NOT_RUN)).any():
+def _of_runs(array: Any, status: Any) -> bool:
+    """Whether the array has an entry, or a vector, for each run."""
+    return (array.metadata.dimension_names or ())[: status.ndim] == (status.metadata.dimension_names or ())
+
+
+def _unreadable(array: Any, region: tuple[slice, ...]) -> bool:
+    try:
+        np.asarray(array[region])
+    except UNREADABLE:
+        return True
+    return False
+
+
+def _lost(array: Any, status: Any, path: Path) -> Iterator[tuple[slice, ...]]:
+    """The regions of the chunks that are not there, though their runs are done."""
+    if _of_runs(array, status):
+        for at, region in _chunks(array):
+            there = (path / array.path / array.metadata.encode_chunk_key(at)).exists()
+            if not there and (np.asarray(status[region[: status.ndim]]) != int(Status.NOT_RUN)).any():
                 yield region

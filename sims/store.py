@@ -128,10 +128,13 @@ def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Map
             _same_layout(path, group, layout)
             if "status" in group:
                 repair(group, [name for name in layout.variables if name in group], path)
+        except InputError:
+            raise
         except UNREADABLE as error:
-            if isinstance(error, InputError):
-                raise
-            raise damaged(path, error) from None
+            raise InputError(
+                f"store {path} is damaged ({' '.join(str(error).split())}): remove what cannot be read, or the store, "
+                "and ask for the same sweep again"
+            ) from None
     else:
         try:
             group = zarr.open_group(str(path), mode="w-", attributes=dict(attrs))
@@ -166,13 +169,6 @@ def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Map
                 compressors=COMPRESSOR,
             )  # fmt: skip
     return group
-
-
-def damaged(path: str | PathLike, error: Exception) -> InputError:
-    return InputError(
-        f"store {path} is damaged ({' '.join(str(error).split())}): remove what cannot be read, or the store, and ask "
-        "for the same sweep again"
-    )
 
 
 def _same_layout(path: str | PathLike, group: zarr.Group, layout: Layout) -> None:

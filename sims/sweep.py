@@ -158,11 +158,11 @@ def _fill(
             from .cluster import run_there
 
             run_there(client, plan, missing, options, rule, arrays, store, spec, add)
-    lost = sum(not _done(plan, chunk, arrays) for chunk in missing)
-    if lost:
-        raise GdbiasError(
-            f"{lost} chunks are not in store {store}, though workers wrote them: all must reach the same one"
-        )
+            lost = sum(not _done(plan, chunk, arrays) for chunk in missing)
+            if lost:
+                raise GdbiasError(
+                    f"{lost} chunks are not in store {store}, though workers wrote them: all must reach the same one"
+                )
 
 
 def _done(plan: Plan, chunk: Chunk, arrays: Mapping[str, Any]) -> bool:

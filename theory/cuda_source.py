@@ -35,6 +35,7 @@ class Operation:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     body: str
+    many: bool  # whether it gives a tuple, if of one value
 
     def device_function(self) -> str:
         """The operation as a CUDA device function of its own."""
@@ -55,10 +56,9 @@ def cuda_text(dynamics: Dynamics) -> str:
 
 def _operation(function: Function) -> Operation:
     printer = _CPrinter({"fully_qualified_modules": False})
-    inputs = {a: sp.Symbol(f"in_{a.name}", real=True) for a in function.arguments}  # n and i are CuPy's own
-    values = [value.subs(inputs, simultaneous=True) for value in map(sp.sympify, function.values)]
-    shared, final = sp.cse(values, symbols=sp.numbered_symbols("shared"), order="none")
+    function = function.renamed("in_")  # n, i and names that begin with _ are CuPy's own
+    shared, final = function.shared("shared")
     lines = [f"    const double {symbol} = {printer.doprint(value)};" for symbol, value in shared]
     outputs = tuple(f"out{k}" for k in range(len(final)))
     lines += [f"    {out} = {printer.doprint(value)};" for out, value in zip(outputs, final, strict=True)]
-    return Operation(function.name, tuple(a.name for a in inputs.values()), outputs, "\n".join(lines))
+    return Operation(function.name, tuple(a.name for a in function.arguments), outputs, "\n".join(lines), function.many)

@@ -5,7 +5,7 @@ same arithmetic. Whole powers are written as products, since ``u**3`` and ``u*u*
 bit between backends; then common subexpressions are shared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import sympy as sp
@@ -85,9 +85,15 @@ class Function:
     values: tuple[sp.Expr, ...]
     many: bool = False
 
-    def shared(self) -> tuple[list, list]:
+    def shared(self, prefix: str = "_") -> tuple[list, list]:
         """Common subexpressions with their symbols, and the values in terms of them."""
-        return sp.cse(self.values, symbols=sp.numbered_symbols("_"), order="none")
+        return sp.cse(self.values, symbols=sp.numbered_symbols(prefix), order="none")
+
+    def renamed(self, prefix: str) -> "Function":
+        """The same with a prefix before the name of each argument."""
+        names = {a: sp.Symbol(prefix + a.name, real=True) for a in self.arguments}
+        values = (sp.sympify(value).subs(names, simultaneous=True) for value in self.values)
+        return replace(self, arguments=tuple(names.values()), values=tuple(values))
 
     def text(self, target: str) -> str:
         """The function in Python."""

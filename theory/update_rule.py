@@ -115,15 +115,13 @@ class UpdateRule:
             raise InputError(f"schedule = {shown(self.schedule)} is no Schedule: use for example theory.ramp(1000)")
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        if self.step is not None and not isinstance(self.step, Step):
-            raise InputError(f"step = {shown(self.step)} is no Step: a rule with a step of its own needs that step")
-        if self.step is not None:
-            _require_known(self.step)
         if self.step is None:
             object.__setattr__(self, "step", descent_step(self.momentum > 0, self.weight_decay > 0))
-        elif {MOMENTUM: self.momentum, WEIGHT_DECAY: self.weight_decay} != {
-            s: getattr(self, s.name) if s in self.step.parameters else 0.0 for s in (MOMENTUM, WEIGHT_DECAY)
-        }:
+            return
+        if not isinstance(self.step, Step):
+            raise InputError(f"step = {shown(self.step)} is no Step: a rule with a step of its own needs that step")
+        _require_known(self.step)
+        if any(getattr(self, s.name) and s not in self.step.parameters for s in (MOMENTUM, WEIGHT_DECAY)):
             raise InputError(
                 f"the step {self.step.name!r} has no momentum or weight decay of its own: give one or other"
             )

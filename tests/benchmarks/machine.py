@@ -1,7 +1,6 @@
 """What a benchmark ran on: processor, cores, versions, date and load."""
 
 import datetime
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -9,12 +8,10 @@ from pathlib import Path
 
 from ceiling import FLAGS, compiler
 
+from gdbias.sims.engine import cores
+from gdbias.sims.provenance import versions
+
 PACKAGES = ("gdbias", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")
-
-
-def cores():
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine():
@@ -27,7 +24,7 @@ def machine():
         "system": platform.platform(),
         "commit": _output("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"),
         "compiler": _compiler(),
-        "versions": {"python": platform.python_version()} | _versions(),
+        "versions": {"python": platform.python_version(), **versions(PACKAGES)},
     }
 
 
@@ -42,16 +39,6 @@ def _processor():
 def _compiler():
     command = compiler()
     return f"{_output(command, '--version')} {' '.join(FLAGS)}" if command else None
-
-
-def _versions():
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _output(*command):
