@@ -38,7 +38,7 @@ def frontier(
         points: of the curve.
 
     Raises:
-        InputError: not a result; several entries along another dimension; an init_scale that is not positive.
+        InputError: not a result; several entries along another dimension; an init_scale that the result has not.
     """
     require_prediction(pred, "frontier")
     notes: list[str] = []

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
 PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
-NEAR = 1.05  # factor by which a row that is asked for may lie outside the result's
+NEAR = 1.05  # factor between a row that is asked for and the one that is drawn
+SHOWN = 6  # rows that a message names
 CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
 
@@ -40,7 +41,7 @@ def norm_sharpness(
 
     Args:
         ds: a result with dimension ``lr`` and perhaps ``init_scale``, of which one entry is drawn: the one
-            nearest to ``init_scale``, or else to ``pred.init_scale`` if that is one number, or else the
+            at ``init_scale``, or else nearest to ``pred.init_scale`` if that is one number, or else the
             middle one of those with most converged runs.
         pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or for all.
         init_scale: the scale to draw.
@@ -48,7 +49,8 @@ def norm_sharpness(
             constrained flow, and the least ``||beta||_1`` with ``S <= 2 / lr``. A second or so each for n = 20, d = 60.
 
     Raises:
-        InputError: not a result; several entries along another dimension; an init_scale that is not positive.
+        InputError: not a result; several entries along another dimension; an init_scale that is not positive or not
+            within 5% of one of the result's.
     """
     if endpoints < 0:
         raise InputError(f"endpoints = {endpoints} must be 0 or more")
@@ -137,9 +139,12 @@ def choose_row(ds: xr.Dataset, pred: "Prediction | None", init_scale: float | No
 
 def _require_near(init_scale: float | None, scales: np.ndarray) -> None:
     """Raises InputError where the result has no row near the asked one."""
-    if init_scale is not None and not scales.min() / NEAR <= init_scale <= scales.max() * NEAR:
-        have = f"{scales.min():.3g} to {scales.max():.3g}" if len(scales) > 1 else f"{scales[0]:.3g} alone"
-        raise InputError(f"init_scale = {init_scale:g} is not in the result, which has {have}: choose one of them")
+    if init_scale is None or (abs(np.log(scales / init_scale)) <= np.log(NEAR)).any():
+        return
+    near = scales[np.argsort(abs(np.log(scales / init_scale)), kind="stable")[:SHOWN]]
+    have = ", ".join(f"{scale:.6g}" for scale in np.sort(near)) if np.isfinite(near).all() else "a start of its own"
+    which = f"the nearest of its {len(scales)} are {have}" if len(scales) > SHOWN else f"which has {have}"
+    raise InputError(f"init_scale = {init_scale:g} is not in the result, {which}: choose one of them")
 
 
 def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> float | None:

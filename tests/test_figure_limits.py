@@ -116,10 +116,18 @@ def test_four_runs_are_too_many_for_regimes():
         figures.regimes(swept(), theory.predict(MODEL, PROBLEM, np.array([0.1, 0.2])), runs=[None] * 4)
 
 
-@pytest.mark.parametrize(("scales", "told"), [([0.1], "0.1 alone"), ([0.1, 0.2], "0.1 to 0.2")])
-def test_a_row_that_is_not_there_is_refused(scales, told):
-    with pytest.raises(InputError, match=f"init_scale = 0.7 is not in the result, which has {told}"):
-        figures.norm_sharpness(swept(init_scale=scales), init_scale=0.7)
+@pytest.mark.parametrize(
+    ("scales", "asked", "told"),
+    [
+        ([0.1], 0.7, "has 0.1:"),
+        ([0.1, 0.2], 0.7, "has 0.1, 0.2:"),
+        ([0.1, 1.0], 0.7, "has 0.1, 1:"),  # between two rows, far from both
+        (sims.Grid(0.01, 1, 8), 0.1, "nearest of its 8 are 0.019307.*0.517947"),
+    ],
+)
+def test_a_row_that_is_not_there_is_refused(scales, asked, told):
+    with pytest.raises(InputError, match=f"init_scale = {asked} is not in the result, .*{told}"):
+        figures.norm_sharpness(swept(init_scale=scales, max_steps=5), init_scale=asked)
 
 
 @pytest.mark.parametrize(
