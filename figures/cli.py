@@ -16,6 +16,7 @@ from ..sims.options import Options
 from ..theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
+from .effect import require_one
 from .plot_verb import Plot
 from .report_verb import Report
 from .rule_options import Rule
@@ -59,6 +60,7 @@ class Derive:
     def __call__(self) -> None:
         from ..theory import derive, parse
 
+        require_one(self, "latex", "source", "tex")
         dynamics = derive(parse(self.model))
         if self.tex is not None:
             write_text(self.tex, dynamics.document())
@@ -118,6 +120,8 @@ class Run:
         from ..sims import Phase, Status, descend
 
         model, problem = self.data.setting()
+        if self.record_every != 1 and not (self.plot or self.store):
+            raise InputError(f"--record-every {self.record_every} has no effect: it needs --plot or --store")
         record_every = self.record_every if self.plot or self.store else 0
         if self.plot:  # before the work
             from .style import check_picture

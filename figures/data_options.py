@@ -1,22 +1,24 @@
 """Which model and data a command works on: a user's file or a seeded synthetic problem."""
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ..theory.errors import InputError
+from .effect import require_effect, require_one
 from .spec_file import WHOLE
 
 if TYPE_CHECKING:
     from ..theory import Parameterization, Problem
 
 SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
-USED = {  # the options that decide each kind of data
-    "csv": ("csv", "target", "loss", "test_fraction", "seed"),
-    "npz": ("npz", "loss"),
-    "diabetes": ("diabetes", "seed"),
-    "synthetic": ("n", "d", "sparsity", "noise", "signs", "correlation", "n_test", "seed"),
-}
+FILES = ("csv", "npz", "diabetes")
+USERS = {  # the kinds of data that each option decides
+    "target": ("csv",),
+    "loss": ("csv", "npz"),
+    "test_fraction": ("csv",),
+    "seed": ("csv", "diabetes", "synthetic"),
+} | {name: ("synthetic",) for name in ("n", "d", "sparsity", "noise", "signs", "correlation", "n_test")}
 COMMA = re.compile(r",(?![^()]*\))")  # outside parentheses
 
 
@@ -82,10 +84,8 @@ class Data:
     def _problem(self, n: int) -> "Problem":
         from ..theory import Problem, diabetes, sparse_regression
 
-        given = [name for name in ("csv", "npz", "diabetes") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise InputError(f"--{given[0]} and --{given[1]} exclude each other: give one")
-        self._require_used(given[0] if given else "synthetic")
+        require_one(self, *FILES)
+        require_effect(self, USERS, self._kind, lambda kind: f"{kind} data" if kind == "synthetic" else f"--{kind}")
         if self.csv is not None:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
@@ -100,18 +100,11 @@ class Data:
             n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
         )
 
-    def _require_used(self, kind: str) -> None:
-        """Raise InputError where an option is given that does not decide this kind of data."""
-        for option in fields(self):
-            name, value = option.name, getattr(self, option.name)
-            if name == "model" or name in USED[kind] or value == option.default:
-                continue
-            flag = f"--{name.replace('_', '-')} {value}"
-            users = " or ".join(f"--{k}" if k != "synthetic" else "synthetic data" for k in USED if name in USED[k])
-            beside = "synthetic data" if kind == "synthetic" else f"--{kind}"
-            raise InputError(f"{flag} has no effect on {beside}: it needs {users}")
+    @property
+    def _kind(self) -> str:
+        return next((name for name in FILES if getattr(self, name) is not None), "synthetic")
 
     @property
     def default_model(self) -> str:
         """power(2) for the positive synthetic teacher, difference(2) for anything that may be negative."""
-        return FILE_MODEL if self.csv or self.npz or self.diabetes or self.signs == "random" else SYNTHETIC_MODEL
+        return FILE_MODEL if self._kind != "synthetic" or self.signs == "random" else SYNTHETIC_MODEL

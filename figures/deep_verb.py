@@ -9,6 +9,7 @@ import tyro
 
 from ..sims.deep.network import Network
 from ..sims.deep.options import DeepOptions
+from .effect import require_effect
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Deep:
         from ..sims.grid import read_grid
 
         i = self.images
+        require_effect(i, {"folder": ("cifar10",)}, i.data, "--data {}".format)
+        require_effect(
+            self.network, {"base_width": ("mup",)}, self.network.parameterization, "--parameterization {}".format
+        )
         data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder)
         ds = deep.sweep(
             self.network, data, read_grid(self.lr), **asdict(self.options), relative=self.relative,

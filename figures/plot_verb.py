@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from ..theory.errors import GdbiasError, InputError
+from .effect import require_effect
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from ..theory.predict import Prediction
+
+
+FIGURES = ("phase_diagram", "norm_sharpness", "frontier", "regimes", "trajectory", "contrast", "bifurcation")
+USERS = {  # the figures that each option has an effect on
+    "init_scale": ("norm_sharpness", "frontier", "regimes", "contrast"),
+    "deep": ("contrast",),
+    "by": ("phase_diagram",),
+    "predict": ("phase_diagram", "norm_sharpness", "contrast"),
+    "endpoints": ("norm_sharpness", "regimes"),
+    "runs": ("regimes",),
+}
 
 
 @dataclass(frozen=True)
@@ -48,15 +60,11 @@ class Plot:
         from .results import stored_prediction
         from .style import check_picture
 
-        *known, last = "phase_diagram", "norm_sharpness", "frontier", "regimes", "trajectory", "contrast", "bifurcation"
-        if self.figure not in (*known, last):
-            raise InputError(f"unknown figure {self.figure!r}: use {', '.join(known)} or {last}")
+        if self.figure not in FIGURES:
+            raise InputError(f"unknown figure {self.figure!r}: use {', '.join(FIGURES[:-1])} or {FIGURES[-1]}")
+        require_effect(self, USERS, self.figure)
         if self.figure == "contrast" and self.deep is None:
             raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
-        if self.init_scale is not None and self.figure in ("phase_diagram", "bifurcation", "trajectory"):
-            raise InputError(
-                f"--init-scale {self.init_scale:g} has no effect on {self.figure}, which draws all: leave it out"
-            )
         out = check_picture(self.out or f"{self.figure}.png")
         ds = self._selected(open_result(self.store))
         if self.figure == "trajectory":

@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from ..theory.errors import InputError
+from .effect import flag
+
 if TYPE_CHECKING:
     from ..theory.update_rule import UpdateRule
 
@@ -37,4 +40,9 @@ class Rule:
         from ..theory.update_rule import UpdateRule
 
         values = asdict(self)
-        return UpdateRule(schedule=parse_schedule(values.pop("schedule")), **values)
+        rule = UpdateRule(schedule=parse_schedule(values.pop("schedule")), **values)
+        for name, needed in (("noise_steps", ("label_noise",)), ("noise_seed", ("label_noise", "batch"))):
+            if values[name] and not any(values[user] for user in needed):
+                users = " or ".join(f"--{user.replace('_', '-')}" for user in needed)
+                raise InputError(f"{flag(name, values[name])} has no effect on descent without noise: it needs {users}")
+        return rule
