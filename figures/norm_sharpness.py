@@ -80,7 +80,7 @@ def norm_sharpness(
     draw_sharpness(axes, ds, measured["sharpness"], flow)
     if told is not None:
         axes.plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
-    _mark_unconverged(axes, lr, codes(ds))
+    mark_unconverged(axes, lr, codes(ds))
     if line is not None and lr.min() <= line.lr_max <= lr.max():
         for panel in panels:
             mark_lr_max(panel, line, labelled=panel is axes)
@@ -169,7 +169,8 @@ def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Refe
     axes.set_ylabel("final sharpness $S$")
 
 
-def _mark_unconverged(axes: Axes, lr: np.ndarray, status: np.ndarray) -> None:
+def mark_unconverged(axes: Axes, lr: np.ndarray, status: np.ndarray) -> None:
+    """Marks at the top of a panel, by status."""
     for code, look in unconverged(status):
         where = lr[status == code]
         axes.plot(

@@ -11,7 +11,7 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .best_risk import mark_best
 from .frontier import draw_norm_plane, measured_ends
-from .norm_sharpness import PREDICTED, choose_row, draw_lr_critical, draw_sharpness
+from .norm_sharpness import PREDICTED, choose_row, draw_lr_critical, draw_sharpness, mark_unconverged
 from .panels import choose_scale, draw_path, footnote, log_axis
 from .phase_diagram import draw_plane, legend_of_plane
 from .plane import plane
@@ -41,7 +41,8 @@ def regimes(
 
     (a) The phase of every run under the predicted boundaries, as :func:`gdbias.figures.phase_diagram`. (b) The least
     ``||beta||_1`` of an interpolator at each sharpness, with the endpoints of one row. (c) Sharpness and
-    ``||beta||_1`` of that row against the learning rate, with the predicted endpoints. (d) Loss and ``lr S / 2``
+    ``||beta||_1`` of that row against the learning rate, with the predicted endpoints; runs that did not converge are
+    marks at its top, by status. (d) Loss and ``lr S / 2``
     along the given runs, or without any the test risk against the learning rate (arXiv 2505.21423).
 
     Args:
@@ -82,6 +83,7 @@ def regimes(
     draw_norm_plane(figure, second, *measured_ends(row), line, read(alone, "flow", notes))
 
     draw_sharpness(over[0], row, measured["sharpness"], flow)
+    mark_unconverged(over[0], lr, codes(row))
     if told is not None:
         over[0].plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
     _draw_norm(over[1], lr, measured.get("beta_l1"), flow.norms.get("beta_l1") if flow is not None else None)

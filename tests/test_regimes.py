@@ -30,6 +30,8 @@ def test_every_panel_holds_its_runs_and_predictions(ds):
         [(x, y)] = drawn(figure, name)
         np.testing.assert_array_equal(y[good], row[name].values[good])
         assert np.isnan(y[~good]).all() and (~good).any()
+    marked = [x for code in Status for x, _ in drawn(figure, f"status {int(code)}")]
+    np.testing.assert_array_equal(np.sort(np.concatenate(marked)), row.lr.values[~good])
     [(lr, norm)] = drawn(figure, "predicted_beta_l1")
     one = theory.predict(MODEL, PROBLEM, 0.3)
     np.testing.assert_allclose(norm[-1], one.endpoint(lr[-1]).l1_norm)
