@@ -32,7 +32,10 @@ def bifurcation(ds: xr.Dataset, variable: str | None = None) -> Figure:
     ds = ds.transpose("init_scale", "lr", ...)
     phase = phase_codes(ds)
     if "lyapunov" not in ds:
-        raise InputError("the result has no Lyapunov exponents: bifurcation draws a sims.sweep of a diagonal network")
+        raise InputError(
+            "the result has no Lyapunov exponents: bifurcation draws a sims.sweep of a diagonal network, a deep linear "
+            "one is drawn by phase_diagram, norm_sharpness or trajectory"
+        )
     values, label = _values(ds, variable)
     lr = np.broadcast_to(ds["lr"].values, phase.shape)
 

@@ -12,7 +12,7 @@ from ..theory.errors import InputError
 from .norm_sharpness import choose_row
 from .panels import NORMS, choose_scale, footnote, log_axis
 from .reference import Reference, reference
-from .results import entry, grid, read, scale_of, value_in
+from .results import entry, grid, read, require_plain, scale_of, value_in
 from .statuses import codes, unconverged
 from .style import BLACK, BLUE, GREEN, GREY, PAGE, VERMILLION, Figure, styled
 
@@ -57,8 +57,10 @@ def contrast(
         init_scale: the row of the diagonal sweep to draw.
 
     Raises:
-        InputError: not a result, several entries along another dimension, or no converged run and no flow.
+        InputError: not a result, several entries along another dimension, no converged run and no flow, or runs with
+            an update rule.
     """
+    require_plain(diagonal)  # 2 / lr is the edge in both columns
     notes: list[str] = []
     row, title = choose_row(grid(diagonal, "init_scale", "lr"), pred, init_scale)
     columns = [

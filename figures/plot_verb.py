@@ -43,6 +43,8 @@ class Plot:
     """Model to draw, of a sweep over several."""
     n: int | None = None
     """Samples of the problem to draw, of a sweep over several n."""
+    seed: int | None = None
+    """Seed of the problem to draw, of a sweep over several."""
     deep: str | None = None
     """Folder that gdbias deep wrote, for contrast."""
     by: Literal["sharpness", "phase"] = "sharpness"
@@ -57,7 +59,7 @@ class Plot:
     def __call__(self) -> None:
         from ..sims.store import open_result
         from . import bifurcation, contrast, frontier, norm_sharpness, phase_diagram, regimes, save, trajectory
-        from .results import stored_prediction
+        from .results import grid, require_plain, require_prediction, stored_prediction
         from .style import check_picture
 
         if self.figure not in FIGURES:
@@ -74,13 +76,11 @@ class Plot:
         elif self.figure == "bifurcation":
             drawn = bifurcation(ds)
         elif self.deep is not None and self.figure == "contrast":
+            require_plain(ds)
             drawn = contrast(ds, open_result(self.deep), self._one(ds), self.init_scale)
         elif self.figure in ("frontier", "regimes"):
-            pred = stored_prediction(ds)
-            if pred is None or isinstance(pred, list):
-                raise InputError(
-                    f"{self.figure} needs a result of one diagonal network on one problem: select it in Python"
-                )
+            grid(ds, "init_scale", "lr")  # says how to select one of several models or problems
+            pred = require_prediction(stored_prediction(ds), self.figure)
             if self.figure == "frontier":
                 drawn = frontier(pred, ds, self.init_scale)
             else:
@@ -93,19 +93,22 @@ class Plot:
         print(f"written to {save(drawn, out)}", file=sys.stderr)
 
     def _selected(self, ds: "xr.Dataset") -> "xr.Dataset":
-        """The result of the asked model and n alone."""
+        """The result of the asked model, n and seed alone."""
+        import numpy as np
+
         from .results import spec_of
 
         spec = spec_of(ds)
-        alone = {"model": spec.get("model", []), "n": [p.get("n") for p in spec.get("problem", [])]}
-        for option, dim, asked in (("model", "model", self.model), ("n", "seed", self.n)):
+        for option, dim, asked in (("model", "model", self.model), ("n", "seed", self.n), ("seed", "seed", self.seed)):
             if asked is None:
                 continue
-            known = ds[option].values.tolist() if option in ds.coords else alone[option]
+            alone = spec.get("model", []) if option == "model" else [p.get(option) for p in spec.get("problem", [])]
+            known = np.ravel(ds[option].values).tolist() if option in ds.coords else alone
             if asked not in known:
-                raise InputError(f"--{option} {asked} is not in the result: use {', '.join(map(str, known))}")
+                have = ", ".join(map(str, dict.fromkeys(known)))
+                raise InputError(f"--{option} {asked} is not in the result: use {have}")
             if dim in ds.dims:
-                ds = ds.isel({dim: [known.index(asked)]})
+                ds = ds.isel({dim: [i for i, value in enumerate(known) if value == asked]})
         return ds
 
     def _runs(self, ds: "xr.Dataset", pred: "Prediction") -> "list[xr.Dataset]":

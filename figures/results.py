@@ -13,7 +13,7 @@ from ..theory.errors import GdbiasError, InputError
 if TYPE_CHECKING:
     from ..theory.predict import Prediction
 
-SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES"}
+SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES or --seed SEED"}
 LARGE = 100  # samples above which figures do without lr_max: it would take minutes
 
 
@@ -60,7 +60,8 @@ def require_prediction(pred: Any, figure: str) -> "Prediction":
     if not isinstance(pred, Prediction):
         raise InputError(
             f"{figure} needs pred = theory.predict(model, problem, init_scale) of one diagonal network, got "
-            f"{type(pred).__name__}: a result without one is drawn by phase_diagram, norm_sharpness or trajectory"
+            f"{type(pred).__name__}: a result without one, such as of a deep linear network, is drawn by phase_diagram, "
+            "norm_sharpness or trajectory"
         )
     return pred
 
@@ -94,7 +95,7 @@ def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | 
     spec = spec_of(ds)
     if pred is None or not spec.get("problem"):
         return
-    _require_plain(spec)
+    require_plain(ds)
     if isinstance(pred, Sequence):
         for one in pred:
             check_prediction(ds, one)
@@ -110,7 +111,9 @@ def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | 
         )
 
 
-def _require_plain(spec: dict) -> None:
+def require_plain(ds: xr.Dataset) -> None:
+    """Raises InputError where the runs have an update rule."""
+    spec = spec_of(ds)
     if "rule" in spec:
         told = ", ".join(f"{name}={value}" for name, value in spec["rule"].items())
         raise InputError(
@@ -143,7 +146,7 @@ def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
     spec = spec_of(ds)
     if value_in(ds, "lr_critical") is not None or "network" in spec:
         return None
-    _require_plain(spec)
+    require_plain(ds)
     models, problems = _chosen(ds, *rebuild(ds))
     if len(models) > 1 or len(problems) > 1:
         if len(models) > 1 and len(problems) > 1 or ds["init_scale"].size > 1:  # no figure draws so many
