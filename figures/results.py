@@ -60,8 +60,8 @@ def require_prediction(pred: Any, figure: str) -> "Prediction":
     if not isinstance(pred, Prediction):
         raise InputError(
             f"{figure} needs pred = theory.predict(model, problem, init_scale) of one diagonal network, got "
-            f"{type(pred).__name__}: a result without one, such as of a deep linear network, is drawn by phase_diagram, "
-            "norm_sharpness or trajectory"
+            f"{type(pred).__name__}: a result without one, such as that of a deep linear network, is drawn "
+            "by phase_diagram, norm_sharpness or trajectory"
         )
     return pred
 
