@@ -12,12 +12,13 @@ from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
 from ..sims.status import Status
-from ..theory.errors import InputError
+from ..theory.errors import GdbiasError, InputError
 from .edge import limit_label, sharpness_limit
 from .panels import CRITICAL_LABELS, footnote
 from .phases import draw_phases, foreseen, phase_codes
 from .plane import Plane, plane
-from .results import boundary, spec_of, subject, value_in
+from .predicted import told
+from .results import LARGE, boundary, spec_of, subject, value_in
 from .statuses import LOOKS, codes, unconverged
 from .style import BLACK, COLUMN, GREY, Figure, styled
 
@@ -160,6 +161,8 @@ def _draw_critical(
     if pred is not None:
         further = name in ("lr_max", "lr_divergence")  # lines that need not exist
         values = boundary(pred, name, [] if further else notes)
+        if name == "lr_max" and not np.isfinite(values).any() and not notes:
+            notes.append(f"no lr_max: {_why_no_lr_max(pred)}")
         if not isinstance(pred, Sequence) and found.labels is None:
             at = None if pred.init_scale is None else np.atleast_1d(pred.init_scale)
         low, high = found.edges[0][[0, -1]]
@@ -192,6 +195,16 @@ def _draw_critical(
     else:  # one prediction belongs to one row
         row = int(np.clip(np.searchsorted(edges, at[0]) - 1, 0, len(found.at) - 1))
         axes.plot([values[0]] * 2, edges[[row, row + 1]], **outlined)
+
+
+def _why_no_lr_max(pred: "Prediction | Sequence[Prediction]") -> str:
+    one = pred[0] if isinstance(pred, Sequence) else pred
+    if one.problem.n > LARGE:
+        return f"for {one.problem.n} samples it takes minutes, pred.lr_max computes it"
+    try:
+        return f"{one.lr_max}"
+    except GdbiasError as error:
+        return told(error, one).split(": ")[0]
 
 
 def _patches(status: np.ndarray) -> list[Patch]:

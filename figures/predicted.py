@@ -35,11 +35,12 @@ def curve(pred: "Prediction", notes: list[str], points: int) -> "Curve | None":
     try:
         return frontier(pred.dynamics.model, pred.problem, points)
     except GdbiasError as error:
-        notes.append(f"no frontier: {_told(error, pred)}")
+        notes.append(f"no frontier: {told(error, pred)}")
         return None
 
 
-def _told(error: Exception, pred: "Prediction") -> str:
+def told(error: Exception, pred: "Prediction") -> str:
+    """What an error says, without the model's name."""
     return str(error).removeprefix(f"{pred.dynamics.model.name}: ")
 
 
@@ -59,7 +60,7 @@ def endpoints(pred: "Prediction", lr: np.ndarray, count: int, notes: list[str]) 
             found.append(pred.endpoint(float(rate), "flow" if slow else "constrained_flow"))
     except GdbiasError as error:
         if not notes:  # else it was said of gradient flow
-            notes.append(f"no predicted endpoints: {_told(error, pred)}")
+            notes.append(f"no predicted endpoints: {told(error, pred)}")
     if not found:
         return None
     risks = [end.test_risk for end in found]

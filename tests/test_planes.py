@@ -108,3 +108,12 @@ def test_the_command_line_takes_several(options, dim, many, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["predict", *small])
     assert "only gdbias sweep takes them" in capsys.readouterr().err
+
+
+def test_a_phase_diagram_without_lr_max_says_why():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 4))
+    noisy = theory.Problem(X, X @ [1, 0, -1, 2] + 0.3 * rng.standard_normal(12))
+    ds = sims.sweep(theory.difference(2), noisy, [0.02, 0.05], [0.1, 0.2], max_steps=50)
+    figure = figures.phase_diagram(ds, theory.predict(theory.difference(2), noisy, np.array([0.1, 0.2])))
+    assert "no lr_max: no coefficients fit the 12 samples exactly" in " ".join(text_of(figure).split())
