@@ -14,7 +14,7 @@ HELP = "write START:STOP:NUM:log or START:STOP:NUM:lin, or values such as 0.01,0
 
 @dataclass(frozen=True)
 class Grid:
-    """``num`` values from ``start`` to ``stop``, spaced evenly in logarithm or in value; all positive."""
+    """``num`` values from ``start`` to ``stop``, rising, spaced evenly in logarithm or in value; all positive."""
 
     start: float
     stop: float
@@ -24,6 +24,8 @@ class Grid:
     def __post_init__(self):
         for name in ("start", "stop"):
             object.__setattr__(self, name, real(f"grid {name}", getattr(self, name), above=0, hint=HELP))
+        if self.start > self.stop:
+            raise InputError(f"grid start = {self.start:g} is above stop = {self.stop:g}: exchange them")
         object.__setattr__(self, "num", whole("grid num", self.num, 1, LARGEST))
         if self.spacing not in ("log", "lin"):
             raise InputError(f"grid spacing = {self.spacing!r} must be log or lin: {HELP}")
