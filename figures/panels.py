@@ -22,6 +22,7 @@ CRITICAL_LABELS = {
     "lr_divergence": r"divergence",
 }
 LONG = 2000  # points of a curve that is drawn point by point
+BLOT = 600  # the same of one column over a linear axis
 DECADES = 1.3  # of positive values from which a y axis is logarithmic
 
 
@@ -62,18 +63,20 @@ def choose_scale(axes: Axes, *series: np.ndarray) -> None:
         log_axis(axes.yaxis, values)
 
 
-def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, **look) -> None:
-    """A curve; a long one as its mean and the band between its extremes over short stretches.
+def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, long: int = LONG, **look) -> None:
+    """A curve; one of more than ``long`` points as its mean and the band between its extremes over short stretches.
 
-    At the edge of stability every step lies on the other side: as a curve that is a blot, and a large file.
+    At the edge of stability every step lies on the other side: as a curve that is a blot, and a large file. A stretch
+    has an even number of points, so that both sides count alike.
     """
-    if len(x) > LONG:
-        stretches = np.array_split(np.arange(len(x)), LONG // 4)
+    if len(x) > long:
+        size = 2 * -(-2 * len(x) // LONG)  # at most LONG / 4 stretches
+        stretches = np.split(np.arange(len(x)), np.arange(size, len(x), size))
         pieces = [np.where(np.isfinite(y[part]), y[part], np.nan) for part in stretches]
         seen = [k for k, piece in enumerate(pieces) if np.isfinite(piece).any()]
         x = np.array([x[stretches[k]].mean() for k in seen])
         low, y, high = (np.array([f(pieces[k]) for k in seen]) for f in (np.nanmin, np.nanmean, np.nanmax))
-        axes.fill_between(x, low, high, color=look["color"], alpha=0.3, lw=0)
+        axes.fill_between(x, low, high, color=look["color"], alpha=0.3, lw=0, gid="extremes")
     axes.plot(x, y, **look)
 
 

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .edge import limit_label, sharpness_limit
-from .panels import NORMS, choose_scale, draw_path, legend_above, log_axis, stack
+from .panels import BLOT, NORMS, choose_scale, draw_path, legend_above, log_axis, stack
 from .style import BLACK, BLUE, ORANGE, Figure, styled
 
 
@@ -17,6 +17,7 @@ def trajectory(run: xr.Dataset) -> Figure:
     """Loss, sharpness and norms along one run: over steps for descent, over time for gradient flow.
 
     The line in the panel of the sharpness is the edge of stability, ``S = 2 / lr`` for plain descent (2103.00065).
+    A long curve is drawn as its mean and the band between its extremes over a few steps.
 
     Args:
         run: a result of ``sims.descend(..., record_every=k)`` or ``sims.flow``, whose variables ``path_*`` have
@@ -46,7 +47,7 @@ def trajectory(run: xr.Dataset) -> Figure:
     where = dict(zip([*names[:2], *(["norms"] if norms else []), *names[2:]], panels, strict=True))
 
     for name in names:
-        draw_path(where[name], at, curves[name], color=BLUE, lw=0.8, gid=name)
+        draw_path(where[name], at, curves[name], color=BLUE, lw=0.8, long=BLOT, gid=name)
         where[name].set_ylabel({"loss": "loss", "sharpness": "sharpness $S$", "test_risk": "test risk"}[name])
         choose_scale(where[name], curves[name])
     if "loss" in where and (curves["loss"] > 0).any():
@@ -56,13 +57,20 @@ def trajectory(run: xr.Dataset) -> Figure:
     if "sharpness" in where and "gfs_sharpness" in curves:
         label = "of the flow's endpoint from there"
         draw_path(
-            where["sharpness"], at, curves["gfs_sharpness"], color=ORANGE, lw=0.9, label=label, gid="gfs_sharpness"
+            where["sharpness"],
+            at,
+            curves["gfs_sharpness"],
+            BLOT,
+            color=ORANGE,
+            lw=0.9,
+            label=label,
+            gid="gfs_sharpness",
         )
         legend_above(where["sharpness"], 2)
     if norms:
         for name, values in norms.items():
             label, color, line = NORMS[name]
-            draw_path(where["norms"], at, values, color=color, ls=line, lw=0.9, label=label, gid=name)
+            draw_path(where["norms"], at, values, BLOT, color=color, ls=line, lw=0.9, label=label, gid=name)
         choose_scale(where["norms"], *norms.values())
         where["norms"].set_ylabel("norm")
         legend_above(where["norms"], 4)

@@ -88,7 +88,10 @@ BAD = [
     ("sweep mine", "mine exists and is not a gdbias store"),
     ("sweep good.zarr --lr 0.2 STORED", "its lr is [0.1], asked is [0.2]"),
     ("sweep good.zarr --lr 0.1 STORED --seed 3", "its problem is"),
-    ("sweep good.zarr --lr 0.1 STORED --max-steps 2", "its max_steps is 1, asked is 2: a store holds one sweep: choose"),
+    (
+        "sweep good.zarr --lr 0.1 STORED --max-steps 2",
+        "its max_steps is 1, asked is 2: a store holds one sweep: choose",
+    ),
     ("plot scatter good.zarr", "'scatter'"),
     ("plot phase_diagram none.zarr", "none.zarr does not exist"),
     ("plot phase_diagram file", "file cannot be read"),

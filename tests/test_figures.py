@@ -199,3 +199,15 @@ def test_figures_are_drawn_in_threads_and_unknown_to_pyplot(ds, pred, tmp_path):
 
 def test_notebooks_show_a_figure(ds):
     assert figures.phase_diagram(ds)._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_long_oscillation_is_a_mean_and_its_band():
+    """Every step lies on the other side of 1: a blot as a curve."""
+    steps = np.arange(1001)
+    run = xr.Dataset({"path_sharpness": ("step", 1 + 0.5 * (-1.0) ** steps)}, {"step": steps})
+    figure = figures.trajectory(run)
+    [(x, y)] = drawn(figure, "sharpness")
+    assert 50 < len(x) < 1001 / 2
+    np.testing.assert_allclose(y[:-1], 1, atol=1e-12)
+    [band] = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "extremes"]
+    np.testing.assert_allclose(band.get_paths()[0].get_extents().intervaly, [0.5, 1.5])
