@@ -4,16 +4,17 @@ import numpy as np
 import xarray as xr
 
 from ..theory.errors import InputError
+from .norm_sharpness import choose_row
 from .panels import footnote, legend_above
 from .phases import PHASE_LOOKS, phase_codes
-from .results import grid
+from .results import grid, subject
 from .style import COLUMN, GREY, Figure, styled
 
 DEEPEST = -1.0  # exponent drawn; superstable cycles have much smaller ones
 
 
 @styled
-def bifurcation(ds: xr.Dataset, variable: str | None = None) -> Figure:
+def bifurcation(ds: xr.Dataset, variable: str | None = None, init_scale: float | None = None) -> Figure:
     """The last weights of runs over the learning rate, coloured by phase, with the Lyapunov exponent below.
 
     One point a run: sweep many init_scales, which visit the points of a cycle or of a chaotic set in turn.
@@ -22,11 +23,16 @@ def bifurcation(ds: xr.Dataset, variable: str | None = None) -> Figure:
         ds: a result of :func:`gdbias.sims.sweep` with a ``window``.
         variable: what to draw, a number a run such as theta_l2, loss or sharpness. Unless given it is the weight
             itself where there is only one, else theta_l2.
+        init_scale: the one to draw; all together unless given.
 
     Raises:
-        InputError: no phases, several entries along another dimension, or a variable that is not a number a run.
+        InputError: no phases, an init_scale that the result has not, several entries along another dimension, or a
+            variable that is not a number a run.
     """
     ds = grid(ds, "init_scale", "lr", *(("weight", "feature") if variable is None else ()))
+    title = ""
+    if init_scale is not None:
+        ds, title = choose_row(ds, None, init_scale)
     if "init_scale" not in ds.dims:
         ds = ds.expand_dims("init_scale")
     ds = ds.transpose("init_scale", "lr", ...)
@@ -58,6 +64,10 @@ def bifurcation(ds: xr.Dataset, variable: str | None = None) -> Figure:
         handle.set_markersize(6)  # type: ignore[union-attr]
     strip.axhline(0, color=GREY, lw=0.5)
     strip.set(xlabel=r"learning rate $\eta$", ylabel="Lyapunov\nexponent")
+    if len(phase) > 1:
+        scales = ds["init_scale"].values
+        title = f"{len(phase)} init_scales together, {scales.min():.3g} to {scales.max():.3g}"
+    figure.suptitle(", ".join(part for part in (subject(ds), title) if part), fontsize=8)
     notes = [] if np.isfinite(ds["lyapunov"].values).any() else ["no exponents: sweep with window=2000"]
     if (ds["lyapunov"].values < DEEPEST).any():
         notes.append(f"exponents below {DEEPEST:g} are drawn there")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FIGURES = ("phase_diagram", "norm_sharpness", "frontier", "regimes", "trajectory", "contrast", "bifurcation")
 USERS = {  # the figures that each option has an effect on
-    "init_scale": ("norm_sharpness", "frontier", "regimes", "contrast"),
+    "init_scale": ("norm_sharpness", "frontier", "regimes", "contrast", "bifurcation"),
     "deep": ("contrast",),
     "by": ("phase_diagram",),
     "predict": ("phase_diagram", "norm_sharpness", "contrast"),
@@ -38,7 +38,7 @@ class Plot:
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: float | None = None
-    """Row that norm_sharpness, frontier, regimes and contrast draw."""
+    """Row that norm_sharpness, frontier, regimes, contrast and bifurcation draw."""
     model: str | None = None
     """Model to draw, of a sweep over several."""
     n: int | None = None
@@ -74,7 +74,7 @@ class Plot:
         elif self.figure == "phase_diagram":
             drawn = phase_diagram(ds, self._prediction(ds), self.by)
         elif self.figure == "bifurcation":
-            drawn = bifurcation(ds)
+            drawn = bifurcation(ds, init_scale=self.init_scale)
         elif self.deep is not None and self.figure == "contrast":
             require_plain(ds)
             drawn = contrast(ds, open_result(self.deep), self._one(ds), self.init_scale)
