@@ -8,11 +8,13 @@ from ..theory.derive import Dynamics
 from ..theory.problem import Problem
 from .array_program import array_module, to_host
 from .attractor_source import attractor_source
-from .engine import cores, spans, work
+from .engine import work
 from .fused_law import law_on
 from .kernel_cache import load_kernel
 from .lanes import LANES
+from .microkernel import spans
 from .options import Options
+from .processor import cores
 from .runs import Runs, power_noise
 
 LONGEST = 64  # period looked for

@@ -1,6 +1,5 @@
 """The Numba engine: one worker a core, all pulling runs of one problem from a shared queue."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -10,15 +9,11 @@ from ..theory.derive import Dynamics
 from ..theory.problem import Problem
 from .kernel_cache import load_kernel
 from .kernel_source import kernel_source
-from .microkernel import ROWS
+from .microkernel import spans
 from .options import Options
+from .processor import cores
 from .rule_source import settings
 from .runs import Runs, power_noise, samples
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def advance_numba(
@@ -66,17 +61,3 @@ def work(
             raise
         for task in tasks:
             task.result()
-
-
-def spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A, and for each row the span that holds its entries, widened until neither end decreases.
-
-    Rows of zeros are added to fill the last tile of the matrix product.
-    """
-    A = np.pad(A, ((0, -len(A) % ROWS), (0, 0)))
-    filled = A != 0
-    width = A.shape[1]
-    first = np.where(filled.any(axis=1), filled.argmax(axis=1), width - 1)
-    last = np.where(filled.any(axis=1), width - filled[:, ::-1].argmax(axis=1), 1)
-    first = np.minimum.accumulate(first[::-1])[::-1].copy()
-    return np.ascontiguousarray(A), first, np.maximum(np.maximum.accumulate(last), first + 1)

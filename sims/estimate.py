@@ -17,11 +17,11 @@ from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
 from .check_rule import check_rule
 from .chunks import Work, compute, work_of, write
-from .engine import cores
 from .grid import Grid
 from .local import side_by_side
 from .options import SHORTEST_WINDOW, Options
 from .plan import Plan
+from .processor import cores
 from .status import Status
 from .store import open_for_writing
 from .sweep import STORE_CHUNK, planned

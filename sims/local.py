@@ -9,9 +9,9 @@ import numpy as np
 
 from ..theory.update_rule import UpdateRule
 from .chunks import compute, work_of, write
-from .engine import cores
 from .options import Options
 from .plan import Chunk, Plan
+from .processor import cores
 
 
 def run_here(

@@ -4,6 +4,7 @@ Each output sums over the depth in order, one fused multiply-add at a time, what
 numbers depend on nothing but the run, not on the runs beside it, the number of threads or a BLAS version.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -77,3 +78,17 @@ def matmul(A, B, C, first, last):
         rows = tile(A, i, B, first[i], last[i + ROWS - 1])  # pyright: ignore[reportCallIssue]
         for r in range(ROWS):
             store(C, i + r, rows[r])  # pyright: ignore[reportCallIssue]
+
+
+def spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A, and for each row the span that holds its entries, widened until neither end decreases.
+
+    Rows of zeros are added to fill the last tile of the matrix product.
+    """
+    A = np.pad(A, ((0, -len(A) % ROWS), (0, 0)))
+    filled = A != 0
+    width = A.shape[1]
+    first = np.where(filled.any(axis=1), filled.argmax(axis=1), width - 1)
+    last = np.where(filled.any(axis=1), width - filled[:, ::-1].argmax(axis=1), 1)
+    first = np.minimum.accumulate(first[::-1])[::-1].copy()
+    return np.ascontiguousarray(A), first, np.maximum(np.maximum.accumulate(last), first + 1)

@@ -1,20 +1,16 @@
 """From runs to outcomes: the measures that a result reports."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from ..theory.derive import Dynamics
-from ..theory.hessian import Sharpness, sharpness, trace
+from ..theory.hessian import trace
 from ..theory.law import array_law
 from ..theory.problem import Problem
-from .engine import cores
 from .runs import Runs
+from .sharpness import sharpness_at
 from .status import Status
 
 STABLE = 1 + 1e-6  # times the largest sharpness of a minimum that descent can stay at
-PIECE = 512  # points of one eigenvalue batch
 
 
 def measure(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
@@ -66,30 +62,3 @@ def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndar
         monotone=runs.rising == 0,
         rising_steps=runs.rising,
     )
-
-
-def sharpness_at(
-    dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None,
-    adaptive: bool = False,
-) -> Sharpness:  # fmt: skip
-    """Sharpness at points theta (point, weight, feature), in pieces over the cores.
-
-    To rounding, a point's value does not depend on the pieces.
-    """
-    points = np.moveaxis(theta, 0, -1)
-    starts = None if start is None else np.moveaxis(start, 0, -1)
-
-    def piece(at: int) -> Sharpness:
-        part = slice(at, at + PIECE)
-        near = None if starts is None else starts[:, :, part]
-        return sharpness(dynamics, problem, points[:, :, part], near, adaptive)
-
-    pieces: list[Sharpness] = _map(piece, range(0, max(points.shape[-1], 1), PIECE))
-    return Sharpness(*(np.concatenate(parts, axis=-1) for parts in zip(*pieces, strict=True)))
-
-
-def _map(function: Callable, items: range) -> list:
-    if len(items) == 1:
-        return [function(items[0])]
-    with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(function, items))

@@ -6,11 +6,11 @@ import numpy as np
 import sympy as sp
 
 from ..theory.derive import Dynamics
-from ..theory.hessian import sharpness
 from ..theory.law import array_law
 from ..theory.problem import Problem
 from ..theory.update_rule import WEIGHT
 from .draws import run_keys
+from .sharpness import sharpness_at
 
 DIVERGENCE = 1e6  # times max(1, first loss)
 NUDGE = 1e-4  # of noise in every power step, so that the vector finds an eigenvector that overtakes its own
@@ -60,7 +60,7 @@ def begin_runs(
     points = np.moveaxis(starts, 0, -1)  # (weight, feature, start)
     beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:])
     first = problem.loss_at(beta.T) - problem.projected[2]
-    top = sharpness(dynamics, problem, points)
+    top = sharpness_at(dynamics, problem, starts)
     state = [sp.lambdify(WEIGHT, s.start, "numpy")(row) + 0 * row for row in points for s in dynamics.rule.step.state]
     theta = np.concatenate([points, np.stack(state)]) if state else points
     rates = np.ascontiguousarray(lr, dtype=float)

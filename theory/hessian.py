@@ -33,57 +33,49 @@ class Operator(Protocol):
 
 
 class Hessian:
-    """``H = J^T A J + blockdiag(g_i d2 beta_i)`` at points theta of shape (weight, feature, B).
+    """``H = J^T A J + D`` at points theta of shape (weight, feature, B).
 
-    ``A = X^T diag(l'') X / n`` and ``g = X^T l' / n``; a product with a vector costs O(n d) a point.
-    With ``adaptive`` it is ``diag|theta| H diag|theta|``, the curvature under relative changes of the weights.
+    ``J = X d beta``, ``A = diag(l'') / n`` and D with the blocks ``diag(g d2 beta)``, ``g = X^T l' / n``: a product
+    with a vector costs O(n d) a point. With ``adaptive`` it is ``diag|theta| H diag|theta|``, the curvature under
+    relative changes of the weights.
+
+    Attributes: ``X``; ``jacobian``, the slopes of beta, shape (weight, feature, B); ``diagonal``, the upper triangle of
+    blocks row by row, shape (pair, feature, B); ``curvature``, the diagonal of A, shape (n, B).
     """
 
     def __init__(self, dynamics: Dynamics, problem: Problem, theta: np.ndarray, adaptive: bool = False):
         law = array_law(dynamics)
         self.X, y, _ = problem.projected
-        self.n = problem.n
         shape = theta.shape[1:]
-        self.jacobian = [np.broadcast_to(slope, shape) for slope in law.jacobian(*theta)]
-        self.second = law.curvature(*theta)
         f = self.X @ law.effective(*theta)
-        self.loss_curvature = law.loss_curvature(f, y[:, None])
-        self.g = self.X.T @ law.loss_slope(f, y[:, None]) / self.n
-        self.scale = np.abs(theta) if adaptive else None
+        g = self.X.T @ law.loss_slope(f, y[:, None]) / problem.n
+        self.jacobian = np.stack([np.broadcast_to(slope, shape) for slope in law.jacobian(*theta)])
+        self.diagonal = np.stack([np.broadcast_to(g * second, shape) for second in law.curvature(*theta)])
+        self.curvature = np.broadcast_to(law.loss_curvature(f, y[:, None]) / problem.n, (len(self.X), shape[1]))
+        if adaptive:
+            scale, (p, q) = np.abs(theta), np.triu_indices(len(theta))
+            self.jacobian = self.jacobian * scale
+            self.diagonal = self.diagonal * scale[p] * scale[q]
 
     def __matmul__(self, v: np.ndarray) -> np.ndarray:
-        if self.scale is None:
-            return self._product(v)
-        return self.scale * self._product(self.scale * v)
-
-    def _product(self, v: np.ndarray) -> np.ndarray:
-        moved = sum(slope * part for slope, part in zip(self.jacobian, v, strict=True))
-        pulled = self.X.T @ (self.loss_curvature * (self.X @ moved)) / self.n
-        result = np.stack([slope * pulled for slope in self.jacobian])
-        m, index = len(v), 0
-        for p in range(m):
-            for q in range(p, m):
-                block = self.g * self.second[index]
-                result[p] += block * v[q]
-                if q > p:
-                    result[q] += block * v[p]
-                index += 1
+        pulled = self.X.T @ (self.curvature * (self.X @ (self.jacobian * v).sum(axis=0)))
+        result = self.jacobian * pulled
+        for block, p, q in zip(self.diagonal, *np.triu_indices(len(v)), strict=True):
+            result[p] += block * v[q]
+            if q > p:
+                result[q] += block * v[p]
         return result
 
 
 def trace(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.ndarray:
     """``tr H = sum_p sum_i (A_ii (d beta_i / d theta_p)^2 + g_i d2 beta_i / d theta_p^2)``, shape (B,), exact.
 
-    At points theta of shape (weight, feature, B), with A and g of :class:`Hessian`.
+    At points theta of shape (weight, feature, B), with ``A = X^T diag(l'') X / n`` and g of :class:`Hessian`.
     """
     hessian = Hessian(dynamics, problem, theta)
-    curvature = np.broadcast_to(hessian.loss_curvature, (len(hessian.X), theta.shape[2]))
-    A = (hessian.X**2).T @ curvature / hessian.n
-    m, total = len(theta), np.zeros(theta.shape[2])
-    for p in range(m):
-        own = p * m - p * (p - 1) // 2  # of the upper triangle's rows, the diagonal entry
-        total += (A * hessian.jacobian[p] ** 2 + hessian.g * hessian.second[own]).sum(axis=0)
-    return total
+    p, q = np.triu_indices(len(theta))
+    A = (hessian.X**2).T @ hessian.curvature
+    return (A * hessian.jacobian**2 + hessian.diagonal[p == q]).sum(axis=(0, 1))
 
 
 def dense_hessian(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.ndarray:
@@ -123,9 +115,7 @@ def largest_eigenvalues(
     """
     (m, d), count = shape, len(wanted)
     values, residuals = np.full(count, np.nan), np.full(count, np.nan)
-    vectors = np.random.default_rng(0).standard_normal((m, d, 1)) * np.ones(count)
-    if start is not None:
-        vectors = start + 1e-3 * vectors / np.sqrt(m * d)
+    vectors = first_vectors(m, d, count, start)
     todo = np.flatnonzero(wanted)
     steps = min(m * d, LANCZOS_STEPS)
     width = max(1, CHUNK // (steps * m * d))
@@ -141,6 +131,12 @@ def largest_eigenvalues(
             if not len(todo) or steps == m * d:
                 break
     return Sharpness(values, residuals, vectors)
+
+
+def first_vectors(m: int, d: int, count: int, start: np.ndarray | None) -> np.ndarray:
+    """What Lanczos iteration begins with, shape (m, d, count): fixed noise, of which ``start`` gets a little."""
+    noise = np.random.default_rng(0).standard_normal((m, d, 1)) * np.ones(count)
+    return noise if start is None else start + 1e-3 * noise / np.sqrt(m * d)
 
 
 def _lanczos(hessian: Operator, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

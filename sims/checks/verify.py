@@ -10,7 +10,7 @@ import numpy as np
 
 from ...theory.statements import Formulas, Statement, select, statements, unproved
 from ...theory.validate import whole
-from ..engine import cores
+from ..processor import cores
 from ..progress import progress_bar
 from ..provenance import versions
 from .check import Case, Check, Checked, Comparison, NotApplicable, checks

@@ -6,8 +6,9 @@ import numpy as np
 from workloads import Outcome
 
 from gdbias import sims, theory
-from gdbias.sims.engine import advance_numba, cores
+from gdbias.sims.engine import advance_numba
 from gdbias.sims.options import Options
+from gdbias.sims.processor import cores
 from gdbias.sims.runs import begin_runs
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ceiling import FLAGS, compiler
 
-from gdbias.sims.engine import cores
+from gdbias.sims.processor import cores
 from gdbias.sims.provenance import versions
 
 PACKAGES = ("gdbias", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")
