@@ -9,6 +9,8 @@ import time
 import pytest
 
 PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a program started in the background lacks
 from gdbias import sims, theory
 given = theory.power(2), theory.single_point((0.5, 1, 1.5), 3)
 {warm}
