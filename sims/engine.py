@@ -32,7 +32,7 @@ def advance_numba(
     the workers within a step; runs in flight then keep outcome -1, as they do after an interrupt, which
     is raised again. ``progress`` is told the runs begun so far.
     """
-    kernel = load_kernel(kernel_source(dynamics))
+    kernel = load_kernel(kernel_source(dynamics, problem.n == 1 and not dynamics.rule.stochastic))
     X, y, _ = samples(dynamics, problem)
     queue = np.zeros(1, dtype=np.int64)
     arguments = (

@@ -70,7 +70,8 @@ def _define(symbol, instruction: str) -> None:
 
     def generate(_context, builder, kinds, args):
         a, b = (_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True))
-        return join(builder, (getattr(builder, instruction)(x, y) for x, y in zip(a, b, strict=True)))
+        apply = getattr(builder, instruction)
+        return join(builder, (apply(x, y, flags=["contract", "reassoc"]) for x, y in zip(a, b, strict=True)))
 
     for pair in pairs:
         lower_builtin(symbol, *pair)(generate)
@@ -93,6 +94,19 @@ def _negative(_context, builder, _signature, args):
 
 
 @intrinsic
+def fma(_context, a, b, c):
+    """``a b + c`` for a number a, rounded once."""
+
+    def generate(_context, builder, kinds, args):
+        kind = ir.FunctionType(REGISTER, [REGISTER] * 3)
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f64")
+        parts = zip(*(_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True)), strict=True)
+        return join(builder, (builder.call(function, part) for part in parts))
+
+    return lanes(a, b, c), generate
+
+
+@intrinsic
 def less(_context, a, b):
     """1 where ``a < b``, else 0 (also where one is not a number)."""
 
@@ -101,6 +115,29 @@ def less(_context, a, b):
         return join(builder, (builder.uitofp(builder.fcmp_ordered("<", x, y), REGISTER) for x, y in pairs))
 
     return lanes(a, b), generate
+
+
+@intrinsic
+def larger(_context, a, b):
+    """The larger of two; a where one is not a number."""
+
+    def generate(_context, builder, kinds, args):
+        pairs = zip(*(_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True)), strict=True)
+        return join(builder, (builder.select(builder.fcmp_ordered("<", x, y), y, x) for x, y in pairs))
+
+    return lanes(a, b), generate
+
+
+@intrinsic
+def size(_context, a):
+    """``|a|``."""
+
+    def generate(_context, builder, _signature, args):
+        zero = splat(builder, NUMBER(0.0))
+        pairs = ((x, builder.fneg(x)) for x in split(builder, args[0]))
+        return join(builder, (builder.select(builder.fcmp_ordered("<", x, zero), y, x) for x, y in pairs))
+
+    return lanes(a), generate
 
 
 @intrinsic
@@ -193,12 +230,12 @@ def load(_context, A, row):
 
 @intrinsic
 def store(_context, A, row, value):
-    """Write row ``row`` of an array (rows, LANES)."""
+    """Write row ``row`` of an array (rows, LANES): lanes, or one number everywhere."""
 
     def generate(context, builder, signature, args):
         place = row_pointer(context, builder, signature.args[0], *args[:2])
-        for part, register in enumerate(split(builder, args[2])):
+        for part, register in enumerate(_registers(builder, args[2], signature.args[2])):
             builder.store(register, register_pointer(builder, place, part)).align = 8
         return context.get_dummy_value()
 
-    return types.void(A, types.intp, lanes), generate
+    return types.void(A, types.intp, value), generate

@@ -12,7 +12,7 @@ square, norms, leaving = none, none, none
 for j in range(d):
     {read}
     {slopes} = jacobian({weights})
-    g = load(M, j) * scale
+    g = load(M, j)
     {pulls}
     {gradient}
     {rates}
@@ -35,7 +35,7 @@ for i in range(n):
             target = y[i]
             if t[0, q] < noise_steps:
                 target += label_noise * normal(state[q], 3 * i + 1)
-            R[i, q] = loss_slope(F[i, q], target) * (n / batch)
+            R[i, q] = loss_slope(F[i, q], target) * (n / batch) * scale
             need[q] -= 1.0
         else:
             R[i, q] = 0.0
@@ -84,12 +84,12 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
     constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
     constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]
     return dict(
-        constants=_block("\n".join(constants), 4) if rule.settled or rule.stochastic or parameters else "",
-        decay=_block(_DECAY.format(**decayed), 12) if rule.weight_decay else "",
+        constants=block("\n".join(constants), 4) if rule.settled or rule.stochastic or parameters else "",
+        decay=block(_DECAY.format(**decayed), 12) if rule.weight_decay else "",
         objective="objective" if rule.weight_decay else "x",
         calm=calm + settling,
-        drawn=_block(_DRAWN, 8) if rule.stochastic else "",
-        scheduled=_block(_SCHEDULED, 8) if rule.schedule.steps else "",
+        drawn=block(_DRAWN, 8) if rule.stochastic else "",
+        scheduled=block(_SCHEDULED, 8) if rule.schedule.steps else "",
     )
 
 
@@ -102,5 +102,6 @@ def unpack(names: list[str]) -> str:
     return ", ".join(names) + ("," if len(names) == 1 else "")
 
 
-def _block(text: str, indent: int) -> str:
+def block(text: str, indent: int) -> str:
+    """The lines of a text, indented behind the first."""
     return ("\n" + " " * indent).join(text.strip("\n").splitlines())
