@@ -51,7 +51,7 @@ def advance(
     M, Q = np.zeros((D, LANES)), np.zeros((N, LANES))  # J v, X J v
     run = np.full(LANES, -1)
     # One row each: learning rates, excess losses, losses before, limits, steps, steps below tol, rises, 1 for the
-    # lanes whose loss at the present step is not yet looked at, the prediction of one sample, and the largest sharpness.
+    # lanes whose loss at the present step is not yet looked at, the prediction of one sample, the largest sharpness.
     zero, rate, excess, last, bound, t, calm, rises, due, ahead, top = [np.zeros((1, LANES)) for _ in range(11)]
     live, tick, empty, stale = 0, 0, False, True
     {constants}

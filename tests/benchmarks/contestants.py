@@ -28,6 +28,7 @@ CONTESTANTS = {
     "gdbias-tracked": Contestant(
         "with sharpness every 11 steps", "gdbias", _from("contestants_gdbias", "tracked_contestant")
     ),
+    "gdbias-cupy": Contestant("public sweep on a GPU", "gdbias", _from("contestants_gdbias", "cupy_contestant")),
     "numpy": Contestant("batched, masked, packed", "gdbias", _from("contestants_batched", "numpy_contestant")),
     "torch": Contestant("eager, batched, masked, packed", "gdbias", _from("contestants_batched", "torch_contestant")),
     "jax-while": Contestant("jit(vmap(while_loop))", "gdbias", _from("contestants_jax", "while_contestant")),

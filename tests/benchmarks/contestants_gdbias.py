@@ -6,6 +6,7 @@ import numpy as np
 from workloads import Outcome
 
 from gdbias import sims, theory
+from gdbias.sims.array_program import array_module
 from gdbias.sims.engine import advance_numba
 from gdbias.sims.options import Options
 from gdbias.sims.processor import cores
@@ -16,7 +17,7 @@ def _model_and_problems(work):
     return theory.parse(work.model), [theory.Problem(X, y) for X, y in zip(work.X, work.y, strict=True)]
 
 
-def sweep_contestant(work, track_every=0):
+def sweep_contestant(work, track_every=0, backend="numba"):
     """`sims.sweep` as a user calls it, final sharpness included; one step below tol counts as convergence (hold=1)."""
     model, problems = _model_and_problems(work)
 
@@ -24,7 +25,7 @@ def sweep_contestant(work, track_every=0):
         def call():
             ds = sims.sweep(
                 model, problems, lr=work.lrs, init_scale=work.scales, max_steps=cap, tol=work.tol, hold=1,
-                track_every=track_every,
+                track_every=track_every, backend=backend,
             )  # fmt: skip
             names = ("status", "steps", "loss", "sharpness")
             return Outcome(*(ds[name].transpose("seed", "init_scale", "lr").values.ravel() for name in names))
@@ -32,6 +33,12 @@ def sweep_contestant(work, track_every=0):
         return call
 
     return start
+
+
+def cupy_contestant(work):
+    """The public sweep on a GPU."""
+    array_module("cupy")
+    return sweep_contestant(work, backend="cupy")
 
 
 def tracked_contestant(work):

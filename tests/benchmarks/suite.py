@@ -13,6 +13,8 @@ from machine import machine
 from report import plot, print_machine, print_scaling, print_start_up, print_workload
 from workloads import CONVERGED, DIVERGED, UNSTABLE_MINIMUM, WORKLOADS
 
+from gdbias.theory import MissingExtra
+
 SECTIONS = (*WORKLOADS, "scaling", "startup")
 
 
@@ -67,7 +69,7 @@ def benchmark(work, names, rounds):
     for name in names:
         try:
             contestants[name] = CONTESTANTS[name].make(work)
-        except (ModuleNotFoundError, FileNotFoundError) as reason:
+        except (ModuleNotFoundError, FileNotFoundError, MissingExtra) as reason:
             absent[name] = str(reason)
     for contestant in contestants.values():
         contestant(min(work.cap, WARM_CAP))()
