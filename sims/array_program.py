@@ -1,34 +1,16 @@
-"""The reference: the same descent as a readable array program, on NumPy or on CuPy."""
+"""The reference: the same descent as a readable array program."""
 
 from collections.abc import Callable
-from types import ModuleType
 
 import numpy as np
 
 from ..theory.derive import Dynamics
-from ..theory.errors import MissingExtra
+from ..theory.law import array_law
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
 from .draws import array_normal, array_uniform
-from .fused_law import law_on
 from .options import Options
 from .runs import NUDGE, Runs, power_noise, samples
-
-
-def array_module(backend: str) -> ModuleType:
-    """NumPy or CuPy; raises MissingExtra where CuPy or its GPU is absent."""
-    if backend == "numpy":
-        return np
-    try:
-        import cupy  # pyright: ignore[reportMissingImports]
-
-        cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:
-        raise MissingExtra(
-            f"backend 'cupy' needs an NVIDIA GPU and pip install 'gdbias[gpu]' ({type(error).__name__}): "
-            "use backend='numba'"
-        ) from None
-    return cupy
 
 
 def advance_array(
@@ -42,23 +24,22 @@ def advance_array(
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Advance all runs together, one column each, as :func:`gdbias.sims.engine.advance_numba` does."""
-    xp = array_module(options.backend)
-    law, m, N = law_on(dynamics, xp), len(dynamics.model.weights), len(runs)
+    law, m, N = array_law(dynamics), len(dynamics.model.weights), len(runs)
     projected, targets, _ = samples(dynamics, problem)
     rule, n = dynamics.rule, problem.n
-    X, y = xp.asarray(projected), xp.asarray(targets)[:, None]
-    T = xp.asarray(np.moveaxis(runs.theta, 0, -1))  # (weight and state, feature, run)
-    V = xp.asarray(np.moveaxis(runs.vector, 0, -1))
-    noise = xp.asarray(power_noise(*runs.vector.shape[1:]))[:, :, None]
-    lr, limit, top = xp.asarray(runs.lr), xp.asarray(runs.limit), xp.asarray(runs.sharpness_max)
-    calm, rising, last = xp.zeros(N, dtype=int), xp.zeros(N, dtype=int), xp.full(N, xp.inf)
-    first, key = xp.asarray(runs.first), xp.asarray(runs.key)
+    X, y = projected, targets[:, None]
+    T = np.moveaxis(runs.theta, 0, -1)  # (weight and state, feature, run)
+    V = np.moveaxis(runs.vector, 0, -1)
+    noise = power_noise(*runs.vector.shape[1:])[:, :, None]
+    lr, limit, top = runs.lr, runs.limit, runs.sharpness_max
+    calm, rising, last = np.zeros(N, dtype=int), np.zeros(N, dtype=int), np.full(N, np.inf)
+    first, key = runs.first, runs.key
     alive = np.arange(N)
     step = 0
     with np.errstate(all="ignore"):
         while len(alive) and not halt[0]:
-            f = X @ (law.effective(*T[:m]) + xp.zeros(T.shape[1:]))
-            excess = (law.loss_value(f, y) + xp.zeros(f.shape)).sum(axis=0) / problem.n - floor
+            f = X @ (law.effective(*T[:m]) + np.zeros(T.shape[1:]))
+            excess = (law.loss_value(f, y) + np.zeros(f.shape)).sum(axis=0) / problem.n - floor
             g = X.T @ law.loss_slope(f, y) / n
             objective, calm_now = excess, abs(excess) < options.tol
             if rule.weight_decay:
@@ -66,22 +47,21 @@ def advance_array(
                 calm_now = decayed_calm(T[:m], pulls, rule.weight_decay, options.tol)
                 objective = excess + 0.5 * rule.weight_decay * (T[:m] * T[:m]).sum(axis=(0, 1))
             rising = rising + ~(objective < last * (1 + 1e-12) + 1e-14)
-            calm = xp.where(calm_now & (step >= rule.settled), calm + 1, 0)
+            calm = np.where(calm_now & (step >= rule.settled), calm + 1, 0)
             last = objective
             if record_every and step % record_every == 0:
-                runs.history[alive, step // record_every] = to_host(xp.moveaxis(T[:m], -1, 0))
+                runs.history[alive, step // record_every] = np.moveaxis(T[:m], -1, 0)
             held, bounded = calm >= options.hold, excess < limit
             stop = held | ~bounded | (step >= options.max_steps)
             if stop.any():
-                ended = to_host(stop)
-                done, keep = alive[ended], xp.asarray(np.flatnonzero(~ended))
-                runs.theta[done] = to_host(xp.moveaxis(T[:, :, stop], -1, 0))
-                runs.vector[done] = to_host(xp.moveaxis(V[:, :, stop], -1, 0))
+                done, keep = alive[stop], ~stop
+                runs.theta[done] = np.moveaxis(T[:, :, stop], -1, 0)
+                runs.vector[done] = np.moveaxis(V[:, :, stop], -1, 0)
                 runs.steps[done] = step
-                runs.rising[done], runs.loss[done] = to_host(rising[stop]), to_host(excess[stop])
-                runs.sharpness_max[done] = to_host(top[stop])
-                runs.outcome[done] = to_host(xp.where(held, 0, xp.where(bounded, 2, 1))[stop])
-                alive = alive[~ended]
+                runs.rising[done], runs.loss[done] = rising[stop], excess[stop]
+                runs.sharpness_max[done] = top[stop]
+                runs.outcome[done] = np.where(held, 0, np.where(bounded, 2, 1))[stop]
+                alive = alive[keep]
                 T, V, f, lr, limit = T[:, :, keep], V[:, :, keep], f[:, keep], lr[keep], limit[keep]
                 g, first, key = g[:, keep], first[keep], key[keep]
                 calm, rising, last, top = calm[keep], rising[keep], last[keep], top[keep]
@@ -90,12 +70,12 @@ def advance_array(
                 if not len(alive):
                     break
             if options.track_every and step % options.track_every == 0:
-                rayleigh, V = _power_step(xp, law, X, T[:m], V, g, law.loss_curvature(f, y), problem.n, top, noise)
-                top = xp.maximum(top, rayleigh)
+                rayleigh, V = _power_step(law, X, T[:m], V, g, law.loss_curvature(f, y), problem.n, top, noise)
+                top = np.maximum(top, rayleigh)
             if rule.stochastic:
-                g = X.T @ _drawn_slopes(xp, law, rule, f, y, key, step) / n
+                g = X.T @ _drawn_slopes(law, rule, f, y, key, step) / n
             rate = law.schedule(first, lr, step / rule.schedule.steps) if step < rule.schedule.steps else lr
-            T = xp.stack(law.step(rate, g, *rule.parameters, *T))
+            T = np.stack(law.step(rate, g, *rule.parameters, *T))
             step += 1
 
 
@@ -120,23 +100,23 @@ def decayed_calm(T, pulls, decay: float, tol: float):
     return ~leaving & ((square < tol * decay * decay * norms) | (norms < tol))
 
 
-def _drawn_slopes(xp: ModuleType, law, rule: UpdateRule, f, y, key, step: int):
+def _drawn_slopes(law, rule: UpdateRule, f, y, key, step: int):
     """Loss slopes of the samples drawn, at noisy targets, 0 for the others; shape (sample, run)."""
     n = len(f)
     batch, draws = rule.batch or n, 3 * np.arange(n)
     if rule.label_noise and (rule.noise_steps is None or step < rule.noise_steps):
-        y = y + rule.label_noise * array_normal(xp, key, step, draws + 1)
+        y = y + rule.label_noise * array_normal(key, step, draws + 1)
     slopes = law.loss_slope(f, y) * (n / batch)
     if batch == n:
         return slopes
-    chance, need, weight = array_uniform(xp, key, step, draws), xp.full(f.shape[1], float(batch)), xp.zeros(f.shape)
+    chance, need, weight = array_uniform(key, step, draws), np.full(f.shape[1], float(batch)), np.zeros(f.shape)
     for i in range(n):
         weight[i] = chance[i] * (n - i) < need
         need = need - weight[i]
     return weight * slopes
 
 
-def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int, top, noise):
+def _power_step(law, X, T, V, g, loss_curvature, n: int, top, noise):
     """Rayleigh quotients of V, and V after one nudged step of ``H + shift`` with the shift that makes it >= 0."""
     m = len(V)
     slopes, second = law.jacobian(*T), iter(law.curvature(*T))
@@ -145,13 +125,9 @@ def _power_step(xp: ModuleType, law, X, T, V, g, loss_curvature, n: int, top, no
     for p in range(m):
         for q in range(p, m):
             block[p, q] = block[q, p] = g * next(second)
-    HV = xp.stack([slopes[p] * pulled + sum(block[p, q] * V[q] for q in range(m)) for p in range(m)])
-    rows = [xp.stack([abs(block[p, q]) for q in range(m)]).sum(axis=0).max(axis=0) for p in range(m)]
-    shift = xp.stack(rows).max(axis=0)
-    moved = HV + shift * V + NUDGE * xp.maximum(xp.maximum(shift, top), 1e-100) * noise
-    length = xp.sqrt((moved * moved).sum(axis=(0, 1)))
-    return (V * HV).sum(axis=(0, 1)), moved / xp.where(length > 0, length, xp.inf)
-
-
-def to_host(array) -> np.ndarray:
-    return array.get() if hasattr(array, "get") else np.asarray(array)
+    HV = np.stack([slopes[p] * pulled + sum(block[p, q] * V[q] for q in range(m)) for p in range(m)])
+    rows = [np.stack([abs(block[p, q]) for q in range(m)]).sum(axis=0).max(axis=0) for p in range(m)]
+    shift = np.stack(rows).max(axis=0)
+    moved = HV + shift * V + NUDGE * np.maximum(np.maximum(shift, top), 1e-100) * noise
+    length = np.sqrt((moved * moved).sum(axis=(0, 1)))
+    return (V * HV).sum(axis=(0, 1)), moved / np.where(length > 0, length, np.inf)

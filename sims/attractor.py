@@ -5,11 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..theory.derive import Dynamics
+from ..theory.law import array_law
 from ..theory.problem import Problem
-from .array_program import array_module, to_host
 from .attractor_source import attractor_source
 from .engine import work
-from .fused_law import law_on
 from .kernel_cache import load_kernel
 from .lanes import LANES
 from .microkernel import spans
@@ -53,7 +52,7 @@ def follow(
     P, d = runs.theta.shape[1:]
     nearby = power_noise(P, d)
     state = (nearby, runs.lr[chosen], runs.limit[chosen] + floor, runs.theta[chosen])
-    program = _follow_numba if options.backend == "numba" else _follow_array
+    program = _follow_array if options.backend == "numpy" else _follow_numba
     growth, tail, peak, lost, returns = program(dynamics, problem, options, measured, halt, *state)
     period = np.where((returns == returns[:, :1]).all(axis=1) & ~lost, returns[:, 0], 0)
     beyond = measured % np.maximum(period, 1)  # steps at the end that make no whole cycle
@@ -83,17 +82,15 @@ def _follow_numba(dynamics, problem: Problem, options: Options, measured: int, h
 
 
 def _follow_array(dynamics, problem: Problem, options: Options, measured: int, halt, nearby, lr, limit, theta):
-    """The same as a readable array program, on NumPy or on CuPy, one column a run."""
-    xp = array_module(options.backend)
-    law, m, count = law_on(dynamics, xp), len(dynamics.model.weights), len(lr)
+    """The same as a readable array program, one column a run."""
+    law, m, count = array_law(dynamics), len(dynamics.model.weights), len(lr)
     projected, targets, _ = problem.projected
-    X, y = xp.asarray(projected), xp.asarray(targets)[:, None]
-    lr, limit, T = xp.asarray(lr), xp.asarray(limit), xp.asarray(np.moveaxis(theta, 0, -1))
-    V = xp.asarray(nearby)[:, :, None] + xp.zeros(T.shape)
-    growth, peak, lost = xp.zeros(count), xp.full(count, -xp.inf), xp.zeros(count, dtype=bool)
-    tail = xp.zeros((count, LONGEST))
+    X, y, T = projected, targets[:, None], np.moveaxis(theta, 0, -1)
+    V = nearby[:, :, None] + np.zeros(T.shape)
+    growth, peak, lost = np.zeros(count), np.full(count, -np.inf), np.zeros(count, dtype=bool)
+    tail = np.zeros((count, LONGEST))
     values = dynamics.rule.parameters
-    returns, snapshot = xp.zeros((count, REPEATS), dtype=int), T
+    returns, snapshot = np.zeros((count, REPEATS), dtype=int), T
     with np.errstate(all="ignore"):
         for left in range(options.window, 0, -1):  # steps left
             if halt[0]:
@@ -101,24 +98,24 @@ def _follow_array(dynamics, problem: Problem, options: Options, measured: int, h
             k = REPEATS - (left - 1) // LONGEST - 1
             if left % LONGEST == 0:
                 snapshot = T
-            f = X @ (law.effective(*T[:m]) + xp.zeros(T.shape[1:]))
-            loss = (law.loss_value(f, y) + xp.zeros(f.shape)).sum(axis=0) / problem.n
+            f = X @ (law.effective(*T[:m]) + np.zeros(T.shape[1:]))
+            loss = (law.loss_value(f, y) + np.zeros(f.shape)).sum(axis=0) / problem.n
             lost = lost | ~(loss < limit)
             if k >= 0:
-                peak = xp.fmax(peak, loss)
+                peak = np.fmax(peak, loss)
             f_dot = X @ sum(slope * v for slope, v in zip(law.jacobian(*T[:m]), V, strict=False))
             g = X.T @ law.loss_slope(f, y) / problem.n
             g_dot = X.T @ (law.loss_curvature(f, y) * f_dot) / problem.n
-            V, T = xp.stack(law.tangent(lr, g, g_dot, *values, *T, *V)), xp.stack(law.step(lr, g, *values, *T))
+            V, T = np.stack(law.tangent(lr, g, g_dot, *values, *T, *V)), np.stack(law.step(lr, g, *values, *T))
             if k >= 0:
                 near = abs(T[:m] - snapshot[:m]).max(axis=(0, 1)) < NEAR * abs(T[:m]).max(axis=(0, 1))
                 first = LONGEST - (left - 1) % LONGEST
-                returns[:, k] = xp.where(near & (returns[:, k] == 0), first, returns[:, k])
+                returns[:, k] = np.where(near & (returns[:, k] == 0), first, returns[:, k])
             if (left - 1) % EVERY == 0 or left <= LONGEST:
-                length = xp.sqrt((V * V).sum(axis=(0, 1)))
+                length = np.sqrt((V * V).sum(axis=(0, 1)))
                 if left <= measured:
-                    growth = growth + xp.log(length)
+                    growth = growth + np.log(length)
                 if left <= LONGEST:
-                    tail[:, LONGEST - left] = xp.log(length)
-                V = V / xp.where(length > 0, length, 1.0)
-    return tuple(to_host(found) for found in (growth, tail, peak, lost, returns))
+                    tail[:, LONGEST - left] = np.log(length)
+                V = V / np.where(length > 0, length, 1.0)
+    return growth, tail, peak, lost, returns

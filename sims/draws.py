@@ -52,15 +52,15 @@ def run_keys(seed: int, lr: np.ndarray, theta: np.ndarray) -> np.ndarray:
     return np.array(keys, dtype=np.uint64)
 
 
-def array_uniform(xp, keys, step: int, draws):
-    """Draws (k,) of every run at a step, shape (k, run), on the array module."""
+def array_uniform(keys, step: int, draws):
+    """Draws (k,) of every run at a step, shape (k, run)."""
     with np.errstate(over="ignore"):
         state = _mix(keys + np.uint64(step) * _GOLDEN)
-        counter = (xp.asarray(draws).astype(np.uint64) + _ONE) * _GOLDEN
+        counter = (np.asarray(draws).astype(np.uint64) + _ONE) * _GOLDEN
         return (_mix(state[None, :] + counter[:, None]) >> _S11) * _ULP
 
 
-def array_normal(xp, keys, step: int, draws):
+def array_normal(keys, step: int, draws):
     """Standard normal numbers as :func:`normal` draws them, shape (k, run)."""
-    one, two = array_uniform(xp, keys, step, draws), array_uniform(xp, keys, step, draws + 1)
-    return xp.sqrt(-2 * xp.log(1 - one)) * xp.cos(2 * math.pi * two)
+    one, two = array_uniform(keys, step, draws), array_uniform(keys, step, draws + 1)
+    return np.sqrt(-2 * np.log(1 - one)) * np.cos(2 * math.pi * two)

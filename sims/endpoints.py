@@ -14,6 +14,7 @@ from ..theory.problem import Problem
 from ..theory.transport import Transport
 from .array_program import advance_array
 from .engine import advance_numba
+from .gpu import advance_gpu
 from .integrate import integrate
 from .options import Options
 from .outcome import state
@@ -25,7 +26,7 @@ HISTORY = 1 << 22  # numbers of one piece of the runs that are averaged
 
 def engine(options: Options) -> Callable:
     """What advances runs on the backend of the options."""
-    return advance_numba if options.backend == "numba" else advance_array
+    return {"numba": advance_numba, "numpy": advance_array, "cupy": advance_gpu}[options.backend]
 
 
 def endpoints(options: Options) -> tuple[str, ...]:

@@ -48,4 +48,4 @@ def run_here(
 def side_by_side(chunks: int, options: Options) -> int:
     """How many chunks are computed at the same time."""
     threads = options.threads or cores()
-    return threads if chunks >= 4 * threads and options.backend == "numba" else 1
+    return threads if chunks >= 4 * threads and options.backend != "numpy" else 1

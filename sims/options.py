@@ -35,7 +35,7 @@ class Options:
     cool: bool = False
     """Follow gradient flow from where the run ended to its own end: variables cooled_*."""
     backend: Literal["numba", "numpy", "cupy"] = "numba"
-    """numba: the compiled engine; numpy: the readable reference; cupy: the reference on a GPU."""
+    """numba: the compiled engine; numpy: the readable reference; cupy: an NVIDIA GPU."""
     threads: int | None = field(default=None, metadata={"result": False})
     """Worker threads, all cores unless given; results do not depend on it."""
 

@@ -5,11 +5,11 @@ import pytest
 
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.sims.array_program import array_module
+from gdbias.sims.gpu import gpu_module
 from gdbias.theory import MissingExtra, UpdateRule
 
 try:
-    array_module("cupy")
+    gpu_module()
 except MissingExtra as reason:
     pytest.skip(str(reason), allow_module_level=True)
 

@@ -6,8 +6,8 @@ import numpy as np
 from workloads import Outcome
 
 from gdbias import sims, theory
-from gdbias.sims.array_program import array_module
 from gdbias.sims.engine import advance_numba
+from gdbias.sims.gpu import gpu_module
 from gdbias.sims.options import Options
 from gdbias.sims.processor import cores
 from gdbias.sims.runs import begin_runs
@@ -37,7 +37,7 @@ def sweep_contestant(work, track_every=0, backend="numba"):
 
 def cupy_contestant(work):
     """The public sweep on a GPU."""
-    array_module("cupy")
+    gpu_module()
     return sweep_contestant(work, backend="cupy")
 
 
