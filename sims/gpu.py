@@ -1,4 +1,4 @@
-"""The GPU: one thread a run, in launches short enough to be interrupted."""
+"""The GPU: a team of threads a run, in launches short enough to be interrupted."""
 
 import time
 from collections.abc import Callable
@@ -8,14 +8,15 @@ from types import ModuleType
 import numpy as np
 
 from ..theory.derive import Dynamics
-from ..theory.errors import MissingExtra
+from ..theory.errors import InputError, MissingExtra
 from ..theory.problem import Problem
 from .gpu_source import ROWS, gpu_source
 from .options import Options
 from .rule_source import settings
 from .runs import Runs, power_noise, samples
 
-BLOCK = 32  # threads: few runs are spread over all multiprocessors
+SIDE, TEAM = 8, 32  # at most so many runs in a block of threads, and threads a run
+MEMORY = 48 * 1024 // 8  # numbers that a block may share
 LAUNCH = 0.1  # seconds that a launch should take
 
 
@@ -59,26 +60,26 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
     kernel = _kernel(gpu_source(dynamics))
     active, turn = np.arange(N), 100
     ended = np.full(N, -1, dtype=np.int8)
+    team, side = shape(n, d)
     T, V = xp.asarray(_columns(runs.theta)), xp.asarray(_columns(runs.vector))
-    B, M = xp.empty((d, N)), xp.empty((d, N))
-    R, C, Q = xp.empty((n, N)), xp.empty((n, N)), xp.empty((n, N))
-    F = xp.empty((n, N)) if dynamics.rule.stochastic else R
+    M, C, Q = xp.empty((d, N)), xp.empty((n, N)), xp.empty((n, N))
+    F = xp.empty((n, N)) if dynamics.rule.stochastic else Q
     steps, calm, rising = (xp.zeros(N, dtype=np.int64) for _ in range(3))
     last, loss, top = xp.full(N, np.inf), xp.empty(N), xp.asarray(runs.sharpness_max)
     outcome, history = xp.asarray(ended), xp.asarray(runs.history)
     given = [xp.asarray(a) for a in (_tiled(X), _tiled(X.T), np.ascontiguousarray(y))]
     parameters, noise = settings(dynamics, n), power_noise(*runs.vector.shape[1:])
     rates = [xp.asarray(a) for a in (parameters, noise, runs.lr, runs.first, runs.key, runs.limit)]
-    state = (T, V, B, F, R, C, M, Q, steps, calm, rising, last, loss, top, outcome, history)
+    state = (T, V, F, C, M, Q, steps, calm, rising, last, loss, top, outcome, history)
     while len(active) and not halt[0]:
         start = time.perf_counter()
         whole = [np.int64(w) for w in (options.hold, options.max_steps, options.track_every, record_every,
                                        runs.history.shape[1], turn)]  # fmt: skip
         arguments = (
-            np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), *given,
+            np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), np.int64(side), *given,
             1.0 / n, float(floor), float(options.tol), *whole, *rates, *state,
         )  # fmt: skip
-        kernel((-(-len(active) // BLOCK),), (BLOCK,), arguments)
+        kernel((-(-len(active) // side),), (side * team,), arguments, shared_mem=8 * side * (n + d + team))
         ended = to_host(outcome)
         active = np.flatnonzero(ended < 0)
         turn = int(np.clip(turn * LAUNCH / (time.perf_counter() - start), 10, 10 * turn))
@@ -92,9 +93,23 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
     runs.history[:] = to_host(history)
 
 
+def shape(n: int, d: int) -> tuple[int, int]:
+    """Threads a run, and runs in a block; raises InputError where one run's numbers do not fit."""
+    team = min(TEAM, 1 << (-(-d // ROWS) - 1).bit_length())
+    side = SIDE
+    while side * (n + d + team) > MEMORY:
+        if side == 1:
+            raise InputError(
+                f"n + d = {n + d} is more than the {MEMORY - team} numbers that backend 'cupy' keeps of a run beside "
+                "the processor: use backend='numba'"
+            )
+        side //= 2
+    return team, side
+
+
 @lru_cache(maxsize=64)
 def _kernel(text: str):
-    return gpu_module().RawModule(code=text, options=("--std=c++17",)).get_function("advance")
+    return gpu_module().RawModule(code=text, options=("--std=c++17",)).get_function("advance_runs")
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
@@ -103,7 +118,7 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 
 def _tiled(A: np.ndarray) -> np.ndarray:
-    """A's rows in groups of ROWS, with rows of zeros in the last, each group column by column."""
+    """A's rows in groups of ROWS, with a row of zeros in the last if need be, each group column by column."""
     padded = np.pad(A, ((0, -len(A) % ROWS), (0, 0)))
     return np.ascontiguousarray(padded.reshape(-1, ROWS, A.shape[1]).transpose(0, 2, 1))
 

@@ -15,7 +15,7 @@ from .kernel_cache import load_kernel
 from .microkernel import spans
 from .processor import cores
 
-PIECE = 512  # points that a core takes at once
+PIECE = 128  # points that a core takes at once
 
 
 def sharpness_at(

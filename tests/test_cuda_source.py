@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import re
 import shutil
 import subprocess
 import types
@@ -79,42 +80,70 @@ def test_the_law_in_c_is_that_in_python(tmp_path, model, rule, loss):
 
 
 HOST = """
+#include <atomic>
+#include <barrier>
 #include <cmath>
+#include <memory>
+#include <thread>
+#include <vector>
 #define __device__
 #define __global__
+#define __shared__
 struct double2 { double x, y; };
 struct place { long long x; };
-static place blockIdx, blockDim, threadIdx;
-extern "C" void at(long long block, long long width, long long thread) {
-    blockIdx.x = block; blockDim.x = width; threadIdx.x = thread;
+static thread_local place threadIdx;
+static place blockIdx, blockDim;
+static std::unique_ptr<std::barrier<>> gate;
+static std::atomic<int> any{0};
+double memory[6144];
+static void __syncthreads() { gate->arrive_and_wait(); }
+static int __syncthreads_or(int yes) {
+    if (yes) any = 1;
+    gate->arrive_and_wait();
+    const int found = any;
+    gate->arrive_and_wait();
+    any = 0;
+    gate->arrive_and_wait();
+    return found;
+}
+"""
+LAUNCH = """
+extern "C" void launch(long long grid, long long block, PARAMETERS) {
+    blockDim.x = block;
+    gate.reset(new std::barrier<>(block));
+    for (blockIdx.x = 0; blockIdx.x < grid; blockIdx.x++) {
+        std::vector<std::thread> threads;
+        for (long long i = 0; i < block; i++) threads.emplace_back([=] { threadIdx.x = i; advance_runs(NAMES); });
+        for (auto& thread : threads) thread.join();
+    }
 }
 """
 
 
 class HostModule:
-    """CuPy's RawModule, with the text compiled as C++ and the threads called in turn."""
+    """CuPy's RawModule, with the text compiled as C++ and each thread of a block one of this processor's."""
 
     folder = None
 
     def __init__(self, code, options):
-        name = HostModule.folder / f"kernel{len(list(HostModule.folder.iterdir()))}"
-        name.with_suffix(".cpp").write_text(HOST + code)
-        command = [CXX, "-O1", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC"]
-        subprocess.run([*command, "-o", name.with_suffix(".so"), name.with_suffix(".cpp")], check=True)
-        self.library = ctypes.CDLL(str(name.with_suffix(".so")))
+        path = HostModule.folder / f"kernel{len(list(HostModule.folder.iterdir()))}"
+        parameters = re.search(r"void advance_runs\((.*?)\) {", code, re.DOTALL)[1].replace("__restrict__", "")
+        names = ", ".join(part.split()[-1].lstrip("*") for part in parameters.split(","))
+        text = HOST + code.replace("__restrict__", "") + LAUNCH.replace("PARAMETERS", parameters)
+        path.with_suffix(".cpp").write_text(text.replace("NAMES", names))
+        command = [CXX, "-O1", "-std=c++20", "-pthread", "-ffp-contract=off", "-shared", "-fPIC"]
+        subprocess.run([*command, "-o", path.with_suffix(".so"), path.with_suffix(".cpp")], check=True)
+        self.library = ctypes.CDLL(str(path.with_suffix(".so")))
 
     def get_function(self, name):
-        function = getattr(self.library, name)
-
-        def launch(grid, block, arguments):
+        def launch(grid, block, arguments, shared_mem):
+            assert shared_mem <= 8 * gpu.MEMORY
             given = [
                 ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray)
                 else ctypes.c_double(a) if isinstance(a, float) else ctypes.c_longlong(a)
                 for a in arguments
             ]  # fmt: skip
-            for number in range(grid[0] * block[0]):
-                self.library.at(*(ctypes.c_longlong(w) for w in (number // block[0], block[0], number % block[0])))
-                function(*given)
+            self.library.launch(ctypes.c_longlong(grid[0]), ctypes.c_longlong(block[0]), *given)
 
         return launch
 
@@ -129,6 +158,8 @@ def host(tmp_path, monkeypatch):
         cuda=types.SimpleNamespace(Stream=lambda non_blocking: contextlib.nullcontext()),
     )
     monkeypatch.setattr(gpu, "gpu_module", lambda: module)
+    monkeypatch.setattr(gpu, "SIDE", 4)  # several blocks, the last with runs to spare
+    monkeypatch.setattr(gpu, "TEAM", 4)  # and several rows a thread
     gpu._kernel.cache_clear()
 
 
