@@ -4,6 +4,8 @@ One kernel is one module of plain Python for Numba. The driver is the same for e
 lines that name the weights, filled in here.
 """
 
+from functools import lru_cache
+
 from ..theory.derive import Dynamics
 from ..theory.source import state_symbols
 from .microkernel import ROWS
@@ -195,6 +197,7 @@ store(ahead, 0, forecast)
 """
 
 
+@lru_cache(maxsize=64)
 def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
     """The whole text of the kernel module for a model, its loss and its update rule.
 

@@ -85,10 +85,12 @@ def spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Rows of zeros are added to fill the last tile of the matrix product.
     """
-    A = np.pad(A, ((0, -len(A) % ROWS), (0, 0)))
-    filled = A != 0
-    width = A.shape[1]
-    first = np.where(filled.any(axis=1), filled.argmax(axis=1), width - 1)
-    last = np.where(filled.any(axis=1), width - filled[:, ::-1].argmax(axis=1), 1)
+    rows, width = A.shape
+    padded = np.zeros((rows + -rows % ROWS, width))
+    padded[:rows] = A
+    filled = padded != 0
+    some = filled.any(axis=1)
+    first = np.where(some, filled.argmax(axis=1), width - 1)
+    last = np.where(some, width - filled[:, ::-1].argmax(axis=1), 1)
     first = np.minimum.accumulate(first[::-1])[::-1].copy()
-    return np.ascontiguousarray(A), first, np.maximum(np.maximum.accumulate(last), first + 1)
+    return padded, first, np.maximum(np.maximum.accumulate(last), first + 1)
