@@ -78,6 +78,13 @@ def test_lr_max_separates_what_can_converge(name):
     assert int(run[1.02].status) != sims.Status.CONVERGED
 
 
+def test_what_is_no_model_or_problem_is_refused():
+    with pytest.raises(theory.InputError, match=r"theory.parse\('power\(2\)'\)"):
+        theory.frontier("power(2)", theory.single_point([1.0, 2.0], 1.0))
+    with pytest.raises(theory.InputError, match="is not a Problem"):
+        theory.frontier(theory.power(2), np.ones((2, 3)))
+
+
 def test_what_has_no_frontier_is_refused_by_name():
     positive = theory.single_point([1.0, 2.0], -1.0)
     with pytest.raises(theory.NoInterpolator, match=r"power\(2\)"):

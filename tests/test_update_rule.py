@@ -261,6 +261,20 @@ def test_a_store_of_another_step_of_that_name_is_refused(tmp_path):
         sims.sweep(MODEL, PROBLEM, rule=other_step(2), **asked)
 
 
+@pytest.mark.parametrize(
+    "rule, limit",
+    [
+        (UpdateRule(momentum=0.5, weight_decay=0.1), 3 / 0.2 - 0.1),
+        (UpdateRule(schedule="ramp(10, start=0.5)"), 2 / 0.2),
+        (UpdateRule(step=theory.Step("half", WEIGHT - LEARNING_RATE * GRADIENT / 2)), 4 / 0.2),
+        (UpdateRule(step=theory.Step("rest", WEIGHT + 0 * GRADIENT)), np.inf),
+    ],
+)
+def test_the_stable_sharpness_follows_from_the_step(rule, limit):
+    assert rule.sharpness_limit(0.2) == pytest.approx(limit, rel=1e-15)
+    np.testing.assert_allclose(rule.sharpness_limit(np.array([0.2, 0.4]))[0], limit, rtol=1e-15)
+
+
 @pytest.mark.parametrize("parameters", [(sp.Symbol("drag"),), ()])
 def test_a_step_that_reads_an_unknown_symbol_is_refused(parameters):
     with pytest.raises(InputError, match="reads drag"):

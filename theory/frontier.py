@@ -14,8 +14,8 @@ import numpy as np
 from .doubled import Doubled, doubled
 from .errors import GdbiasError, NoClosedForm, NoInterpolator
 from .loss import squared
-from .parameterization import Parameterization
-from .problem import Problem
+from .parameterization import Parameterization, require_model
+from .problem import Problem, require_problem
 from .validate import whole
 
 SLACK = 1e-7  # relative, by which an end of the frontier is relaxed to choose among its minimisers
@@ -133,12 +133,12 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
     Raises:
         NoInterpolator: no interpolator exists: the wrong signs for the model, or noise with n > d.
         NoClosedForm: a model or loss without a convex frontier.
-        InputError: fewer than 2 points.
+        InputError: no model, no problem, or fewer than 2 points.
     """
-    points = whole("points", points, 2)
+    coordinates, points = doubled(require_model(model)), whole("points", points, 2)
     import cvxpy as cp
 
-    kit = Interpolators(doubled(model), problem)
+    kit = Interpolators(coordinates, require_problem(problem))
     first, last = _ends(kit)
     limit = cp.Parameter(nonneg=True)
     program = cp.Problem(cp.Minimize(cp.sum(kit.b)), [*kit.fit, kit.sharpness <= limit])

@@ -1,6 +1,8 @@
 """Update rules: what one step does to a weight, declared beside the law so that every backend has it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +56,18 @@ def descent_step(momentum: bool = False, decay: bool = False) -> Step:
         return Step(name, WEIGHT + move, (), parameters)
     move = MOMENTUM * _VELOCITY + move
     return Step(name, WEIGHT + move, (StateVariable(_VELOCITY, sp.Integer(0), move),), parameters)
+
+
+@lru_cache(maxsize=64)
+def _flip(step: Step) -> Callable:
+    """The sharpness at which the step's linear map at a minimum, where the gradient is S weight, flips signs."""
+    S = sp.Symbol("sharpness")
+    old = [WEIGHT, *(s.symbol for s in step.state)]
+    new = [value.subs(GRADIENT, S * WEIGHT) for value in (step.update, *(s.update for s in step.state))]
+    linear = sp.Matrix(new).jacobian(old).subs(dict.fromkeys(old, 0))
+    roots = sp.solve((linear + sp.eye(len(old))).det(), S)
+    limit = sp.lambdify([LEARNING_RATE, *step.parameters], sp.simplify(roots[0]) if len(roots) == 1 else sp.oo)
+    return lambda lr, *values: limit(lr, *values) + 0 * lr
 
 
 def _require_known(step: Step) -> None:
@@ -168,10 +182,11 @@ class UpdateRule:
     def sharpness_limit(self, lr: float | np.ndarray) -> float | np.ndarray:
         """Largest sharpness of a linearly stable minimum, ``(2 + 2 momentum) / lr - weight_decay`` at the settled lr.
 
-        The linear map has the characteristic polynomial ``z^2 - (1 + b - lr (S + decay)) z + b``, whose roots leave the
-        unit circle at z = -1. Batches and label noise are not counted.
+        There the linear map of a step has the eigenvalue -1; for a step of one's own as well, infinite where it has no
+        such sharpness. Batches and label noise are not counted.
         """
-        return (2 + 2 * self.momentum) / (self.schedule.final * lr) - self.weight_decay
+        limit = _flip(self.step)(self.schedule.final * np.asarray(lr, dtype=float), *self.parameters)
+        return limit if np.ndim(lr) else float(limit)
 
     def check(self, problem: "Problem") -> None:
         """Raise InputError where the rule does not fit the data."""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ceiling import FLAGS, compiler
 
+from gdbias.sims.gpu import gpu_module
 from gdbias.sims.processor import cores
 from gdbias.sims.provenance import versions
+from gdbias.theory import MissingExtra
 
 PACKAGES = ("gdbias", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")
 
@@ -24,6 +26,7 @@ def machine():
         "system": platform.platform(),
         "commit": _output("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"),
         "compiler": _compiler(),
+        "gpu": _gpu(),
         "versions": {"python": platform.python_version(), **versions(PACKAGES)},
     }
 
@@ -34,6 +37,14 @@ def _processor():
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     wide = next((f for f in ("avx512f", "avx2") if any(f in line for line in lines if line.startswith("flags"))), "")
     return f"{names[0]} ({wide})" if names else platform.processor() or platform.machine()
+
+
+def _gpu():
+    try:
+        cupy = gpu_module()
+    except MissingExtra:
+        return None
+    return f"{cupy.cuda.runtime.getDeviceProperties(0)['name'].decode()}, cupy {cupy.__version__}"
 
 
 def _compiler():

@@ -21,7 +21,7 @@ def _table(title, *columns):
 def print_machine(place):
     """What the suite runs on, in three lines."""
     print(f"{place['date']}  {place['processor']}, {place['cores']} cores, load {place['load']}, {place['system']}")
-    print(f"commit {place['commit']}, {place['compiler']}")
+    print(f"commit {place['commit']}, {place['compiler']}" + (f", {place['gpu']}" if place["gpu"] else ""))
     print(", ".join(f"{package} {version}" for package, version in place["versions"].items()))
 
 
