@@ -5,7 +5,7 @@ import xarray as xr
 
 from ..theory.errors import InputError
 from .norm_sharpness import choose_row
-from .panels import footnote, legend_above
+from .panels import footnote, headline, legend_above
 from .phases import PHASE_LOOKS, phase_codes
 from .results import grid, subject
 from .style import COLUMN, GREY, Figure, styled
@@ -67,7 +67,7 @@ def bifurcation(ds: xr.Dataset, variable: str | None = None, init_scale: float |
     if len(phase) > 1:
         scales = ds["init_scale"].values
         title = f"{len(phase)} init_scales together, {scales.min():.3g} to {scales.max():.3g}"
-    figure.suptitle(", ".join(part for part in (subject(ds), title) if part), fontsize=8)
+    headline(figure, ", ".join(part for part in (subject(ds), title) if part))
     notes = [] if np.isfinite(ds["lyapunov"].values).any() else ["no exponents: sweep with window=2000"]
     if (ds["lyapunov"].values < DEEPEST).any():
         notes.append(f"exponents below {DEEPEST:g} are drawn there")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from ..sims.status import Status
 from .best_risk import mark_best
 from .norm_sharpness import choose_row
-from .panels import choose_scale, footnote, legend_above, log_axis
+from .panels import choose_scale, footnote, headline, legend_above, log_axis
 from .predicted import curve, mark_lr_max
 from .results import check_prediction, entry, grid, read, require_prediction, scale_of
 from .statuses import codes
@@ -60,8 +60,7 @@ def frontier(
     draw_norm_plane(figure, panels[0], lr, ends, line, flow)
     if second and risk is not None:
         _draw_risk(panels[1], lr, risk, line, flow)
-    if title:
-        figure.suptitle(title, fontsize=8)
+    headline(figure, title)
     footnote(figure, notes)
     return figure
 

@@ -10,7 +10,7 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .best_risk import mark_best
 from .edge import limit_label, sharpness_limit
-from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, legend_above, log_axis, stack
+from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, headline, legend_above, log_axis, stack
 from .predicted import POINTS, curve, mark_lr_max
 from .predicted import endpoints as read_endpoints
 from .reference import Reference, reference
@@ -109,8 +109,7 @@ def norm_sharpness(
     axes.set_xlabel(r"learning rate $\eta$")
     axes.set_xscale("log")
     log_axis(axes.xaxis, lr)
-    if title:
-        figure.suptitle(title, fontsize=8)
+    headline(figure, title)
     footnote(figure, notes)
     return figure
 

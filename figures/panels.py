@@ -80,6 +80,12 @@ def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, long: int = LONG, **look
     axes.plot(x, y, **look)
 
 
+def headline(figure: Figure, title: str) -> None:
+    """What the figure shows, above it, in as many lines as its width asks for."""
+    if title:
+        figure.suptitle(textwrap.fill(title, int(17 * figure.get_figwidth())), fontsize=8)
+
+
 def footnote(figure: Figure, notes: list[str], width: int = 62) -> None:
     """Short remarks below the figure: what could not be drawn, and why."""
     if notes:

@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from ..sims.status import Status
 from ..theory.errors import GdbiasError, InputError
 from .edge import limit_label, sharpness_limit
-from .panels import CRITICAL_LABELS, footnote
+from .panels import CRITICAL_LABELS, footnote, headline
 from .phases import draw_phases, foreseen, phase_codes
 from .plane import Plane, plane
 from .predicted import told
@@ -68,7 +68,7 @@ def phase_diagram(
     axes = figure.subplots()
     patches = draw_plane(figure, axes, found, pred, by, notes)
     legend_of_plane(axes, patches)
-    figure.suptitle(subject(ds), fontsize=8)
+    headline(figure, subject(ds))
     footnote(figure, notes)
     return figure
 

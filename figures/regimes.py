@@ -12,7 +12,7 @@ from ..theory.errors import InputError
 from .best_risk import mark_best
 from .frontier import draw_norm_plane, measured_ends
 from .norm_sharpness import PREDICTED, choose_row, draw_lr_critical, draw_sharpness, mark_unconverged
-from .panels import choose_scale, draw_path, footnote, log_axis
+from .panels import choose_scale, draw_path, footnote, headline, log_axis
 from .phase_diagram import draw_plane, legend_of_plane
 from .plane import plane
 from .predicted import POINTS, curve, mark_lr_max
@@ -104,7 +104,7 @@ def regimes(
         axes.text(-0.16, 1.05, f"({letter})", transform=axes.transAxes, ha="right", va="bottom", weight="bold")
     for axes in (over[0], last[0]):
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-    figure.suptitle(", ".join(part for part in (subject(ds), f"(b) to (d): {title}") if part), fontsize=8)
+    headline(figure, ", ".join(part for part in (subject(ds), f"(b) to (d): {title}") if part))
     footnote(figure, notes, 130)
     return figure
 

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .edge import limit_label, sharpness_limit
-from .panels import BLOT, NORMS, choose_scale, draw_path, legend_above, log_axis, stack
+from .panels import BLOT, NORMS, choose_scale, draw_path, headline, legend_above, log_axis, stack
 from .style import BLACK, BLUE, ORANGE, Figure, styled
 
 
@@ -83,7 +83,7 @@ def trajectory(run: xr.Dataset) -> Figure:
     else:
         panels[-1].xaxis.set_major_locator(MaxNLocator(6, integer=x == "step"))
         panels[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
-    figure.suptitle(_title(run), fontsize=8)
+    headline(figure, _title(run))
     return figure
 
 
