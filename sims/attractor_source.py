@@ -14,7 +14,7 @@ from gdbias.sims.lanes import LANES, less, load, log, store, total
 from gdbias.sims.microkernel import matmul
 from gdbias.sims.processor import flush_denormals, restore_denormals, take_next
 
-law = njit(nogil=True, forceinline=True, error_model="numpy", fastmath={{"contract"}})
+law = njit(nogil=True, forceinline=True, error_model="numpy")
 
 
 {law}
@@ -23,7 +23,7 @@ law = njit(nogil=True, forceinline=True, error_model="numpy", fastmath={{"contra
 '''
 
 _DRIVER = """
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={{"contract"}})
+@njit(nogil=True, cache=True, error_model="numpy")
 def follow(
     X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
     scale, steps, measured, every, longest, repeats, near,

@@ -4,6 +4,7 @@ from ..theory.errors import InputError
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
 from ..theory.validate import shown
+from .gpu import block_shape
 from .options import Options
 
 
@@ -13,6 +14,8 @@ def check_rule(rule: UpdateRule, problems: list[Problem], options: Options) -> N
         raise InputError(f"rule = {shown(rule)} is no UpdateRule: use for example theory.UpdateRule(momentum=0.9)")
     for problem in problems:
         rule.check(problem)
+        if options.backend == "cupy":
+            block_shape(problem.n, problem.d)
     if options.window and rule.once_settled.stochastic:
         raise InputError(f"window = {options.window} follows the map of one step, and {rule} has none: use window = 0")
     for name in ("window", "average"):

@@ -50,7 +50,10 @@ def advance_numba(
 def work(
     kernel: Callable, arguments: tuple, workers: int, halt: np.ndarray, tell: Callable[[], None] | None = None
 ) -> None:
-    """Call the kernel in every worker, and ``tell`` meanwhile; an exception sets ``halt[0]`` and is raised again."""
+    """Call the kernel in every worker, and ``tell`` meanwhile; an exception sets ``halt[0]`` and is raised again.
+
+    One worker for a thread beside others is that thread itself, and then nothing is told.
+    """
     if workers == 1 and current_thread() is not main_thread():
         return kernel(*arguments)
     with ThreadPoolExecutor(workers) as pool:  # even for one: an interrupt reaches the main thread, not a kernel

@@ -47,7 +47,7 @@ def advance_gpu(
     """Advance every run to its end, in place, as :func:`gdbias.sims.engine.advance_numba` does.
 
     ``progress`` is told the runs that have ended. Setting ``halt[0]`` to 1 stops after the present launch; runs in
-    flight then keep outcome -1.
+    flight then keep outcome -1. An exception loses the runs that are advanced together.
     """
     with gpu_module().cuda.Stream(non_blocking=True):  # chunks side by side have one each
         _advance(gpu_module(), dynamics, problem, runs, options, floor, record_every, halt, progress)
@@ -56,11 +56,11 @@ def advance_gpu(
 def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, progress) -> None:
     N = len(runs)
     X, y, _ = samples(dynamics, problem)
-    n, d = X.shape
+    n, d = X.shape  # n: the rank where descent works on rotated samples
     kernel = _kernel(gpu_source(dynamics))
     active, turn = np.arange(N), 100
     ended = np.full(N, -1, dtype=np.int8)
-    team, side = shape(n, d)
+    team, side = block_shape(n, d)
     T, V = xp.asarray(_columns(runs.theta)), xp.asarray(_columns(runs.vector))
     M, C, Q = xp.empty((d, N)), xp.empty((n, N)), xp.empty((n, N))
     F = xp.empty((n, N)) if dynamics.rule.stochastic else Q
@@ -68,7 +68,7 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
     last, loss, top = xp.full(N, np.inf), xp.empty(N), xp.asarray(runs.sharpness_max)
     outcome, history = xp.asarray(ended), xp.asarray(runs.history)
     given = [xp.asarray(a) for a in (_tiled(X), _tiled(X.T), np.ascontiguousarray(y))]
-    parameters, noise = settings(dynamics, n), power_noise(*runs.vector.shape[1:])
+    parameters, noise = settings(dynamics, problem.n), power_noise(*runs.vector.shape[1:])
     rates = [xp.asarray(a) for a in (parameters, noise, runs.lr, runs.first, runs.key, runs.limit)]
     state = (T, V, F, C, M, Q, steps, calm, rising, last, loss, top, outcome, history)
     while len(active) and not halt[0]:
@@ -77,7 +77,7 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
                                        runs.history.shape[1], turn)]  # fmt: skip
         arguments = (
             np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), np.int64(side), *given,
-            1.0 / n, float(floor), float(options.tol), *whole, *rates, *state,
+            1.0 / problem.n, float(floor), float(options.tol), *whole, *rates, *state,
         )  # fmt: skip
         kernel((-(-len(active) // side),), (side * team,), arguments, shared_mem=8 * side * (n + d + team))
         ended = to_host(outcome)
@@ -93,7 +93,7 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
     runs.history[:] = to_host(history)
 
 
-def shape(n: int, d: int) -> tuple[int, int]:
+def block_shape(n: int, d: int) -> tuple[int, int]:
     """Threads a run, and runs in a block; raises InputError where one run's numbers do not fit."""
     team = min(TEAM, 1 << (-(-d // ROWS) - 1).bit_length())
     side = SIDE

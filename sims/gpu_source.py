@@ -64,8 +64,7 @@ extern "C" __global__ void advance_runs(
     {constants}
     bool live = thread < count;
     whole t = steps[p], quiet = calm[p], rises = rising[p];
-    double before = last[p], highest = top[p], x = 0.0;
-    signed char end = -1;
+    double before = last[p], highest = top[p];
     for (whole j = member; j < d; j += team) {{
         {read}
         effective({weights}, B[j * W]);
@@ -90,7 +89,8 @@ extern "C" __global__ void advance_runs(
             }}
         }}
         {sum_losses}
-        double objective = x = losses * scale - floor;
+        const double x = losses * scale - floor;
+        double objective = x;
         bool resting = fabs(x) < tol;
         {decay}
         rises += !(objective < before * (1.0 + 1e-12) + 1e-14);
@@ -269,11 +269,7 @@ def gpu_source(dynamics: Dynamics) -> str:
         sums=combined("decayed") + combined("norms") + combined("leaving", larger),
     )  # fmt: skip
     values = dict(
-        law=cuda_text(dynamics),
-        ROWS=ROWS,
-        NUDGE=NUDGE,
-        m=m,
-        constants=" ".join(constants),
+        **dict(law=cuda_text(dynamics), ROWS=ROWS, NUDGE=NUDGE, m=m, constants=" ".join(constants)),
         weights=listed("x{p}", m),
         everything=listed("x{p}", P),
         parameters="".join(f"{name}, " for name in parameters),

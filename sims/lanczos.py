@@ -14,7 +14,7 @@ HALVINGS = 64  # of an interval around a Ritz value: to the last bit
 EPSILON, TINY = 2.3e-16, 1e-300
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, cache=True, error_model="numpy")
 def top_eigenvalues(
     X, X_first, X_last, XT, XT_first, XT_last,  # data, each matrix with the spans of its rows
     jacobian, diagonal, curvature,  # of Hessian: (weight, feature, point), (pair, feature, point), (sample, point)

@@ -70,8 +70,7 @@ def _define(symbol, instruction: str) -> None:
 
     def generate(_context, builder, kinds, args):
         a, b = (_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True))
-        apply = getattr(builder, instruction)
-        return join(builder, (apply(x, y, flags=["contract", "reassoc"]) for x, y in zip(a, b, strict=True)))
+        return join(builder, (getattr(builder, instruction)(x, y) for x, y in zip(a, b, strict=True)))
 
     for pair in pairs:
         lower_builtin(symbol, *pair)(generate)

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from .lanes import NUMBER, PARTS, REGISTER, WIDE, WIDTH, join, lanes, register_pointer, row_pointer, splat, store
 
 # As many sums as the registers hold, and steps of the depth in one turn of the loop; results depend on neither.
-ROWS = 4 if WIDE else 2
+ROWS = 5 if WIDE else 2
 UNROLL = 4
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import importlib
 import re
 import shutil
 import subprocess
@@ -95,7 +96,7 @@ static thread_local place threadIdx;
 static place blockIdx, blockDim;
 static std::unique_ptr<std::barrier<>> gate;
 static std::atomic<int> any{0};
-double memory[6144];
+double memory[MEMORY];
 static void __syncthreads() { gate->arrive_and_wait(); }
 static int __syncthreads_or(int yes) {
     if (yes) any = 1;
@@ -129,7 +130,11 @@ class HostModule:
         path = HostModule.folder / f"kernel{len(list(HostModule.folder.iterdir()))}"
         parameters = re.search(r"void advance_runs\((.*?)\) {", code, re.DOTALL)[1].replace("__restrict__", "")
         names = ", ".join(part.split()[-1].lstrip("*") for part in parameters.split(","))
-        text = HOST + code.replace("__restrict__", "") + LAUNCH.replace("PARAMETERS", parameters)
+        text = (
+            HOST.replace("MEMORY", str(gpu.MEMORY))
+            + code.replace("__restrict__", "")
+            + LAUNCH.replace("PARAMETERS", parameters)
+        )
         path.with_suffix(".cpp").write_text(text.replace("NAMES", names))
         command = [CXX, "-O1", "-std=c++20", "-pthread", "-ffp-contract=off", "-shared", "-fPIC"]
         subprocess.run([*command, "-o", path.with_suffix(".so"), path.with_suffix(".cpp")], check=True)
@@ -161,6 +166,8 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu, "SIDE", 4)  # several blocks, the last with runs to spare
     monkeypatch.setattr(gpu, "TEAM", 4)  # and several rows a thread
     gpu._kernel.cache_clear()
+    yield
+    gpu._kernel.cache_clear()
 
 
 @pytest.mark.skipif(CXX is None, reason="no C++ compiler here")
@@ -177,6 +184,30 @@ def test_the_kernel_of_the_gpu_is_the_reference(host, model, rule):
     np.testing.assert_array_equal(fused.rising_steps, plain.rising_steps)
     for name in ("theta", "loss", "sharpness_max", "averaged_theta_l2"):
         np.testing.assert_allclose(fused[name], plain[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.skipif(CXX is None, reason="no C++ compiler here")
+@pytest.mark.parametrize("shape", [(12, 5), (4, 7), (1, 3), (3, 1500)], ids=str)
+def test_the_kernel_of_the_gpu_takes_any_shape(host, shape):
+    """More samples than features, a sample twice, one sample, and so many features that a block holds fewer runs."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape)
+    X[-1] = X[0]
+    problem = theory.Problem(X, X @ rng.uniform(0.5, 1.0, shape[1]) / shape[1] + 0.1 * (shape[0] > shape[1]))
+    asked = dict(lr=[0.01, 0.05], init_scale=[0.1, 0.3], max_steps=120)
+    plain, fused = (sims.sweep(theory.power(2), problem, backend=backend, **asked) for backend in ("numpy", "cupy"))
+    for name in ("steps", "theta", "loss", "sharpness_max"):
+        np.testing.assert_allclose(fused[name], plain[name], rtol=1e-9, atol=1e-12)
+
+
+def test_what_a_gpu_cannot_hold_is_refused_at_once(monkeypatch):
+    def begun(*arguments):
+        raise AssertionError("the run began")
+
+    monkeypatch.setattr(importlib.import_module("gdbias.sims.descend"), "smallest_losses", begun)
+    problem = theory.Problem(np.ones((2, 9000)), np.ones(2))
+    with pytest.raises(theory.InputError, match=r"n \+ d = 900[12] .* backend='numba'"):
+        sims.descend(theory.power(2), problem, 0.1, backend="cupy")
 
 
 @pytest.mark.skipif(CXX is None, reason="no C++ compiler here")

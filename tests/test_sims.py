@@ -9,6 +9,9 @@ import pytest
 import reference
 from gdbias import sims, theory
 from gdbias.sims import Status
+from gdbias.sims.engine import advance_numba
+from gdbias.sims.options import Options
+from gdbias.sims.runs import begin_runs
 from gdbias.theory import NoInterpolator, Problem
 
 DEPTHS = [(name, L) for name in reference.FAMILIES for L in (2, 3, 4)]
@@ -108,6 +111,24 @@ def test_threads_and_neighbours_change_no_number():
     assert one.drop_attrs().identical(two.drop_attrs())
     part = sims.sweep(model, problem, rates.values()[3:20:4], scales.values()[1:], **options)
     assert_same_runs(part, one.isel(lr=slice(3, 20, 4), init_scale=slice(1, None)))
+
+
+@pytest.mark.parametrize("rule", [theory.UpdateRule(), theory.UpdateRule(momentum=0.5, weight_decay=0.01)], ids=str)
+@pytest.mark.parametrize("n", [1, 5])
+def test_the_place_in_a_block_changes_no_number(n, rule):
+    """Of a run that is advanced first or last, not even the vector of its power iteration."""
+    model, problem = theory.difference(2), theory.sparse_regression(n=n, d=12, sparsity=2, n_test=0)
+    dynamics, start = theory.derive(model, rule=rule), model.theta0(0.1, 12)[None]
+    rates = sims.Grid(0.01, 1.0, 61).values()
+    found = []
+    for order in (slice(None), slice(None, None, -1)):
+        runs = begin_runs(dynamics, problem, start, np.zeros(61, dtype=int), rates[order])
+        advance_numba(dynamics, problem, runs, Options(max_steps=400, threads=1), 0.0, 0, np.zeros(1, dtype=np.int64))
+        found.append(
+            {name: getattr(runs, name)[order] for name in ("theta", "vector", "sharpness_max", "loss", "steps")}
+        )
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][name], err_msg=name)
 
 
 def test_chunks_change_no_number(monkeypatch):

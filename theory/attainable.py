@@ -100,7 +100,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     size = np.abs(y).max(initial=0.0) / max(np.abs(X).max(initial=0.0), 1e-300) or 1.0  # of a coefficient
     low, high = bounds.lower / size, bounds.upper / size
     fixed = low == high  # by a start on a critical point
-    if _fits_well_inside(problem, bounds, np.where(fixed, 0.0, 100 * LEAST_MARGIN * size)):
+    if _fits_well_inside(problem, bounds, 100 * LEAST_MARGIN * size):
         return bounds
     lower, upper = np.isfinite(low) & ~fixed, np.isfinite(high) & ~fixed
     slack = np.vstack([np.c_[-np.eye(d), np.ones(d)][lower], np.c_[np.eye(d), np.ones(d)][upper]])
@@ -119,7 +119,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     )
 
 
-def _fits_well_inside(problem: Problem, bounds: Range, margin: np.ndarray) -> bool:
+def _fits_well_inside(problem: Problem, bounds: Range, margin: float) -> bool:
     """Whether coefficients that far inside fit, by least squares, which settles most problems before the program."""
     inside = Range(bounds.lower + margin, bounds.upper - margin)
     if problem.loss != squared or (np.isfinite(inside.lower) & np.isfinite(inside.upper)).any():

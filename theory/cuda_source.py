@@ -1,4 +1,4 @@
-"""The law as CUDA: one operation for each function, so that a GPU reads and writes every array once.
+"""The law as CUDA: a device function for each of its functions.
 
 The arithmetic is that of :mod:`gdbias.theory.source`, printed in C.
 """
@@ -35,7 +35,6 @@ class Operation:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     body: str
-    many: bool  # whether it gives a tuple, if of one value
 
     def device_function(self) -> str:
         """The operation as a CUDA device function of its own."""
@@ -56,9 +55,9 @@ def cuda_text(dynamics: Dynamics) -> str:
 
 def _operation(function: Function) -> Operation:
     printer = _CPrinter({"fully_qualified_modules": False})
-    function = function.renamed("in_")  # n, i and names that begin with _ are CuPy's own
+    function = function.renamed("in_")  # so that no weight has the name of a C function
     shared, final = function.shared("shared")
     lines = [f"    const double {symbol} = {printer.doprint(value)};" for symbol, value in shared]
     outputs = tuple(f"out{k}" for k in range(len(final)))
     lines += [f"    {out} = {printer.doprint(value)};" for out, value in zip(outputs, final, strict=True)]
-    return Operation(function.name, tuple(a.name for a in function.arguments), outputs, "\n".join(lines), function.many)
+    return Operation(function.name, tuple(a.name for a in function.arguments), outputs, "\n".join(lines))

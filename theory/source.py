@@ -1,6 +1,6 @@
 """Law source: the text of a model's elementwise arithmetic, generated for every backend.
 
-Each function of the text works on one coordinate (Numba) or on whole arrays (NumPy, CuPy): it is the
+Each function of the text works on one coordinate (Numba) or on whole arrays (NumPy): it is the
 same arithmetic. Whole powers are written as products, since ``u**3`` and ``u*u*u`` differ in the last
 bit between backends; then common subexpressions are shared.
 """
@@ -89,18 +89,19 @@ class Function:
         """Common subexpressions with their symbols, and the values in terms of them."""
         return sp.cse(self.values, symbols=sp.numbered_symbols(prefix), order="none")
 
-    def renamed(self, prefix: str) -> "Function":
-        """The same with a prefix before the name of each argument."""
-        names = {a: sp.Symbol(prefix + a.name, real=True) for a in self.arguments}
+    def renamed(self, prefix: str, only: sp.Symbol | None = None) -> "Function":
+        """The same with a prefix before the name of each argument, or of one."""
+        names = {a: sp.Symbol(prefix + a.name if only in (None, a) else a.name, real=True) for a in self.arguments}
         values = (sp.sympify(value).subs(names, simultaneous=True) for value in self.values)
         return replace(self, arguments=tuple(names.values()), values=tuple(values))
 
     def text(self, target: str) -> str:
         """The function in Python."""
         printer = LawPrinter({"fully_qualified_modules": False})
-        shared, final = self.shared()
+        function = self.renamed("_", only=_LR)  # first in every product, where compilers take it out of loops
+        shared, final = function.shared()
         lines = ["@law"] if target == "numba" else []
-        lines.append(f"def {self.name}({', '.join(a.name for a in self.arguments)}):")
+        lines.append(f"def {self.name}({', '.join(a.name for a in function.arguments)}):")
         lines += [f"    {symbol} = {printer.doprint(value)}" for symbol, value in shared]
         values = [printer.doprint(value) for value in final]
         lines.append(f"    return ({', '.join(values)},)" if self.many else f"    return {values[0]}")
