@@ -34,6 +34,9 @@ CONTESTANTS = {
     "jax-while": Contestant("jit(vmap(while_loop))", "gdbias", _from("contestants_jax", "while_contestant")),
     "jax-scan": Contestant("scan chunks, packed", "gdbias", _from("contestants_jax", "scan_contestant")),
     "numba": Contestant("prange over runs", "gdbias", _from("contestants_numba", "numba_contestant")),
+    "numba-simd": Contestant(
+        "the same, sums reordered", "gdbias", _from("contestants_numba", "numba_contestant", reorder=True)
+    ),
     "gdbias-loop": Contestant("step loop alone", "gdbias", _from("contestants_gdbias", "loop_contestant")),
     "c": Contestant("step loop in C, rotated data", "gdbias-loop", _from("ceiling", "ceiling_contestant")),
     "c-dense": Contestant(
