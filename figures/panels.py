@@ -81,9 +81,10 @@ def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, long: int = LONG, **look
 
 
 def headline(figure: Figure, title: str) -> None:
-    """What the figure shows, above it, in as many lines as its width asks for."""
+    """What the figure shows, above it, in as many lines as its width asks for, broken at commas."""
     if title:
-        figure.suptitle(textwrap.fill(title, int(17 * figure.get_figwidth())), fontsize=8)
+        whole = title.replace(" ", "\xa0").replace(",\xa0", ", ")
+        figure.suptitle(textwrap.fill(whole, int(17 * figure.get_figwidth())).replace("\xa0", " "), fontsize=8)
 
 
 def footnote(figure: Figure, notes: list[str], width: int = 62) -> None:
