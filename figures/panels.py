@@ -90,5 +90,7 @@ def headline(figure: Figure, title: str) -> None:
 def footnote(figure: Figure, notes: list[str], width: int = 62) -> None:
     """Short remarks below the figure: what could not be drawn, and why."""
     if notes:
-        text = "\n".join(line for note in notes for line in textwrap.wrap(note, width, max_lines=3, placeholder=" ..."))
+        text = "\n".join(
+            line for note in notes for line in textwrap.wrap(f"{note}.", width, max_lines=3, placeholder=" ...")
+        )
         figure.supxlabel(text, fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)

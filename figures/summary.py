@@ -14,13 +14,13 @@ EDGE = 0.98  # lr * sharpness / 2 from which a run has ended at the edge of stab
 def observed(row: xr.Dataset) -> tuple[float, float]:
     """The smallest learning rate whose run ends at the edge of stability, and the largest that converges.
 
-    The first is midway (in logarithm) from the grid point before; NaN where it was not seen.
+    The first is of runs that oscillated, midway (in logarithm) from the grid point before; NaN where it was not seen.
     """
     good = row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
     lr = good.lr.values
     if not len(lr):
         return np.nan, np.nan
-    at_edge = np.flatnonzero(lr * good.sharpness.values / 2 >= EDGE)
+    at_edge = np.flatnonzero((lr * good.sharpness.values / 2 >= EDGE) & ~good.monotone.values)
     if not len(at_edge) or at_edge[0] == 0:
         return np.nan, float(lr[-1])
     return float(np.sqrt(lr[at_edge[0] - 1] * lr[at_edge[0]])), float(lr[-1])
@@ -46,7 +46,10 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
     columns = [ds.init_scale.values, critical, final, edge, largest]
     columns += [lr_of_least_test_risk(ds).values] if risky else []
     for cells in zip(*columns, strict=True):
-        lines.append("| " + " | ".join("not seen" if np.isnan(c) else f"{c:.4g}" for c in cells) + " |")
+        words = ["not seen" if np.isnan(c) else f"{c:.4g}" for c in cells]
+        if risky and np.isnan(cells[-1]):
+            words[-1] = "none: it does not depend on lr"
+        lines.append(f"| {' | '.join(words)} |")
     lines += ["", *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
     lines += _unsettled(ds, final, max_steps)
     lines += _story(ds.isel(init_scale=row), float(critical[row]))
@@ -112,7 +115,8 @@ def _verdict(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, edge: np.n
         return []
     first, second = edge[rows] / critical[rows], edge[rows] / final[rows]
     return [
-        f"A run ended at the edge of stability if lr times its final sharpness over 2 is at least {EDGE}. In "
+        f"A run ended at the edge of stability if its loss rose on the way and lr times its final sharpness over 2 is "
+        f"at least {EDGE}. In "
         f"{rows.sum()} of {len(rows)} rows such runs were seen; the smallest such lr (grid step {step:.1%}) is "
         f"{np.median(first):.3f} times lr_critical in the median ({first.min():.3f} to {first.max():.3f}) and "
         f"{np.median(second):.3f} times lr_critical_final ({second.min():.3f} to {second.max():.3f}). Below "

@@ -4,18 +4,23 @@ from ..theory.errors import InputError
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
 from ..theory.validate import shown
-from .gpu import block_shape
+from .gpu import block_shape, gpu_module
 from .options import Options
 
 
-def check_rule(rule: UpdateRule, problems: list[Problem], options: Options) -> None:
-    """Raise InputError where a rule does not fit the data, or a window, mean or cooling does not fit the rule."""
+def check_rule(rule: UpdateRule, problems: list[Problem], options: Options, here: bool = True) -> None:
+    """Raise InputError where a rule does not fit the data, or a window, mean or cooling does not fit the rule.
+
+    And MissingExtra without a GPU for runs that are to be made on one ``here``.
+    """
     if not isinstance(rule, UpdateRule):
         raise InputError(f"rule = {shown(rule)} is no UpdateRule: use for example theory.UpdateRule(momentum=0.9)")
     for problem in problems:
         rule.check(problem)
         if options.backend == "cupy":
             block_shape(problem.n, problem.d)
+    if options.backend == "cupy" and here:
+        gpu_module()
     if options.window and rule.once_settled.stochastic:
         raise InputError(f"window = {options.window} follows the map of one step, and {rule} has none: use window = 0")
     for name in ("window", "average"):

@@ -12,6 +12,7 @@ from ..theory.loss import LOSSES
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
+from ..theory.validate import shown
 
 
 def rebuild(ds: xr.Dataset) -> tuple[list[Parameterization], list[Problem]]:
@@ -23,6 +24,10 @@ def rebuild(ds: xr.Dataset) -> tuple[list[Parameterization], list[Problem]]:
     Raises:
         InputError: no spec or one of another kind, a model without a name that reads back, or other data.
     """
+    if not isinstance(ds, xr.Dataset):
+        raise InputError(
+            f"ds = {shown(ds)} is not a result: use sims.rebuild(sims.store.open_result(path)) for a store"
+        )
     try:
         spec = json.loads(ds.attrs["spec"])
         names, problems = list(spec["model"]), list(spec["problem"])

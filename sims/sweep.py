@@ -77,12 +77,13 @@ def sweep(
 
     Raises:
         InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
+        MissingExtra: backend "cupy" without CuPy or its GPU.
         GdbiasError: a cluster that loses its workers again and again. Finished chunks are kept.
     """
     options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads)  # type: ignore[arg-type]
     plan = planned(model, problem, lr, init_scale, keep, store is not None, options)
     models, problems = list(plan.models), list(plan.problems)
-    check_rule(rule, problems, options)
+    check_rule(rule, problems, options, here=client is None)
     spec = result_spec(
         "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
     )

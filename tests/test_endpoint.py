@@ -119,3 +119,10 @@ def test_what_cannot_be_predicted_is_refused():
         pred.endpoint("a")  # type: ignore[arg-type]
     with pytest.raises(theory.NoClosedForm, match="linear"):
         theory.predict(theory.power(1), problem(), 0.1).path(0.01)
+
+
+def test_predictions_print_in_one_line():
+    pred = theory.predict(theory.power(2), theory.single_point([1.0, 2.0], 1.0), init_scale=0.1)
+    lr = 0.5 * (pred.lr_critical_final + theory.frontier(pred.dynamics.model, pred.problem, points=3).lr_max)
+    for found in (pred.endpoint(lr), pred.path(lr), theory.frontier(pred.dynamics.model, pred.problem, points=3)):
+        assert "\n" not in repr(found) and len(repr(found)) < 130, repr(found)

@@ -120,3 +120,8 @@ def test_other_data_than_those_of_the_runs_are_refused():
     arrays["y"][0] += 1e-15
     with pytest.raises(InputError, match="differ"):
         sims.rebuild(ds.assign_attrs(data=json.dumps([arrays])))
+
+
+def test_a_path_is_no_result():
+    with pytest.raises(InputError, match="open_result"):
+        sims.rebuild("runs.zarr")

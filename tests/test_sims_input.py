@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gdbias import sims, theory
+from gdbias.sims import Status
 from gdbias.theory import InputError, MissingExtra
 
 
@@ -174,3 +175,12 @@ def test_what_cannot_be_kept_is_refused_before_the_run(run, monkeypatch):
 def test_cupy_without_cupy_says_what_to_install():
     with pytest.raises(MissingExtra, match="gpu"):
         sims.descend(theory.power(2), paper_point(), 0.01, backend="cupy")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is here")
+def test_a_refused_backend_leaves_no_store(tmp_path):
+    asked = theory.power(2), paper_point(), [0.01, 0.1]
+    with pytest.raises(MissingExtra, match="use backend='numba'"):
+        sims.sweep(*asked, backend="cupy", store=tmp_path / "a.zarr")
+    assert not (tmp_path / "a.zarr").exists()
+    assert (sims.sweep(*asked, store=tmp_path / "a.zarr").status == Status.CONVERGED).any()

@@ -111,11 +111,11 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     margin = -answer.fun if answer.status == 0 else -np.inf
     if margin > LEAST_MARGIN:
         return bounds
+    more = "more features, or a positive teacher" if problem.n < d else f"or more than {problem.n} features"
     raise NoInterpolator(
         f"{model.name} from this start reaches coefficients in "
         f"({bounds.lower.min():g}, {bounds.upper.max():g}) only, and none of them fits the {problem.n} samples as well "
-        "as unbounded ones do (or only at the boundary): use a signed family such as difference(2), more features, or "
-        "a positive teacher"
+        f"as unbounded ones do (or only at the boundary): use a signed family such as difference(2), {more}"
     )
 
 

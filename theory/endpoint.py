@@ -6,7 +6,7 @@ norm with ``S <= 2 / lr``; the interpolator with ``S <= 2 / lr`` nearest to the 
 and finished by such a step, to the sharpness below ``2 / lr`` at which descent's oscillation can die out.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -27,7 +27,7 @@ NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: e
 Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Endpoint:
     """The predicted end of gradient descent at one learning rate.
 
@@ -50,8 +50,13 @@ class Endpoint:
     sharpness: float
     l1_norm: float
     test_risk: float | None
-    multiplier: float | np.ndarray = field(repr=False)
+    multiplier: float | np.ndarray
     note: str
+
+    def __repr__(self) -> str:
+        risk = "" if self.test_risk is None else f", test_risk={self.test_risk:.4g}"
+        found = f"lr={self.lr:g}, {self.method}, sharpness={self.sharpness:.4g}, l1_norm={self.l1_norm:.4g}{risk}"
+        return f"Endpoint({found}{self.note and f'; {self.note}'})"
 
 
 def endpoint(pred: "Prediction", lr: float, method: Method = "constrained_flow") -> Endpoint:

@@ -22,7 +22,7 @@ SLACK = 1e-7  # relative, by which an end of the frontier is relaxed to choose a
 FIT = 1e-6  # largest residual of an interpolator, relative to the targets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frontier:
     """Interpolators of least l1 norm at given sharpness, from the norm minimiser to the sharpness minimiser.
 
@@ -39,6 +39,10 @@ class Frontier:
     l2_norm: np.ndarray
     beta: np.ndarray
     test_risk: np.ndarray | None
+
+    def __repr__(self) -> str:
+        (s, *_, t), (a, *_, b) = self.sharpness, self.l1_norm
+        return f"Frontier({len(self.beta)} points, sharpness {s:.4g} to {t:.4g}, l1_norm {a:.4g} to {b:.4g})"
 
     @property
     def sharpness_min(self) -> float:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .predict import Prediction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Path:
     """States of the constrained flow.
 
@@ -35,6 +35,9 @@ class Path:
     loss: np.ndarray
     sharpness: np.ndarray
     l1_norm: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Path(lr={self.lr:g}, {len(self.time)} states to time {self.time[-1]:.4g})"
 
     def at(self, time: np.ndarray) -> np.ndarray:
         """Coefficients at times (...,), shape (..., d): linear between states, constant beyond the last."""
