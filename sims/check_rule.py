@@ -4,7 +4,7 @@ from ..theory.errors import InputError
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
 from ..theory.validate import shown
-from .gpu import block_shape, gpu_module
+from . import gpu
 from .options import Options
 
 
@@ -18,9 +18,9 @@ def check_rule(rule: UpdateRule, problems: list[Problem], options: Options, here
     for problem in problems:
         rule.check(problem)
         if options.backend == "cupy":
-            block_shape(problem.n, problem.d)
+            gpu.block_shape(problem.n, problem.d)
     if options.backend == "cupy" and here:
-        gpu_module()
+        gpu.gpu_module()
     if options.window and rule.once_settled.stochastic:
         raise InputError(f"window = {options.window} follows the map of one step, and {rule} has none: use window = 0")
     for name in ("window", "average"):
