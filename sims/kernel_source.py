@@ -126,7 +126,7 @@ def advance(
                 {read_v}
                 {slopes} = jacobian({weights})
                 store(M, j, {moved})
-            matmul(X, M, Q, X_first, X_last)
+            {project}
             for i in range(n):
                 store(Q, i, load(Q, i) * load(C, i))
             matmul(XT, Q, M, XT_first, XT_last)
@@ -200,6 +200,12 @@ for i in range(d):
     forecast = fma(X[0, i], beta, forecast)
 store(ahead, 0, forecast)
 """
+_PROJECT_ONE = """
+shadow = load(zero, 0)
+for j in range(d):
+    shadow = fma(X[0, j], load(M, j), shadow)
+store(Q, 0, shadow)
+"""
 
 
 @lru_cache(maxsize=64)
@@ -250,6 +256,7 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
         read_v="; ".join(f"v{p} = load(V, {p} * D + j)" for p in range(m)),
         predict=block(predict.format(**shared, predictions=predictions, residuals=unrolled(residual)), 12),
         update=block(advance.format(gradients=gradients, updates=unrolled(update, 1 if one_sample else ROWS)), 8),
+        project=block(_PROJECT_ONE if one_sample else "matmul(X, M, Q, X_first, X_last)", 12),
         slopes=unpack([f"j{p}" for p in range(m)]),
         moved=" + ".join(f"j{p} * v{p}" for p in range(m)),
         seconds=unpack([second[frozenset(pair)] for pair in pairs]),
