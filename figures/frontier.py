@@ -114,8 +114,9 @@ def draw_norm_plane(
     axes.set(xscale="log", xlabel="sharpness $S$", ylabel=r"$\|\beta\|_1$")
     log_axis(axes.xaxis, shown[0][np.isfinite(shown[0]) & (shown[0] > 0)])
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 0.99 * (low + high) / 2), max(high, 1.01 * (low + high) / 2))  # a difference in the fourth
-    axes.ticklabel_format(axis="y", useOffset=False)  # digit is none
+    middle = (low + high) / 2
+    axes.set_ylim(min(low, 0.99 * middle), max(high, 1.01 * middle))  # a difference in the fourth digit is none
+    axes.ticklabel_format(axis="y", useOffset=False)
     if line is not None:
         _shade(axes, line)
     legend_above(axes, 2)

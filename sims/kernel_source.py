@@ -186,11 +186,9 @@ if stale:
     {predictions} = tile(X, 0, B, X_first[0], X_last[ROWS - 1])
     store(ahead, 0, f0)
     stale = False
-f0 = load(ahead, 0)
-losses = loss_value(f0, y[0])
-store(R, 0, loss_slope(f0, y[0]) * scale)
-if tracked:
-    store(C, 0, loss_curvature(f0, y[0]) * scale)
+f0, losses = load(ahead, 0), load(zero, 0)
+for i in range(1):
+    {residuals}
 """
 _UPDATE_ONE = """
 slope, forecast = load(R, 0), load(zero, 0)
@@ -237,13 +235,13 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
                 "    store(R, i + {r}, loss_slope(f{r}, y[i + {r}]) * scale)",
                 "    if tracked:", "        store(C, i + {r}, loss_curvature(f{r}, y[i + {r}]) * scale)"]  # fmt: skip
 
-    def unrolled(lines: list[str], rows: int = ROWS) -> str:
+    def unrolled(lines: list[str]) -> str:
         return "\n    ".join(line.format(r=r) for r in range(rows) for line in lines)
 
     read = "; ".join(f"{name} = load(T, {c} * D + j)" for c, name in enumerate(weights))
     shared = dict(read=read, weights=", ".join(weights))
     predictions, gradients = (unpack([f"{name}{r}" for r in range(ROWS)]) for name in "fg")
-    predict, advance = (_PREDICT_ONE, _UPDATE_ONE) if one_sample else (_PREDICT, _UPDATE)
+    predict, advance, rows = (_PREDICT_ONE, _UPDATE_ONE, 1) if one_sample else (_PREDICT, _UPDATE, ROWS)
 
     values = dict(
         **rule_lines(dynamics),
@@ -255,7 +253,7 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
         entry="; ".join(f"{name} = T[{c} * D + j, q]" for c, name in enumerate(weights)),
         read_v="; ".join(f"v{p} = load(V, {p} * D + j)" for p in range(m)),
         predict=block(predict.format(**shared, predictions=predictions, residuals=unrolled(residual)), 12),
-        update=block(advance.format(gradients=gradients, updates=unrolled(update, 1 if one_sample else ROWS)), 8),
+        update=block(advance.format(gradients=gradients, updates=unrolled(update)), 8),
         project=block(_PROJECT_ONE if one_sample else "matmul(X, M, Q, X_first, X_last)", 12),
         slopes=unpack([f"j{p}" for p in range(m)]),
         moved=" + ".join(f"j{p} * v{p}" for p in range(m)),

@@ -61,6 +61,17 @@ def _registers(builder, x, kind):
     return split(builder, x) if kind is lanes else [splat(builder, x)] * PARTS
 
 
+def _parts(builder, kinds, args):
+    """The registers of several lanes or numbers, a tuple for each part."""
+    return zip(*(_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True)), strict=True)
+
+
+def fma_of_registers(builder):
+    """LLVM's ``a b + c`` of three registers, rounded once."""
+    kind = ir.FunctionType(REGISTER, [REGISTER] * 3)
+    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f64")
+
+
 def _define(symbol, instruction: str) -> None:
     pairs = [(lanes, lanes), (lanes, types.float64), (types.float64, lanes)]
 
@@ -69,8 +80,7 @@ def _define(symbol, instruction: str) -> None:
         cases = [signature(lanes, a, b) for a, b in pairs]
 
     def generate(_context, builder, kinds, args):
-        a, b = (_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True))
-        return join(builder, (getattr(builder, instruction)(x, y) for x, y in zip(a, b, strict=True)))
+        return join(builder, (getattr(builder, instruction)(x, y) for x, y in _parts(builder, kinds, args)))
 
     for pair in pairs:
         lower_builtin(symbol, *pair)(generate)
@@ -97,10 +107,8 @@ def fma(_context, a, b, c):
     """``a b + c`` for a number a, rounded once."""
 
     def generate(_context, builder, kinds, args):
-        kind = ir.FunctionType(REGISTER, [REGISTER] * 3)
-        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f64")
-        parts = zip(*(_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True)), strict=True)
-        return join(builder, (builder.call(function, part) for part in parts))
+        function = fma_of_registers(builder)
+        return join(builder, (builder.call(function, part) for part in _parts(builder, kinds, args)))
 
     return lanes(a, b, c), generate
 
@@ -110,7 +118,7 @@ def less(_context, a, b):
     """1 where ``a < b``, else 0 (also where one is not a number)."""
 
     def generate(_context, builder, kinds, args):
-        pairs = zip(*(_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True)), strict=True)
+        pairs = _parts(builder, kinds, args)
         return join(builder, (builder.uitofp(builder.fcmp_ordered("<", x, y), REGISTER) for x, y in pairs))
 
     return lanes(a, b), generate
@@ -121,7 +129,7 @@ def larger(_context, a, b):
     """The larger of two; a where one is not a number."""
 
     def generate(_context, builder, kinds, args):
-        pairs = zip(*(_registers(builder, x, kind) for x, kind in zip(args, kinds.args, strict=True)), strict=True)
+        pairs = _parts(builder, kinds, args)
         return join(builder, (builder.select(builder.fcmp_ordered("<", x, y), y, x) for x, y in pairs))
 
     return lanes(a, b), generate

@@ -7,10 +7,22 @@ numbers depend on nothing but the run, not on the runs beside it, the number of 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .lanes import NUMBER, PARTS, REGISTER, WIDE, WIDTH, join, lanes, register_pointer, row_pointer, splat, store
+from .lanes import (
+    NUMBER,
+    PARTS,
+    REGISTER,
+    WIDE,
+    WIDTH,
+    fma_of_registers,
+    join,
+    lanes,
+    register_pointer,
+    row_pointer,
+    splat,
+    store,
+)  # fmt: skip
 
 # As many sums as the registers hold, and steps of the depth in one turn of the loop; results depend on neither.
 ROWS = 5 if WIDE else 2
@@ -25,8 +37,7 @@ def tile(_context, A, i, B, first, last):
     def generate(context, builder, signature, args):
         a, i, b, start, stop = args
         integer = i.type
-        kind = ir.FunctionType(REGISTER, [REGISTER] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f64")
+        fma = fma_of_registers(builder)
         rows = [row_pointer(context, builder, signature.args[0], a, builder.add(i, integer(r))) for r in range(ROWS)]
 
         def accumulate(k, sums):  # sums[part, row] + A[row, k] B[k, part]

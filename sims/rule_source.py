@@ -75,7 +75,7 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         growing=" + ".join(
             f"less(r{p}, none) * (1 - less(x{p}, none)) + less(none, r{p}) * (1 - less(none, x{p}))" for p in range(m)
         ),
-        excess=" + ".join(f"{_size(f'k{p}')} - weight_decay * {_size(f'x{p}')}" for p in range(m)),
+        excess=" + ".join(f"size(k{p}) - weight_decay * size(x{p})" for p in range(m)),
     )
     calm = "less(x, tol) * less(-tol, x)"
     if rule.weight_decay:
@@ -91,10 +91,6 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         drawn=block(_DRAWN, 8) if rule.stochastic else "",
         scheduled=block(_SCHEDULED, 8) if rule.schedule.steps else "",
     )
-
-
-def _size(name: str) -> str:
-    return f"{name} * (1 - 2 * less({name}, none))"
 
 
 def unpack(names: list[str]) -> str:
