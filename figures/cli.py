@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ..sims.options import Options
+from ..sims.options import Options, SweepOptions
 from ..theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
@@ -182,7 +182,7 @@ class Sweep:
     init_scale: str = field(default="0.01:1:16:log", metadata=GRID)
     """Initialization scales, written alike."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
-    options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
+    options: Annotated[SweepOptions, tyro.conf.arg(name="")] = field(default_factory=SweepOptions)
     rule: Annotated[Rule, tyro.conf.arg(name="")] = field(default_factory=Rule)
     keep_vectors: bool = True
     """Store beta and theta of every run."""

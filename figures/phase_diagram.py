@@ -40,9 +40,10 @@ def phase_diagram(
     """How every run of a sweep ended, over the learning rate and the scale of the start, the model or n/d.
 
     Converged runs are coloured by ``lr * sharpness / 2``: 1 at the edge of stability. Other runs have a
-    flat colour by status. With ``by="phase"`` every run has the colour of its phase. The lines, predicted without any
-    run: ``lr_critical = 2 / max_t S(flow(t))``, ``lr_critical_final = 2 / S(flow's end)``, ``lr_max``, above which
-    no interpolator is stable, and for one feature where descent diverges (arXiv 2505.21423).
+    flat colour by status, and so have all runs of a map of divergence. With ``by="phase"`` every run has the colour of
+    its phase. The lines, predicted without any run: ``lr_critical = 2 / max_t S(flow(t))``, ``lr_critical_final = 2 /
+    S(flow's end)``, ``lr_max``, above which no interpolator is stable, and for one feature where descent diverges
+    (arXiv 2505.21423).
 
     A remark says how many runs are in a phase that theory allows by these lines: flow aligned or catapult below
     ``lr_critical``, converged up to ``lr_critical_final``, catapult or edge of stability from there to ``lr_max``, and
@@ -86,6 +87,8 @@ def draw_plane(
     patches = _patches(status)
     if by == "phase":
         patches = draw_phases(axes, found.edges, phase_codes(ds))
+    elif "sharpness" not in ds:
+        _draw_unconverged(axes, found.edges, status)
     else:
         _draw_stability(figure, axes, found.edges, ds, status)
     for name in LINES:

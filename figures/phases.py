@@ -43,7 +43,7 @@ def phase_codes(ds: xr.Dataset) -> np.ndarray:
     """The phases as integers; raises InputError where the result has none."""
     if "phase" not in ds:
         raise InputError(
-            "the result has no 'phase': make it with sims.sweep, and with window=2000 to tell bounded runs"
+            "the result has no 'phase': make it with sims.sweep in float64, and with window=2000 to tell bounded runs"
         )
     values = ds["phase"].values
     return np.where(np.isnan(values), int(Phase.NOT_RUN), values).astype(int)

@@ -85,7 +85,7 @@ def plane(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None" = Non
         raise InputError("a phase diagram draws a sweep, this result is one run: use trajectory")
     row = next((dim for dim in ROWS if ds.sizes.get(dim, 1) > 1), "init_scale")
     check_prediction(ds, pred)
-    ds = grid(ds, row, "lr")
+    ds = grid(ds, row, "lr", mapped=True)
     order = np.arange(ds.sizes.get(row, 1))
     if row == "init_scale":
         if row not in ds.dims:

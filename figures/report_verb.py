@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tyro
 
 from ..sims.status import Status
@@ -57,7 +58,7 @@ def python(ds: "xr.Dataset", store: str | Path) -> str:
         for name, value in spec.items()
         if name not in ("kind", "model", "problem", "rule") and value is not None
     }
-    arguments = [*(n.strip("[]") for n in names), *(f"{name}={value!r}" for name, value in values.items())]
+    arguments = [*(n.strip("[]") for n in names), *(f"{n}={_argument(ds, n, value)}" for n, value in values.items())]
     arguments += ["rule=sims.rebuild_rule(stored)"] if "rule" in spec else []
     return "\n".join((
         "from gdbias import sims",
@@ -66,6 +67,13 @@ def python(ds: "xr.Dataset", store: str | Path) -> str:
         f"{', '.join(names)} = sims.rebuild(stored)",
         f"ds = sims.{spec['kind']}({', '.join(arguments)})",
     ))  # fmt: skip
+
+
+def _argument(ds: "xr.Dataset", name: str, value) -> str:
+    """The text of an argument; a grid by the coordinate that holds it."""
+    if isinstance(value, list) and name in ds.coords and np.array_equal(ds[name].values, value):
+        return f"stored[{name!r}].values"
+    return repr(value)
 
 
 def _short(value) -> str:

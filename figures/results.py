@@ -17,13 +17,21 @@ SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot 
 LARGE = 100  # samples above which figures do without lr_max: it would take minutes
 
 
-def grid(ds: xr.Dataset, *dims: str) -> xr.Dataset:
+def grid(ds: xr.Dataset, *dims: str, mapped: bool = False) -> xr.Dataset:
     """The result with increasing learning rates (and scales), over the named dimensions and no other.
+
+    ``mapped`` lets a map of divergence pass, which has no sharpness.
 
     Raises:
         InputError: not a result, or several entries along a dimension that the figure cannot draw.
     """
-    for name in ("status", "sharpness", "lr"):
+    for name in ("status", "lr", "sharpness"):
+        if name not in ds and spec_of(ds).get("precision") == "float32" and name == "sharpness":
+            if mapped:
+                continue
+            raise InputError(
+                "the result is a map of divergence, drawn by phase_diagram alone: sweep with precision='float64'"
+            )
         if name not in ds:
             raise InputError(f"the dataset has no {name!r}: a figure draws a result of sims.sweep or sims.descend")
     if "lr" not in ds.dims:

@@ -22,6 +22,7 @@ LOOKS = {
     Status.DIVERGED: Look("diverged", "#9a9a9a", "x"),
     Status.STEP_LIMIT: Look("step limit", "#ececec", "^", "/////"),
     Status.UNSTABLE_MINIMUM: Look("unstable minimum", VERMILLION, "d"),
+    Status.BOUNDED: Look("bounded", "#ececec", "o"),
     Status.NOT_RUN: Look("not run", "#ffffff", "."),
 }
 

@@ -32,11 +32,31 @@ def run_block(
     """All outcomes of every start with every learning rate, start-major, and the runs themselves.
 
     ``starts`` has shape (start, weight, feature), ``floors`` is the smallest attainable loss of each start.
-    ``records`` is (record_every, number of records). Starts with different floors are advanced in turn.
+    ``records`` is (record_every, number of records).
     """
+    runs = advance_block(dynamics, problem, starts, lr, options, floors, halt, progress, records)
+    loss_min = np.repeat(floors, len(lr))
+    found = outcomes(dynamics, problem, runs, loss_min)
+    found |= _phases(dynamics, problem, runs, found, loss_min, options, halt)
+    return found | measured_endpoints(dynamics, problem, runs, loss_min, options, halt), runs
+
+
+def advance_block(
+    dynamics: Dynamics,
+    problem: Problem,
+    starts: np.ndarray,
+    lr: np.ndarray,
+    options: Options,
+    floors: np.ndarray,
+    halt: np.ndarray,
+    progress: Callable[[int], None] | None = None,
+    records: tuple[int, int] = (0, 0),
+    number: str = "float64",
+) -> Runs:
+    """The runs of every start with every learning rate, at their ends; starts with different floors go in turn."""
     which = np.repeat(np.arange(len(starts)), len(lr))
     record_every, count = records
-    runs = begin_runs(dynamics, problem, starts, which, np.tile(lr, len(starts)), count)
+    runs = begin_runs(dynamics, problem, starts, which, np.tile(lr, len(starts)), count, number)
     advance = engine(options)
     done = 0
     for floor in np.unique(floors):
@@ -48,9 +68,7 @@ def run_block(
         done += len(chosen)
         if not everything:
             _put(runs, chosen, part)
-    found = outcomes(dynamics, problem, runs, floors[which])
-    found |= _phases(dynamics, problem, runs, found, floors[which], options, halt)
-    return found | measured_endpoints(dynamics, problem, runs, floors[which], options, halt), runs
+    return runs
 
 
 def _phases(

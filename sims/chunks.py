@@ -11,7 +11,8 @@ from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
 from .block import run_block, smallest_losses
-from .options import Options
+from .divergence import divergence_map
+from .options import SweepOptions
 from .plan import Chunk, Plan
 
 
@@ -23,7 +24,7 @@ class Work:
     problem: Problem
     scales: np.ndarray
     lrs: np.ndarray
-    options: Options
+    options: SweepOptions
     rule: UpdateRule
 
     @property
@@ -31,7 +32,7 @@ class Work:
         return len(self.scales) * len(self.lrs)
 
 
-def work_of(plan: Plan, chunk: Chunk, options: Options, rule: UpdateRule) -> Work:
+def work_of(plan: Plan, chunk: Chunk, options: SweepOptions, rule: UpdateRule) -> Work:
     """The work of one chunk of the plan."""
     model, problem = plan.models[chunk.model], plan.problems[chunk.seed]
     return Work(model, problem, plan.scales[chunk.scales], plan.lrs[chunk.lrs], options, rule)
@@ -52,7 +53,8 @@ def compute(work: Work, halt: np.ndarray, add: Callable[[int], None] = lambda co
         told = begun
 
     floors = smallest_losses(dynamics, work.problem, starts)
-    found, _ = run_block(dynamics, work.problem, starts, work.lrs, work.options, floors, halt, tell)
+    asked = dynamics, work.problem, starts, work.lrs, work.options, floors, halt, tell
+    found = divergence_map(*asked) if work.options.precision == "float32" else run_block(*asked)[0]
     add(work.runs - told)
     sides = len(work.scales), len(work.lrs)
     return {name: values.reshape(*sides, *values.shape[1:]) for name, values in found.items()}

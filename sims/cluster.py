@@ -16,7 +16,7 @@ import zarr
 from ..theory.errors import GdbiasError, InputError, MissingExtra
 from ..theory.update_rule import UpdateRule
 from .chunks import Work, compute, work_of, write
-from .options import Options
+from .options import SweepOptions
 from .plan import Chunk, Plan
 from .provenance import versions
 from .store import complete_chunks
@@ -64,7 +64,7 @@ def require_cluster(client: Any) -> None:
 
 
 def run_there(
-    client: Any, plan: Plan, missing: list[Chunk], options: Options, rule: UpdateRule, arrays: Mapping[str, Any],
+    client: Any, plan: Plan, missing: list[Chunk], options: SweepOptions, rule: UpdateRule, arrays: Mapping[str, Any],
     store: str | None, spec: str, add: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Compute the missing chunks on the workers of a cluster, which take over from a lost one.

@@ -29,15 +29,17 @@ def advance_numba(
 ) -> None:
     """Advance every run to its end, in place, with the same numbers for any number of threads.
 
+    Steps are made in the numbers of ``runs.theta``: float64, or float32, in which no sharpness is looked at.
     ``floor`` is what the smallest loss leaves of the projected targets. Setting ``halt[0]`` to 1 stops
     the workers within a step; runs in flight then keep outcome -1, as they do after an interrupt, which
     is raised again. ``progress`` is told the runs begun so far.
     """
-    kernel = load_kernel(kernel_source(dynamics, problem.n == 1 and not dynamics.rule.stochastic))
-    X, y, _ = samples(dynamics, problem)
+    number = runs.theta.dtype
+    kernel = load_kernel(kernel_source(dynamics, problem.n == 1 and not dynamics.rule.stochastic, number.name))
+    X, y = (values.astype(number) for values in samples(dynamics, problem)[:2])
     queue = np.zeros(1, dtype=np.int64)
     arguments = (
-        *spans(X), *spans(X.T), np.ascontiguousarray(y),
+        *spans(X), *spans(X.T), y,
         1.0 / problem.n, floor, options.tol, options.hold, options.max_steps, options.track_every, record_every,
         settings(dynamics, problem.n), queue, halt, power_noise(*runs.vector.shape[1:]),
         runs.lr, runs.first, runs.key, runs.limit, runs.theta, runs.vector,

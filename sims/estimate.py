@@ -15,11 +15,10 @@ import numpy as np
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
-from .check_rule import check_rule
 from .chunks import Work, compute, work_of, write
 from .grid import Grid
 from .local import side_by_side
-from .options import SHORTEST_WINDOW, Options
+from .options import SHORTEST_WINDOW, SweepOptions
 from .plan import Plan
 from .processor import cores
 from .status import Status
@@ -30,6 +29,7 @@ SETTINGS = 4  # pairs of a model and a problem that are tried
 FIRST_CAP = 1000  # steps of a first try
 FLOPS = 4e10  # of a first try, some seconds
 BUDGET = 10.0  # seconds for all tries together
+UNENDED = (Status.STEP_LIMIT, Status.BOUNDED)  # at the last step
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,8 @@ def estimate(
     Raises:
         InputError: as ``sweep``.
     """
-    asked = Options(**options)
-    plan = planned(model, problem, lr, init_scale, keep, stored, asked)
-    check_rule(rule, list(plan.problems), asked)
+    asked = SweepOptions(**options)
+    plan = planned(model, problem, lr, init_scale, keep, stored, asked, rule)
     samples = _samples(plan)
     tries = [_tried(sample, asked, rule, stored, BUDGET / len(samples)) for sample in samples]
     tried = sum(t.runs for t in tries)
@@ -123,7 +122,7 @@ def _middles(length: int, parts: int) -> np.ndarray:
     return ((np.arange(parts) + 0.5) * length / parts).astype(int)
 
 
-def _tried(sample: Plan, options: Options, rule: UpdateRule, stored: bool, budget: float) -> _Try:
+def _tried(sample: Plan, options: SweepOptions, rule: UpdateRule, stored: bool, budget: float) -> _Try:
     [chunk] = sample.chunks()
     window = min(options.window, SHORTEST_WINDOW)  # its cost is proportional to its length
     plain = replace(options, threads=options.threads or cores(), window=0)
@@ -139,7 +138,8 @@ def _tried(sample: Plan, options: Options, rule: UpdateRule, stored: bool, budge
     cap = min(options.max_steps, FIRST_CAP)
     while True:
         computing, found = _timed(replace(work, options=replace(plain, max_steps=cap)))
-        unfinished = int((found["status"] == Status.STEP_LIMIT).sum()) if cap < options.max_steps else 0
+        at_end = np.isin(found["status"], UNENDED) & (found["steps"] == cap)
+        unfinished = int(at_end.sum()) if cap < options.max_steps else 0
         if not unfinished or 4 * computing > budget:
             break
         cap = min(4 * cap, options.max_steps)

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from ..theory.derive import Dynamics
 from ..theory.source import state_symbols
+from .lanes import LANES
 from .microkernel import ROWS
 from .rule_source import block, rule_lines, unpack
 from .runs import NUDGE
@@ -21,11 +22,12 @@ from numba import njit
 
 from gdbias.sims import lanes as xp
 from gdbias.sims.draws import normal, stream, uniform
-from gdbias.sims.lanes import LANES, fma, larger, less, load, size, store, total
+from gdbias.sims.lanes import fma, larger, less, load, size, store, total
 from gdbias.sims.microkernel import ROWS, matmul, tile
 from gdbias.sims.processor import flush_denormals, restore_denormals, take_next
 
 law = njit(nogil=True, forceinline=True, error_model="numpy")
+LANES, number = {lanes}, np.{number}
 
 
 {law}
@@ -48,15 +50,15 @@ def advance(
     N, D = X.shape[0], XT.shape[0]  # n and d, with the rows of zeros that fill the last tile
     P, m = {P}, {m}
     control = flush_denormals()
-    T = np.zeros((P * D, LANES))  # weights and state of the block
-    V = np.zeros((m * D, LANES))  # unit vectors of the power iteration
-    B = np.zeros((D, LANES))  # beta, then dL/dbeta
-    R, C = np.zeros((N, LANES)), np.zeros((N, LANES))  # loss slopes and curvatures over n
-    M, Q = np.zeros((D, LANES)), np.zeros((N, LANES))  # J v, X J v
+    T = np.zeros((P * D, LANES), number)  # weights and state of the block
+    V = np.zeros((m * D, LANES), number)  # unit vectors of the power iteration
+    B = np.zeros((D, LANES), number)  # beta, then dL/dbeta
+    R, C = np.zeros((N, LANES), number), np.zeros((N, LANES), number)  # loss slopes and curvatures over n
+    M, Q = np.zeros((D, LANES), number), np.zeros((N, LANES), number)  # J v, X J v
     run = np.full(LANES, -1)
     # One row each: learning rates, excess losses, losses before, limits, steps, steps below tol, rises, 1 for the
     # lanes whose loss at the present step is not yet looked at, the prediction of one sample, the largest sharpness.
-    zero, rate, excess, last, bound, t, calm, rises, due, ahead, top = [np.zeros((1, LANES)) for _ in range(11)]
+    zero, rate, excess, last, bound, t, calm, rises, due, ahead, top = [np.zeros((1, LANES), number) for _ in range(11)]
     live, tick, empty, stale = 0, 0, False, True
     {constants}
     while halt[0] == 0:
@@ -120,38 +122,7 @@ def advance(
                     run[q], live = -1, live - 1
         if live == 0 and empty:
             break
-        if tracked:  # one shifted power step, H v + shift v + nudge noise with H + shift >= 0
-            for j in range(d):
-                {read}
-                {read_v}
-                {slopes} = jacobian({weights})
-                store(M, j, {moved})
-            {project}
-            for i in range(n):
-                store(Q, i, load(Q, i) * load(C, i))
-            matmul(XT, Q, M, XT_first, XT_last)
-            matmul(XT, R, B, XT_first, XT_last)
-            shift, rayleigh, square = load(zero, 0), load(zero, 0), load(zero, 0)
-            for j in range(d):
-                {read}
-                {seconds} = curvature({weights})
-                g = load(B, j)
-                {gershgorin}
-            nudge = {nudge} * larger(larger(shift, load(top, 0)), 1e-100)
-            for j in range(d):
-                {read}
-                {read_v}
-                {slopes} = jacobian({weights})
-                {seconds} = curvature({weights})
-                g, pulled = load(B, j), load(M, j)
-                {products}
-                rayleigh = rayleigh + {dot}
-                {shifted}
-                square = square + {norm}
-            store(top, 0, larger(load(top, 0), rayleigh))
-            inverse = less(0.0, square) / xp.sqrt(square + (1.0 - less(0.0, square)))
-            for j in range(m * D):
-                store(V, j, load(V, j) * inverse)
+        {track}
         {drawn}
         {scheduled}
         rates = load(rate, 0)
@@ -205,12 +176,48 @@ for j in range(d):
 store(Q, 0, shadow)
 """
 
+_TRACK = """
+if tracked:  # one shifted power step, H v + shift v + nudge noise with H + shift >= 0
+    for j in range(d):
+        {read}
+        {read_v}
+        {slopes} = jacobian({weights})
+        store(M, j, {moved})
+    {project}
+    for i in range(n):
+        store(Q, i, load(Q, i) * load(C, i))
+    matmul(XT, Q, M, XT_first, XT_last)
+    matmul(XT, R, B, XT_first, XT_last)
+    shift, rayleigh, square = load(zero, 0), load(zero, 0), load(zero, 0)
+    for j in range(d):
+        {read}
+        {seconds} = curvature({weights})
+        g = load(B, j)
+        {gershgorin}
+    nudge = {nudge} * larger(larger(shift, load(top, 0)), 1e-100)
+    for j in range(d):
+        {read}
+        {read_v}
+        {slopes} = jacobian({weights})
+        {seconds} = curvature({weights})
+        g, pulled = load(B, j), load(M, j)
+        {products}
+        rayleigh = rayleigh + {dot}
+        {shifted}
+        square = square + {norm}
+    store(top, 0, larger(load(top, 0), rayleigh))
+    inverse = less(0.0, square) / xp.sqrt(square + (1.0 - less(0.0, square)))
+    for j in range(m * D):
+        store(V, j, load(V, j) * inverse)
+"""
+
 
 @lru_cache(maxsize=64)
-def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
+def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "float64") -> str:
     """The whole text of the kernel module for a model, its loss and its update rule.
 
-    With one sample the text for it takes twice as many steps a second.
+    With one sample the text for it takes twice as many steps a second. ``number`` is float64, or float32, which
+    looks at no sharpness.
     """
     model, rule = dynamics.model, dynamics.rule
     parameters = [symbol.name for symbol in rule.step.parameters]
@@ -232,8 +239,9 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
     ]
     keep = ["    store(F, i + {r}, f{r})"] if rule.stochastic else []
     residual = ["if i + {r} < n:", *keep, "    losses = losses + loss_value(f{r}, y[i + {r}])",
-                "    store(R, i + {r}, loss_slope(f{r}, y[i + {r}]) * scale)",
-                "    if tracked:", "        store(C, i + {r}, loss_curvature(f{r}, y[i + {r}]) * scale)"]  # fmt: skip
+                "    store(R, i + {r}, loss_slope(f{r}, y[i + {r}]) * scale)"]  # fmt: skip
+    if number == "float64":
+        residual += ["    if tracked:", "        store(C, i + {r}, loss_curvature(f{r}, y[i + {r}]) * scale)"]
 
     def unrolled(lines: list[str]) -> str:
         return "\n    ".join(line.format(r=r) for r in range(rows) for line in lines)
@@ -243,18 +251,12 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
     predictions, gradients = (unpack([f"{name}{r}" for r in range(ROWS)]) for name in "fg")
     predict, advance, rows = (_PREDICT_ONE, _UPDATE_ONE, 1) if one_sample else (_PREDICT, _UPDATE, ROWS)
 
-    values = dict(
-        **rule_lines(dynamics),
+    track = _TRACK.format(
         **shared,
-        law=dynamics.source("numba"),
         nudge=NUDGE,
-        P=len(everything),
         m=m,
-        entry="; ".join(f"{name} = T[{c} * D + j, q]" for c, name in enumerate(weights)),
         read_v="; ".join(f"v{p} = load(V, {p} * D + j)" for p in range(m)),
-        predict=block(predict.format(**shared, predictions=predictions, residuals=unrolled(residual)), 12),
-        update=block(advance.format(gradients=gradients, updates=unrolled(update)), 8),
-        project=block(_PROJECT_ONE if one_sample else "matmul(X, M, Q, X_first, X_last)", 12),
+        project=block(_PROJECT_ONE if one_sample else "matmul(X, M, Q, X_first, X_last)", 4),
         slopes=unpack([f"j{p}" for p in range(m)]),
         moved=" + ".join(f"j{p} * v{p}" for p in range(m)),
         seconds=unpack([second[frozenset(pair)] for pair in pairs]),
@@ -265,5 +267,18 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False) -> str:
             f"k{p} = k{p} + shift * v{p} + nudge * noise[{p}, j]; store(V, {p} * D + j, k{p})" for p in range(m)
         ),
         norm=" + ".join(f"k{p} * k{p}" for p in range(m)),
+    )
+    values = dict(
+        **rule_lines(dynamics),
+        weights=shared["weights"],
+        law=dynamics.source("numba"),
+        lanes=LANES * (2 if number == "float32" else 1),
+        number=number,
+        P=len(everything),
+        m=m,
+        entry="; ".join(f"{name} = T[{c} * D + j, q]" for c, name in enumerate(weights)),
+        predict=block(predict.format(**shared, predictions=predictions, residuals=unrolled(residual)), 12),
+        update=block(advance.format(gradients=gradients, updates=unrolled(update)), 8),
+        track=block(track, 8) if number == "float64" else "",
     )
     return (_HEADER + _DRIVER).format(**values)

@@ -9,13 +9,13 @@ import numpy as np
 
 from ..theory.update_rule import UpdateRule
 from .chunks import compute, work_of, write
-from .options import Options
+from .options import SweepOptions
 from .plan import Chunk, Plan
 from .processor import cores
 
 
 def run_here(
-    plan: Plan, missing: list[Chunk], options: Options, rule: UpdateRule, arrays: Mapping[str, Any],
+    plan: Plan, missing: list[Chunk], options: SweepOptions, rule: UpdateRule, arrays: Mapping[str, Any],
     add: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Compute the missing chunks and write each when it is done; an exception stops all, written chunks stay."""
@@ -45,7 +45,7 @@ def run_here(
             raise
 
 
-def side_by_side(chunks: int, options: Options) -> int:
+def side_by_side(chunks: int, options: SweepOptions) -> int:
     """How many chunks are computed at the same time."""
     threads = options.threads or cores()
     return threads if chunks >= 4 * threads and options.backend != "numpy" else 1

@@ -9,20 +9,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from .lanes import (
-    NUMBER,
-    PARTS,
-    REGISTER,
-    WIDE,
-    WIDTH,
-    fma_of_registers,
-    join,
-    lanes,
-    register_pointer,
-    row_pointer,
-    splat,
-    store,
-)  # fmt: skip
+from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, load_register, row_pointer, splat, store
 
 # As many sums as the registers hold, and steps of the depth in one turn of the loop; results depend on neither.
 ROWS = 5 if WIDE else 2
@@ -32,23 +19,24 @@ UNROLL = 4
 @intrinsic
 def tile(_context, A, i, B, first, last):
     """Rows ``i`` to ``i + ROWS`` of ``A[:, first:last] @ B[first:last]`` as lanes, for C-contiguous arrays."""
+    lanes = KINDS[A.dtype]
     signature = types.UniTuple(lanes, ROWS)(A, types.intp, B, types.intp, types.intp)
 
     def generate(context, builder, signature, args):
         a, i, b, start, stop = args
         integer = i.type
-        fma = fma_of_registers(builder)
+        fma = fma_of_registers(builder, lanes.register)
         rows = [row_pointer(context, builder, signature.args[0], a, builder.add(i, integer(r))) for r in range(ROWS)]
 
         def accumulate(k, sums):  # sums[part, row] + A[row, k] B[k, part]
             entries = []
             for row in rows:
-                place = builder.add(row, builder.mul(k, integer(8)))
-                entries.append(splat(builder, builder.load(builder.inttoptr(place, NUMBER.as_pointer()))))
+                place = builder.add(row, builder.mul(k, integer(lanes.number.bitwidth // 8)))
+                entry = builder.load(builder.inttoptr(place, lanes.element.as_pointer()))
+                entries.append(splat(builder, entry, lanes.register))
             b_row, new = row_pointer(context, builder, signature.args[2], b, k), []
             for part in range(PARTS):
-                b_part = builder.load(register_pointer(builder, b_row, part))
-                b_part.align = 8
+                b_part = load_register(builder, b_row, part, lanes)
                 totals = sums[part * ROWS : (part + 1) * ROWS]
                 new += [builder.call(fma, [entry, b_part, s]) for entry, s in zip(entries, totals, strict=True)]
             return new
@@ -58,7 +46,7 @@ def tile(_context, A, i, B, first, last):
             body, after = builder.append_basic_block("body"), builder.append_basic_block("after")
             builder.branch(head)
             builder.position_at_end(head)
-            k, phis = builder.phi(integer), [builder.phi(REGISTER) for _ in sums]
+            k, phis = builder.phi(integer), [builder.phi(lanes.register) for _ in sums]
             builder.cbranch(builder.icmp_signed("<=", builder.add(k, integer(by)), stop), body, after)
             builder.position_at_end(body)
             new = phis
@@ -71,7 +59,7 @@ def tile(_context, A, i, B, first, last):
             builder.position_at_end(after)
             return k, phis
 
-        k, sums = loop(start, [ir.Constant(REGISTER, [0.0] * WIDTH)] * (ROWS * PARTS), UNROLL)
+        k, sums = loop(start, [ir.Constant(lanes.register, [0.0] * lanes.register.count)] * (ROWS * PARTS), UNROLL)
         _, sums = loop(k, sums, 1)
         return context.make_tuple(builder, signature.return_type, [join(builder, sums[r::ROWS]) for r in range(ROWS)])
 
@@ -80,7 +68,8 @@ def tile(_context, A, i, B, first, last):
 
 @njit(nogil=True)
 def matmul(A, B, C, first, last):
-    """``C[i] = A[i, first[i]:last[i]] @ B[first[i]:last[i]]`` for A (r, k), B (k, LANES), C (r, LANES).
+    """``C[i] = A[i, first[i]:last[i]] @ B[first[i]:last[i]]`` for A (r, k), B (k, LANES), C (r, LANES)
+    of one kind of number.
 
     r is a multiple of ROWS. The spans must hold every entry that is not 0, and both ends must not decrease
     with i: zeros before and behind are skipped.
@@ -97,7 +86,7 @@ def spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Rows of zeros are added to fill the last tile of the matrix product.
     """
     rows, width = A.shape
-    padded = np.zeros((rows + -rows % ROWS, width))
+    padded = np.zeros((rows + -rows % ROWS, width), A.dtype)
     padded[:rows] = A
     filled = padded != 0
     some = filled.any(axis=1)

@@ -7,9 +7,11 @@ from ..theory.errors import InputError
 from ..theory.validate import real, whole
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
+LARGEST_SINGLE = 2**23 - 1  # the same in float32, which the half of a step still fits
 SHORTEST_WINDOW = 512  # three returns of the longest period, and as much again for the exponent
 LONGEST_AVERAGE = 10_000  # steps, whose states are held in memory
 BACKENDS = ("numba", "numpy", "cupy")
+PRECISIONS = ("float64", "float32")
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,35 @@ class Options:
     def deciding(self) -> dict[str, Any]:
         """The options that decide a result, by name: all but ``threads``."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("result", True)}
+
+
+@dataclass(frozen=True)
+class SweepOptions(Options):
+    """The options of a sweep: those of its runs, or of a map of divergence."""
+
+    precision: Literal["float64", "float32"] = "float64"
+    """float64; or float32 for a map of divergence, which has status (diverged or bounded) and steps alone."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.precision not in PRECISIONS:
+            raise InputError(f"unknown precision {self.precision!r}: use one of {', '.join(PRECISIONS)}")
+        if self.precision == "float64":
+            return
+        alone = "precision = 'float32' tells whether runs diverge, and nothing else"
+        for name in ("window", "average", "cool"):
+            if getattr(self, name):
+                raise InputError(f"{name} = {getattr(self, name)} measures runs, and {alone}: use float64")
+        if self.backend != "numba":
+            raise InputError(f"backend = {self.backend!r} steps in float64: use numba for precision = 'float32'")
+        if self.max_steps > LARGEST_SINGLE:
+            raise InputError(
+                f"max_steps = {self.max_steps} is above {LARGEST_SINGLE}, the most that precision = 'float32' counts: "
+                "use float64"
+            )
+        object.__setattr__(self, "track_every", 0)
+
+    def deciding(self) -> dict[str, Any]:
+        """As for a run, and ``precision`` where it is not float64."""
+        asked = super().deciding()
+        return asked if self.precision == "float32" else {k: v for k, v in asked.items() if k != "precision"}

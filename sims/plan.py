@@ -37,7 +37,7 @@ class Plan:
     many_problems: bool
     keep: tuple[str, ...]
     chunk_runs: int
-    endpoints: tuple[str, ...] = ()  # variables of averaged and cooled endpoints
+    measured: tuple[str, ...] = MEASURED
 
     def __post_init__(self):
         if not self.models or not self.problems:
@@ -70,7 +70,7 @@ class Plan:
     def variables(self) -> list[str]:
         """The variables of the result, ``status`` last: written last, it marks a chunk as done."""
         tested = any(p.X_test is not None for p in self.problems)
-        names = [*(n for n in MEASURED if n not in VECTORS or n in self.keep), *self.endpoints]
+        names = [n for n in self.measured if n not in VECTORS or n in self.keep]
         return [n for n in names if n != "status" and (tested or not n.endswith("test_risk"))] + ["status"]
 
     def dims(self, name: str) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         calm = "less(leaving, 0.5) * (balanced + vanished - balanced * vanished)"
     settling = " * less(settled - 0.5, load(t, 0))" if rule.settled else ""
     constants = [f"{name} = parameters[{k}]" for k, name in enumerate([*parameters, *SETTINGS])]
-    constants += ["F = np.zeros((N, LANES))", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]
+    constants += ["F = np.zeros((N, LANES), number)", "state, need = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)"]
     return dict(
         constants=block("\n".join(constants), 4) if rule.settled or rule.stochastic or parameters else "",
         decay=block(_DECAY.format(**decayed), 12) if rule.weight_decay else "",

@@ -21,7 +21,8 @@ class Runs:
     """One entry for each of N runs; weights have shape (run, weight, feature), state rows behind them.
 
     ``outcome`` is -1 while a run is under way, then 0 (held tol), 1 (diverged) or 2 (step limit).
-    ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature).
+    ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature). Steps are made in the numbers of
+    ``theta``, float64 or float32.
     """
 
     lr: np.ndarray  # once the schedule has settled
@@ -53,8 +54,9 @@ def samples(dynamics: Dynamics, problem: Problem) -> tuple[np.ndarray, np.ndarra
 
 
 def begin_runs(
-    dynamics: Dynamics, problem: Problem, starts: np.ndarray, which: np.ndarray, lr: np.ndarray, records: int = 0
-) -> Runs:
+    dynamics: Dynamics, problem: Problem, starts: np.ndarray, which: np.ndarray, lr: np.ndarray, records: int = 0,
+    number: str = "float64",
+) -> Runs:  # fmt: skip
     """Runs from ``starts[which]`` at the learning rates ``lr``; starts has shape (start, weight, feature)."""
     N, m, d = len(lr), starts.shape[1], starts.shape[2]
     points = np.moveaxis(starts, 0, -1)  # (weight, feature, start)
@@ -72,7 +74,7 @@ def begin_runs(
         first=first_rate,
         key=run_keys(dynamics.rule.noise_seed, rates, theta[:, :m]) if stochastic else np.zeros(N, dtype=np.uint64),
         limit=DIVERGENCE * np.maximum(1.0, first)[which],
-        theta=theta,
+        theta=theta.astype(number),
         vector=np.ascontiguousarray(np.moveaxis(top.vector, -1, 0)[which]),
         sharpness_max=top.value[which],
         history=np.full((N if records else 0, records, m, d), np.nan),

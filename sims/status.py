@@ -11,3 +11,4 @@ class Status(IntEnum):
     DIVERGED = 1  # loss not below 1e6 * max(1, first loss)
     STEP_LIMIT = 2  # max_steps taken: raise it to see where the run ends
     UNSTABLE_MINIMUM = 3  # held tol by chance, where the sharpness is above that limit
+    BOUNDED = 4  # in a map of divergence: did not diverge
