@@ -169,30 +169,16 @@ for i in range(d):
     forecast = fma(X[0, i], beta, forecast)
 store(ahead, 0, forecast)
 """
-_PROJECT_ONE = """
-shadow = load(zero, 0)
-for j in range(d):
-    shadow = fma(X[0, j], load(M, j), shadow)
-store(Q, 0, shadow)
-"""
 
+# One shifted power step of the sharpness, H v + shift v + nudge noise with H + shift >= 0.
 _TRACK = """
-if tracked:  # one shifted power step, H v + shift v + nudge noise with H + shift >= 0
-    for j in range(d):
-        {read}
-        {read_v}
-        {slopes} = jacobian({weights})
-        store(M, j, {moved})
-    {project}
-    for i in range(n):
-        store(Q, i, load(Q, i) * load(C, i))
-    matmul(XT, Q, M, XT_first, XT_last)
-    matmul(XT, R, B, XT_first, XT_last)
+if tracked:
+    {pull}
     shift, rayleigh, square = load(zero, 0), load(zero, 0), load(zero, 0)
     for j in range(d):
         {read}
         {seconds} = curvature({weights})
-        g = load(B, j)
+        g = {gradient}
         {gershgorin}
     nudge = {nudge} * larger(larger(shift, load(top, 0)), 1e-100)
     for j in range(d):
@@ -200,7 +186,7 @@ if tracked:  # one shifted power step, H v + shift v + nudge noise with H + shif
         {read_v}
         {slopes} = jacobian({weights})
         {seconds} = curvature({weights})
-        g, pulled = load(B, j), load(M, j)
+        g, pulled = {gradient}, {pulled}
         {products}
         rayleigh = rayleigh + {dot}
         {shifted}
@@ -209,6 +195,29 @@ if tracked:  # one shifted power step, H v + shift v + nudge noise with H + shif
     inverse = less(0.0, square) / xp.sqrt(square + (1.0 - less(0.0, square)))
     for j in range(m * D):
         store(V, j, load(V, j) * inverse)
+"""
+
+# X^T A X J v of its direction, and dL/dbeta; of one sample each is a multiple of that sample.
+_PULL = """
+for j in range(d):
+    {read}
+    {read_v}
+    {slopes} = jacobian({weights})
+    store(M, j, {moved})
+matmul(X, M, Q, X_first, X_last)
+for i in range(n):
+    store(Q, i, load(Q, i) * load(C, i))
+matmul(XT, Q, M, XT_first, XT_last)
+matmul(XT, R, B, XT_first, XT_last)
+"""
+_PULL_ONE = """
+shadow, slope = load(zero, 0), load(R, 0)
+for j in range(d):
+    {read}
+    {read_v}
+    {slopes} = jacobian({weights})
+    shadow = fma(X[0, j], {moved}, shadow)
+shadow = shadow * load(C, 0)
 """
 
 
@@ -251,14 +260,19 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
     predictions, gradients = (unpack([f"{name}{r}" for r in range(ROWS)]) for name in "fg")
     predict, advance, rows = (_PREDICT_ONE, _UPDATE_ONE, 1) if one_sample else (_PREDICT, _UPDATE, ROWS)
 
-    track = _TRACK.format(
+    power = dict(
         **shared,
-        nudge=NUDGE,
-        m=m,
         read_v="; ".join(f"v{p} = load(V, {p} * D + j)" for p in range(m)),
-        project=block(_PROJECT_ONE if one_sample else "matmul(X, M, Q, X_first, X_last)", 4),
         slopes=unpack([f"j{p}" for p in range(m)]),
         moved=" + ".join(f"j{p} * v{p}" for p in range(m)),
+    )
+    track = _TRACK.format(
+        **power,
+        nudge=NUDGE,
+        m=m,
+        pull=block((_PULL_ONE if one_sample else _PULL).format(**power), 4),
+        gradient="X[0, j] * slope" if one_sample else "load(B, j)",
+        pulled="X[0, j] * shadow" if one_sample else "load(M, j)",
         seconds=unpack([second[frozenset(pair)] for pair in pairs]),
         gershgorin="; ".join(f"shift = larger(shift, {row(p, 'size({h} * g)')})" for p in range(m)),
         products="; ".join(f"k{p} = j{p} * pulled + g * ({row(p, '{h} * v{q}')})" for p in range(m)),
