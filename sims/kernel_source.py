@@ -11,7 +11,7 @@ from ..theory.source import state_symbols
 from .lanes import LANES
 from .microkernel import ROWS
 from .rule_source import block, rule_lines, unpack
-from .runs import NUDGE
+from .track_source import track_lines
 
 # No fast-math flags: with them the registers of one value may round differently, so that a run's numbers would depend
 # on its lane.
@@ -144,7 +144,7 @@ for i in range(0, n, ROWS):
 """
 _UPDATE = """
 for i in range(0, d, ROWS):
-    {gradients} = tile(XT, i, R, XT_first[i], XT_last[i + ROWS - 1])
+    {gradients} = {known}tile(XT, i, R, XT_first[i], XT_last[i + ROWS - 1])
     {updates}
 """
 
@@ -170,56 +170,6 @@ for i in range(d):
 store(ahead, 0, forecast)
 """
 
-# One shifted power step of the sharpness, H v + shift v + nudge noise with H + shift >= 0.
-_TRACK = """
-if tracked:
-    {pull}
-    shift, rayleigh, square = load(zero, 0), load(zero, 0), load(zero, 0)
-    for j in range(d):
-        {read}
-        {seconds} = curvature({weights})
-        g = {gradient}
-        {gershgorin}
-    nudge = {nudge} * larger(larger(shift, load(top, 0)), 1e-100)
-    for j in range(d):
-        {read}
-        {read_v}
-        {slopes} = jacobian({weights})
-        {seconds} = curvature({weights})
-        g, pulled = {gradient}, {pulled}
-        {products}
-        rayleigh = rayleigh + {dot}
-        {shifted}
-        square = square + {norm}
-    store(top, 0, larger(load(top, 0), rayleigh))
-    inverse = less(0.0, square) / xp.sqrt(square + (1.0 - less(0.0, square)))
-    for j in range(m * D):
-        store(V, j, load(V, j) * inverse)
-"""
-
-# X^T A X J v of its direction, and dL/dbeta; of one sample each is a multiple of that sample.
-_PULL = """
-for j in range(d):
-    {read}
-    {read_v}
-    {slopes} = jacobian({weights})
-    store(M, j, {moved})
-matmul(X, M, Q, X_first, X_last)
-for i in range(n):
-    store(Q, i, load(Q, i) * load(C, i))
-matmul(XT, Q, M, XT_first, XT_last)
-matmul(XT, R, B, XT_first, XT_last)
-"""
-_PULL_ONE = """
-shadow, slope = load(zero, 0), load(R, 0)
-for j in range(d):
-    {read}
-    {read_v}
-    {slopes} = jacobian({weights})
-    shadow = fma(X[0, j], {moved}, shadow)
-shadow = shadow * load(C, 0)
-"""
-
 
 @lru_cache(maxsize=64)
 def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "float64") -> str:
@@ -233,12 +183,6 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
     m = len(model.weights)
     everything = [f"x{row}" for row in range(m + len(state_symbols(model, dynamics.rule.step)))]
     weights = everything[:m]
-    pairs = [(p, q) for p in range(m) for q in range(p, m)]
-    second = {frozenset((p, q)): f"h{p}{q}" for p, q in pairs}
-
-    def row(p: int, term: str) -> str:
-        return " + ".join(term.format(h=second[frozenset((p, q))], q=q) for q in range(m))
-
     update = [
         *(f"{name} = load(T, {c} * D + i + {{r}})" for c, name in enumerate(everything)),
         f"{unpack(everything)} = step(rates, g{{r}}, {', '.join([*parameters, *everything])})",
@@ -246,6 +190,7 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
         f"beta = effective({', '.join(weights)})",
         *([] if one_sample else ["store(B, i + {r}, beta)"]),
     ]
+    reused = number == "float64" and not rule.stochastic  # dL/dbeta, where the power step left it in B
     keep = ["    store(F, i + {r}, f{r})"] if rule.stochastic else []
     residual = ["if i + {r} < n:", *keep, "    losses = losses + loss_value(f{r}, y[i + {r}])",
                 "    store(R, i + {r}, loss_slope(f{r}, y[i + {r}]) * scale)"]  # fmt: skip
@@ -258,30 +203,9 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
     read = "; ".join(f"{name} = load(T, {c} * D + j)" for c, name in enumerate(weights))
     shared = dict(read=read, weights=", ".join(weights))
     predictions, gradients = (unpack([f"{name}{r}" for r in range(ROWS)]) for name in "fg")
+    known = f"({', '.join(f'load(B, i + {r})' for r in range(ROWS))}) if tracked else "
     predict, advance, rows = (_PREDICT_ONE, _UPDATE_ONE, 1) if one_sample else (_PREDICT, _UPDATE, ROWS)
 
-    power = dict(
-        **shared,
-        read_v="; ".join(f"v{p} = load(V, {p} * D + j)" for p in range(m)),
-        slopes=unpack([f"j{p}" for p in range(m)]),
-        moved=" + ".join(f"j{p} * v{p}" for p in range(m)),
-    )
-    track = _TRACK.format(
-        **power,
-        nudge=NUDGE,
-        m=m,
-        pull=block((_PULL_ONE if one_sample else _PULL).format(**power), 4),
-        gradient="X[0, j] * slope" if one_sample else "load(B, j)",
-        pulled="X[0, j] * shadow" if one_sample else "load(M, j)",
-        seconds=unpack([second[frozenset(pair)] for pair in pairs]),
-        gershgorin="; ".join(f"shift = larger(shift, {row(p, 'size({h} * g)')})" for p in range(m)),
-        products="; ".join(f"k{p} = j{p} * pulled + g * ({row(p, '{h} * v{q}')})" for p in range(m)),
-        dot=" + ".join(f"v{p} * k{p}" for p in range(m)),
-        shifted="; ".join(
-            f"k{p} = k{p} + shift * v{p} + nudge * noise[{p}, j]; store(V, {p} * D + j, k{p})" for p in range(m)
-        ),
-        norm=" + ".join(f"k{p} * k{p}" for p in range(m)),
-    )
     values = dict(
         **rule_lines(dynamics),
         weights=shared["weights"],
@@ -292,7 +216,7 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
         m=m,
         entry="; ".join(f"{name} = T[{c} * D + j, q]" for c, name in enumerate(weights)),
         predict=block(predict.format(**shared, predictions=predictions, residuals=unrolled(residual)), 12),
-        update=block(advance.format(gradients=gradients, updates=unrolled(update)), 8),
-        track=block(track, 8) if number == "float64" else "",
+        update=block(advance.format(gradients=gradients, known=known * reused, updates=unrolled(update)), 8),
+        track=block(track_lines(dynamics.model, one_sample), 8) if number == "float64" else "",
     )
     return (_HEADER + _DRIVER).format(**values)
