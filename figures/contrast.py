@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .norm_sharpness import choose_row
-from .panels import NORMS, choose_scale, footnote, log_axis
+from .panels import NORMS, choose_scale, footnote, log_axis, widen
 from .reference import Reference, reference
 from .results import entry, grid, read, require_plain, scale_of, value_in
 from .statuses import codes, unconverged
@@ -147,8 +147,7 @@ def _draw_norms(axes: Axes, column: Column) -> None:
     for name, values in column.norms.items():
         label, color, line = NORMS[name]
         axes.plot(column.x, values, color=color, ls=line, label=label, gid=name)
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 0.98), max(high, 1.02))  # a difference in the fourth digit is none
+    widen(axes, 0.98, 1.02)
     axes.legend(loc="upper left", ncols=2)
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from ..sims.status import Status
 from .best_risk import mark_best
 from .norm_sharpness import choose_row
-from .panels import choose_scale, footnote, headline, legend_above, log_axis
+from .panels import choose_scale, footnote, headline, legend_above, log_axis, widen
 from .predicted import curve, mark_lr_max
 from .results import check_prediction, entry, grid, read, require_prediction, scale_of
 from .statuses import codes
@@ -46,6 +46,7 @@ def frontier(
     if ds is not None:
         check_prediction(ds, pred)
         row, title = choose_row(grid(ds, "init_scale", "lr"), pred, init_scale)
+        title = f", {title}" if title else ""
         init_scale = scale_of(row)
     problem = pred.problem
     line = curve(pred, notes, points)
@@ -60,7 +61,7 @@ def frontier(
     draw_norm_plane(figure, panels[0], lr, ends, line, flow)
     if second and risk is not None:
         _draw_risk(panels[1], lr, risk, line, flow)
-    headline(figure, title)
+    headline(figure, f"{pred.dynamics.model}, n = {problem.n}, d = {problem.d}{title}")
     footnote(figure, notes)
     return figure
 
@@ -113,9 +114,8 @@ def draw_norm_plane(
         bar.outline.set_linewidth(0.5)  # type: ignore[operator]
     axes.set(xscale="log", xlabel="sharpness $S$", ylabel=r"$\|\beta\|_1$")
     log_axis(axes.xaxis, shown[0][np.isfinite(shown[0]) & (shown[0] > 0)])
-    low, high = axes.get_ylim()
-    middle = (low + high) / 2
-    axes.set_ylim(min(low, 0.99 * middle), max(high, 1.01 * middle))  # a difference in the fourth digit is none
+    middle = sum(axes.get_ylim()) / 2
+    widen(axes, 0.99 * middle, 1.01 * middle)
     axes.ticklabel_format(axis="y", useOffset=False)
     if line is not None:
         _shade(axes, line)

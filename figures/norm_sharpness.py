@@ -10,7 +10,7 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .best_risk import mark_best
 from .edge import limit_label, sharpness_limit
-from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, headline, legend_above, log_axis, stack
+from .panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, headline, legend_above, log_axis, stack, widen
 from .predicted import POINTS, curve, mark_lr_max
 from .predicted import endpoints as read_endpoints
 from .reference import Reference, reference
@@ -203,8 +203,7 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
         if unit.get(name, 0.0) > 0:
             label, color, line = NORMS[name]
             axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 0.98), max(high, 1.02))  # a difference in the fourth digit is none
+    widen(axes, 0.98, 1.02)
     axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
     return unit.get("beta_l1", 0.0)
 
@@ -218,8 +217,7 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | N
     known = risk[np.isfinite(risk)]
     mark_best(axes, lr, risk)
     choose_scale(axes, *shown)
-    if axes.get_yscale() == "linear" and known.size:  # a difference in the fourth digit is none
-        low, high = axes.get_ylim()
-        axes.set_ylim(min(low, 0.98 * known.min()), max(high, 1.02 * known.max()))
+    if axes.get_yscale() == "linear" and known.size:
+        widen(axes, 0.98 * known.min(), 1.02 * known.max())
         axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_ylabel("test risk")

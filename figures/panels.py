@@ -54,6 +54,12 @@ def log_axis(axis: Axis, values: np.ndarray) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+def widen(axes: Axes, low: float, high: float) -> None:
+    """Widen the y axis until it holds both: a difference in the fourth digit is none."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, low), max(top, high))
+
+
 def choose_scale(axes: Axes, *series: np.ndarray) -> None:
     """A logarithmic y axis where the values span decades, a linear one elsewhere."""
     values = np.concatenate([np.ravel(s) for s in series]) if series else np.empty(0)

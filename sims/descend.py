@@ -65,6 +65,11 @@ def descend(
     records = check_history(options.max_steps, record_every, start.size)
     if gfs_sharpness and not record_every:
         raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")
+    if gfs_sharpness and rule.weight_decay:
+        raise InputError(
+            "gfs_sharpness follows gradient flow of the loss alone, and the run has weight_decay = "
+            f"{rule.weight_decay:g}: leave one of them out"
+        )
     spec = result_spec(
         "descend", model, problem, options, lr=lr, init_scale=scale, theta0=start if scale is None else None,
         record_every=record_every, rule=rule,

@@ -41,7 +41,10 @@ def read_grid(text: str) -> np.ndarray:
     try:
         if ":" not in text:
             return np.array([float(part) for part in text.split(",")])
-        start, stop, num, spacing = text.split(":")
+        parts = text.split(":")
+        if len(parts) != 4:
+            raise InputError(f"grid {text!r} has {len(parts)} of the four parts START:STOP:NUM:SPACING: {HELP}")
+        start, stop, num, spacing = parts
         return Grid(float(start), float(stop), int(num), spacing).values()  # type: ignore[arg-type]
     except InputError:
         raise

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
+from cuda_cases import MODELS
 from gdbias import sims, theory
 from gdbias.sims import gpu
 from gdbias.sims.gpu_source import gpu_source
@@ -21,10 +22,6 @@ from gdbias.theory.cuda_source import cuda_operations
 from gdbias.theory.law import array_law
 from gdbias.theory.loss import LOSSES
 
-MODELS = [
-    theory.power(2), theory.power(3), theory.difference(2), theory.product(3),
-    theory.custom("i*n - w**2", start={"i": 0.1, "n": 0.2, "w": 0.3}),
-]  # fmt: skip
 RULES = [theory.UpdateRule(), theory.UpdateRule(momentum=0.5, weight_decay=0.1, schedule="cosine(50)")]
 KERNEL_RULES = [
     *RULES,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cuda_cases import MODELS
 from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.sims.gpu import gpu_module
@@ -14,10 +15,6 @@ except MissingExtra as reason:
     pytest.skip(str(reason), allow_module_level=True)
 
 PROBLEM = theory.sparse_regression(n=5, d=20, sparsity=2, signs="positive", n_test=10)
-MODELS = [
-    theory.power(2), theory.power(3), theory.difference(2), theory.product(3),
-    theory.custom("i*n - w**2", start={"i": 0.1, "n": 0.2, "w": 0.3}),
-]  # fmt: skip
 RULES = [
     UpdateRule(),
     UpdateRule(momentum=0.5, weight_decay=0.01, schedule="ramp(100, start=0.5)"),

@@ -125,6 +125,12 @@ def test_what_cannot_be_measured_is_refused(bad):
         sims.descend(**arguments | bad, lr=0.5 * last)
 
 
+def test_gfs_sharpness_is_of_the_loss_alone():
+    arguments, last = edge(average=0, cool=False, record_every=100, gfs_sharpness=True)
+    with pytest.raises(InputError, match="weight_decay = 0.1"):
+        sims.descend(**arguments, lr=0.5 * last, rule=theory.UpdateRule(weight_decay=0.1))
+
+
 @pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="the extra data is not installed")
 def test_diabetes():
     problem = theory.diabetes(20, seed=1)

@@ -47,6 +47,11 @@ def test_bad_depths(family, depth):
         family(depth)
 
 
+@pytest.mark.parametrize("quoted", ["custom('u*v; u=alpha')", 'custom( "u*v; u=alpha" )'])
+def test_parse_reads_an_expression_in_quotes(quoted):
+    assert theory.parse(quoted) == theory.parse("custom(u*v; u=alpha)")
+
+
 @pytest.mark.parametrize(
     "text",
     [

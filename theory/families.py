@@ -36,7 +36,7 @@ FAMILIES = {"power": power, "difference": difference, "product": product}
 def parse(text: str) -> Parameterization:
     """The parameterization named by ``"power(2)"``, ``"difference(3)"``, ``"custom(u*v - w**2)"`` ...
 
-    A custom start follows a semicolon: ``"custom(u*v; u=alpha, v=0)"``.
+    A custom start follows a semicolon: ``"custom(u*v; u=alpha, v=0)"``. The expression may stand in quotes.
 
     Raises:
         InputError: an unknown family, a bad depth, or an expression outside the whitelist.
@@ -47,6 +47,7 @@ def parse(text: str) -> Parameterization:
         raise InputError(f"unknown model {text!r}: use {known} with L >= 1, or custom(EXPRESSION)")
     name, inside = match.groups()
     if name == "custom":
+        inside = re.sub(r"""^\s*(['"])(.*)\1\s*$""", r"\2", inside)  # as in Python
         effective, _, start = inside.partition(";")
         pairs = [pair.partition("=") for pair in start.split(",") if pair.strip()]
         return custom(effective, {key.strip(): value.strip() for key, _, value in pairs} or None)
