@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from ..sims.status import Status
 from ..theory.errors import InputError
+from .results import is_map
 from .statuses import codes
 from .style import VERMILLION
 
@@ -40,6 +41,8 @@ def lr_of_least_test_risk(ds: xr.Dataset) -> xr.DataArray:
     Raises:
         InputError: no test risk in the result, or no dimension lr.
     """
+    if is_map(ds):
+        raise InputError("a map of divergence has no test risk: sweep with precision='float64'")
     if "test_risk" not in ds or "lr" not in ds.dims:
         raise InputError("the result has no test_risk over lr: sweep a problem with held-out samples (n_test > 0)")
     ds = ds.sortby("lr").transpose(..., "lr", *(dim for dim in ("weight", "feature") if dim in ds.dims))

@@ -131,13 +131,14 @@ class Run:
             from ..sims.save_result import check_new
 
             check_new(self.store)
+        rule = self.rule.rule()
         run = descend(
             model,
             problem,
             self.lr,
             self.init_scale,
             record_every=record_every,
-            rule=self.rule.rule(),
+            rule=rule,
             **self.options.deciding(),
         )
         print(f"{model} on {problem}, init_scale {self.init_scale:g}")
@@ -146,6 +147,10 @@ class Run:
         for name, variable in run.data_vars.items():
             if variable.ndim == 0 and name not in ("status", "phase"):
                 print(f"{name:20} {variable.item():.8g}   {variable.attrs['long_name']}")
+        limit = rule.once_settled.sharpness_limit(self.lr)
+        print(
+            f"{'edge':20} {run.sharpness.item() / limit:.8g}   sharpness over {limit:.8g}, 1 at the edge of stability"
+        )
         if self.store:
             from ..sims.save_result import save_result
 

@@ -95,8 +95,9 @@ def draw_plane(
         _draw_critical(axes, found, pred, name, notes)
     if pred is not None and "phase" in ds and _is_of(pred, found):
         right, cells, others = foreseen(ds, pred)
-        share = f" ({right / cells:.0%})" if cells else ""
-        rest = f"; {others} are undecided or have no prediction" if others else ""
+        nearly = right < cells and right / cells > 0.995  # which is not 100 %
+        share = f" ({right / cells:.{2 if nearly else 0}%})" if cells else ""
+        rest = f"; {others} are undecided, not run or without a prediction" if others else ""
         notes.append(f"{right} of {cells} runs{share} are in a phase that theory allows{rest}")
     found.prepare(axes)
     return patches

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from ..sims.phase import Phase
 from ..theory.errors import InputError
 from ..theory.phase_rule import BANDS, allowed
-from .results import boundary
+from .results import boundary, is_map
 from .style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION
 
 if TYPE_CHECKING:
@@ -41,9 +41,11 @@ class Foreseen(NamedTuple):
 
 def phase_codes(ds: xr.Dataset) -> np.ndarray:
     """The phases as integers; raises InputError where the result has none."""
+    if "phase" not in ds and is_map(ds):
+        raise InputError("a map of divergence has no phases: leave out by='phase', or sweep with precision='float64'")
     if "phase" not in ds:
         raise InputError(
-            "the result has no 'phase': make it with sims.sweep in float64, and with window=2000 to tell bounded runs"
+            "the result has no 'phase': make it with sims.sweep, and with window=2000 to tell bounded runs"
         )
     values = ds["phase"].values
     return np.where(np.isnan(values), int(Phase.NOT_RUN), values).astype(int)

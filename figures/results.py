@@ -25,13 +25,11 @@ def grid(ds: xr.Dataset, *dims: str, mapped: bool = False) -> xr.Dataset:
     Raises:
         InputError: not a result, or several entries along a dimension that the figure cannot draw.
     """
-    for name in ("status", "lr", "sharpness"):
-        if name not in ds and spec_of(ds).get("precision") == "float32" and name == "sharpness":
-            if mapped:
-                continue
-            raise InputError(
-                "the result is a map of divergence, drawn by phase_diagram alone: sweep with precision='float64'"
-            )
+    if is_map(ds) and not mapped:
+        raise InputError(
+            "the result is a map of divergence, drawn by phase_diagram alone: sweep with precision='float64'"
+        )
+    for name in ("status", "lr", *(() if is_map(ds) else ("sharpness",))):
         if name not in ds:
             raise InputError(f"the dataset has no {name!r}: a figure draws a result of sims.sweep or sims.descend")
     if "lr" not in ds.dims:
@@ -47,6 +45,11 @@ def grid(ds: xr.Dataset, *dims: str, mapped: bool = False) -> xr.Dataset:
         raise InputError("the result has 0 learning rates: sweep at least one")
     ds = ds.squeeze(others)
     return ds.sortby([dim for dim in ("init_scale", "lr") if dim in ds.dims])
+
+
+def is_map(ds: xr.Dataset) -> bool:
+    """Whether this is a map of divergence, without sharpness and phases."""
+    return "sharpness" not in ds and spec_of(ds).get("precision") == "float32"
 
 
 def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from . import checks, deep, linear
+    from . import checks, deep, linear, store
     from .average import paired
     from .checks import verify
     from .compare import compare
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["checks", "deep", "linear"],
+    submodules=["checks", "deep", "linear", "store"],
     submod_attrs={
         "average": ["paired"],
         "checks": ["verify"],

@@ -1,17 +1,18 @@
 """Maps of divergence: which runs diverge, and when, by steps in single precision."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 
 from ..theory.derive import Dynamics, derive
 from ..theory.errors import InputError
-from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
 from .block import advance_block
 from .options import Options
-from .runs import begin_runs
+from .plan import Plan
+from .runs import divergence_limits
 from .status import Status
 
 MAPPED = ("steps", "status")  # the variables of a map
@@ -38,18 +39,20 @@ def divergence_map(
     return dict(steps=runs.steps, status=names[runs.outcome])
 
 
-def check_range(
-    models: Sequence[Parameterization], problems: Sequence[Problem], rule: UpdateRule, scales: np.ndarray
-) -> None:
-    """Raises InputError where float32 cannot hold a start, or the loss at which runs from there have diverged."""
-    for model in models:
-        for problem in problems:
-            for scale in (scales.min(), scales.max()):
-                theta = model.theta0(scale, problem.d)
-                runs = begin_runs(derive(model, problem.loss, rule), problem, theta[None], np.zeros(1, int), np.ones(1))
-                small = np.abs(theta[theta != 0]).min(initial=1.0)
-                if small < _SINGLE.tiny or not problem.n * runs.limit[0] < _SINGLE.max:
-                    raise InputError(
-                        f"init_scale = {scale:g} is outside what precision = 'float32' holds for {model} on {problem}: "
-                        f"numbers from {_SINGLE.tiny:.0e} to {_SINGLE.max:.0e}; use float64, or another init_scale"
-                    )
+def check_range(plan: Plan, rule: UpdateRule) -> None:
+    """Raises InputError where float32 cannot hold a learning rate, a start, or the loss at which runs have diverged."""
+    least, most = float(_SINGLE.tiny), float(_SINGLE.max)
+    held = f"outside what precision = 'float32' holds, {least:.0e} to {most:.0e}"
+    for rate in (plan.lrs.min(), plan.lrs.max()):
+        if not least <= rate <= most:
+            raise InputError(f"lr = {rate:g} is {held}: use float64, or another lr")
+    scales = float(plan.scales.min()), float(plan.scales.max())
+    for model, problem in itertools.product(plan.models, plan.problems):
+        starts = np.stack([model.theta0(scale, problem.d) for scale in scales])
+        limits = divergence_limits(derive(model, problem.loss, rule), problem, starts)
+        for scale, theta, limit in zip(scales, starts, limits, strict=True):
+            if np.abs(theta[theta != 0]).min(initial=1.0) < least or not problem.n * limit < most:
+                raise InputError(
+                    f"init_scale = {scale:g} begins {model} at weights, or runs to losses, {held}: "
+                    "use float64, or another init_scale"
+                )

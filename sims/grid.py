@@ -43,7 +43,7 @@ def read_grid(text: str) -> np.ndarray:
             return np.array([float(part) for part in text.split(",")])
         parts = text.split(":")
         if len(parts) != 4:
-            raise InputError(f"grid {text!r} has {len(parts)} of the four parts START:STOP:NUM:SPACING: {HELP}")
+            raise InputError(f"grid {text!r} has {len(parts)} parts, not four: {HELP}")
         start, stop, num, spacing = parts
         return Grid(float(start), float(stop), int(num), spacing).values()  # type: ignore[arg-type]
     except InputError:

@@ -190,11 +190,11 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
         f"beta = effective({', '.join(weights)})",
         *([] if one_sample else ["store(B, i + {r}, beta)"]),
     ]
-    reused = number == "float64" and not rule.stochastic  # dL/dbeta, where the power step left it in B
+    tracks = number == "float64"
     keep = ["    store(F, i + {r}, f{r})"] if rule.stochastic else []
     residual = ["if i + {r} < n:", *keep, "    losses = losses + loss_value(f{r}, y[i + {r}])",
                 "    store(R, i + {r}, loss_slope(f{r}, y[i + {r}]) * scale)"]  # fmt: skip
-    if number == "float64":
+    if tracks:
         residual += ["    if tracked:", "        store(C, i + {r}, loss_curvature(f{r}, y[i + {r}]) * scale)"]
 
     def unrolled(lines: list[str]) -> str:
@@ -203,7 +203,9 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
     read = "; ".join(f"{name} = load(T, {c} * D + j)" for c, name in enumerate(weights))
     shared = dict(read=read, weights=", ".join(weights))
     predictions, gradients = (unpack([f"{name}{r}" for r in range(ROWS)]) for name in "fg")
-    known = f"({', '.join(f'load(B, i + {r})' for r in range(ROWS))}) if tracked else "
+    known = ""
+    if tracks and not rule.stochastic:  # dL/dbeta, where the power step left it
+        known = f"({', '.join(f'load(B, i + {r})' for r in range(ROWS))}) if tracked else "
     predict, advance, rows = (_PREDICT_ONE, _UPDATE_ONE, 1) if one_sample else (_PREDICT, _UPDATE, ROWS)
 
     values = dict(
@@ -216,7 +218,7 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
         m=m,
         entry="; ".join(f"{name} = T[{c} * D + j, q]" for c, name in enumerate(weights)),
         predict=block(predict.format(**shared, predictions=predictions, residuals=unrolled(residual)), 12),
-        update=block(advance.format(gradients=gradients, known=known * reused, updates=unrolled(update)), 8),
-        track=block(track_lines(dynamics.model, one_sample), 8) if number == "float64" else "",
+        update=block(advance.format(gradients=gradients, known=known, updates=unrolled(update)), 8),
+        track=block(track_lines(dynamics.model, one_sample), 8) if tracks else "",
     )
     return (_HEADER + _DRIVER).format(**values)

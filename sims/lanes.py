@@ -226,6 +226,17 @@ for _stub, _scalar in ((exp, math.exp), (sqrt, math.sqrt), (log, math.log), (cos
     _elementwise(_stub, _scalar)
 
 
+def logaddexp(x, y):
+    """``log(e^x + e^y)`` of numbers or of every lane, without overflow."""
+
+
+@overload(logaddexp)
+def _logaddexp(x, y):
+    if isinstance(x, Lanes) or isinstance(y, Lanes):
+        return lambda x, y: larger(x, y) + log1p(exp(-size(x - y)))  # pyright: ignore
+    return lambda x, y: max(x, y) + math.log1p(math.exp(-abs(x - y)))
+
+
 def row_pointer(context, builder, kind, array, row):
     """Address of a row of a two-dimensional C-contiguous array, as an integer."""
     view = context.make_array(kind)(context, builder, array)

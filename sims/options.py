@@ -88,6 +88,8 @@ class SweepOptions(Options):
                 f"max_steps = {self.max_steps} is above {LARGEST_SINGLE}, the most that precision = 'float32' counts: "
                 "use float64"
             )
+        if self.track_every not in (0, Options.track_every):
+            raise InputError(f"track_every = {self.track_every} looks at the sharpness, and {alone}: leave it out")
         object.__setattr__(self, "track_every", 0)
 
     def deciding(self) -> dict[str, Any]:

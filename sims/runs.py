@@ -53,6 +53,13 @@ def samples(dynamics: Dynamics, problem: Problem) -> tuple[np.ndarray, np.ndarra
     return (problem.X, problem.y, 0.0) if dynamics.rule.stochastic else problem.projected
 
 
+def divergence_limits(dynamics: Dynamics, problem: Problem, starts: np.ndarray) -> np.ndarray:
+    """The excess loss at which runs from each of the starts (start, weight, feature) have diverged."""
+    points = np.moveaxis(starts, 0, -1)  # (weight, feature, start)
+    beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:])
+    return DIVERGENCE * np.maximum(1.0, problem.loss_at(beta.T) - problem.projected[2])
+
+
 def begin_runs(
     dynamics: Dynamics, problem: Problem, starts: np.ndarray, which: np.ndarray, lr: np.ndarray, records: int = 0,
     number: str = "float64",
@@ -60,9 +67,10 @@ def begin_runs(
     """Runs from ``starts[which]`` at the learning rates ``lr``; starts has shape (start, weight, feature)."""
     N, m, d = len(lr), starts.shape[1], starts.shape[2]
     points = np.moveaxis(starts, 0, -1)  # (weight, feature, start)
-    beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:])
-    first = problem.loss_at(beta.T) - problem.projected[2]
-    top = sharpness_at(dynamics, problem, starts)
+    top, vector = np.full(len(starts), np.nan), np.zeros(starts.shape)
+    if number == "float64":  # which alone looks at the sharpness
+        found = sharpness_at(dynamics, problem, starts)
+        top, vector = found.value, np.moveaxis(found.vector, -1, 0)
     state = [sp.lambdify(WEIGHT, s.start, "numpy")(row) + 0 * row for row in points for s in dynamics.rule.step.state]
     theta = np.concatenate([points, np.stack(state)]) if state else points
     rates = np.ascontiguousarray(lr, dtype=float)
@@ -73,10 +81,10 @@ def begin_runs(
         lr=last_rate,
         first=first_rate,
         key=run_keys(dynamics.rule.noise_seed, rates, theta[:, :m]) if stochastic else np.zeros(N, dtype=np.uint64),
-        limit=DIVERGENCE * np.maximum(1.0, first)[which],
+        limit=divergence_limits(dynamics, problem, starts)[which],
         theta=theta.astype(number),
-        vector=np.ascontiguousarray(np.moveaxis(top.vector, -1, 0)[which]),
-        sharpness_max=top.value[which],
+        vector=np.ascontiguousarray(vector[which]),
+        sharpness_max=top[which],
         history=np.full((N if records else 0, records, m, d), np.nan),
         steps=np.zeros(N, dtype=np.int64),
         rising=np.zeros(N, dtype=np.int64),

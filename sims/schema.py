@@ -36,7 +36,7 @@ _RUN: Mapping[str, Variable] = {  # of every run
     "theta_l2": Variable("l2 norm of the weights"),
     "beta_l1": Variable("l1 norm of the coefficients"),
     "beta_l2": Variable("l2 norm of the coefficients"),
-    "monotone": Variable("the loss never rose", dtype="?", fill=False),
+    "monotone": Variable("whether the loss never rose", dtype="?", fill=False),
     "rising_steps": Variable("steps on which the loss rose", "steps", "i8", -1),
     "phase": Variable("dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN)),
     "period": Variable(

@@ -195,7 +195,8 @@ def _holds(path: str | PathLike, wanted: dict) -> bool:
     found = _spec_at(path)
     if found is None:
         raise InputError(f"{path} exists and is not a gdbias store: choose another path")
-    for key in sorted(found.keys() | wanted.keys()):
+    alone = found.keys() ^ wanted.keys()  # such as a rule: what differs most is told first
+    for key in (*sorted(alone), *sorted(found.keys() & wanted.keys())):
         if found.get(key) != wanted.get(key):
             raise InputError(
                 f"store {path} holds another spec: its {key} is {_short(found.get(key))}, "

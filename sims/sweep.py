@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..theory.errors import GdbiasError
+from ..theory.errors import GdbiasError, InputError
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
+from ..theory.validate import shown
 from .check_rule import check_rule
 from .divergence import MAPPED, check_range
 from .endpoints import endpoints
@@ -29,6 +30,7 @@ from .url import located
 if TYPE_CHECKING:
     from distributed import Client  # pyright: ignore[reportMissingImports]
 
+KEPT = ("beta", "theta")  # unless asked for less
 MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
 
 
@@ -46,7 +48,7 @@ def sweep(
     cool: bool = False,
     backend: str = "numba",
     threads: int | None = None,
-    keep: Sequence[str] = ("beta", "theta"),
+    keep: Sequence[str] = KEPT,
     store: str | PathLike | None = None,
     progress: bool = False,
     rule: UpdateRule = gradient_descent,
@@ -123,6 +125,8 @@ def planned(
 ) -> Plan:
     """The plan of a sweep with these arguments; raises InputError as :func:`sweep` does."""
     single = options.precision == "float32"
+    if single and tuple(keep) not in ((), KEPT):
+        raise InputError(f"keep = {shown(keep)} keeps vectors, and precision = 'float32' has none: leave it out")
     plan = Plan(
         _listed(model), _listed(problem), np.atleast_1d(learning_rates(init_scale, "init_scale")),
         np.atleast_1d(learning_rates(lr)), not isinstance(model, Parameterization), not isinstance(problem, Problem),
@@ -131,7 +135,7 @@ def planned(
     )  # fmt: skip
     check_rule(rule, list(plan.problems), options, here)
     if single:
-        check_range(plan.models, plan.problems, rule, plan.scales)
+        check_range(plan, rule)
     return plan
 
 

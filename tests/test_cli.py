@@ -43,7 +43,10 @@ def test_sweep_then_plot_and_resume(tmp_path, capsys):
 def test_run_draws_its_trajectory(tmp_path, capsys):
     call("run", "--lr", 0.05, *SMALL, "--max-steps", 30, "--plot", tmp_path / "run.pdf")
     assert (tmp_path / "run.pdf").read_bytes().startswith(b"%PDF")
-    assert "STEP_LIMIT" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "STEP_LIMIT" in printed
+    sharpness, edge = (float(printed.split(f"\n{name} ")[1].split()[0]) for name in ("sharpness", "edge"))
+    assert edge == pytest.approx(0.05 * sharpness / 2, rel=1e-6)
 
 
 RULE = [

@@ -167,7 +167,7 @@ def test_a_warning_is_one_line(tmp_path, capsys):
         (["fly"], "unknown command 'fly': use one of quickstart, derive"),
         (
             ["sweep", "a.zarr", "--lr", "0.1:0.5:5"],
-            "grid '0.1:0.5:5' has 3 of the four parts START:STOP:NUM:SPACING: write START",
+            "grid '0.1:0.5:5' has 3 parts, not four: write START",
         ),
         (["predict", "--init-scale", "1e9"], "try an init_scale nearer to 0.1"),
     ],

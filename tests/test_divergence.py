@@ -63,6 +63,15 @@ def test_with_another_loss():
     require_same(single, double)
 
 
+def test_large_margins_are_no_divergence():
+    single, double = both("power(1)", LABELS, lr=np.geomspace(1, 3000, 60), init_scale=1.0)
+    assert diverged(double).sum() < 20 and (double.loss.values[~diverged(double)] < 1e6).all()
+    assert (diverged(single) != diverged(double)).sum() <= 1
+    wrong = theory.Problem([[1.0]], [-1.0], loss=theory.logistic)  # a margin of -1000, whose exponential is inf
+    for ds in both("power(1)", wrong, lr=1.0, init_scale=1000.0, max_steps=3000):
+        assert not diverged(ds).any()
+
+
 def test_steps_are_made_in_single_precision():
     problem = theory.Problem([[1.0]], [1.0001])  # from 1.0 a step is 1e-8, which float32 rounds away
     single, double = both("power(1)", problem, lr=1e-4, init_scale=1.0, max_steps=60_000)
@@ -92,7 +101,7 @@ def test_a_stored_map_resumes(tmp_path, small_chunks, computed):
     xr.testing.assert_identical(first, sims.sweep(theory.power(2), REGRESSION, store=store, **asked).load())
     assert len(computed) == len(SCALES)
     assert json.loads(first.attrs["spec"])["precision"] == "float32"
-    with pytest.raises(theory.InputError, match="another spec"):
+    with pytest.raises(theory.InputError, match="its precision is .float32., asked is null"):
         sims.sweep(theory.power(2), REGRESSION, store=store, **(asked | {"precision": "float64"}))
 
 
@@ -120,11 +129,14 @@ def test_what_it_costs():
         (dict(window=2000), "window = 2000 measures runs"),
         (dict(average=20), "average = 20 measures runs"),
         (dict(cool=True), "cool = True measures runs"),
+        (dict(track_every=5), "track_every = 5 looks at the sharpness"),
+        (dict(keep=["beta"]), "keeps vectors"),
         (dict(backend="numpy"), "use numba"),
         (dict(backend="cupy"), "use numba"),
         (dict(max_steps=2**23), "above 8388607"),
         (dict(precision="half"), "float64, float32"),
         (dict(init_scale=1e-39), "1e-38 to 3e"),
+        (dict(lr=[0.1, 1e39]), "lr = 1e.39"),
         (dict(init_scale=[0.1, 1e9]), "init_scale = 1e.09"),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
@@ -154,7 +166,7 @@ def test_other_figures_say_what_a_map_lacks(draw):
     single, _ = both("power(2)", ONE_SAMPLE, lr=[0.1, 0.2], max_steps=10)
     with pytest.raises(theory.InputError, match="map of divergence"):
         draw(single)
-    with pytest.raises(theory.InputError, match="no 'phase'"):
+    with pytest.raises(theory.InputError, match="leave out by='phase'"):
         figures.phase_diagram(single, by="phase")
 
 

@@ -47,7 +47,12 @@ def test_bad_depths(family, depth):
         family(depth)
 
 
-@pytest.mark.parametrize("quoted", ["custom('u*v; u=alpha')", 'custom( "u*v; u=alpha" )'])
+def test_a_misspelt_family_is_named():
+    with pytest.raises(theory.InputError, match="do you mean difference"):
+        theory.parse("diference(2)")
+
+
+@pytest.mark.parametrize("quoted", ["custom('u*v; u=alpha')", "custom('u*v'; u=alpha)", 'custom( "u*v; u=alpha" )'])
 def test_parse_reads_an_expression_in_quotes(quoted):
     assert theory.parse(quoted) == theory.parse("custom(u*v; u=alpha)")
 

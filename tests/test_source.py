@@ -119,11 +119,11 @@ def test_logistic_at_any_margin(y):
     with np.errstate(over="ignore"):
         slope = functions.loss_slope(y * margins, y)
         curvature = functions.loss_curvature(y * margins, y)
-        value = functions.loss_value(y * margins[1:], y)
+        value = functions.loss_value(y * margins, y)
     np.testing.assert_allclose(slope, -y * np.array([1, 1, 1, math.exp(-40), math.exp(-700), 0]), rtol=1e-12)
     small, tiny = math.exp(-40), math.exp(-700)
     np.testing.assert_allclose(curvature, [0, tiny, small, small, tiny, 0], rtol=1e-12)
-    np.testing.assert_allclose(value, [700, 40, small, tiny, 0], rtol=1e-12)
+    np.testing.assert_allclose(value, [800, 700, 40, small, tiny, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)"])

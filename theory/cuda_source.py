@@ -23,6 +23,9 @@ class _CPrinter(LawPrinter):
             return super()._print_Pow(expr, rational)
         return f"pow({self._print(base)}, {self._print(exponent)})"
 
+    def softplus(self, argument: str) -> str:
+        return f"(fmax(0.0, {argument}) + log1p(exp(-fabs({argument}))))"
+
     def _print_Abs(self, expr):
         return f"fabs({self._print(expr.args[0])})"
 

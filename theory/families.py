@@ -1,5 +1,6 @@
 """The named families. Each is one expression; everything else about it is derived."""
 
+import difflib
 import re
 from numbers import Integral
 
@@ -44,16 +45,22 @@ def parse(text: str) -> Parameterization:
     match = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", text, re.DOTALL)
     known = ", ".join(f"{name}(L)" for name in FAMILIES)
     if not match or match[1] not in (*FAMILIES, "custom"):
-        raise InputError(f"unknown model {text!r}: use {known} with L >= 1, or custom(EXPRESSION)")
+        near = difflib.get_close_matches(match[1] if match else "", (*FAMILIES, "custom"), 1)
+        told = f"do you mean {near[0]}? Else " if near else ""
+        raise InputError(f"unknown model {text!r}: {told}use {known} with L >= 1, or custom(EXPRESSION)")
     name, inside = match.groups()
     if name == "custom":
-        inside = re.sub(r"""^\s*(['"])(.*)\1\s*$""", r"\2", inside)  # as in Python
-        effective, _, start = inside.partition(";")
+        effective, _, start = _unquoted(inside).partition(";")
         pairs = [pair.partition("=") for pair in start.split(",") if pair.strip()]
-        return custom(effective, {key.strip(): value.strip() for key, _, value in pairs} or None)
+        return custom(_unquoted(effective), {key.strip(): value.strip() for key, _, value in pairs} or None)
     if not re.fullmatch(r"\s*[+-]?\d+\s*", inside):
         raise InputError(f"model {text!r}: the depth must be a whole number, as in {name}(2)")
     return FAMILIES[name](int(inside))
+
+
+def _unquoted(text: str) -> str:
+    """The text without the quotes around it that Python would need."""
+    return re.sub(r"""^\s*(['"])(.*)\1\s*$""", r"\2", text)
 
 
 def _depth(name: str, depth: int) -> int:

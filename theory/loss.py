@@ -47,7 +47,6 @@ class Loss:
 
 
 squared = Loss("squared", (PREDICTION - TARGET) ** 2 / 2)
-# A margin y f below -709 overflows, and such a run counts as diverged.
 logistic = Loss("logistic", sp.log(1 + sp.exp(-TARGET * PREDICTION)), targets="sign")
 LOSSES = {loss.name: loss for loss in (squared, logistic)}
 

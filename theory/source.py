@@ -54,9 +54,16 @@ class LawPrinter(PythonCodePrinter):
 
     def _print_log(self, expr):
         inside = expr.args[0]
-        if inside.is_Add and sp.S.One in inside.args:  # exact for small arguments
-            return f"{self.module}log1p({self._print(inside - 1)})"
-        return f"{self.module}log({self._print(inside)})"
+        if not (inside.is_Add and sp.S.One in inside.args):
+            return f"{self.module}log({self._print(inside)})"
+        rest = inside - 1
+        if isinstance(rest, sp.exp):
+            return self.softplus(self._print(rest.args[0]))
+        return f"{self.module}log1p({self._print(rest)})"  # exact for small arguments
+
+    def softplus(self, argument: str) -> str:
+        """``log(1 + e^x)``, which is x where the exponential overflows."""
+        return f"{self.module}logaddexp(0.0, {argument})"
 
 
 def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: str = "numba") -> str:
