@@ -41,7 +41,7 @@ class Foreseen(NamedTuple):
 
 def phase_codes(ds: xr.Dataset) -> np.ndarray:
     """The phases as integers; raises InputError where the result has none."""
-    if "phase" not in ds and is_map(ds):
+    if is_map(ds):
         raise InputError("a map of divergence has no phases: leave out by='phase', or sweep with precision='float64'")
     if "phase" not in ds:
         raise InputError(

@@ -18,29 +18,6 @@ from .runs import Runs, begin_runs, samples
 from .status import Status
 
 
-def run_block(
-    dynamics: Dynamics,
-    problem: Problem,
-    starts: np.ndarray,
-    lr: np.ndarray,
-    options: Options,
-    floors: np.ndarray,
-    halt: np.ndarray,
-    progress: Callable[[int], None] | None = None,
-    records: tuple[int, int] = (0, 0),
-) -> tuple[dict, Runs]:
-    """All outcomes of every start with every learning rate, start-major, and the runs themselves.
-
-    ``starts`` has shape (start, weight, feature), ``floors`` is the smallest attainable loss of each start.
-    ``records`` is (record_every, number of records).
-    """
-    runs = advance_block(dynamics, problem, starts, lr, options, floors, halt, progress, records)
-    loss_min = np.repeat(floors, len(lr))
-    found = outcomes(dynamics, problem, runs, loss_min)
-    found |= _phases(dynamics, problem, runs, found, loss_min, options, halt)
-    return found | measured_endpoints(dynamics, problem, runs, loss_min, options, halt), runs
-
-
 def advance_block(
     dynamics: Dynamics,
     problem: Problem,
@@ -53,7 +30,11 @@ def advance_block(
     records: tuple[int, int] = (0, 0),
     number: str = "float64",
 ) -> Runs:
-    """The runs of every start with every learning rate, at their ends; starts with different floors go in turn."""
+    """The runs of every start with every learning rate, start-major, at their ends.
+
+    ``starts`` has shape (start, weight, feature), ``floors`` is the smallest attainable loss of each start.
+    ``records`` is (record_every, number of records). Starts with different floors are advanced in turn.
+    """
     which = np.repeat(np.arange(len(starts)), len(lr))
     record_every, count = records
     runs = begin_runs(dynamics, problem, starts, which, np.tile(lr, len(starts)), count, number)
@@ -69,6 +50,16 @@ def advance_block(
         if not everything:
             _put(runs, chosen, part)
     return runs
+
+
+def measure_block(
+    dynamics: Dynamics, problem: Problem, runs: Runs, options: Options, floors: np.ndarray, halt: np.ndarray
+) -> dict:
+    """All outcomes of the runs of :func:`advance_block`."""
+    loss_min = np.repeat(floors, len(runs) // len(floors))
+    found = outcomes(dynamics, problem, runs, loss_min)
+    found |= _phases(dynamics, problem, runs, found, loss_min, options, halt)
+    return found | measured_endpoints(dynamics, problem, runs, loss_min, options, halt)
 
 
 def _phases(

@@ -10,7 +10,7 @@ from ..theory.derive import derive
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
-from .block import run_block, smallest_losses
+from .block import advance_block, measure_block, smallest_losses
 from .divergence import divergence_map
 from .options import SweepOptions
 from .plan import Chunk, Plan
@@ -53,8 +53,14 @@ def compute(work: Work, halt: np.ndarray, add: Callable[[int], None] = lambda co
         told = begun
 
     floors = smallest_losses(dynamics, work.problem, starts)
-    asked = dynamics, work.problem, starts, work.lrs, work.options, floors, halt, tell
-    found = divergence_map(*asked) if work.options.precision == "float32" else run_block(*asked)[0]
+    options = work.options
+    runs = advance_block(
+        dynamics, work.problem, starts, work.lrs, options, floors, halt, tell, number=options.precision
+    )
+    if options.precision == "float32":
+        found = divergence_map(runs)
+    else:
+        found = measure_block(dynamics, work.problem, runs, options, floors, halt)
     add(work.runs - told)
     sides = len(work.scales), len(work.lrs)
     return {name: values.reshape(*sides, *values.shape[1:]) for name, values in found.items()}

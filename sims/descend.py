@@ -9,7 +9,7 @@ from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
 from ..theory.update_rule import UpdateRule, gradient_descent
 from ..theory.validate import whole
-from .block import run_block, smallest_losses
+from .block import advance_block, measure_block, smallest_losses
 from .check_rule import check_rule
 from .dataset import add_path, single_result
 from .endpoints import flow_ends
@@ -78,9 +78,10 @@ def descend(
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     floors = smallest_losses(dynamics, problem, start[None])
     halt = np.zeros(1, dtype=np.int64)
-    found, runs = run_block(
+    runs = advance_block(
         dynamics, problem, start[None], np.array([lr]), options, floors, halt, records=(record_every, records)
     )
+    found = measure_block(dynamics, problem, runs, options, floors, halt)
     coordinates = {"lr": lr} | ({} if scale is None else {"init_scale": scale})
     if not record_every:
         return single_result(found, model, coordinates, attrs)

@@ -1,40 +1,26 @@
 """Maps of divergence: which runs diverge, and when, by steps in single precision."""
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 
-from ..theory.derive import Dynamics, derive
+from ..theory.derive import derive
 from ..theory.errors import InputError
-from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule
-from .block import advance_block
-from .options import Options
 from .plan import Plan
-from .runs import divergence_limits
+from .runs import Runs, divergence_limits
 from .status import Status
 
 MAPPED = ("steps", "status")  # the variables of a map
 _SINGLE = np.finfo(np.float32)
 
 
-def divergence_map(
-    dynamics: Dynamics,
-    problem: Problem,
-    starts: np.ndarray,
-    lr: np.ndarray,
-    options: Options,
-    floors: np.ndarray,
-    halt: np.ndarray,
-    progress: Callable[[int], None] | None = None,
-) -> dict:
-    """Status and steps of every start with every learning rate, start-major: DIVERGED, or BOUNDED.
+def divergence_map(runs: Runs) -> dict:
+    """Status and steps of runs whose steps were made in float32: DIVERGED, or BOUNDED.
 
-    Steps are made in float32. Its rounding ends the approach to a minimum above the usual ``tol``, so that a map
-    says nothing of convergence; runs that come within ``tol`` all the same end there.
+    Its rounding ends the approach to a minimum above the usual ``tol``, so that a map says nothing of convergence;
+    runs that come within ``tol`` all the same end there.
     """
-    runs = advance_block(dynamics, problem, starts, lr, options, floors, halt, progress, number="float32")
     names = np.array([Status.BOUNDED, Status.DIVERGED, Status.BOUNDED, Status.NOT_RUN], dtype=np.int8)
     return dict(steps=runs.steps, status=names[runs.outcome])
 

@@ -23,7 +23,7 @@ from .plan import Plan
 from .processor import cores
 from .status import Status
 from .store import open_for_writing
-from .sweep import STORE_CHUNK, planned
+from .sweep import KEPT, STORE_CHUNK, planned
 
 SETTINGS = 4  # pairs of a model and a problem that are tried
 FIRST_CAP = 1000  # steps of a first try
@@ -59,7 +59,7 @@ def estimate(
     problem: Problem | Sequence[Problem],
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
-    keep: Sequence[str] = ("beta", "theta"),
+    keep: Sequence[str] = KEPT,
     stored: bool = True,
     rule: UpdateRule = gradient_descent,
     **options,

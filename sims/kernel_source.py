@@ -10,7 +10,7 @@ from ..theory.derive import Dynamics
 from ..theory.source import state_symbols
 from .lanes import LANES
 from .microkernel import ROWS
-from .rule_source import block, rule_lines, unpack
+from .rule_source import block, rule_lines, unpack, weight_lines
 from .track_source import track_lines
 
 # No fast-math flags: with them the registers of one value may round differently, so that a run's numbers would depend
@@ -200,8 +200,7 @@ def kernel_source(dynamics: Dynamics, one_sample: bool = False, number: str = "f
     def unrolled(lines: list[str]) -> str:
         return "\n    ".join(line.format(r=r) for r in range(rows) for line in lines)
 
-    read = "; ".join(f"{name} = load(T, {c} * D + j)" for c, name in enumerate(weights))
-    shared = dict(read=read, weights=", ".join(weights))
+    shared = weight_lines(m)
     predictions, gradients = (unpack([f"{name}{r}" for r in range(ROWS)]) for name in "fg")
     known = ""
     if tracks and not rule.stochastic:  # dL/dbeta, where the power step left it

@@ -64,9 +64,7 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
     rule, m = dynamics.rule, len(dynamics.model.weights)
     parameters = [symbol.name for symbol in rule.step.parameters]
     decayed = dict(
-        read="; ".join(f"x{c} = load(T, {c} * D + j)" for c in range(m)),
-        slopes=unpack([f"j{p}" for p in range(m)]),
-        weights=", ".join(f"x{c}" for c in range(m)),
+        **weight_lines(m),
         pulls="; ".join(f"k{p} = j{p} * g" for p in range(m)),
         gradient="; ".join(f"s{p} = k{p} + weight_decay * x{p}" for p in range(m)),
         rates="; ".join(f"r{p} = s{p} + slow * x{p}" for p in range(m)),
@@ -90,6 +88,15 @@ def rule_lines(dynamics: Dynamics) -> dict[str, str]:
         calm=calm + settling,
         drawn=block(_DRAWN, 8) if rule.stochastic else "",
         scheduled=block(_SCHEDULED, 8) if rule.schedule.steps else "",
+    )
+
+
+def weight_lines(m: int) -> dict[str, str]:
+    """What the lines of a feature read of its m weights: their loads, their names, and those of the slopes."""
+    return dict(
+        read="; ".join(f"x{p} = load(T, {p} * D + j)" for p in range(m)),
+        weights=", ".join(f"x{p}" for p in range(m)),
+        slopes=unpack([f"j{p}" for p in range(m)]),
     )
 
 

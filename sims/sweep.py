@@ -22,7 +22,7 @@ from .options import SweepOptions
 from .plan import Chunk, Plan
 from .progress import progress_bar
 from .provenance import result_attributes, result_spec
-from .schema import ALONG, MEASURED, VARIABLES, attributes
+from .schema import ALONG, MEASURED, VARIABLES, VECTORS, attributes
 from .status import Status
 from .store import open_for_writing, open_result
 from .url import located
@@ -30,7 +30,7 @@ from .url import located
 if TYPE_CHECKING:
     from distributed import Client  # pyright: ignore[reportMissingImports]
 
-KEPT = ("beta", "theta")  # unless asked for less
+KEPT = tuple(VECTORS)  # unless asked for less
 MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
 
 
@@ -76,9 +76,8 @@ def sweep(
     neither of which oscillation is taken for bias. NaN where a run diverged, and cooled for losses that are not
     squared, whose flow has no finite endpoint.
 
-    With ``precision="float32"`` the result is a map of divergence, about twice as fast: status, DIVERGED or BOUNDED,
-    and steps, and nothing else. Single precision cannot tell convergence, and moves the border as rounding does in
-    any precision: where runs are chaotic.
+    With ``precision="float32"`` the result is a map of divergence, made in less time: status, DIVERGED or BOUNDED, and
+    steps, and nothing else. Single precision cannot tell convergence, and moves the border as starts moved by 1e-7 do.
 
     Returns a dataset over (model, seed, init_scale, lr): status (:class:`gdbias.sims.Status`), steps, loss,
     sharpness with its residual and its maximum along the path, norms, test risk, beta, theta.

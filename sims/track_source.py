@@ -1,7 +1,7 @@
 """The lines of a kernel that look at the sharpness along the path: one shifted power step of the Hessian."""
 
 from ..theory.parameterization import Parameterization
-from .rule_source import block, unpack
+from .rule_source import block, unpack, weight_lines
 from .runs import NUDGE
 
 # H v + shift v + nudge noise, with H + shift >= 0.
@@ -65,10 +65,8 @@ def track_lines(model: Parameterization, one_sample: bool) -> str:
         return " + ".join(term.format(h=second[frozenset((p, q))], q=q) for q in range(m))
 
     shared = dict(
-        read="; ".join(f"x{p} = load(T, {p} * D + j)" for p in range(m)),
+        **weight_lines(m),
         read_v="; ".join(f"v{p} = load(V, {p} * D + j)" for p in range(m)),
-        weights=", ".join(f"x{p}" for p in range(m)),
-        slopes=unpack([f"j{p}" for p in range(m)]),
         moved=" + ".join(f"j{p} * v{p}" for p in range(m)),
     )
     return _TRACK.format(
