@@ -7,23 +7,23 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "bifurcation": ["bifurcation"],
-        "contrast": ["contrast"],
-        "frontier": ["frontier"],
-        "norm_sharpness": ["norm_sharpness"],
-        "phase_diagram": ["phase_diagram"],
-        "regimes": ["regimes"],
-        "style": ["save", "style"],
-        "trajectory": ["trajectory"],
+        "orbits": ["bifurcation"],
+        "deep_contrast": ["contrast"],
+        "frontier_plane": ["frontier"],
+        "trade_off": ["norm_sharpness"],
+        "diagram": ["phase_diagram"],
+        "overview": ["regimes"],
+        "look": ["save", "style"],
+        "course": ["trajectory"],
     },
 )
 
 if TYPE_CHECKING:
-    from .bifurcation import bifurcation
-    from .contrast import contrast
-    from .frontier import frontier
-    from .norm_sharpness import norm_sharpness
-    from .phase_diagram import phase_diagram
-    from .regimes import regimes
-    from .style import save, style
-    from .trajectory import trajectory
+    from .course import trajectory
+    from .deep_contrast import contrast
+    from .diagram import phase_diagram
+    from .frontier_plane import frontier
+    from .look import save, style
+    from .orbits import bifurcation
+    from .overview import regimes
+    from .trade_off import norm_sharpness

@@ -5,7 +5,7 @@ import xarray as xr
 
 from ..sims import Status
 from ..theory import GdbiasError, Prediction
-from .best_risk import best_risk, lr_of_least_test_risk
+from .parts.risk import best_risk, lr_of_least_test_risk
 
 SAME = 0.01  # relative difference of critical learning rates that agree
 EDGE = 0.98  # lr * sharpness / 2 from which a run has ended at the edge of stability
@@ -54,7 +54,7 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
     lines += _unsettled(ds, final, max_steps)
     lines += _story(ds.isel(init_scale=row), float(critical[row]))
     lines += ["", "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr` "]
-    lines += ["(`gdbias.sims.store.open_result`). Made by:", "", f"    {ds.attrs['command']}", ""]
+    lines += ["(`gdbias.sims.store.group.open_result`). Made by:", "", f"    {ds.attrs['command']}", ""]
     return "\n".join(lines)
 
 

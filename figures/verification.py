@@ -51,7 +51,7 @@ def notes(result: Result) -> list[str]:
     lines = [f"not equal to what is derived: {pair}" for pair in result.unproved]
     lines += [f"case {c.index} broke: {c.broke}" for c in result.cases if c.broke]
     if result.verdict == Verdict.UNCHECKED:
-        lines.append("no check: give it one with gdbias.sims.checks.check" if not result.cases else "too few cases")
+        lines.append("no check: give it one with gdbias.sims.checks.registry" if not result.cases else "too few cases")
     lines += [f"{count} cases passed over: {reason}" for reason, count in result.excluded.items()]
     return lines
 

@@ -11,7 +11,7 @@ from sympy.printing.mathml import mathml
 
 from ..sims.checks import Report, Result
 from ..theory.statements import Formula, Formulas
-from .style import BLUE, GREY, Figure, _render, styled
+from .look import BLUE, GREY, Figure, _render, styled
 from .verification import error_text, notes, summary_line
 
 _PAGE = """<!DOCTYPE html>

@@ -5,33 +5,32 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from . import checks, deep, linear, store
-    from .average import paired
+    from . import checks, deep, linear
     from .checks import verify
-    from .compare import compare
-    from .descend import descend
-    from .estimate import estimate
-    from .flow import flow
+    from .comparison import compare
+    from .cost import estimate
+    from .descent import descend
+    from .gradient_flow import flow
     from .grid import Grid
-    from .phase import Phase
-    from .rebuild import rebuild, rebuild_rule
-    from .status import Status
-    from .sweep import sweep
+    from .measure.average import paired
+    from .remake import rebuild, rebuild_rule
+    from .status import Phase, Status
+    from .store import group as store
+    from .sweeps import sweep
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["checks", "deep", "linear", "store"],
     submod_attrs={
-        "average": ["paired"],
+        "measure.average": ["paired"],
         "checks": ["verify"],
-        "compare": ["compare"],
-        "descend": ["descend"],
-        "estimate": ["estimate"],
-        "flow": ["flow"],
+        "comparison": ["compare"],
+        "descent": ["descend"],
+        "cost": ["estimate"],
+        "gradient_flow": ["flow"],
         "grid": ["Grid"],
-        "phase": ["Phase"],
-        "rebuild": ["rebuild", "rebuild_rule"],
-        "status": ["Status"],
-        "sweep": ["sweep"],
+        "remake": ["rebuild", "rebuild_rule"],
+        "status": ["Phase", "Status"],
+        "sweeps": ["sweep"],
     },
 )

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .phase import Phase
-from .status import Status
+from .status import Phase, Status
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a run ended."""
+"""How a run ended, and what it does in the long run."""
 
 from enum import IntEnum
 
@@ -12,3 +12,16 @@ class Status(IntEnum):
     STEP_LIMIT = 2  # max_steps taken: raise it to see where the run ends
     UNSTABLE_MINIMUM = 3  # held tol by chance, where the sharpness is above that limit
     BOUNDED = 4  # in a map of divergence: did not diverge
+
+
+class Phase(IntEnum):
+    """What a run does in the long run. Stored as int8 with CF flag attributes."""
+
+    NOT_RUN = -1  # the fill value of a store: not computed yet
+    FLOW_ALIGNED = 0  # converged, the loss never rose
+    CATAPULT = 1  # converged, the loss rose on at most 10 steps
+    EDGE_OF_STABILITY = 2  # converged, the loss rose on more
+    PERIODIC = 3  # bounded, the weights return after `period` steps and nearby runs stay near
+    CHAOTIC = 4  # bounded, the weights do not return and nearby runs part
+    DIVERGED = 5  # the loss blew up, if only in the window
+    UNDECIDED = 6  # bounded and neither, slow, no window was asked for, or converged with momentum or draws

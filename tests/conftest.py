@@ -6,8 +6,8 @@ import pytest
 
 from small_stores import SCALES
 
-SWEEP = importlib.import_module("gdbias.sims.sweep")  # the module: sims.sweep is the function
-LOCAL = importlib.import_module("gdbias.sims.local")
+SWEEP = importlib.import_module("gdbias.sims.sweeps")  # the module: sims.sweep is the function
+LOCAL = importlib.import_module("gdbias.sims.parallel.local")
 
 
 @pytest.fixture

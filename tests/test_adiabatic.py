@@ -6,7 +6,7 @@ import pytest
 from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.theory import GdbiasError, InputError, NoInterpolator
-from gdbias.theory.adiabatic import adiabatic
+from gdbias.theory.prediction.sweeping_process import adiabatic
 
 MODEL = theory.power(2)
 NOISE = 1e-6  # of the labels while the learning rate moves

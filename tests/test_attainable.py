@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import linprog, minimize, nnls
 
 from gdbias import theory
-from gdbias.theory.attainable import attainable_range, loss_min, require_interpolator
+from gdbias.theory.prediction.attainable import attainable_range, loss_min, require_interpolator
 from integrated import labels
 
 

@@ -5,8 +5,8 @@ import pytest
 import zarr
 
 from gdbias import figures, sims, theory
-from gdbias.figures.cli import main
-from gdbias.sims.store import open_result
+from gdbias.figures.cli.command import main
+from gdbias.sims.store.group import open_result
 
 SMALL = ["--n", "4", "--d", "12", "--sparsity", "2", "--n-test", "50"]
 
@@ -112,7 +112,7 @@ def test_quickstart_on_a_table_writes_everything(tmp_path, capsys, monkeypatch):
     X = rng.standard_normal((30, 3))
     table = np.c_[X, X @ [1.0, -2.0, 0.5] + 0.1 * rng.standard_normal(30)]
     np.savetxt(tmp_path / "data.csv", table, delimiter=",", header="a,b,c,y", comments="")
-    quick = pytest.importorskip("gdbias.figures.quickstart")
+    quick = pytest.importorskip("gdbias.figures.cli.quickstart_verb")
     monkeypatch.setattr(quick, "SCALES", np.array([0.1, 0.3]))
     monkeypatch.setattr(quick, "RATES", 6)
     call("quickstart", "--csv", tmp_path / "data.csv", "--target", "y", "--out", tmp_path / "out")

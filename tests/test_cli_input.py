@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gdbias import theory
-from gdbias.figures.cli import main
+from gdbias.figures.cli.command import main
 
 TABLES = {
     "good.csv": "a,b,t\n1,2,3\n2,5,1\n3,1,7\n4,4,2\n5,6,1\n",

@@ -14,10 +14,10 @@ from gdbias.theory import GdbiasError, InputError
 from small_stores import arguments, assert_same
 
 distributed = pytest.importorskip("distributed")
-from gdbias.figures.cli import main  # noqa: E402
+from gdbias.figures.cli.command import main  # noqa: E402
 from gdbias.sims import cluster as cluster_module  # noqa: E402
-from gdbias.sims.cluster import connect  # noqa: E402
-from gdbias.sims.store import open_result  # noqa: E402
+from gdbias.sims.parallel.cluster import connect  # noqa: E402
+from gdbias.sims.store.group import open_result  # noqa: E402
 
 SLOW = dict(max_steps=20_000, lr=sims.Grid(0.3, 60.0, 64), init_scale=sims.Grid(0.01, 0.5, 512))
 

@@ -15,11 +15,11 @@ import pytest
 from cuda_cases import MODELS
 from gdbias import sims, theory
 from gdbias.sims import gpu
-from gdbias.sims.gpu_source import gpu_source
+from gdbias.sims.engine.cuda.text import gpu_source
+from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
-from gdbias.sims.runs import begin_runs
-from gdbias.theory.cuda_source import cuda_operations
-from gdbias.theory.law import array_law
+from gdbias.theory.derivation.cuda_law import cuda_operations
+from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.loss import LOSSES
 
 RULES = [theory.UpdateRule(), theory.UpdateRule(momentum=0.5, weight_decay=0.1, schedule="cosine(50)")]
@@ -201,7 +201,7 @@ def test_what_a_gpu_cannot_hold_is_refused_at_once(monkeypatch):
     def begun(*arguments):
         raise AssertionError("the run began")
 
-    monkeypatch.setattr(importlib.import_module("gdbias.sims.descend"), "smallest_losses", begun)
+    monkeypatch.setattr(importlib.import_module("gdbias.sims.descent"), "smallest_losses", begun)
     problem = theory.Problem(np.ones((2, 9000)), np.ones(2))
     with pytest.raises(theory.InputError, match=r"n \+ d = 900[12] .* backend='numba'"):
         sims.descend(theory.power(2), problem, 0.1, backend="cupy")

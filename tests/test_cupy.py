@@ -6,7 +6,7 @@ import pytest
 from cuda_cases import MODELS
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.sims.gpu import gpu_module
+from gdbias.sims.engine.cuda.gpu import gpu_module
 from gdbias.theory import MissingExtra, UpdateRule
 
 try:

@@ -10,7 +10,7 @@ import zarr.storage._local
 
 from gdbias import sims
 from gdbias.sims import Status
-from gdbias.sims.store import open_result
+from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
 from small_stores import arguments, assert_same
 

@@ -36,7 +36,7 @@ def test_without_the_extra_one_message_says_what_to_install(code):
 
 def test_without_the_extra_nothing_else_breaks(tmp_path):
     assert python("from gdbias.sims import *; from gdbias import figures, sims; sims.sweep").returncode == 0
-    ended = python(f"from gdbias.figures.cli import main; main(['deep', {str(tmp_path / 'a.zarr')!r}])")
+    ended = python(f"from gdbias.figures.cli.command import main; main(['deep', {str(tmp_path / 'a.zarr')!r}])")
     assert ended.returncode == 2 and ended.stderr.strip().splitlines()[-1].endswith("pip install 'gdbias[deep]'")
     assert not list(tmp_path.iterdir())
 

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from gdbias import figures, sims, theory
-from gdbias.figures.cli import main
+from gdbias.figures.cli.command import main
 from gdbias.sims import Status
 from gdbias.theory import InputError
 

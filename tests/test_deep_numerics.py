@@ -15,8 +15,8 @@ from gdbias.sims.deep.gradient_flow import integrate
 from gdbias.sims.deep.integrator import _coefficients, longest, stages
 from gdbias.sims.deep.lanczos import largest
 from gdbias.sims.deep.measure import adaptive_sharpness, sharpness
-from gdbias.sims.deep.objective import evaluate, objective
 from gdbias.sims.deep.options import DeepOptions
+from gdbias.sims.deep.training_loss import evaluate, objective
 from gdbias.theory import InputError
 
 KINDS = {

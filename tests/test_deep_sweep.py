@@ -12,11 +12,11 @@ pytest.importorskip("sklearn", reason="needs pip install 'gdbias[deep]'")
 from gdbias import sims
 from gdbias.sims import Status
 from gdbias.sims.deep.checkpoint import Checkpoint
-from gdbias.sims.save_result import save_result
-from gdbias.sims.store import open_result
+from gdbias.sims.store.files import save_result
+from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
 
-SWEEP = importlib.import_module("gdbias.sims.deep.sweep")
+SWEEP = importlib.import_module("gdbias.sims.deep.sweeps")
 NET = sims.deep.network("fcn", width=12, depth=1, activation="tanh")
 PROTOCOL = dict(tol=0.03, max_steps=3000, track_every=51)
 
@@ -105,9 +105,9 @@ def test_relative_rates_resume(tmp_path, data, capsys):
 
 
 def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, data):
-    from gdbias.sims.deep.objective import objective
+    from gdbias.sims.deep.one_run import run
     from gdbias.sims.deep.options import DeepOptions
-    from gdbias.sims.deep.run import run
+    from gdbias.sims.deep.training_loss import objective
 
     options = DeepOptions(tol=0.05)
     theta0, target = objective(NET, data)

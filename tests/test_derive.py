@@ -6,8 +6,8 @@ import sympy as sp
 
 import reference
 from gdbias import theory
-from gdbias.theory.hessian import dense_hessian
-from gdbias.theory.law import array_law
+from gdbias.theory.derivation.hessian import dense_hessian
+from gdbias.theory.derivation.numpy_law import array_law
 
 CASES = [(family, L) for family in reference.FAMILIES for L in (1, 2, 3, 4)]
 IDS = [f"{family}({L})" for family, L in CASES]

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from gdbias import figures, sims, theory
-from gdbias.figures.cli import main
+from gdbias.figures.cli.command import main
 from gdbias.sims import Status
-from gdbias.sims.store import open_result
+from gdbias.sims.store.group import open_result
 from small_stores import SCALES
 
 LRS = np.geomspace(0.02, 3, 48)

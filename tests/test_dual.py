@@ -6,9 +6,9 @@ import pytest
 import reference
 from gdbias import theory
 from gdbias.theory import dual
-from gdbias.theory.derive import derive
-from gdbias.theory.law import array_law
-from gdbias.theory.transport import Transport
+from gdbias.theory.derivation.dynamics import derive
+from gdbias.theory.derivation.numpy_law import array_law
+from gdbias.theory.prediction.transport import Transport
 from integrated import close, flow_of
 
 # Weights far below their final size: the last bits of nu move the predictions by more than the stopping tolerance.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gdbias import sims
-from gdbias.figures.cli import main
-from gdbias.sims.estimate import Estimate
+from gdbias.figures.cli.command import main
+from gdbias.sims.cost import Estimate
 from gdbias.theory import InputError
 from small_stores import arguments
 

@@ -5,8 +5,8 @@ import pytest
 import zarr
 
 from gdbias import figures, sims, theory
-from gdbias.figures.cli import main
-from gdbias.figures.predicted import POINTS
+from gdbias.figures.cli.command import main
+from gdbias.figures.parts.predicted import POINTS
 from gdbias.sims import Phase, Status
 from gdbias.theory import InputError, UpdateRule
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gdbias import sims, theory
-from gdbias.theory.hessian import sharpness as hessian_sharpness
+from gdbias.theory.derivation.hessian import sharpness as hessian_sharpness
 
 FAMILIES = [f"{name}({L})" for name in ("power", "difference", "product") for L in (1, 2, 3, 4)]
 x, y = np.array([0.5, 1.0, 1.5, 2.0, 2.5]), 3.0

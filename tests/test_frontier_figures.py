@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gdbias import figures, sims, theory
-from gdbias.figures.cli import main
+from gdbias.figures.cli.command import main
 from gdbias.sims.status import Status
 from small_results import MODEL, SCALES, drawn, measured_sweep, small_problem, text_of
 

@@ -7,7 +7,7 @@ from scipy.integrate import solve_ivp
 
 import reference
 from gdbias import theory
-from gdbias.theory.invariants import find_invariants
+from gdbias.theory.derivation.invariants import find_invariants
 
 CASES = [(family, L) for family in reference.FAMILIES for L in (1, 2, 3, 4, 5)]
 lr, g = sp.symbols("lr g", real=True)

@@ -8,13 +8,13 @@ import pytest
 
 import reference
 from gdbias import figures, sims, theory
-from gdbias.figures.data_options import Data
+from gdbias.figures.cli.data_options import Data
 from gdbias.sims import Status
 from gdbias.theory import GdbiasError, InputError, MissingExtra
-from gdbias.theory.hessian import dense_hessian, sharpness, trace
+from gdbias.theory.derivation.hessian import dense_hessian, sharpness, trace
 from small_results import drawn
 
-ENDPOINTS = importlib.import_module("gdbias.sims.endpoints")
+ENDPOINTS = importlib.import_module("gdbias.sims.measure.settled")
 
 MODELS = ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"]
 

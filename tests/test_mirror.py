@@ -7,8 +7,8 @@ from scipy.integrate import quad, solve_ivp
 
 import reference
 from gdbias import theory
-from gdbias.theory.characteristic import CLOCK, start_symbols
-from gdbias.theory.transport import Transport
+from gdbias.theory.derivation.characteristic import CLOCK, start_symbols
+from gdbias.theory.prediction.transport import Transport
 
 
 def integrate(model, theta0, s):

@@ -6,8 +6,8 @@ import sympy as sp
 
 from gdbias import figures, sims, theory
 from gdbias.sims import Phase, Status
-from gdbias.sims.phase import phases
-from gdbias.sims.store import open_result
+from gdbias.sims.measure.phase import phases
+from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
 from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 
@@ -127,8 +127,8 @@ def test_the_kernel_is_the_array_program(model):
 
 def test_the_exponent_is_that_of_the_dense_hessian():
     """A tangent vector by hand, through the dense ``I - lr H`` at every recorded state."""
-    from gdbias.sims.runs import power_noise
-    from gdbias.theory.hessian import dense_hessian
+    from gdbias.sims.engine.runs import power_noise
+    from gdbias.theory.derivation.hessian import dense_hessian
 
     model, problem = theory.difference(2), theory.sparse_regression(n=3, d=4, sparsity=2, seed=1)
     lr = 1.3 * theory.predict(model, problem, init_scale=0.3).lr_critical
@@ -148,7 +148,7 @@ def test_the_exponent_is_that_of_the_dense_hessian():
 @pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"])
 @pytest.mark.parametrize("rule", [theory.gradient_descent.step, HEAVY_BALL], ids=lambda rule: rule.name)
 def test_the_tangent_of_a_step_is_its_derivative(name, rule):
-    from gdbias.theory.law import array_law
+    from gdbias.theory.derivation.numpy_law import array_law
 
     dynamics = theory.derive(theory.parse(name), rule=theory.UpdateRule(step=rule))
     law, count = array_law(dynamics), len(dynamics.model.weights) * (1 + len(rule.state))
@@ -171,9 +171,9 @@ def test_without_a_window_bounded_runs_stay_undecided_and_nothing_else_changes()
 def test_phases_are_stored_and_resumed(tmp_path, monkeypatch):
     import importlib
 
-    module = importlib.import_module("gdbias.sims.sweep")
+    module = importlib.import_module("gdbias.sims.sweeps")
     monkeypatch.setattr(module, "STORE_CHUNK", 36)  # one init_scale a chunk
-    local = importlib.import_module("gdbias.sims.local")
+    local = importlib.import_module("gdbias.sims.parallel.local")
     memory, write = several(), local.write
     calls = []
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gdbias import sims, theory
-from gdbias.sims.phase import Phase
-from gdbias.theory.divergence import divergence_ratio
-from gdbias.theory.phase_rule import BANDS, NOT_CONVERGED, allowed
+from gdbias.sims.measure.phase import Phase
+from gdbias.theory.prediction.divergence import divergence_ratio
+from gdbias.theory.prediction.phase_rule import BANDS, NOT_CONVERGED, allowed
 
 CONVERGED = (Phase.FLOW_ALIGNED, Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from gdbias import figures, sims, theory
-from gdbias.figures.cli import main
-from gdbias.figures.results import stored_prediction
+from gdbias.figures.cli.command import main
+from gdbias.figures.parts.results import stored_prediction
 from gdbias.sims import Phase
-from gdbias.sims.store import open_result
+from gdbias.sims.store.group import open_result
 from gdbias.theory.errors import InputError
 from small_results import drawn, mesh, text_of
 

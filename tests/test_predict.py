@@ -5,10 +5,10 @@ import pytest
 
 import reference
 from gdbias import theory
-from gdbias.theory.attainable import attainable_range
-from gdbias.theory.derive import derive
-from gdbias.theory.hessian import sharpness
-from gdbias.theory.law import array_law
+from gdbias.theory.derivation.dynamics import derive
+from gdbias.theory.derivation.hessian import sharpness
+from gdbias.theory.derivation.numpy_law import array_law
+from gdbias.theory.prediction.attainable import attainable_range
 from integrated import close, flow_of, integrate, labels, random_problem
 
 

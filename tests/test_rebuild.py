@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gdbias import sims, theory
-from gdbias.sims.store import open_result
+from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError, Problem
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gdbias import figures, sims, theory
-from gdbias.figures.best_risk import best_risk, lr_of_least_test_risk
-from gdbias.figures.cli import main
-from gdbias.figures.regimes import regime_runs
+from gdbias.figures.cli.command import main
+from gdbias.figures.overview import regime_runs
+from gdbias.figures.parts.risk import best_risk, lr_of_least_test_risk
 from gdbias.sims.status import Status
 from gdbias.theory.errors import InputError
 from small_results import LR, drawn, measured_sweep, text_of

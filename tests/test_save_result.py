@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from gdbias import sims, theory
-from gdbias.figures.cli import main
-from gdbias.sims.save_result import save_result
-from gdbias.sims.store import open_result
+from gdbias.figures.cli.command import main
+from gdbias.sims.store.files import save_result
+from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
 
 MODEL = theory.difference(2)

@@ -5,9 +5,9 @@ import pytest
 
 import reference
 from gdbias import theory
-from gdbias.sims.sharpness import sharpness_at
+from gdbias.sims.measure.sharpness import sharpness_at
 from gdbias.theory import hessian
-from gdbias.theory.hessian import Hessian, dense_hessian
+from gdbias.theory.derivation.hessian import Hessian, dense_hessian
 from test_derive import CASES, IDS, setting
 
 
@@ -46,7 +46,7 @@ def test_sharpness_needs_restarts(sharpness, m, d, n):  # m d above the Krylov d
 
 def test_residual_bounds_the_error_before_convergence(sharpness, monkeypatch):
     monkeypatch.setattr(hessian, "ROUNDS", 1)
-    monkeypatch.setattr("gdbias.sims.sharpness.ROUNDS", 1)
+    monkeypatch.setattr("gdbias.sims.measure.sharpness.ROUNDS", 1)
     d = 200
     problem = theory.Problem(np.diag(np.sqrt(d * (1 - 1e-4 * np.arange(d) / d))), np.zeros(d))
     dyn, points = theory.derive(theory.power(1)), np.ones((1, d, 1))
@@ -132,7 +132,7 @@ def test_pieces_and_lanes_change_nothing_but_the_rounding(monkeypatch):
     points = np.random.default_rng(5).standard_normal((2, 25, 45)) * np.geomspace(0.1, 2, 45)
     points[:, :, 7] = np.nan
     whole = compiled(dyn, problem, points)
-    monkeypatch.setattr("gdbias.sims.sharpness.PIECE", 11)
+    monkeypatch.setattr("gdbias.sims.measure.sharpness.PIECE", 11)
     np.testing.assert_allclose(compiled(dyn, problem, points).value, whole.value, rtol=1e-13)
     alone = [compiled(dyn, problem, points[:, :, [b]]).value for b in range(45)]
     np.testing.assert_allclose(np.concatenate(alone), whole.value, rtol=1e-13)

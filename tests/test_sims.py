@@ -9,9 +9,9 @@ import pytest
 import reference
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.sims.engine import advance_numba
+from gdbias.sims.engine.numba.workers import advance_numba
+from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
-from gdbias.sims.runs import begin_runs
 from gdbias.theory import NoInterpolator, Problem
 
 DEPTHS = [(name, L) for name in reference.FAMILIES for L in (2, 3, 4)]
@@ -134,7 +134,7 @@ def test_the_place_in_a_block_changes_no_number(n, rule):
 def test_chunks_change_no_number(monkeypatch):
     model, problem = theory.power(2), paper_point()
     whole = sims.sweep(model, problem, sims.Grid(0.01, 0.4, 20), [0.1, 0.2], threads=2, max_steps=500)
-    monkeypatch.setattr(importlib.import_module("gdbias.sims.sweep"), "MEMORY_CHUNK", 3)
+    monkeypatch.setattr(importlib.import_module("gdbias.sims.sweeps"), "MEMORY_CHUNK", 3)
     parts = sims.sweep(model, problem, sims.Grid(0.01, 0.4, 20), [0.1, 0.2], threads=2, max_steps=500)
     assert_same_runs(whole, parts)
 

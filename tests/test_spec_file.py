@@ -3,8 +3,8 @@
 import pytest
 
 from gdbias import sims, theory
-from gdbias.figures.cli import main
-from gdbias.sims.store import open_result
+from gdbias.figures.cli.command import main
+from gdbias.sims.store.group import open_result
 
 SPEC = """
 model = "custom(u*v - w**2; w=0.5)"

@@ -7,7 +7,7 @@ import pytest
 
 from gdbias import sims, theory
 from gdbias.sims.checks import Case, Comparison, NotApplicable, Verdict, verify_one
-from gdbias.sims.checks.check import checks
+from gdbias.sims.checks.registry import checks
 from gdbias.theory.statements import Formulas, Kind, unproved
 
 REGISTRY = theory.statements()

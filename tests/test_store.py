@@ -8,11 +8,11 @@ import zarr
 
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.sims.store import open_result
+from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
 from small_stores import arguments, assert_same
 
-LOCAL = importlib.import_module("gdbias.sims.local")
+LOCAL = importlib.import_module("gdbias.sims.parallel.local")
 
 
 def contents(folder):

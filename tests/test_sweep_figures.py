@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gdbias import figures, theory
-from gdbias.figures.plane import log_edges
+from gdbias.figures.parts.axes import log_edges
 from gdbias.sims.status import Status
 from small_results import LR, MODEL, SCALES, drawn, measured_sweep, mesh, small_problem
 

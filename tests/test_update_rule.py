@@ -137,7 +137,7 @@ def test_random_draws_depend_on_no_chunk_store_or_grid(rule, tmp_path, monkeypat
     options = dict(max_steps=150, tol=1e-14, rule=rule)
     whole = sims.sweep(MODEL, PROBLEM, **grid, **options)
     assert len(np.unique(whole.theta.values.reshape(15, -1), axis=0)) == 15
-    monkeypatch.setattr(importlib.import_module("gdbias.sims.sweep"), "STORE_CHUNK", 2)
+    monkeypatch.setattr(importlib.import_module("gdbias.sims.sweeps"), "STORE_CHUNK", 2)
     for threads in (1, 2):
         stored = sims.sweep(MODEL, PROBLEM, **grid, **options, threads=threads, store=tmp_path / f"{threads}.zarr")
         for name in ("theta", "loss", "steps", "rising_steps", "status"):

@@ -17,7 +17,7 @@ import sympy as sp
 from gdbias import sims, theory
 from gdbias.sims import checks
 from gdbias.sims.checks import Comparison, NotApplicable, Verdict, verify_one, workers
-from gdbias.sims.checks.check import _CHECKS, Check
+from gdbias.sims.checks.registry import _CHECKS, Check
 from gdbias.theory.statements import Formula, Formulas, select, unproved
 from gdbias.theory.statements.registry import _REGISTRY
 

@@ -11,10 +11,10 @@ import pytest
 import xarray as xr
 
 from gdbias import sims, theory
-from gdbias.figures.cli import main
-from gdbias.figures.report_verb import describe, python
-from gdbias.sims.checks.check import _CHECKS
-from gdbias.sims.store import open_result
+from gdbias.figures.cli.command import main
+from gdbias.figures.cli.report_verb import describe, python
+from gdbias.sims.checks.registry import _CHECKS
+from gdbias.sims.store.group import open_result
 from gdbias.theory.statements.registry import _REGISTRY
 
 WRONG = """
@@ -69,7 +69,7 @@ def test_markdown(capsys):
 
 
 def test_list_runs_nothing(wrong, monkeypatch, capsys):
-    monkeypatch.setattr(sys.modules["gdbias.sims.checks.verify"], "verify_one", None)
+    monkeypatch.setattr(sys.modules["gdbias.sims.checks.verification"], "verify_one", None)
     main(["verify", "--list", "--load", wrong])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(theory.statements())
@@ -120,7 +120,7 @@ def test_report_makes_the_result_again(tmp_path, many):
 
 
 def test_report_of_a_run_with_its_own_start(tmp_path):
-    from gdbias.sims.save_result import save_result
+    from gdbias.sims.store.files import save_result
 
     problem = theory.single_point([1.0, 0.5], 1.0)
     run = sims.descend(theory.power(2), problem, 0.1, theta0=[[0.3, 0.4]], max_steps=30, record_every=10)

@@ -6,7 +6,7 @@ import pytest
 from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.theory import UpdateRule
-from gdbias.theory.law import array_law
+from gdbias.theory.derivation.numpy_law import array_law
 
 PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, signs="positive", n_test=0)
 

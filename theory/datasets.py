@@ -6,10 +6,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .diabetes import diabetes
 from .errors import InputError
 from .loss import parse_loss
 from .problem import Problem
+from .real_data import diabetes
 from .validate import real, real_array, whole
 
 SAVE_NPZ = "save it with numpy.savez(path, X=X, y=y)"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .derivation.numpy_law import array_loss
 from .errors import InputError
-from .law import array_loss
 from .loss import Loss, parse_loss, squared
 from .validate import real_array, shown
 

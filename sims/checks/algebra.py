@@ -3,14 +3,14 @@
 import numpy as np
 from mpmath import mp, mpf
 
-from ...theory.derive import derive
+from ...theory.derivation.dynamics import derive
+from ...theory.derivation.hessian import Hessian, dense_hessian
 from ...theory.families import difference, power, product
-from ...theory.hessian import Hessian, dense_hessian
 from ...theory.loss import logistic
 from ...theory.statements import Formulas
 from .cases import dense_problem, only_positive, unequal_weights
-from .check import Case, Comparison, check
 from .points import Point, interpolating, targets
+from .registry import Case, Comparison, check
 
 MODELS = (power(2), difference(3), product(3), power(3), difference(2), product(2))
 ONE_STEP = {  # the formula of each weight
@@ -26,7 +26,7 @@ ONE_STEP = {  # the formula of each weight
 @check("ALG-1")
 def one_step(f: Formulas, case: Case) -> list[Comparison]:
     """One step of a run against the formula, the loss gradient of beta taken from the data."""
-    from ..descend import descend
+    from ..descent import descend
 
     model, lr = case.choose(MODELS), case.rng.uniform(0.01, 0.2)
     problem = dense_problem(case, 3, 5, only_positive(model))
@@ -128,7 +128,7 @@ def gauss_newton_bound(f: Formulas, case: Case) -> list[Comparison]:
 @check("ALG-7", cases=8)
 def dual_step(f: Formulas, case: Case) -> list[Comparison]:
     """A step in 60 digits, a step of a run for w^2, and the Jacobian of the dual map by complex steps."""
-    from ..descend import descend
+    from ..descent import descend
 
     depth, model = case.choose((2, 3, 4, 5)), power(case.choose((2, 3, 4, 5)))
     problem = dense_problem(case, case.choose((3, 1)), 4, positive=True)

@@ -8,8 +8,8 @@ from scipy.integrate import solve_ivp
 from ...theory.families import difference, power, product
 from ...theory.statements import Formulas
 from .cases import dense_problem, only_positive, unequal_weights
-from .check import Case, Comparison, check
 from .points import Point
+from .registry import Case, Comparison, check
 
 HORIZON = 0.5
 STEPS = (600, 1200)  # of two runs over the horizon
@@ -18,7 +18,7 @@ STEPS = (600, 1200)  # of two runs over the horizon
 @check("BEA-1", cases=6)
 def orders(f: Formulas, case: Case) -> list[Comparison]:
     """The distance of two runs to each flow after the same time, and its slope; flows by SciPy's DOP853."""
-    from ..descend import descend
+    from ..descent import descend
 
     model = case.choose((power(2), difference(2), product(3)))
     problem = dense_problem(case, case.choose((3, 1, 2)), 3, only_positive(model))

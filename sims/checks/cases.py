@@ -3,10 +3,10 @@
 import numpy as np
 
 from ...theory.datasets import sparse_regression
-from ...theory.doubled import Doubled
 from ...theory.parameterization import Parameterization
+from ...theory.prediction.coordinates import Doubled
 from ...theory.problem import Problem
-from .check import Case
+from .registry import Case
 
 
 def dense_problem(case: Case, n: int, d: int, positive: bool = False, correlation: float = 0.5) -> Problem:

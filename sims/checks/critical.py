@@ -3,19 +3,19 @@
 import numpy as np
 
 from ...theory.datasets import single_point
-from ...theory.derive import derive
-from ...theory.doubled import doubled
+from ...theory.derivation.dynamics import derive
+from ...theory.derivation.hessian import dense_hessian, sharpness
+from ...theory.derivation.numpy_law import array_law
 from ...theory.errors import NoInterpolator
 from ...theory.families import difference, power, product
-from ...theory.frontier import Interpolators
-from ...theory.hessian import dense_hessian, sharpness
-from ...theory.law import array_law
-from ...theory.predict import Prediction, predict
+from ...theory.prediction.coordinates import doubled
+from ...theory.prediction.frontiers import Interpolators
+from ...theory.prediction.prediction import Prediction, predict
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from ..status import Status
 from .cases import dense_problem, only_positive, sparse_problem, weights_of, whole_degree
-from .check import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, NotApplicable, check
 
 SIZES = ((1, 4), (3, 8), (5, 12))
 MODELS = (power(2), difference(2), product(2), power(3), difference(3), product(3))
@@ -40,7 +40,7 @@ def between(pred: Prediction, share: float) -> float:
 @check("CRIT-1", cases=6, quick_cases=3)
 def order(f: Formulas, case: Case) -> list[Comparison]:
     """The flow integrated in the weights, and the multiplier of the sharpest direction at its end."""
-    from ..flow import flow
+    from ..gradient_flow import flow
 
     model = case.choose(MODELS)
     problem = dense_problem(case, *case.choose(SIZES), only_positive(model))
@@ -129,8 +129,8 @@ def _dual(problem: Problem, slope: float, positive: bool) -> float:
 @check("CRIT-3", cases=9, quick_cases=4)
 def stable_or_not(f: Formulas, case: Case) -> list[Comparison]:
     """Runs from beside the flattest interpolator, and from generic starts above lr_max."""
-    from ..descend import descend
-    from ..sweep import sweep
+    from ..descent import descend
+    from ..sweeps import sweep
 
     model = case.choose(SHORT)
     problem = dense_problem(case, *case.choose(((3, 8), (5, 12), (8, 20))), only_positive(model))
@@ -152,7 +152,7 @@ def stable_or_not(f: Formulas, case: Case) -> list[Comparison]:
 @check("CRIT-4", cases=30, quick_cases=6)
 def largest_converging(f: Formulas, case: Case) -> Comparison:
     """The largest converging learning rate of a grid, in steps of about 5% of lr_max."""
-    from ..sweep import sweep
+    from ..sweeps import sweep
 
     model = case.choose(SHORT)
     problem = sparse_problem(case, *case.choose(((10, 40), (10, 30), (15, 45))), only_positive(model))
@@ -167,7 +167,7 @@ def largest_converging(f: Formulas, case: Case) -> Comparison:
 @check("CRIT-5", cases=4, quick_cases=3)
 def false_convergence(f: Formulas, case: Case) -> list[Comparison]:
     """How often runs at kappa = 2 hold a tolerance for up to 3 steps, and that none counts as converged."""
-    from ..sweep import sweep
+    from ..sweeps import sweep
 
     x, y = case.rng.uniform(0.5, 2.0, 2)
     tol, unit = 1e-5 * y**2, (y / x) ** 0.5

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.optimize import brentq
 
-from ...theory.linear_network import LinearNetwork, linear_network
+from ...theory.deep_linear import LinearNetwork, linear_network
 from ...theory.statements import Formulas
-from .check import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, NotApplicable, check
 
 SHAPES = ((1, 1), (3, 3), (3, 4), (4, 2))  # of the target: outputs, inputs
 Layers = list[np.ndarray]

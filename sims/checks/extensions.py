@@ -6,10 +6,10 @@ import numpy as np
 import sympy as sp
 from scipy.optimize import brentq, linprog
 
-from ...theory.derive import derive
+from ...theory.derivation.dynamics import derive
+from ...theory.derivation.hessian import dense_hessian, sharpness
+from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
-from ...theory.hessian import dense_hessian, sharpness
-from ...theory.law import array_law
 from ...theory.loss import logistic
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
@@ -17,7 +17,7 @@ from ...theory.statements import Formulas
 from ...theory.update_rule import UpdateRule
 from ..status import Status
 from .cases import dense_problem, only_positive, sparse_problem, unequal_weights
-from .check import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, NotApplicable, check
 
 MODELS = (power(2), difference(2), product(2), power(3))
 
@@ -29,7 +29,7 @@ def _beta(model: Parameterization, theta: np.ndarray) -> np.ndarray:
 @check("EXT-1", cases=12, quick_cases=4)
 def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     """Where the linear map of two states loses stability, and runs from beside a minimum below and above that."""
-    from ..descend import descend
+    from ..descent import descend
 
     model, n, b = case.choose(MODELS), 1 + 2 * (case.index % 2), case.rng.uniform(0.0, 0.9)
     data = dense_problem(case, n, n + 2)
@@ -85,7 +85,7 @@ def weight_decay(f: Formulas, case: Case) -> Comparison:
 
 def _settle(model: Parameterization, problem: Problem, theta: np.ndarray, decay: float) -> np.ndarray:
     """Where the heavy ball on ``L + decay |theta|^2 / 2`` comes to rest."""
-    from ..descend import descend
+    from ..descent import descend
 
     lr = 0.5 / np.linalg.eigvalsh(problem.X @ problem.X.T / problem.n)[-1]
     settings: dict[str, Any] = dict(theta0=theta, max_steps=5_000, tol=1e-22, track_every=0, backend="numpy")
@@ -111,7 +111,7 @@ def _lasso(problem: Problem, penalty: float, positive: bool) -> np.ndarray:
 @check("EXT-3", cases=30, quick_cases=5)
 def sgd_shrinkage(f: Formulas, case: Case) -> Comparison:
     """Descent with one random sample a step: the mean over the coefficients of ln(u v / alpha^2)."""
-    from ..descend import descend
+    from ..descent import descend
 
     problem, alpha = sparse_problem(case, 6, 12), case.rng.uniform(0.1, 0.3)
     lr = case.rng.uniform(0.2, 0.5) / (4 * (problem.X**2).sum(axis=1).max())

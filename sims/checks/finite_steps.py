@@ -8,8 +8,8 @@ from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from ..status import Status
 from .cases import dense_problem, only_positive, unequal_weights
-from .check import Case, Comparison, NotApplicable, check
 from .mirror import endpoint_of, starts, value
+from .registry import Case, Comparison, NotApplicable, check
 
 SIZES = ((3, 8), (1, 4), (2, 6), (4, 12))
 MOST_STEPS = 20_000
@@ -25,7 +25,7 @@ def _slopes(problem: Problem, beta: np.ndarray) -> np.ndarray:
 
 def _recorded(model: Parameterization, problem: Problem, theta0: np.ndarray, lr: float, steps: int, tol: float):
     """A run with its weights and dL/dbeta before every step, (T, d)."""
-    from ..descend import descend
+    from ..descent import descend
 
     run = descend(model, problem, lr, theta0=theta0, tol=tol, max_steps=steps, track_every=0, record_every=1)
     beta = _beta(model, run.path_theta.transpose("weight", "step", "feature").values)
@@ -44,7 +44,7 @@ def _kernel(problem: Problem) -> np.ndarray:
 
 def _at_the_edge(model: Parameterization, problem: Problem, theta0: np.ndarray):
     """The run at the largest learning rate of a grid that converges, with its lr."""
-    from ..descend import descend
+    from ..descent import descend
 
     top = np.linalg.eigvalsh(_kernel(problem))[-1] / problem.n
     for fraction in FRACTIONS:

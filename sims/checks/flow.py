@@ -6,16 +6,16 @@ import sympy as sp
 from scipy.integrate import solve_ivp
 from scipy.optimize import linprog, nnls
 
-from ...theory.derive import derive
+from ...theory.derivation.dynamics import derive
+from ...theory.derivation.numpy_law import array_law
 from ...theory.errors import NoInterpolator
 from ...theory.families import difference, power, product
-from ...theory.law import array_law
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from .cases import dense_problem, only_positive, unequal_weights
-from .check import Case, Comparison, NotApplicable, check
 from .mirror import endpoint_of, flow_beside_clock, slope, starts, value
+from .registry import Case, Comparison, NotApplicable, check
 
 ROUTES = (
     (power(2), "power_2"), (difference(2), "difference_2"), (power(3), "power_L"), (product(2), "product_2"),
@@ -69,7 +69,7 @@ def _invariant(model: Parameterization, theta0: np.ndarray):
 @check("GF-2", cases=14, quick_cases=7)
 def endpoint(f: Formulas, case: Case) -> list[Comparison]:
     """The minimum of the dual against an integrated flow, and its divergence against other interpolators."""
-    from ..flow import flow
+    from ..gradient_flow import flow
 
     model, name = case.choose(ROUTES)
     problem = dense_problem(case, 1 + case.index % 3, 6, only_positive(model))
@@ -108,8 +108,8 @@ def solver(f: Formulas, case: Case) -> list[Comparison]:
 
 
 def _solved(f: Formulas, case: Case, depth: int) -> list[Comparison]:
-    from ...theory.dual import dual_root
-    from ...theory.transport import Transport
+    from ...theory.prediction.dual import dual_root
+    from ...theory.prediction.transport import Transport
 
     scale = 10.0 ** -case.rng.uniform(1, 8 if depth == 2 else 4)
     model = power(depth)
@@ -147,7 +147,7 @@ def _in_many_digits(depth: int, w0: float, s: float) -> tuple[float, float]:
 @check("GF-4", cases=12, quick_cases=6)
 def existence(f: Formulas, case: Case) -> list[Comparison]:
     """A linear program says which of the three a problem is; a long flow says where it goes."""
-    from ..flow import flow
+    from ..gradient_flow import flow
 
     depth, kind = 2 + case.index // 3 % 2, case.choose(("inside", "boundary", "outside"))
     model, n, d = power(depth), 2, 5
@@ -197,7 +197,7 @@ def _long_flow(depth: int, problem: Problem, w0: np.ndarray, times) -> np.ndarra
 @check("GF-5", cases=8, quick_cases=4)
 def small_start(f: Formulas, case: Case) -> list[Comparison]:
     """A linear program and its dual certificate against an integrated flow from a small start."""
-    from ..flow import flow
+    from ..gradient_flow import flow
 
     family, depth = case.choose(((difference, 2), (power, 2), (difference, 3), (power, 3)))
     model = family(depth)
@@ -268,7 +268,7 @@ def chain_from_zero(f: Formulas, case: Case) -> list[Comparison]:
 @check("GF-7", cases=6, quick_cases=3)
 def small_steps(f: Formulas, case: Case) -> list[Comparison]:
     """Descent at three small learning rates: the slope of its distance to the flow, and the shift that explains it."""
-    from ..descend import descend
+    from ..descent import descend
 
     model = case.choose((power(2), difference(2)))
     problem = dense_problem(case, case.choose((1, 2, 3)), 5, only_positive(model), correlation=0.2)

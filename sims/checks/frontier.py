@@ -5,19 +5,19 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import bisect, linprog
 
-from ...theory.constrained_flow import constrained_flow
 from ...theory.datasets import single_point
-from ...theory.derive import derive
-from ...theory.doubled import Doubled, doubled
+from ...theory.derivation.dynamics import derive
+from ...theory.derivation.hessian import dense_hessian
+from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
-from ...theory.frontier import Interpolators
-from ...theory.hessian import dense_hessian
-from ...theory.law import array_law
+from ...theory.prediction.constrained import constrained_flow
+from ...theory.prediction.coordinates import Doubled, doubled
+from ...theory.prediction.frontiers import Interpolators
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from .cases import dense_problem, only_positive, sparse_problem, whole_degree
-from .check import Case, Comparison, check
 from .critical import between, predicted
+from .registry import Case, Comparison, check
 
 POWERS = (power(2), power(3), power(4))
 SHORT = (power(2), difference(2), power(3))
@@ -241,7 +241,7 @@ def _implicit(coordinates: Doubled, problem: Problem, b: np.ndarray, lr: float, 
 @check("FRO-5", cases=6, quick_cases=3)
 def exact_drift(f: Formulas, case: Case) -> list[Comparison]:
     """The clock before and after a run's one step, and the sharpness along the push by finite differences."""
-    from ..descend import descend
+    from ..descent import descend
 
     model = case.choose(POWERS)
     L, n, d = whole_degree(model), *case.choose(((1, 3), (3, 5), (4, 7)))

@@ -10,8 +10,8 @@ from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from .cases import dense_problem, only_positive, unequal_weights
-from .check import Case, Comparison, check
 from .points import Point
+from .registry import Case, Comparison, check
 
 STEPS = 40
 DUALS = {  # the dual variable of each model, and what a step adds to it where that has a closed form
@@ -109,7 +109,7 @@ def kernel_sums(f: Formulas, case: Case) -> list[Comparison]:
 @check("INV-6")
 def counts(f: Formulas, case: Case) -> list[Comparison]:
     """Ranks of what runs towards several targets span: steps within a coordinate, flows in the duals of w^L."""
-    from ..descend import descend
+    from ..descent import descend
 
     one, several = case.choose((power(2), power(3))), case.choose((product(3), power(2), difference(3)))
     problem = dense_problem(case, case.choose((2, 1, 3)), 5, positive=True)
@@ -136,7 +136,7 @@ def _courses(case: Case, model: Parameterization, n: int | None = None, lift: fl
 
     ``lift`` raises the first weight of each coordinate.
     """
-    from ..descend import descend
+    from ..descent import descend
 
     problem = dense_problem(case, case.choose((3, 1, 2)) if n is None else n, 5, only_positive(model))
     theta = unequal_weights(case, model, problem.d)
@@ -152,7 +152,7 @@ def _courses(case: Case, model: Parameterization, n: int | None = None, lift: fl
 
 
 def _flow(model: Parameterization, problem: Problem, theta: np.ndarray) -> np.ndarray:
-    from ..flow import flow
+    from ..gradient_flow import flow
 
     return flow(model, problem, theta0=theta, rtol=1e-13, tol=1e-12).path_theta.values
 

@@ -8,15 +8,14 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from ...theory.datasets import single_point
-from ...theory.divergence import divergence_ratio
 from ...theory.families import difference, power, product
+from ...theory.prediction.divergence import divergence_ratio
 from ...theory.statements import Formulas
-from ..phase import Phase
-from ..status import Status
+from ..status import Phase, Status
 from .cases import sparse_problem, whole_degree
-from .check import Case, Comparison, NotApplicable, check
 from .critical import between, predicted
-from .doublings import doublings
+from .period_doublings import doublings
+from .registry import Case, Comparison, NotApplicable, check
 
 STEPS = 25
 SCALAR = (power(2), product(3), difference(4), power(3), product(2), difference(2), power(4))
@@ -43,7 +42,7 @@ def _start(model, weight: float) -> np.ndarray:
 @check("BIF-1", cases=14, quick_cases=7)
 def scalar_map(f: Formulas, case: Case) -> list[Comparison]:
     """Every step of a recorded run against the map, its curvature at the minimum, and the flip's normal form."""
-    from ..descend import descend
+    from ..descent import descend
 
     model = case.choose(SCALAR)
     L, (x, y) = whole_degree(model), _one_feature(case)
@@ -75,7 +74,7 @@ def _scalar_step(u, kappa, L: int):
 @check("BIF-2", cases=6, quick_cases=3)
 def cycle_of_two(f: Formulas, case: Case) -> list[Comparison]:
     """Where runs settle, and how fast nearby ones join them; the ends of the range by root finding."""
-    from ..sweep import sweep
+    from ..sweeps import sweep
 
     model = case.choose((power(2), product(2)))
     x, y = _one_feature(case)
@@ -140,7 +139,7 @@ def _imbalance_factor(kappa):
 @check("BIF-3", cases=4, quick_cases=3)
 def chaos(f: Formulas, case: Case) -> list[Comparison]:
     """Runs from inside and from outside the bound, the Lyapunov exponent of long runs, constants by root finding."""
-    from ..sweep import sweep
+    from ..sweeps import sweep
 
     model, (x, y) = power(2), _one_feature(case)
     problem, unit, scale = single_point([x], y), (y / x) ** 0.5, _kappa_per_lr(f.of("BIF-1"), power(2), x, y)
@@ -182,7 +181,7 @@ def _first_sign_change() -> float:
 @check("BIF-4", cases=4, quick_cases=3)
 def period_doublings(f: Formulas, case: Case) -> list[Comparison]:
     """Newton's method on orbit and multiplier; the divergence by root finding; the periods of runs in between."""
-    from ..sweep import sweep
+    from ..sweeps import sweep
 
     found = []
     for L in (2, 3, 4):
@@ -217,7 +216,7 @@ def _constants(L: int) -> tuple[float, ...]:
 @check("BIF-5", cases=6, quick_cases=3)
 def unbalanced_product(f: Formulas, case: Case) -> list[Comparison]:
     """Every step of a recorded run of two unequal layers."""
-    from ..descend import descend
+    from ..descent import descend
 
     x, y = _one_feature(case)
     theta = case.rng.uniform(0.3, 1.2, (2, 1)) * [[1.0], [case.rng.choice([-1.0, 1.0])]]
@@ -233,7 +232,7 @@ def unbalanced_product(f: Formulas, case: Case) -> list[Comparison]:
 @check("BIF-6", cases=4, quick_cases=3)
 def phases(f: Formulas, case: Case) -> list[Comparison]:
     """Phases and periods of a sweep over kappa against the bifurcations; the ways in which others converge."""
-    from ..sweep import sweep
+    from ..sweeps import sweep
 
     model = case.choose((power(2), power(4)))
     L, (x, y), doubled = whole_degree(model), _one_feature(case), f.of("BIF-4")
@@ -263,8 +262,8 @@ def phases(f: Formulas, case: Case) -> list[Comparison]:
 
 def _ways_to_converge(f: Formulas, case: Case) -> list[Comparison]:
     """Runs on several samples, below and above lr_critical_final and from far away, by their rising steps."""
-    from ..descend import descend
-    from ..sweep import sweep
+    from ..descent import descend
+    from ..sweeps import sweep
 
     problem = sparse_problem(case, *case.choose(((3, 12), (5, 20), (6, 30))), positive=True)
     pred, found = predicted(case, power(2), problem), []

@@ -6,12 +6,12 @@ import numpy as np
 import sympy as sp
 from scipy.integrate import solve_ivp
 
-from ...theory.derive import derive
-from ...theory.law import array_law
+from ...theory.derivation.dynamics import derive
+from ...theory.derivation.numpy_law import array_law
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formula
-from .check import NotApplicable
+from .registry import NotApplicable
 
 PRECISION = dict(rtol=1e-13, atol=1e-15)
 

@@ -6,14 +6,14 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import linprog, minimize
 
-from ...theory.derive import derive
-from ...theory.doubled import doubled
+from ...theory.derivation.dynamics import derive
+from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
-from ...theory.law import array_law
 from ...theory.parameterization import Parameterization
+from ...theory.prediction.coordinates import doubled
 from ...theory.statements import Formulas
 from .cases import only_positive, weights_of
-from .check import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, NotApplicable, check
 
 MODELS = (power(3), difference(2), product(3), power(2), difference(3), product(2), power(4))
 SAMPLES = 2000

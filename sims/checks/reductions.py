@@ -8,8 +8,8 @@ from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from .cases import dense_problem, unequal_weights
-from .check import Case, Comparison, check
 from .points import Point, interpolating
+from .registry import Case, Comparison, check
 
 STEPS = 200
 RATE = 0.8  # over the sharpness at the start, so that no run blows up
@@ -76,7 +76,7 @@ def balanced(f: Formulas, case: Case) -> list[Comparison]:
 
 
 def _run(model: Parameterization, problem: Problem, lr: float, theta: np.ndarray, steps: int) -> xr.Dataset:
-    from ..descend import descend
+    from ..descent import descend
 
     return descend(model, problem, lr, theta0=theta, max_steps=steps, track_every=0, backend="numpy")
 

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from ...theory.statements import Statement
-from .check import Check
+from .registry import Check
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 OURS = __name__.removesuffix("sims.checks.workers")

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from .architecture import Network, network
     from .data import Data, load
-    from .network import Network, network
     from .single import descend, flow
-    from .sweep import sweep
+    from .sweeps import sweep
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "data": ["Data", "load"],
-        "network": ["Network", "network"],
+        "architecture": ["Network", "network"],
         "single": ["descend", "flow"],
-        "sweep": ["sweep"],
+        "sweeps": ["sweep"],
     },
 )

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from ..runs import DIVERGENCE
+from ..engine.runs import DIVERGENCE
 from .backend import eqx, jax, jnp
-from .objective import Objective, loss_at
 from .options import DeepOptions
+from .training_loss import Objective, loss_at
 
 RISE = 1e-5  # relative; less is rounding in float32
 UNDER_WAY = -1  # then 0 (threshold held), 1 (diverged) or 2 (step limit)

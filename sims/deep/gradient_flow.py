@@ -8,7 +8,7 @@ import numpy as np
 from .backend import jax
 from .integrator import STAGES, longest, stages, start, step
 from .measure import any_vector, state_at
-from .objective import Objective, loss_at
+from .training_loss import Objective, loss_at
 
 RTOL = 1e-3  # of the weights' norm, the local error of one step
 MARGIN = 1.1  # the sharpness may grow by so much until it is looked at again

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .backend import eqx, jax, jnp
-from .objective import Objective
+from .training_loss import Objective
 
 STAGES = 40  # most of one step; stability grows with the square
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .backend import jax, jnp
 from .lanczos import Eigenpair, largest
-from .objective import Objective, evaluate, hessian_product
+from .training_loss import Objective, evaluate, hessian_product
 
 FINAL, PATH = 1e-4, 1e-2  # relative residuals; the eigenvalue's own error is about their square
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...theory.errors import InputError
+from .architecture import Network
 from .backend import eqx, jax, jnp
-from .network import Network
 
 HEADS = 4
 ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu": jax.nn.gelu}

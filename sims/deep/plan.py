@@ -7,8 +7,8 @@ import numpy as np
 
 from ...theory.errors import InputError
 from ..schema import DEEP_MEASURED, FLOW
+from .architecture import Network
 from .data import Data
-from .network import Network
 from .options import DeepOptions
 
 

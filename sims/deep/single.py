@@ -8,14 +8,14 @@ import xarray as xr
 
 from ...theory.validate import one_or_more, real, whole
 from ..grid import one_value
-from ..provenance import result_attributes
 from ..schema import VARIABLES, attributes
+from ..store.provenance import result_attributes
+from .architecture import Network
 from .data import Data
 from .gradient_flow import RTOL, integrate
-from .network import Network
-from .objective import objective
+from .one_run import flow_outcome, in_precision, run
 from .options import DeepOptions
-from .run import flow_outcome, in_precision, run
+from .training_loss import objective
 
 
 def descend(

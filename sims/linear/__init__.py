@@ -6,8 +6,8 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from .single import descend, flow
-    from .sweep import sweep
+    from .sweeps import sweep
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"single": ["descend", "flow"], "sweep": ["sweep"]}
+    __name__, submod_attrs={"single": ["descend", "flow"], "sweeps": ["sweep"]}
 )

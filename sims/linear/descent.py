@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...theory import chain
-from ...theory.linear_network import LinearNetwork
+from ...theory import matrix_chain as chain
+from ...theory.deep_linear import LinearNetwork
+from ..engine.runs import DIVERGENCE, NUDGE, power_noise
 from ..options import Options
-from ..runs import DIVERGENCE, NUDGE, power_noise
 
 
 @dataclass
 class LinearRuns:
-    """One entry for each of N runs, as :class:`gdbias.sims.runs.Runs` with weights of shape (run, parameter)."""
+    """One entry for each of N runs, as :class:`gdbias.sims.engine.runs.Runs` with weights of shape (run, parameter)."""
 
     lr: np.ndarray
     theta: np.ndarray
@@ -36,7 +36,7 @@ def advance(
     """Runs from ``starts`` (run, parameter) at the learning rates ``lr`` (run,), each to its end.
 
     ``W_l <- W_l - lr grad_l``, all layers at the old values. Ends, counts and looks at the sharpness are those of
-    :func:`gdbias.sims.array_program.advance_array`.
+    :func:`gdbias.sims.engine.reference.advance_array`.
     """
     N, P = starts.shape
     top = chain.chain_sharpness(chain.unpack(starts, net.shapes), net.target)

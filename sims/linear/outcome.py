@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from ...theory import chain
-from ...theory.linear_network import LinearNetwork
+from ...theory import matrix_chain as chain
+from ...theory.deep_linear import LinearNetwork
+from ..measure.outcome import STABLE
+from ..measure.phase import phases
 from ..options import Options
-from ..outcome import STABLE
-from ..phase import phases
 from ..status import Status
 from .descent import LinearRuns, excess_loss
 

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from ...theory import chain
-from ...theory.linear_network import LinearNetwork, require_network
+from ...theory import matrix_chain as chain
+from ...theory.deep_linear import LinearNetwork, require_network
 from ...theory.validate import real, whole
-from ..dataset import add_path, single_result
-from ..descend import check_history
+from ..descent import check_history
+from ..engine.integrator import integrate_flow
 from ..grid import one_value
-from ..integrate import integrate_flow
 from ..options import Options
-from ..provenance import result_attributes
+from ..store.dataset import add_path, single_result
+from ..store.provenance import result_attributes
 from .descent import advance, excess_loss
 from .outcome import along, outcomes, spec_of
 

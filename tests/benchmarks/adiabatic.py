@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from gdbias import sims, theory
-from gdbias.theory.adiabatic import adiabatic
+from gdbias.theory.prediction.sweeping_process import adiabatic
 
 SIZES = ((3, 12), (5, 20), (6, 30), (8, 24))
 FRACTION = 0.5  # of the way from lr_critical_final to lr_max

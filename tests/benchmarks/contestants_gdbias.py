@@ -6,11 +6,11 @@ import numpy as np
 from workloads import Outcome
 
 from gdbias import sims, theory
-from gdbias.sims.engine import advance_numba
-from gdbias.sims.gpu import gpu_module
+from gdbias.sims.engine.cuda.gpu import gpu_module
+from gdbias.sims.engine.numba.processor import cores
+from gdbias.sims.engine.numba.workers import advance_numba
+from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
-from gdbias.sims.processor import cores
-from gdbias.sims.runs import begin_runs
 
 
 def _model_and_problems(work):

@@ -16,7 +16,7 @@ SWEEPS = (  # options of the command line, on purpose of different kinds
 )
 PROGRAM = """
 import sys, resource
-from gdbias.figures.cli import main
+from gdbias.figures.cli.command import main
 main(sys.argv[1:])
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ceiling import FLAGS, compiler
 
-from gdbias.sims.gpu import gpu_module
-from gdbias.sims.processor import cores
-from gdbias.sims.provenance import versions
+from gdbias.sims.engine.cuda.gpu import gpu_module
+from gdbias.sims.engine.numba.processor import cores
+from gdbias.sims.store.provenance import versions
 from gdbias.theory import MissingExtra
 
 PACKAGES = ("gdbias", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")

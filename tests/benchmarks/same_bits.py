@@ -1,5 +1,6 @@
-"""Whether two checkouts compute the same runs: a hash of every variable of some forty cases, models times rules, losses,
-one sample and many, single precision, histories and windows.
+"""Whether two checkouts compute the same runs: a hash of every variable of some forty cases.
+
+Models times rules and losses, one sample and many, single precision, histories and windows.
 
     python tests/benchmarks/same_bits.py > before.json     # with one version installed
     python tests/benchmarks/same_bits.py before.json       # with the other: names what differs; exit code 1
@@ -96,7 +97,8 @@ def main() -> int:
         before = json.load(file)
     differing = [f"{case}: {name}" for case in found | before for name in found.get(case, {}) | before.get(case, {})
                  if found.get(case, {}).get(name) != before.get(case, {}).get(name)]  # fmt: skip
-    print(f"{len(found)} cases, {sum(map(len, found.values()))} variables, {len(differing)} differ", *differing, sep="\n")
+    count = sum(map(len, found.values()))
+    print(f"{len(found)} cases, {count} variables, {len(differing)} differ", *differing, sep="\n")
     return 1 if differing else 0
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from contestants_gdbias import loop_contestant, sweep_contestant
 from workloads import Workload
 
-from gdbias.sims.processor import cores
+from gdbias.sims.engine.numba.processor import cores
 
 _SWEEP = "from gdbias import sims, theory; sims.sweep(theory.power(2), theory.single_point((1.0,), 1.0), lr=[0.1, 0.2])"
-_HELP = "import sys; sys.argv = ['gdbias', '--help']; from gdbias.figures.cli import main; main()"
+_HELP = "import sys; sys.argv = ['gdbias', '--help']; from gdbias.figures.cli.command import main; main()"
 START_UP = {  # name: code, and whether the kernels' cache is empty
     "python alone": ("pass", False),
     "import": ("from gdbias import sims, theory; theory.power, sims.sweep", False),

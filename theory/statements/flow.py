@@ -4,7 +4,7 @@ from functools import cache
 
 import sympy as sp
 
-from ..derive import derive as derived
+from ..derivation.dynamics import derive as derived
 from ..families import difference, power, product
 from .formula import put
 from .registry import statement

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from ..derive import derive
+from ..derivation.dynamics import derive
 from ..families import difference, power, product
 from ..loss import logistic
 from .registry import statement

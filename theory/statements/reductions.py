@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from ..derive import GRADIENT_BETA, derive
+from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
 from .registry import statement
 

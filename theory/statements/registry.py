@@ -18,7 +18,7 @@ SECTIONS = (
     "one_sample",
     "critical",
     "frontier",
-    "endpoints",
+    "edge",
     "maps",
     "flow_sharpness",
     "backward",

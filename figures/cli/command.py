@@ -1,0 +1,284 @@
+"""The command line: gdbias and its verbs. Nothing heavy is imported until a verb runs."""
+
+import difflib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ...sims.options import Options, SweepOptions
+from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from .data_options import Data
+from .deep_verb import Deep
+from .effect import require_one
+from .plot_verb import Plot
+from .report_verb import Report
+from .rule_options import Rule
+from .spec_file import GRID, read_spec
+from .text_file import write_text
+from .verify_verb import Verify
+
+Positional = tyro.conf.Positional
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """Predict, sweep, draw and summarise in one go, on synthetic data or on your own table."""
+
+    data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
+    out: Path = Path("gdbias-quickstart")
+    """Folder for the figures, the stored runs and the summary."""
+
+    def __call__(self) -> None:
+        from .quickstart_verb import quickstart
+
+        model, problem = self.data.setting()
+        summary = quickstart(model, problem, self.out, say=lambda text: print(text, file=sys.stderr))
+        print(summary.read_text(encoding="utf-8"))
+        print(f"written to {self.out}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Derive:
+    """Derive a model by SymPy: gradient, Hessian, invariants, mirror map, flow."""
+
+    model: Positional[str]
+    """power(L), difference(L), product(L) or custom(EXPRESSION)."""
+    latex: bool = False
+    """Print LaTeX instead of text."""
+    source: bool = False
+    """Print the generated kernel source instead."""
+    tex: Path | None = None
+    """Write the derivation as a LaTeX document that compiles by itself."""
+
+    def __call__(self) -> None:
+        from ...theory import derive, parse
+
+        require_one(self, "latex", "source", "tex")
+        dynamics = derive(parse(self.model))
+        if self.tex is not None:
+            write_text(self.tex, dynamics.document())
+        elif self.source:
+            print(dynamics.source())
+        elif self.latex:
+            print(dynamics.latex())
+        else:
+            for title, formula in dynamics.chain():
+                print(f"{title}\n    {formula}")
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Print the critical learning rates and gradient flow's endpoint, without any run."""
+
+    data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
+    init_scale: float = 0.1
+    """Initialization scale alpha."""
+
+    def __call__(self) -> None:
+        from ...theory import predict
+
+        pred = predict(*self.data.setting(), self.init_scale)
+        print(f"{pred.dynamics.model} on {pred.problem}, init_scale {self.init_scale:g}")
+        print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
+        print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
+        try:
+            print(f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator")
+        except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
+            pass
+        print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
+        print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
+        if pred.flow.test_risk is not None:
+            print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of gradient descent; prints its outcome, draws its trajectory with --plot, keeps it with --store."""
+
+    lr: float
+    """Learning rate."""
+    data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
+    options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
+    rule: Annotated[Rule, tyro.conf.arg(name="")] = field(default_factory=Rule)
+    init_scale: float = 0.1
+    """Initialization scale alpha."""
+    plot: Path | None = None
+    """Picture of the trajectory (.png, .pdf or .svg)."""
+    store: Path | None = None
+    """New folder of a Zarr store for the run with its trajectory, which gdbias plot draws."""
+    record_every: int = 1
+    """Steps between recorded points of the trajectory."""
+
+    def __call__(self) -> None:
+        from ...sims import Phase, Status, descend
+
+        model, problem = self.data.setting()
+        if self.record_every != 1 and not (self.plot or self.store):
+            raise InputError(f"--record-every {self.record_every} has no effect: it needs --plot or --store")
+        record_every = self.record_every if self.plot or self.store else 0
+        if self.plot:  # before the work
+            from ..look import check_picture
+
+            check_picture(self.plot)
+        if self.store:
+            from ...sims.store.files import check_new
+
+            check_new(self.store)
+        rule = self.rule.rule()
+        run = descend(
+            model,
+            problem,
+            self.lr,
+            self.init_scale,
+            record_every=record_every,
+            rule=rule,
+            **self.options.deciding(),
+        )
+        print(f"{model} on {problem}, init_scale {self.init_scale:g}")
+        print(f"{'status':20} {Status(int(run.status)).name}")
+        print(f"{'phase':20} {Phase(int(run.phase)).name}")
+        for name, variable in run.data_vars.items():
+            if variable.ndim == 0 and name not in ("status", "phase"):
+                print(f"{name:20} {variable.item():.8g}   {variable.attrs['long_name']}")
+        limit = rule.once_settled.sharpness_limit(self.lr)
+        print(
+            f"{'edge':20} {run.sharpness.item() / limit:.8g}   sharpness over {limit:.8g}, 1 at the edge of stability"
+        )
+        if self.store:
+            from ...sims.store.files import save_result
+
+            print(f"written to {save_result(run, self.store)}", file=sys.stderr)
+        if self.plot:
+            from .. import save, trajectory
+
+            print(f"written to {save(trajectory(run), self.plot)}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs over learning rates and initialization scales, stored; asked again, only what is missing runs.
+
+    With --spec a TOML file gives options, under the names below; what is typed on the command line overrides it.
+    For example sweep.toml:
+
+        model = "difference(2)"
+        lr = "0.01:1:64:log"
+        init_scale = [0.01, 0.1]
+        csv = "data.csv"
+        target = "price"
+        max_steps = 20000
+
+    and then: gdbias sweep runs.zarr --spec sweep.toml --max-steps 50000
+    """
+
+    store: Positional[str]
+    """Folder of the Zarr store to write or to resume, or a URL such as s3://bucket/runs.zarr."""
+    spec: Path | None = None
+    """TOML file with options."""
+    lr: str = field(default="0.01:1:16:log", metadata=GRID)
+    """Learning rates: START:STOP:NUM:log (or :lin), or values such as 0.01,0.1."""
+    init_scale: str = field(default="0.01:1:16:log", metadata=GRID)
+    """Initialization scales, written alike."""
+    data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
+    options: Annotated[SweepOptions, tyro.conf.arg(name="")] = field(default_factory=SweepOptions)
+    rule: Annotated[Rule, tyro.conf.arg(name="")] = field(default_factory=Rule)
+    keep_vectors: bool = True
+    """Store beta and theta of every run."""
+    dry_run: bool = False
+    """Print what the sweep will cost in time, memory and bytes, after some seconds of trying; writes nothing."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://host:8786, whose workers compute and write the chunks. They must
+    reach the store under the same name."""
+
+    def __call__(self) -> None:
+        import numpy as np
+
+        from ...sims import Phase, Status, estimate, sweep
+        from ...sims.grid import read_grid
+
+        model, problem = self.data.settings()
+        asked: dict[str, Any] = dict(
+            lr=read_grid(self.lr),
+            init_scale=read_grid(self.init_scale),
+            threads=self.options.threads,
+            keep=("beta", "theta") if self.keep_vectors else (),
+            rule=self.rule.rule(),
+            **self.options.deciding(),
+        )
+        if self.dry_run and self.scheduler:
+            raise InputError("--dry-run tells what the sweep costs on this machine: leave out --scheduler")
+        if self.dry_run:
+            print(estimate(model, problem, **asked))
+            return
+        with self._client() as client:
+            ds = sweep(model, problem, **asked, store=self.store, progress=True, client=client)
+        for setting in (model, problem):
+            print(*(map(str, setting) if isinstance(setting, list) else [setting]), sep="\n")
+        for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
+            print(f"{count:8d} {Status(int(value)).name}")
+        if self.options.window:
+            for value, count in zip(*np.unique(ds.phase.values, return_counts=True), strict=True):
+                print(f"{count:8d} {Phase(int(value)).name.lower()}")
+        print(f"written to {self.store}", file=sys.stderr)
+
+    def _client(self) -> AbstractContextManager:
+        if self.scheduler is None:
+            return nullcontext()
+        from ...sims.parallel.cluster import connect
+
+        return connect(self.scheduler)
+
+
+def _require_verb(word: str) -> None:
+    """Raise InputError for a first word that is neither a verb nor an option."""
+    if word not in VERBS and not word.startswith("-"):
+        near = difflib.get_close_matches(word, VERBS, 1)
+        told = f"do you mean gdbias {near[0]}?" if near else f"use one of {', '.join(VERBS)}"
+        raise InputError(f"unknown command {word!r}: {told}")
+
+
+VERBS = {
+    "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
+    "verify": Verify, "report": Report, "deep": Deep,
+}  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one verb; a user's error is one line on the error stream and exit code 2, a warning one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"gdbias: warning: {message}", file=sys.stderr)
+            _read(sys.argv[1:] if arguments is None else arguments)()
+        sys.stdout.flush()
+    except GdbiasError as error:
+        print(f"gdbias: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except MemoryError as error:
+        print(f"gdbias: out of memory ({error}): ask for fewer values, samples or features", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("gdbias: interrupted; finished chunks of a store are kept, the same command resumes", file=sys.stderr)
+        sys.exit(130)
+
+
+def _read(arguments: list[str]) -> Callable[[], None]:
+    """The verb with its options; those of a spec file are the defaults of a second reading."""
+    if arguments:
+        _require_verb(arguments[0])
+    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
+    about = "Which solution does gradient descent pick, and why?"
+    verb = tyro.extras.subcommand_cli_from_dict(VERBS, prog="gdbias", description=about, args=arguments, config=config)
+    if isinstance(verb, Sweep) and verb.spec:
+        defaults = read_spec(verb.spec, Sweep(verb.store), outside=("store", "spec"))
+        verb = tyro.cli(Sweep, prog="gdbias sweep", args=arguments[1:], default=defaults, config=config)
+    return verb

@@ -1,0 +1,110 @@
+"""Which model and data a command works on: a user's file or a seeded synthetic problem."""
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ...theory.errors import InputError
+from .effect import require_effect, require_one
+from .spec_file import WHOLE
+
+if TYPE_CHECKING:
+    from ...theory import Parameterization, Problem
+
+SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
+FILES = ("csv", "npz", "diabetes")
+USERS = {  # the kinds of data that each option decides
+    "target": ("csv",),
+    "loss": ("csv", "npz"),
+    "test_fraction": ("csv",),
+    "seed": ("csv", "diabetes", "synthetic"),
+} | {name: ("synthetic",) for name in ("n", "d", "sparsity", "noise", "signs", "correlation", "n_test")}
+COMMA = re.compile(r",(?![^()]*\))")  # outside parentheses
+
+
+@dataclass(frozen=True)
+class Data:
+    """The model, and the data: a table (csv, target), arrays (npz), or a sparse regression with a seeded teacher."""
+
+    model: str | None = None
+    """power(L), difference(L), product(L) or "custom(EXPRESSION; weight=start, ...)". Unless given, difference(2)
+    for a table, arrays or a teacher of random signs, power(2) for a positive one. A sweep takes several, such as
+    "power(2),power(3)"."""
+    csv: str | None = None
+    """Table with a header; every column but the target is a feature."""
+    target: str | None = None
+    """Column of the table to predict."""
+    npz: str | None = None
+    """NumPy file with arrays X and y, and X_test, y_test where held out."""
+    diabetes: int | None = None
+    """Training rows of the diabetes regression with 64 quadratic features; the other rows are held out."""
+    loss: Literal["squared", "logistic"] = "squared"
+    """Loss for csv and npz data."""
+    test_fraction: float = 0.25
+    """Share of the table's rows held out for the test risk."""
+    n: str = field(default="10", metadata=WHOLE)
+    """Samples of the synthetic problem; a sweep takes several, such as 5,10,20."""
+    d: int = 40
+    """Features of the synthetic problem."""
+    sparsity: int = 5
+    """Nonzero entries of the synthetic teacher."""
+    noise: float = 0.0
+    """Standard deviation of the synthetic label noise."""
+    signs: Literal["positive", "random"] = "positive"
+    """Signs of the synthetic teacher; power families need positive ones."""
+    correlation: float = 0.0
+    """Correlation of neighbouring synthetic features."""
+    n_test: int = 1000
+    """Held-out synthetic samples."""
+    seed: int = 0
+    """Seed of the synthetic data, or of the split into training and test rows."""
+
+    def setting(self) -> "tuple[Parameterization, Problem]":
+        """The model and the problem; raises InputError where options do not fit together."""
+        models, problems = self.settings()
+        if isinstance(models, list) or isinstance(problems, list):
+            what = f"--model {self.model}" if isinstance(models, list) else f"--n {self.n}"
+            raise InputError(f"{what} are several: only gdbias sweep takes them, give one")
+        return models, problems
+
+    def settings(self) -> "tuple[Parameterization | list[Parameterization], Problem | list[Problem]]":
+        """As :meth:`setting`, with a list where several models or several n are given."""
+        from ...theory import parse
+
+        models = [parse(name) for name in COMMA.split(self.model or self.default_model)]
+        problems = [self._problem(n) for n in self._samples()]
+        return models if len(models) > 1 else models[0], problems if len(problems) > 1 else problems[0]
+
+    def _samples(self) -> list[int]:
+        try:
+            return [int(n) for n in self.n.split(",")]
+        except ValueError:
+            raise InputError(f"n = {self.n!r} must be a whole number, or several such as 5,10,20") from None
+
+    def _problem(self, n: int) -> "Problem":
+        from ...theory import Problem, diabetes, sparse_regression
+
+        require_one(self, *FILES)
+        require_effect(self, USERS, self._kind, lambda kind: f"{kind} data" if kind == "synthetic" else f"--{kind}")
+        if self.csv is not None:
+            if not self.target:
+                raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
+            return Problem.from_csv(
+                self.csv, self.target, loss=self.loss, test_fraction=self.test_fraction, seed=self.seed
+            )
+        if self.npz is not None:
+            return Problem.from_npz(self.npz, self.loss)
+        if self.diabetes is not None:
+            return diabetes(self.diabetes, self.seed)
+        return sparse_regression(
+            n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
+        )
+
+    @property
+    def _kind(self) -> str:
+        return next((name for name in FILES if getattr(self, name) is not None), "synthetic")
+
+    @property
+    def default_model(self) -> str:
+        """power(2) for the positive synthetic teacher, difference(2) for anything that may be negative."""
+        return FILE_MODEL if self._kind != "synthetic" or self.signs == "random" else SYNTHETIC_MODEL

@@ -1,0 +1,80 @@
+"""The verb ``gdbias deep``: a deep network on images, over learning rates."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ...sims.deep.architecture import Network
+from ...sims.deep.options import DeepOptions
+from .effect import require_effect
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled samples, split and standardised."""
+
+    data: str = "mnist5k"
+    """mnist5k, digits, cifar10, or an .npz file with arrays X and y."""
+    train: int = 1000
+    """Training samples."""
+    test: int | None = None
+    """Held-out samples; up to 1,000 of the rest unless given."""
+    split_seed: int = 0
+    """Seed of the split."""
+    folder: Path | None = None
+    """Folder that holds cifar-10-batches-py."""
+
+
+@dataclass(frozen=True)
+class Deep:
+    """A deep network on images: gradient flow, and descent at every learning rate, stored and resumed."""
+
+    store: tyro.conf.Positional[Path]
+    """Folder of the Zarr store to write or to resume."""
+    lr: str = "0.2:2:10:lin"
+    """Learning rates: START:STOP:NUM:lin (or :log), or values such as 0.5,1,2."""
+    relative: bool = True
+    """The learning rates are multiples of lr_critical, which is found from gradient flow first."""
+    images: Annotated[Images, tyro.conf.arg(name="")] = field(default_factory=Images)
+    network: Annotated[Network, tyro.conf.arg(name="")] = field(default_factory=Network)
+    options: Annotated[DeepOptions, tyro.conf.arg(name="")] = field(default_factory=DeepOptions)
+
+    def __call__(self) -> None:
+        from dataclasses import asdict
+
+        from ...sims import deep
+        from ...sims.grid import read_grid
+
+        i = self.images
+        require_effect(i, {"folder": ("cifar10",)}, i.data, "--data {}".format)
+        require_effect(
+            self.network, {"base_width": ("mup",)}, self.network.parameterization, "--parameterization {}".format
+        )
+        data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder)
+        ds = deep.sweep(
+            self.network, data, read_grid(self.lr), **asdict(self.options), relative=self.relative,
+            store=self.store, progress=True,
+        )  # fmt: skip
+        print(table(ds))
+        print(f"written to {self.store}", file=sys.stderr)
+
+
+def table(ds) -> str:
+    """One line a learning rate: how it ended, and its endpoint beside gradient flow's."""
+    from ...sims import Status
+
+    c = float(ds.lr_critical)
+    lines = [f"lr_critical {c:.4g}, gradient flow: sharpness {float(ds.flow_sharpness):.4g}"]
+    lines += ["lr / critical        lr  status         steps  lr S / 2   S / flow  l1 / flow  test loss  test accuracy"]
+    for i in range(ds.sizes["lr"]):
+        run = ds.isel(lr=i)
+        lr, S = float(run.lr), float(run.sharpness)
+        lines.append(
+            f"{lr / c:13.2f} {lr:9.4g}  {Status(int(run.status)).name.lower():11} {int(run.steps):8d} {lr * S / 2:9.4f}"
+            f" {S / float(ds.flow_sharpness):10.4f} {float(run.theta_l1 / ds.flow_theta_l1):10.4f}"
+            f" {float(run.test_risk):10.5f} {float(run.test_accuracy):14.4f}"
+        )
+    return "\n".join(lines)

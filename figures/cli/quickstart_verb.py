@@ -1,0 +1,66 @@
+"""The five-minute answer: predictions, a sweep around them, two figures and a summary in words."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ...sims import Status, sweep
+from ...theory import InputError, Parameterization, Problem, predict
+from ..diagram import phase_diagram
+from ..look import save
+from ..summary import summarise
+from ..trade_off import norm_sharpness
+from .quickstart_deep import deep_quickstart
+
+SCALES = np.geomspace(0.01, 0.5, 16)
+RATES = 48
+MAX_STEPS = 20_000
+COARSE = 24
+
+
+def quickstart(
+    model: Parameterization,
+    problem: Problem,
+    folder: Path,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+) -> Path:
+    """Predict, sweep (init_scale x lr), draw and summarise into ``folder``; returns the summary's path.
+
+    The learning rates reach from a quarter of the smallest critical one to just above the largest at
+    which any run of a coarse sweep still converges.
+
+    Raises:
+        InputError: a folder that cannot be written, or a stored sweep of other options in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"folder {folder} cannot be written ({error.strerror}): choose another with --out") from None
+    say(f"predicting the flow of {model} at {len(SCALES)} initialization scales")
+    pred = predict(model, problem, SCALES)
+    critical = np.asarray(pred.lr_critical)
+    say("finding the learning rates at which runs converge")
+    rates = _rates(model, problem, critical)
+    ds = sweep(model, problem, rates, SCALES, max_steps=MAX_STEPS, store=folder / "sweep.zarr", progress=progress)
+    say("drawing")
+    row = len(SCALES) // 2
+    save(phase_diagram(ds, pred), folder / "phase_diagram.png")
+    save(norm_sharpness(ds, pred, init_scale=float(SCALES[row])), folder / "norm_sharpness.png")
+    text = summarise(ds, pred, row, MAX_STEPS)
+    if problem.spec["kind"] == "sparse_regression":  # beside a user's own table, digits say nothing
+        text += "\n" + "\n".join(deep_quickstart(ds, pred, float(SCALES[row]), folder, say, progress)) + "\n"
+    summary = folder / "summary.md"
+    summary.write_text(text, encoding="utf-8")
+    return summary
+
+
+def _rates(model: Parameterization, problem: Problem, critical: np.ndarray) -> np.ndarray:
+    """From a quarter of the smallest critical learning rate to just past the largest that converges."""
+    coarse = np.geomspace(critical.min(), 32 * critical.max(), COARSE)
+    looked = sweep(model, problem, coarse, SCALES[::5], max_steps=MAX_STEPS // 4, keep=(), track_every=0)
+    converged = (looked.status == Status.CONVERGED).any("init_scale").values
+    last = int(np.flatnonzero(converged).max()) if converged.any() else 0
+    top = coarse[min(last + 1, COARSE - 1)]
+    return np.geomspace(critical.min() / 4, 1.1 * top, RATES)

@@ -1,0 +1,87 @@
+"""The verb ``gdbias report``: how a stored result was made, and what makes it again."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tyro
+
+from ...sims.status import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+DIAGONAL = ("sweep", "descend", "flow", "compare")  # kinds of results that Python makes again from models and problems
+
+
+@dataclass(frozen=True)
+class Report:
+    """Print how a stored result was made: models, data, options, versions, and the command that makes it again."""
+
+    store: tyro.conf.Positional[str]
+    """Folder or URL of a Zarr store, or a .json file of a result."""
+
+    def __call__(self) -> None:
+        from ...sims.store.group import open_result
+
+        print(describe(open_result(self.store), self.store))
+
+
+def describe(ds: "xr.Dataset", store: str | Path) -> str:
+    """The report as text: first what it is, then each field of its spec, then how to make it again."""
+    spec, versions = json.loads(ds.attrs["spec"]), json.loads(ds.attrs["versions"])
+    lines = [ds.attrs["title"], ""]
+    lines += [f"{name:12} {size}" for name, size in ds.sizes.items()]
+    done = int((ds["status"].values != Status.NOT_RUN).sum())
+    if done < ds["status"].size:
+        lines += [f"unfinished: {done} of {ds['status'].size} runs are done; the same command goes on"]
+    lines += [f"{name:12} {_short(value)}" for name, value in spec.items() if name != "kind"]
+    lines += [f"{'versions':12} {', '.join(f'{name} {version}' for name, version in versions.items())}"]
+    lines += [f"{'git':12} {ds.attrs['git']}"] if ds.attrs.get("git") else []
+    lines += ["", "Made by", "", f"    {ds.attrs['command']}"]
+    if spec["kind"] in DIAGONAL:
+        lines += ["", "The same in Python", "", *(f"    {line}" for line in python(ds, store).splitlines())]
+    return "\n".join(lines)
+
+
+def python(ds: "xr.Dataset", store: str | Path) -> str:
+    """Python text that makes the result ``ds`` again, on the models and problems rebuilt from its store."""
+    spec = json.loads(ds.attrs["spec"])
+    names = []
+    for name in ("model", "problem"):
+        listed = ("seed" if name == "problem" else name) in ds.dims
+        names.append(f"{name}s" if listed else f"[{name}]")
+    values = {
+        name: value
+        for name, value in spec.items()
+        if name not in ("kind", "model", "problem", "rule") and value is not None
+    }
+    arguments = [*(n.strip("[]") for n in names), *(f"{n}={_argument(ds, n, value)}" for n, value in values.items())]
+    arguments += ["rule=sims.rebuild_rule(stored)"] if "rule" in spec else []
+    return "\n".join((
+        "from gdbias import sims",
+        "from gdbias.sims.store.group import open_result",
+        f"stored = open_result({str(store)!r})",
+        f"{', '.join(names)} = sims.rebuild(stored)",
+        f"ds = sims.{spec['kind']}({', '.join(arguments)})",
+    ))  # fmt: skip
+
+
+def _argument(ds: "xr.Dataset", name: str, value) -> str:
+    """The text of an argument; a grid by the coordinate that holds it."""
+    if isinstance(value, list) and name in ds.coords and np.array_equal(ds[name].values, value):
+        return f"stored[{name!r}].values"
+    return repr(value)
+
+
+def _short(value) -> str:
+    """A value on one line; long lists by their ends."""
+    if isinstance(value, list) and len(value) > 8 and not isinstance(value[0], dict):
+        return f"{value[0]!r}, {value[1]!r}, ... {value[-1]!r} ({len(value)} values)"
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
+    if isinstance(value, dict):
+        return " ".join(f"{k}={v}" for k, v in value.items() if k != "fingerprint")
+    return str(value)

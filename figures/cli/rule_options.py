@@ -1,0 +1,48 @@
+"""The update rule as options of the command line and of a spec file."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+from ...theory.errors import InputError
+from .effect import flag
+
+if TYPE_CHECKING:
+    from ...theory.update_rule import UpdateRule
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How descent moves; plain gradient descent unless given."""
+
+    momentum: float = 0.0
+    """Heavy-ball momentum, from 0 to below 1."""
+    weight_decay: float = 0.0
+    """Coefficient of |theta|^2 / 2 in the objective."""
+    batch: int | None = None
+    """Samples of one step, all unless given."""
+    label_noise: float = 0.0
+    """Standard deviation of the noise that every step adds to the targets."""
+    noise_steps: int | None = None
+    """Steps with label noise, all unless given."""
+    schedule: str = "constant"
+    """Learning rate over the steps: constant, ramp(STEPS, start=SHARE), ramp(STEPS, start_lr=LR) or
+    cosine(STEPS, final=SHARE)."""
+    noise_seed: int = 0
+    """Seed of batches and label noise."""
+
+    def __post_init__(self):
+        if any(getattr(self, f.name) != f.default for f in fields(self)):  # --help reads the defaults, without SymPy
+            self.rule()  # a spec file names itself where a value is outside its limits
+
+    def rule(self) -> "UpdateRule":
+        """The rule; raises InputError."""
+        from ...theory.schedule import parse_schedule
+        from ...theory.update_rule import UpdateRule
+
+        values = asdict(self)
+        rule = UpdateRule(schedule=parse_schedule(values.pop("schedule")), **values)
+        for name, needed in (("noise_steps", ("label_noise",)), ("noise_seed", ("label_noise", "batch"))):
+            if values[name] and not any(values[user] for user in needed):
+                users = " or ".join(f"--{user.replace('_', '-')}" for user in needed)
+                raise InputError(f"{flag(name, values[name])} has no effect on descent without noise: it needs {users}")
+        return rule

@@ -1,0 +1,103 @@
+"""One run over time."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from ..sims.status import Status
+from ..theory.errors import InputError
+from .look import BLACK, BLUE, ORANGE, Figure, styled
+from .parts.edge import limit_label, sharpness_limit
+from .parts.panels import BLOT, NORMS, choose_scale, draw_path, headline, legend_above, log_axis, stack
+
+
+@styled
+def trajectory(run: xr.Dataset) -> Figure:
+    """Loss, sharpness and norms along one run: over steps for descent, over time for gradient flow.
+
+    The line in the panel of the sharpness is the edge of stability, ``S = 2 / lr`` for plain descent (2103.00065).
+    A long curve is drawn as its mean and the band between its extremes over a few steps.
+
+    Args:
+        run: a result of ``sims.descend(..., record_every=k)`` or ``sims.flow``, whose variables ``path_*`` have
+            the dimension ``step`` or ``time``.
+
+    Raises:
+        InputError: nothing was recorded, or more than one run.
+    """
+    x = next((dim for dim in ("step", "time") if dim in run.dims), None)
+    paths = {str(name).removeprefix("path_"): run[name] for name in run.data_vars if str(name).startswith("path_")}
+    if x is None or not paths:
+        raise InputError(
+            "nothing was recorded (record_every = 0, or a sweep): use gdbias run --store, sims.descend(..., "
+            "record_every=1), or sims.flow"
+        )
+    for name, path in paths.items():
+        others = [dim for dim in path.dims if dim != x and path.sizes[dim] > 1 and name in ("loss", "sharpness")]
+        if others:
+            raise InputError(
+                f"{path.sizes[others[0]]} runs along {others[0]!r}: draw one, selected with run.isel({others[0]}=0)"
+            )
+    at = run[x].values
+    curves = {name: np.ravel(path.values) for name, path in paths.items() if path.size == at.size}
+    norms = {name: curves[name] for name in NORMS if name in curves}
+    names = [name for name in ("loss", "sharpness", "test_risk") if name in curves]
+    figure, panels = stack(len(names) + bool(norms))
+    where = dict(zip([*names[:2], *(["norms"] if norms else []), *names[2:]], panels, strict=True))
+
+    for name in names:
+        draw_path(where[name], at, curves[name], color=BLUE, lw=0.8, long=BLOT, gid=name)
+        where[name].set_ylabel({"loss": "loss", "sharpness": "sharpness $S$", "test_risk": "test risk"}[name])
+        choose_scale(where[name], curves[name])
+    if "loss" in where and (curves["loss"] > 0).any():
+        where["loss"].set_yscale("log")
+    if "sharpness" in where and "lr" in run and run["lr"].ndim == 0:
+        _draw_edge(where["sharpness"], run)
+    if "sharpness" in where and "gfs_sharpness" in curves:
+        label = "of the flow's endpoint from there"
+        draw_path(
+            where["sharpness"],
+            at,
+            curves["gfs_sharpness"],
+            BLOT,
+            color=ORANGE,
+            lw=0.9,
+            label=label,
+            gid="gfs_sharpness",
+        )
+        legend_above(where["sharpness"], 2)
+    if norms:
+        for name, values in norms.items():
+            label, color, line = NORMS[name]
+            draw_path(where["norms"], at, values, BLOT, color=color, ls=line, lw=0.9, label=label, gid=name)
+        choose_scale(where["norms"], *norms.values())
+        where["norms"].set_ylabel("norm")
+        legend_above(where["norms"], 4)
+    panels[-1].set_xlabel({"step": "step", "time": "time of gradient flow"}[x])
+    late = at[at > 0]
+    if x == "time" and len(late) > 1:  # flow slows down by orders of magnitude
+        panels[-1].set_xscale("log")
+        log_axis(panels[-1].xaxis, late)
+        panels[-1].set_xlim(late.min(), late.max())
+    else:
+        panels[-1].xaxis.set_major_locator(MaxNLocator(6, integer=x == "step"))
+        panels[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
+    headline(figure, _title(run))
+    return figure
+
+
+def _draw_edge(axes: Axes, run: xr.Dataset) -> None:
+    limit = sharpness_limit(run, float(run["lr"]))
+    if limit is not None:
+        label = f"edge of stability ${limit_label(run)}$"
+        axes.axhline(float(limit), color=BLACK, ls="--", lw=0.8, label=label, gid="edge")
+        legend_above(axes, 1)
+
+
+def _title(run: xr.Dataset) -> str:
+    names = {"lr": "learning rate", "init_scale": "init_scale"}
+    parts = [f"{label} {float(run[name]):.3g}" for name, label in names.items() if name in run and run[name].ndim == 0]
+    if "status" in run and run["status"].ndim == 0:
+        parts.append(Status(int(run["status"])).name.lower().replace("_", " "))
+    return ", ".join(parts)

@@ -1,0 +1,88 @@
+"""The orbit diagram: where runs are in the end, over the learning rate, and whether nearby runs part."""
+
+import numpy as np
+import xarray as xr
+
+from ..theory.errors import InputError
+from .look import COLUMN, GREY, Figure, styled
+from .parts.panels import footnote, headline, legend_above
+from .parts.phases import PHASE_LOOKS, phase_codes
+from .parts.results import grid, subject
+from .parts.row import choose_row
+
+DEEPEST = -1.0  # exponent drawn; superstable cycles have much smaller ones
+
+
+@styled
+def bifurcation(ds: xr.Dataset, variable: str | None = None, init_scale: float | None = None) -> Figure:
+    """The last weights of runs over the learning rate, coloured by phase, with the Lyapunov exponent below.
+
+    One point a run: sweep many init_scales, which visit the points of a cycle or of a chaotic set in turn.
+
+    Args:
+        ds: a result of :func:`gdbias.sims.sweep` with a ``window``.
+        variable: what to draw, a number a run such as theta_l2, loss or sharpness. Unless given it is the weight
+            itself where there is only one, else theta_l2.
+        init_scale: the one to draw; all together unless given.
+
+    Raises:
+        InputError: no phases, an init_scale that the result has not, several entries along another dimension, or a
+            variable that is not a number a run.
+    """
+    ds = grid(ds, "init_scale", "lr", *(("weight", "feature") if variable is None else ()))
+    title = ""
+    if init_scale is not None:
+        ds, title = choose_row(ds, None, init_scale)
+    if "init_scale" not in ds.dims:
+        ds = ds.expand_dims("init_scale")
+    ds = ds.transpose("init_scale", "lr", ...)
+    phase = phase_codes(ds)
+    if "lyapunov" not in ds:
+        raise InputError(
+            "the result has no Lyapunov exponents: bifurcation draws a sims.sweep of a diagonal network, a deep linear "
+            "one is drawn by phase_diagram, norm_sharpness or trajectory"
+        )
+    values, label = _values(ds, variable)
+    lr = np.broadcast_to(ds["lr"].values, phase.shape)
+
+    figure = Figure(figsize=(COLUMN, 3.4))
+    orbit, strip = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
+    small = dict(ls="none", marker=".", ms=1.6 if phase.size > 2000 else 2.5, mew=0, rasterized=phase.size > 5000)
+    drawn = np.zeros(phase.shape, dtype=bool)
+    for code, (name, color) in PHASE_LOOKS.items():
+        where = (phase == code) & np.isfinite(values)
+        if where.any():
+            orbit.plot(lr[where], values[where], color=color, label=name, gid=f"orbit {name}", **small)
+            drawn |= where
+        seen = (phase == code) & ~np.isnan(ds["lyapunov"].values)
+        if seen.any():
+            exponent = np.maximum(ds["lyapunov"].values[seen], DEEPEST)
+            strip.plot(lr[seen], exponent, color=color, gid=f"lyapunov {name}", **small)
+    orbit.set_ylabel(label)
+    legend_above(orbit, 3)
+    for handle in orbit.get_legend().legend_handles if orbit.get_legend() else ():
+        handle.set_markersize(6)  # type: ignore[union-attr]
+    strip.axhline(0, color=GREY, lw=0.5)
+    strip.set(xlabel=r"learning rate $\eta$", ylabel="Lyapunov\nexponent")
+    if len(phase) > 1:
+        scales = ds["init_scale"].values
+        title = f"{len(phase)} init_scales together, {scales.min():.3g} to {scales.max():.3g}"
+    headline(figure, ", ".join(part for part in (subject(ds), title) if part))
+    notes = [] if np.isfinite(ds["lyapunov"].values).any() else ["no exponents: sweep with window=2000"]
+    if (ds["lyapunov"].values < DEEPEST).any():
+        notes.append(f"exponents below {DEEPEST:g} are drawn there")
+    footnote(figure, notes)
+    return figure
+
+
+def _values(ds: xr.Dataset, variable: str | None) -> tuple[np.ndarray, str]:
+    shape = ds["phase"].shape
+    if variable is None:
+        if "theta" in ds and ds["theta"].size == ds["phase"].size:
+            return ds["theta"].values.reshape(shape), "last weight"
+        variable = "theta_l2"
+    if variable not in ds or ds[variable].dims != ds["phase"].dims:
+        raise InputError(
+            f"{variable!r} is not one number a run of the result: use for example theta_l2, beta_l1 or loss"
+        )
+    return ds[variable].values.astype(float), str(ds[variable].attrs.get("long_name", variable))

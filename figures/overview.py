@@ -1,0 +1,161 @@
+"""The whole story in one figure: phases, the norm-sharpness plane, endpoints over the learning rate, three runs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from ..sims.status import Status
+from ..theory.errors import InputError
+from .diagram import draw_plane, legend_of_plane
+from .frontier_plane import draw_norm_plane, measured_ends
+from .look import BLACK, BLUE, GREEN, PAGE, VERMILLION, Figure, styled
+from .parts.axes import plane
+from .parts.flow_reference import reference
+from .parts.panels import choose_scale, draw_path, footnote, headline, log_axis
+from .parts.predicted import POINTS, curve, mark_lr_max
+from .parts.predicted import endpoints as read_endpoints
+from .parts.results import entry, grid, read, require_prediction, scale_of, subject
+from .parts.risk import mark_best
+from .parts.row import choose_row
+from .parts.statuses import codes
+from .trade_off import PREDICTED, draw_lr_critical, draw_sharpness, mark_unconverged
+
+if TYPE_CHECKING:
+    from ..theory.prediction.prediction import Prediction
+
+BELOW, ABOVE, STEPS = 0.8, 1.1, 3000  # of lr_critical and of lr_max, and the steps of the three runs
+RUN_COLORS = (BLUE, GREEN, VERMILLION)
+
+
+@styled
+def regimes(
+    ds: xr.Dataset,
+    pred: "Prediction | None" = None,
+    init_scale: float | None = None,
+    endpoints: int = 12,
+    runs: Sequence[xr.Dataset] = (),
+) -> Figure:
+    """Where descent follows gradient flow, where it lives at the edge of stability, and what that does to norms.
+
+    (a) The phase of every run under the predicted boundaries, as :func:`gdbias.figures.phase_diagram`. (b) The least
+    ``||beta||_1`` of an interpolator at each sharpness, with the endpoints of one row. (c) Sharpness and
+    ``||beta||_1`` of that row against the learning rate, with the predicted endpoints; runs that did not converge are
+    marks at its top, by status. (d) Loss and ``lr S / 2``
+    along the given runs, or without any the test risk against the learning rate (arXiv 2505.21423).
+
+    Args:
+        ds: a result over lr and perhaps init_scale.
+        pred: :func:`gdbias.theory.predict` of the same problem, for all init_scales of the result.
+        init_scale: the row of (b) to (d), chosen as by ``norm_sharpness``.
+        endpoints: learning rates at which to predict what descent ends at, 0 for none.
+        runs: of ``sims.descend(..., record_every=1)``, as :func:`regime_runs` makes.
+
+    Raises:
+        InputError: as the figures of the single panels do.
+    """
+    pred = require_prediction(pred, "regimes")
+    if endpoints < 0:
+        raise InputError(f"endpoints = {endpoints} must be 0 or more")
+    if len(runs) > len(RUN_COLORS):
+        raise InputError(f"regimes draws at most {len(RUN_COLORS)} runs, got {len(runs)}")
+    found, notes = plane(ds, pred), []
+    if found.labels is not None:
+        raise InputError("regimes draws one model and one problem over lr and init_scale: select them")
+    row, title = choose_row(grid(ds, "init_scale", "lr"), pred, init_scale)
+    alone = entry(pred, scale_of(row), notes)
+    lr, good = row["lr"].values, codes(row) == Status.CONVERGED
+    measured = {n: np.where(good, row[n].values, np.nan) for n in ("sharpness", "beta_l1", "test_risk") if n in row}
+    line = curve(pred, notes, POINTS)
+    told = read_endpoints(alone, lr, endpoints, notes) if alone is not None and endpoints else None
+    flow = reference(row, alone, notes)
+
+    figure = Figure(figsize=(PAGE, 6.4))
+    cells = figure.add_gridspec(4, 2, height_ratios=[1.15, 1.15, 1, 1])
+    first, second = figure.add_subplot(cells[:2, 0]), figure.add_subplot(cells[:2, 1])
+    over = [figure.add_subplot(cells[2, 0])]
+    over.append(figure.add_subplot(cells[3, 0], sharex=over[0]))
+    last = [figure.add_subplot(cells[2, 1]), figure.add_subplot(cells[3, 1])] if runs else []
+    last = last or [figure.add_subplot(cells[2:, 1])]
+
+    legend_of_plane(first, draw_plane(figure, first, found, pred, "phase" if "phase" in ds else "sharpness", notes))
+    draw_norm_plane(figure, second, *measured_ends(row), line, read(alone, "flow", notes))
+
+    draw_sharpness(over[0], row, measured["sharpness"], flow)
+    mark_unconverged(over[0], lr, codes(row))
+    if told is not None:
+        over[0].plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
+    _draw_norm(over[1], lr, measured.get("beta_l1"), flow.norms.get("beta_l1") if flow is not None else None)
+    if told is not None:
+        over[1].plot(told.lr, told.l1_norm, **PREDICTED, gid="predicted_beta_l1")
+    draw_lr_critical(over, alone, notes)
+    if line is not None:
+        for axes in over:
+            mark_lr_max(axes, line, labelled=axes is over[0])
+    over[1].set(xscale="log", xlabel=r"learning rate $\eta$")
+    log_axis(over[1].xaxis, lr)
+    over[0].tick_params(labelbottom=False)
+    if runs:
+        _draw_runs(last, runs)
+    elif "test_risk" in measured:
+        _draw_risk(last[0], lr, measured["test_risk"], flow.test_risk if flow is not None else None)
+    for letter, axes in zip("abcd", (first, second, over[0], last[0]), strict=True):
+        axes.text(-0.16, 1.05, f"({letter})", transform=axes.transAxes, ha="right", va="bottom", weight="bold")
+    for axes in (over[0], last[0]):
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    headline(figure, ", ".join(part for part in (subject(ds), f"(b) to (d): {title}") if part))
+    footnote(figure, notes, 130)
+    return figure
+
+
+def regime_runs(pred: "Prediction", init_scale: float) -> list[xr.Dataset]:
+    """Three recorded runs: below lr_critical, between lr_critical_final and lr_max, and above lr_max.
+
+    Raises:
+        NoClosedForm, NoInterpolator: a problem without one of these learning rates.
+    """
+    from ..sims import descend
+    from ..theory import predict
+
+    model, problem = pred.dynamics.model, pred.problem
+    one = predict(model, problem, init_scale)
+    middle = float(np.sqrt(float(one.lr_critical_final) * one.lr_max))
+    rates = (BELOW * float(one.lr_critical), middle, ABOVE * one.lr_max)
+    return [descend(model, problem, rate, init_scale, max_steps=STEPS, record_every=1) for rate in rates]
+
+
+def _draw_norm(axes: Axes, lr: np.ndarray, norm: np.ndarray | None, flow: float | None) -> None:
+    if flow is not None:
+        axes.axhline(flow, color=GREEN, lw=0.8, gid="flow")
+    if norm is not None:
+        axes.plot(lr, norm, "o-", color=BLUE, lw=0.7, ms=2.4, gid="beta_l1")
+    axes.set_ylabel(r"$\|\beta\|_1$")
+
+
+def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: float | None) -> None:
+    if flow is not None:
+        axes.axhline(flow, color=GREEN, lw=0.8, label="gradient flow", gid="flow_risk")
+    axes.plot(lr, risk, "o-", color=BLUE, lw=0.7, ms=2.4, label="gradient descent", gid="test_risk")
+    mark_best(axes, lr, risk)
+    choose_scale(axes, risk)
+    axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel="test risk")
+    log_axis(axes.xaxis, lr)
+
+
+def _draw_runs(panels: list[Axes], runs: Sequence[xr.Dataset]) -> None:
+    loss, stability = panels
+    for run, color in zip(runs, RUN_COLORS[: len(runs)], strict=True):
+        lr, step = float(run["lr"]), run["step"].values
+        status = Status(int(run["status"])).name.lower().replace("_", " ")
+        draw_path(
+            loss, step, run["path_loss"].values, color=color, lw=0.8, gid="loss", label=f"$\\eta$ = {lr:.3g}: {status}"
+        )
+        draw_path(stability, step, lr * run["path_sharpness"].values / 2, color=color, lw=0.8, gid="stability")
+    stability.axhline(1, color=BLACK, ls="--", lw=0.8, gid="edge")
+    loss.set(xscale="log", yscale="log", ylabel="loss")
+    loss.tick_params(labelbottom=False)
+    stability.set(xscale="log", xlabel="step", ylabel=r"$\eta\,S/2$")
+    stability.sharex(loss)
+    stability.set_ylim(0, max(1.6, min(4.0, stability.get_ylim()[1])))

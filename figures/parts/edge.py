@@ -1,0 +1,31 @@
+"""The edge of stability of the runs of a result, under the update rule that they ran with."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ...theory.errors import InputError
+from .results import spec_of
+
+
+def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
+    """The largest sharpness of a stable minimum at each lr, ``2 / lr`` for plain gradient descent.
+
+    None where no theory gives it: for a step of one's own.
+    """
+    if "rule" not in spec_of(ds):
+        return 2 / np.asarray(lr, dtype=float)
+    from ...sims import rebuild_rule
+
+    try:
+        return np.asarray(rebuild_rule(ds).sharpness_limit(np.asarray(lr, dtype=float)))
+    except InputError:
+        return None
+
+
+def limit_label(ds: xr.Dataset) -> str:
+    """The limit as a formula, with momentum b and weight decay lambda."""
+    rule = spec_of(ds).get("rule", {})
+    edge = r"(2 + 2b)\,/\,\eta" if rule.get("momentum") else r"2\,/\,\eta"
+    return edge + (r" - \lambda" if rule.get("weight_decay") else "")

@@ -1,0 +1,216 @@
+"""What a figure takes from a result and from a prediction."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ...theory.errors import GdbiasError, InputError
+
+if TYPE_CHECKING:
+    from ...theory.prediction.prediction import Prediction
+
+SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES or --seed SEED"}
+LARGE = 100  # samples above which figures do without lr_max: it would take minutes
+
+
+def grid(ds: xr.Dataset, *dims: str, mapped: bool = False) -> xr.Dataset:
+    """The result with increasing learning rates (and scales), over the named dimensions and no other.
+
+    ``mapped`` lets a map of divergence pass, which has no sharpness.
+
+    Raises:
+        InputError: not a result, or several entries along a dimension that the figure cannot draw.
+    """
+    if is_map(ds) and not mapped:
+        raise InputError(
+            "the result is a map of divergence, drawn by phase_diagram alone: sweep with precision='float64'"
+        )
+    for name in ("status", "lr", *(() if is_map(ds) else ("sharpness",))):
+        if name not in ds:
+            raise InputError(f"the dataset has no {name!r}: a figure draws a result of sims.sweep or sims.descend")
+    if "lr" not in ds.dims:
+        ds = ds.expand_dims("lr")
+    others = [dim for dim in ds["status"].dims if dim not in dims]
+    for dim in others:
+        if ds.sizes[dim] != 1:
+            raise InputError(
+                f"the result has {ds.sizes[dim]} entries along {dim!r} and the figure draws one: "
+                f"select it with ds.isel({dim}=0), ds.sel({dim}=...){SELECTORS.get(str(dim), '')}"
+            )
+    if not ds.sizes["lr"]:
+        raise InputError("the result has 0 learning rates: sweep at least one")
+    ds = ds.squeeze(others)
+    return ds.sortby([dim for dim in ("init_scale", "lr") if dim in ds.dims])
+
+
+def is_map(ds: xr.Dataset) -> bool:
+    """Whether this is a map of divergence, without sharpness and phases."""
+    return "sharpness" not in ds and spec_of(ds).get("precision") == "float32"
+
+
+def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:
+    """The models and problems that are left in a result of which some were selected."""
+    if "model" in ds.coords:
+        models = [model for model in models if model.name in np.ravel(ds["model"].values)]
+    if "seed" in ds.coords:
+        from ...sims.sweeps import problem_labels
+
+        seeds = problem_labels(problems)
+        problems = [p for p, seed in zip(problems, seeds, strict=True) if seed in np.ravel(ds["seed"].values)]
+    return models, problems
+
+
+def require_prediction(pred: Any, figure: str) -> "Prediction":
+    """The prediction; raises InputError where a figure that needs a prediction is given something else."""
+    from ...theory import Prediction
+
+    if not isinstance(pred, Prediction):
+        raise InputError(
+            f"{figure} needs pred = theory.predict(model, problem, init_scale) of one diagonal network, got "
+            f"{type(pred).__name__}: a result without one, such as that of a deep linear network, is drawn "
+            "by phase_diagram, norm_sharpness or trajectory"
+        )
+    return pred
+
+
+def scale_of(ds: xr.Dataset) -> float | None:
+    """The init_scale of a result that has one, None where a start was given or the network is deep."""
+    scale = ds.coords.get("init_scale")
+    return float(scale.item()) if scale is not None and scale.size == 1 else None
+
+
+def value_in(ds: xr.Dataset, name: str) -> Any:
+    """A variable or attribute that results with a gradient-flow reference carry, None elsewhere."""
+    return ds[name].values if name in ds else ds.attrs.get(name)
+
+
+def subject(ds: xr.Dataset) -> str:
+    """What ran, for a title: the model and the size of its data; empty for a result without a spec."""
+    spec = spec_of(ds)
+    models, problems = spec.get("model", []), spec.get("problem", [])
+    if not models or not problems or not isinstance(models[0], str):
+        return ""
+    if "model" in ds.coords and ds["model"].size == 1:
+        models = [str(ds["model"].item())]
+    made = problems[0] if len(problems) == 1 else {}
+    size = [f"{name} = {made[name]}" for name in ("n", "d") if name in made]
+    return ", ".join([*(models if len(models) == 1 else []), *size])
+
+
+def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None") -> None:
+    """Raises InputError where a prediction is for another model or other data than the result's."""
+    spec = spec_of(ds)
+    if pred is None or not spec.get("problem"):
+        return
+    require_plain(ds)
+    if isinstance(pred, Sequence):
+        for one in pred:
+            check_prediction(ds, one)
+        return
+    model = pred.dynamics.model.name
+    if model not in spec["model"]:
+        raise InputError(
+            f"the prediction is for {model}, the result is of {', '.join(spec['model'])}: predict that one"
+        )
+    if pred.problem.fingerprint not in [problem.get("fingerprint") for problem in spec["problem"]]:
+        raise InputError(
+            "the prediction is for other data than the result's: predict its problem (sims.rebuild gives it)"
+        )
+
+
+def require_plain(ds: xr.Dataset) -> None:
+    """Raises InputError where the runs have an update rule."""
+    spec = spec_of(ds)
+    if "rule" in spec:
+        told = ", ".join(f"{name}={value}" for name, value in spec["rule"].items())
+        raise InputError(
+            f"the runs have an update rule ({told}), predictions are for plain gradient descent: phase_diagram, "
+            "norm_sharpness, bifurcation and trajectory draw the runs alone"
+        )
+
+
+def spec_of(ds: xr.Dataset) -> dict:
+    """The spec of a result; empty for one without."""
+    try:
+        spec = json.loads(ds.attrs["spec"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return spec if isinstance(spec, dict) else {}
+
+
+def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
+    """The prediction for every start of a stored result, computed when read; None where the result carries its own or
+    is of a deep linear network.
+
+    A list, one a model or one a problem, where the result has several of one of them at one init_scale.
+
+    Raises:
+        InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`, or with an update rule.
+    """
+    from ...sims import rebuild
+    from ...theory import predict
+
+    spec = spec_of(ds)
+    if value_in(ds, "lr_critical") is not None or "network" in spec:
+        return None
+    require_plain(ds)
+    models, problems = _chosen(ds, *rebuild(ds))
+    if len(models) > 1 or len(problems) > 1:
+        if len(models) > 1 and len(problems) > 1 or ds["init_scale"].size > 1:  # no figure draws so many
+            return None
+        scale = float(ds["init_scale"].item())
+        return [predict(model, problem, scale) for model in models for problem in problems]
+    if "init_scale" in ds:
+        return predict(models[0], problems[0], ds["init_scale"].values)
+    return predict(models[0], problems[0], theta0=spec["theta0"])
+
+
+def entry(pred: "Prediction | None", init_scale: float | None, notes: list[str]) -> "Prediction | None":
+    """The prediction for one init_scale, alone, so that reading it computes one row."""
+    if pred is None or pred.init_scale is None or init_scale is None:
+        return pred if pred is None or len(pred.starts) == 1 else None
+    scales = np.atleast_1d(pred.init_scale)
+    match = np.flatnonzero(np.isclose(scales, init_scale, rtol=1e-6, atol=0))
+    if not match.size:
+        notes.append(f"no prediction: made for other init_scales than {init_scale:.3g}")
+        return None
+    return pred if len(scales) == 1 and np.ndim(pred.init_scale) == 0 else _row(pred, int(match[0]))
+
+
+def rows(pred: "Prediction", name: str, notes: list[str]) -> np.ndarray:
+    """One number a row of ``init_scale``, NaN in the rows that have no prediction."""
+    try:
+        return np.atleast_1d(getattr(pred, name)).astype(float)
+    except GdbiasError:  # of one row, which need not spoil the others
+        values = [read(_row(pred, i), name, notes) for i in range(len(pred.starts))]
+        return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def boundary(pred: "Prediction | Sequence[Prediction]", name: str, notes: list[str]) -> np.ndarray:
+    """A predicted learning rate for each row, NaN where it is unknown or takes too long."""
+    if isinstance(pred, Sequence):
+        return np.concatenate([boundary(one, name, notes) for one in pred])
+    if name == "lr_max":  # the same for all starts
+        value = read(pred, name, notes) if pred.problem.n <= LARGE else None
+        return np.full(len(pred.starts), np.nan if value is None else value, dtype=float)
+    return rows(pred, name, notes)
+
+
+def read(pred: "Prediction | None", name: str, notes: list[str]) -> Any:
+    """An attribute of a prediction; None, with the reason in ``notes``, where theory does not give it."""
+    try:
+        return getattr(pred, name, None)
+    except GdbiasError as error:
+        note = "no prediction: " + str(error).split(":")[0]
+        if note not in notes:
+            notes.append(note)
+        return None
+
+
+def _row(pred: "Prediction", index: int) -> "Prediction":
+    scale = None if pred.init_scale is None else float(np.atleast_1d(pred.init_scale)[index])
+    return replace(pred, init_scale=scale, starts=(pred.starts[index],))

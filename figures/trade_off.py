@@ -1,0 +1,190 @@
+"""The trade-off of arXiv 2505.21423: what descent ends at, against the learning rate."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from ..sims.status import Status
+from ..theory.errors import InputError
+from .look import BLACK, BLUE, GREEN, GREY, PURPLE, Figure, styled
+from .parts.edge import limit_label, sharpness_limit
+from .parts.flow_reference import Reference, reference
+from .parts.panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, headline, legend_above, log_axis, stack, widen
+from .parts.predicted import POINTS, curve, mark_lr_max
+from .parts.predicted import endpoints as read_endpoints
+from .parts.results import check_prediction, entry, grid, read, scale_of, subject, value_in
+from .parts.risk import mark_best
+from .parts.row import choose_row
+from .parts.statuses import codes, unconverged
+
+if TYPE_CHECKING:
+    from ..theory.prediction.prediction import Prediction
+
+PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
+CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
+
+
+@styled
+def norm_sharpness(
+    ds: xr.Dataset, pred: "Prediction | None" = None, init_scale: float | None = None, endpoints: int = 0
+) -> Figure:
+    """Final sharpness, norms and test risk of the converged runs against the learning rate.
+
+    Drawn beside them: the edge of stability, ``S = 2 / lr`` or that of the result's update rule, gradient flow's
+    endpoint (green), and vertical lines at ``lr_critical = 2 / max_t S(flow(t))`` and ``lr_critical_final = 2 /
+    S(flow's end)``. Norms are relative to gradient flow's, or where neither ``pred`` nor a deep result gives it to
+    those of the smallest learning rate that converged. Runs that did not converge are marks at the top of the first
+    panel, by status (arXiv 2505.21423).
+
+    Args:
+        ds: a result with dimension ``lr`` and perhaps ``init_scale``, of which one entry is drawn: the one
+            at ``init_scale``, or else nearest to ``pred.init_scale`` if that is one number, or else the
+            middle one of those with most converged runs.
+        pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or for all.
+        init_scale: the scale to draw.
+        endpoints: learning rates, perhaps 12, at which to predict what descent ends at: the endpoint of the
+            constrained flow, and the least ``||beta||_1`` with ``S <= 2 / lr``. A second or so each for n = 20, d = 60.
+
+    Raises:
+        InputError: not a result; several entries along another dimension; an init_scale that is not positive or not
+            within 5% of one of the result's.
+    """
+    if endpoints < 0:
+        raise InputError(f"endpoints = {endpoints} must be 0 or more")
+    ds = grid(ds, "init_scale", "lr")
+    check_prediction(ds, pred)
+    ds, title = choose_row(ds, pred, init_scale)
+    title = ", ".join(part for part in (subject(ds), title) if part)
+    notes: list[str] = []
+    pred = entry(pred, scale_of(ds), notes)
+    flow = reference(ds, pred, notes)
+    critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
+
+    told = read_endpoints(pred, ds["lr"].values, endpoints, notes) if pred is not None and endpoints else None
+    line = curve(pred, notes, POINTS) if told is not None and pred is not None else None
+
+    lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
+    measured = {
+        name: np.where(converged, ds[name].values, np.nan) for name in ("sharpness", *NORMS, "test_risk") if name in ds
+    }
+    norms = {name: measured[name] for name in NORMS if name in measured}
+    risk = measured.get("test_risk")
+    risk = risk if risk is not None and np.isfinite(risk).any() else None
+    figure, panels = stack(1 + bool(norms) + (risk is not None))
+    remaining = iter(panels)
+
+    axes = next(remaining)
+    draw_sharpness(axes, ds, measured["sharpness"], flow)
+    if told is not None:
+        axes.plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
+    mark_unconverged(axes, lr, codes(ds))
+    if line is not None and lr.min() <= line.lr_max <= lr.max():
+        for panel in panels:
+            mark_lr_max(panel, line, labelled=panel is axes)
+    _draw_critical(panels, critical)
+    legend_above(axes, 2)
+    if norms:
+        axes = next(remaining)
+        unit = _draw_norms(axes, lr, norms, flow)
+        if told is not None and unit:
+            axes.plot(
+                told.lr, told.l1_norm / unit, **PREDICTED, label=r"predicted $\|\beta\|_1$", gid="predicted_beta_l1"
+            )
+        if line is not None and unit:
+            at = 2 / line.sharpness
+            seen = (lr.min() <= at) & (at <= lr.max())
+            axes.plot(
+                at[seen], line.l1_norm[seen] / unit, color=GREY, ls=":", label=r"least $\|\beta\|_1$", gid="frontier"
+            )
+        legend_above(axes, 4 if told is None else 3)
+    if risk is not None:
+        axes = next(remaining)
+        _draw_risk(axes, lr, risk, flow)
+        if told is not None and told.test_risk is not None:
+            axes.plot(told.lr, told.test_risk, **PREDICTED, gid="predicted_test_risk")
+        legend_above(axes, 2)
+    axes.set_xlabel(r"learning rate $\eta$")
+    axes.set_xscale("log")
+    log_axis(axes.xaxis, lr)
+    headline(figure, title)
+    footnote(figure, notes)
+    return figure
+
+
+def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> float | None:
+    value = value_in(ds, name) if pred is None else read(pred, name, notes)
+    value = None if value is None or np.size(value) != 1 else float(np.ravel(value)[0])
+    return value if value is not None and np.isfinite(value) else None
+
+
+def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Reference | None) -> None:
+    """Sharpness of the runs, with the edge of stability and gradient flow's."""
+    lr = ds["lr"].values
+    rates = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
+    limit = sharpness_limit(ds, rates)
+    if limit is not None:
+        axes.plot(rates, limit, color=GREY, label=f"stable below ${limit_label(ds)}$", gid="hyperbola")
+    heights = sharpness[np.isfinite(sharpness)]
+    if flow is not None:
+        axes.axhline(flow.sharpness, color=GREEN, lw=0.8, label="gradient flow", gid="flow")
+        heights = np.append(heights, flow.sharpness)
+    axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label="gradient descent", gid="sharpness")
+    axes.set_ylim(0, 1.3 * (heights.max() if heights.size else 1.0 if limit is None else np.median(limit)))
+    axes.set_ylabel("final sharpness $S$")
+
+
+def mark_unconverged(axes: Axes, lr: np.ndarray, status: np.ndarray) -> None:
+    """Marks at the top of a panel, by status."""
+    for code, look in unconverged(status):
+        where = lr[status == code]
+        axes.plot(
+            where, np.full(len(where), 0.94), look.marker, color=BLACK, mew=0.6, ms=3, fillstyle="none",
+            transform=axes.get_xaxis_transform(), label=look.label, gid=f"status {code}",
+        )  # fmt: skip
+
+
+def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> None:
+    for name, value in critical.items():
+        if value is not None:
+            for axes in panels:
+                text = f"{CRITICAL_LABELS[name]} = {value:.3g}" if axes is panels[0] else None
+                axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
+
+
+def draw_lr_critical(panels: list[Axes], pred: "Prediction | None", notes: list[str]) -> None:
+    """Vertical lines at the predicted critical learning rates."""
+    if pred is not None:
+        _draw_critical(panels, {name: _critical(xr.Dataset(), pred, name, notes) for name in CRITICAL})
+
+
+def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> float:
+    """Draws, and returns the unit of ``||beta||_1``, 0 where there is none."""
+    first = {name: values[np.isfinite(values)][:1] for name, values in norms.items()}
+    unit = {name: float(value[0]) for name, value in first.items() if value.size}
+    if flow is not None:
+        unit = dict(flow.norms)
+    axes.axhline(1.0, color=GREEN if flow is not None else GREY, lw=0.8)
+    for name, values in norms.items():
+        if unit.get(name, 0.0) > 0:
+            label, color, line = NORMS[name]
+            axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
+    widen(axes, 0.98, 1.02)
+    axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
+    return unit.get("beta_l1", 0.0)
+
+
+def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | None) -> None:
+    axes.plot(lr, risk, "o-", color=BLUE, lw=0.7, ms=2.4, gid="test_risk")
+    shown = [risk]
+    if flow is not None and flow.test_risk is not None:
+        axes.axhline(flow.test_risk, color=GREEN, lw=0.8)
+        shown.append(np.array([flow.test_risk]))
+    known = risk[np.isfinite(risk)]
+    mark_best(axes, lr, risk)
+    choose_scale(axes, *shown)
+    if axes.get_yscale() == "linear" and known.size:
+        widen(axes, 0.98 * known.min(), 1.02 * known.max())
+        axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set_ylabel("test risk")

@@ -1,0 +1,115 @@
+"""Predictors beside runs: how far the endpoint that theory predicts lies from the one that descent finds."""
+
+import json
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+import xarray as xr
+
+from ..theory.errors import GdbiasError, InputError
+from ..theory.parameterization import Parameterization
+from ..theory.prediction.endpoints import Endpoint, Method
+from ..theory.prediction.prediction import Prediction, predict
+from ..theory.problem import Problem
+from .grid import Grid, learning_rates, one_value
+from .options import Options
+from .parallel.progress import progress_bar
+from .schema import attributes
+from .status import Status
+from .store.provenance import result_attributes, result_spec
+from .sweeps import sweep
+
+METHODS: tuple[Method, ...] = get_args(Method)
+NEARBY = 1.003  # times lr: what descent itself changes by is the floor of every error
+KEPT = ("status", "steps", "loss", "sharpness", "beta_l1", "beta", "test_risk", "theta")
+
+
+def compare(
+    model: Parameterization,
+    problem: Problem,
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    init_scale: float = 0.1,
+    methods: Sequence[Method] = METHODS,
+    max_steps: int = 400_000,
+    tol: float = 1e-10,
+    hold: int = 20,
+    backend: str = "numba",
+    threads: int | None = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Run descent at every learning rate, and put the predictors of its endpoint beside it.
+
+    ``beta_error = ||beta_predicted - beta_found|| / ||beta_found||``, and alike the errors of the l1 norm, the
+    sharpness and the test risk: NaN where the run did not converge or the predictor does not apply.
+    ``sensitivity`` is what ``beta_found`` itself changes by at 1.003 lr, the floor of every error.
+
+    Returns a dataset over (predictor, lr): errors and predicted values; over lr: the run's status, steps, loss,
+    sharpness, l1 norm, beta, test risk, theta. ``attrs["not_predicted"]`` lists (predictor, lr, reason) as JSON.
+
+    Raises:
+        InputError: a value outside its limits, or an unknown method.
+    """
+    options = Options(max_steps, tol, hold, track_every=0, backend=backend, threads=threads)  # type: ignore[arg-type]
+    for method in methods:
+        if method not in METHODS:
+            raise InputError(f"unknown method {method!r}: use some of {', '.join(METHODS)}")
+    scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
+    every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
+    runs = sweep(
+        model, problem, every, scale, threads=threads, keep=["beta", "theta"], progress=progress, **options.deciding()
+    )
+    runs = runs.isel(init_scale=0)
+    found, near = (runs.isel(lr=place[part]) for part in (slice(None, len(lrs)), slice(len(lrs), None)))
+    spec = result_spec("compare", model, problem, options, lr=lrs, init_scale=scale, methods=list(methods))
+    attrs = result_attributes(spec, [problem])
+
+    pred, missing = predict(model, problem, scale), []
+    values: dict[str, np.ndarray] = {
+        name: np.full((len(methods), len(lrs), *size), np.nan)
+        for name, size in {"beta_l1": (), "sharpness": (), "test_risk": (), "beta": (problem.d,)}.items()
+    }
+    with progress_bar("predictions", len(methods) * len(lrs), progress) as add:
+        for i, method in enumerate(methods):
+            for j, rate in enumerate(lrs.tolist()):
+                end = _endpoint(pred, rate, method, missing)
+                add(1, method)
+                if end is not None:
+                    values["beta"][i, j], values["beta_l1"][i, j] = end.beta, end.l1_norm
+                    values["sharpness"][i, j] = end.sharpness
+                    values["test_risk"][i, j] = np.nan if end.test_risk is None else end.test_risk
+
+    converged = found["status"].values == Status.CONVERGED
+    beta = np.where(converged[:, None], found["beta"].values, np.nan)
+    size = np.linalg.norm(beta, axis=-1)
+    both = converged & (near["status"].values == Status.CONVERGED)
+    table = {name: (found[name].dims, found[name].values) for name in KEPT if name in found}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.linalg.norm(near["beta"].values - beta, axis=-1) / size
+        table["sensitivity"] = ("lr",), np.where(both, moved, np.nan)
+        table["beta_error"] = ("predictor", "lr"), np.linalg.norm(values["beta"] - beta, axis=-1) / size
+        for name, error in (
+            ("beta_l1", "l1_error"),
+            ("sharpness", "sharpness_error"),
+            ("test_risk", "test_risk_error"),
+        ):
+            if name in found:
+                true = np.where(converged, found[name].values, np.nan)
+                table[error] = ("predictor", "lr"), np.abs(values[name] - true) / np.abs(true)
+    for name, value in values.items():
+        if name in found:
+            table[f"predicted_{name}"] = ("predictor", "lr", *("feature",) * (name == "beta")), value
+    coordinates = {"predictor": ("predictor", list(methods)), "lr": ("lr", lrs), "init_scale": ((), scale)}
+    return xr.Dataset(
+        {name: (*variable, attributes(name)) for name, variable in table.items()},
+        {name: (*coordinate, attributes(name)) for name, coordinate in coordinates.items()},
+        attrs | {"not_predicted": json.dumps(missing)},
+    )
+
+
+def _endpoint(pred: Prediction, lr: float, method: Method, missing: list) -> Endpoint | None:
+    try:
+        return pred.endpoint(lr, method)
+    except GdbiasError as error:
+        missing.append((method, lr, str(error)))
+        return None

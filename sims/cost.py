@@ -1,0 +1,196 @@
+"""What a sweep will cost, from a few of its runs: time, memory, and the size of its store."""
+
+import itertools
+import json
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..theory.parameterization import Parameterization
+from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule, gradient_descent
+from .engine.numba.processor import cores
+from .grid import Grid
+from .options import SHORTEST_WINDOW, SweepOptions
+from .parallel.chunks import Work, compute, work_of, write
+from .parallel.local import side_by_side
+from .parallel.plan import Plan
+from .status import Status
+from .store.group import open_for_writing
+from .sweeps import KEPT, STORE_CHUNK, planned
+
+SETTINGS = 4  # pairs of a model and a problem that are tried
+FIRST_CAP = 1000  # steps of a first try
+FLOPS = 4e10  # of a first try, some seconds
+BUDGET = 10.0  # seconds for all tries together
+UNENDED = (Status.STEP_LIMIT, Status.BOUNDED)  # at the last step
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sweep will cost on this machine."""
+
+    runs: int
+    chunks: int
+    seconds: float  # an upper bound where runs were still under way at the last step tried
+    memory: int  # bytes, of the process at its peak
+    size: int  # bytes of the store, or of the result in memory
+    tried: int  # runs that this was measured on
+    unfinished: float  # share of these that were counted as going on to max_steps
+
+    def __str__(self) -> str:
+        bound = f"at most, {self.unfinished:.0%} of them unfinished" if self.unfinished else "to their end"
+        return "\n".join((
+            f"runs    {self.runs} in {self.chunks} chunks",
+            f"time    {_time(self.seconds)}   from {self.tried} runs tried here, {bound}",
+            f"memory  {_bytes(self.memory)}   at its peak",
+            f"size    {_bytes(self.size)}   of the result",
+        ))  # fmt: skip
+
+
+def estimate(
+    model: Parameterization | Sequence[Parameterization],
+    problem: Problem | Sequence[Problem],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
+    keep: Sequence[str] = KEPT,
+    stored: bool = True,
+    rule: UpdateRule = gradient_descent,
+    **options,
+) -> Estimate:
+    """What :func:`gdbias.sims.sweep` with these arguments will cost, after about ten seconds of trying.
+
+    Runs spread evenly over the grid of up to four pairs of a model and a problem are made, their outcomes written
+    to a temporary store when ``stored``, and time and bytes scaled up.
+
+    Raises:
+        InputError: as ``sweep``.
+    """
+    asked = SweepOptions(**options)
+    plan = planned(model, problem, lr, init_scale, keep, stored, asked, rule)
+    samples = _samples(plan)
+    tries = [_tried(sample, asked, rule, stored, BUDGET / len(samples)) for sample in samples]
+    tried = sum(t.runs for t in tries)
+    chunks = [chunk.runs for chunk in plan.chunks()]
+    beside = side_by_side(len(chunks), asked)
+    size = sum(t.size for t in tries) / tried * plan.runs
+    computing = sum(t.computing for t in tries) / tried * plan.runs
+    writing = sum(t.writing for t in tries) / len(tries) * len(chunks)
+    working = max((t.peak + 2 * t.size * (beside > 1)) / t.runs for t in tries) * max(chunks) * beside
+    return Estimate(
+        plan.runs, len(chunks), computing + writing, int(_resident() + working + (0 if stored else size)), int(size),
+        tried, sum(t.unfinished for t in tries) / tried,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Try:
+    runs: int
+    unfinished: int
+    computing: float  # seconds
+    writing: float  # seconds, of one chunk
+    peak: int  # bytes, while computing
+    size: int  # bytes of the outcomes
+
+
+def _samples(plan: Plan) -> list[Plan]:
+    """Plans of one chunk, for some pairs of a model and a problem: runs in the middle of equal parts of the grid."""
+    pairs = list(itertools.product(plan.models, plan.problems))
+    chosen = [pairs[i] for i in _middles(len(pairs), SETTINGS)]
+    samples = []
+    for model, problem in chosen:
+        wanted = FLOPS / len(chosen) / (4 * problem.n * problem.d * len(model.weights) * FIRST_CAP)
+        runs = int(np.clip(wanted, 64, STORE_CHUNK))
+        rows = int(np.clip(np.sqrt(runs * len(plan.scales) / len(plan.lrs)), 1, len(plan.scales)))
+        rows = max(rows, min(len(plan.scales), runs // len(plan.lrs)))
+        axes = _middles(len(plan.scales), rows), _middles(len(plan.lrs), max(1, runs // rows))
+        samples.append(
+            replace(plan, models=[model], problems=[problem], scales=plan.scales[axes[0]], lrs=plan.lrs[axes[1]],
+                    chunk_runs=STORE_CHUNK)
+        )  # fmt: skip
+    return samples
+
+
+def _middles(length: int, parts: int) -> np.ndarray:
+    parts = min(length, parts)
+    return ((np.arange(parts) + 0.5) * length / parts).astype(int)
+
+
+def _tried(sample: Plan, options: SweepOptions, rule: UpdateRule, stored: bool, budget: float) -> _Try:
+    [chunk] = sample.chunks()
+    window = min(options.window, SHORTEST_WINDOW)  # its cost is proportional to its length
+    plain = replace(options, threads=options.threads or cores(), window=0)
+    short = replace(plain, max_steps=min(1, options.max_steps), window=window)
+    work = work_of(sample, chunk, short, rule)
+    _timed(replace(work, lrs=work.lrs[:1], scales=work.scales[:1]))  # compiles
+    tracemalloc.start()
+    try:
+        _timed(work)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    cap = min(options.max_steps, FIRST_CAP)
+    while True:
+        computing, found = _timed(replace(work, options=replace(plain, max_steps=cap)))
+        at_end = np.isin(found["status"], UNENDED) & (found["steps"] == cap)
+        unfinished = int(at_end.sum()) if cap < options.max_steps else 0
+        if not unfinished or 4 * computing > budget:
+            break
+        cap = min(4 * cap, options.max_steps)
+    following = 0.0
+    if window:
+        with_window, _ = _timed(replace(work, options=replace(plain, max_steps=cap, window=window)))
+        following = max(0.0, with_window - computing) * options.window / window
+    computing *= 1 + unfinished * (options.max_steps - cap) / max(1, int(found["steps"].sum()))
+    computing += following
+    size, writing = _written(sample, found) if stored else (sum(found[n].nbytes for n in sample.variables), 0.0)
+    return _Try(work.runs, unfinished, computing, writing, peak, size)
+
+
+def _timed(work: Work) -> tuple[float, dict]:
+    """Seconds that the work takes, and its outcomes."""
+    began = time.perf_counter()
+    found = compute(work, np.zeros(1, dtype=np.int64))
+    return time.perf_counter() - began, found
+
+
+def _written(sample: Plan, found: dict) -> tuple[int, float]:
+    """Bytes of the outcomes in a store, and the seconds that writing them takes."""
+    [chunk] = sample.chunks()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "sample.zarr"
+        with open_for_writing(store, sample, {}, {"spec": json.dumps({"kind": "sample"})}) as group:
+            before = _files(store)
+            began = time.perf_counter()
+            write(found, sample.region(chunk), sample.variables, {n: group[n] for n in sample.variables})
+            return _files(store) - before, time.perf_counter() - began
+
+
+def _files(folder: Path) -> int:
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def _resident() -> int:
+    """Bytes that this process held at its peak so far: libraries and compiled kernels, mostly; 0 where unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _time(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,160 @@
+"""Deep runs: one, many over learning rates, and the gradient flow they are compared with."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from ...theory.errors import InputError
+from ...theory.validate import one_or_more, real, real_array
+from ..grid import Grid, learning_rates
+from ..parallel.progress import progress_bar
+from ..schema import FLOW, VARIABLES, attributes
+from ..status import Status
+from ..store.group import open_for_writing, open_result
+from ..store.provenance import result_attributes
+from .architecture import Network
+from .backend import jax
+from .checkpoint import Checkpoint
+from .data import Data
+from .gradient_flow import FlowPath, integrate
+from .one_run import flow_outcome, in_precision, run
+from .options import DeepOptions
+from .plan import DeepPlan
+from .training_loss import Objective, objective
+
+
+def sweep(
+    net: Network | Sequence[Network],
+    data: Data | Sequence[Data],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    loss: str | Sequence[str] = "squared",
+    tol: float | Sequence[float] = 5e-3,
+    hold: int = 10,
+    max_steps: int = 100_000,
+    track_every: int = 51,
+    average: int = 20,
+    precision: str = "float32",
+    relative: bool = False,
+    store: str | PathLike | None = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Full-batch gradient descent from one start at every learning rate, and gradient flow from the same start.
+
+    ``theta <- theta - lr grad L(theta)`` until the training loss has been below ``tol`` for ``hold`` steps in a
+    row, is not below ``1e6 max(1, L_0)``, or ``max_steps`` are taken (the protocol of arXiv 2505.21423).
+    ``L`` is a mean over samples of ``|f - y|^2 / 2`` with one-hot y (``squared``) or of the cross-entropy.
+    Lists of networks, data, losses and thresholds add the dimensions ``model``, ``seed``, ``objective``, ``tol``.
+    With ``relative`` the learning rates are given as multiples of ``lr_critical``.
+
+    With ``store`` every run is written when done (Zarr), and calling again with the same arguments computes only
+    what is missing; a run under way is saved every minute in ``<store>.checkpoint`` and goes on from there. Gradient
+    flow, which takes about as long as one run, starts again if it is interrupted.
+
+    Returns a dataset over lr in the schema of :func:`gdbias.sims.sweep`: status, steps, loss, sharpness with its
+    residual and its maximum along the path, adaptive sharpness, norms, test risk, accuracies; ``averaged_*`` of the
+    mean of the next ``average`` weights and ``cooled_*`` after gradient flow for the time of as many steps;
+    ``flow_*`` and ``lr_critical = 2 / flow_sharpness_max`` of gradient flow.
+
+    Raises:
+        InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
+    """
+    given = {"model": net, "seed": data, "objective": loss, "tol": tol}
+    one = Network | Data | str
+    several = tuple(name for name, value in given.items() if not isinstance(value, one) and np.ndim(value))
+    losses = [str(name) for name in np.ravel(loss)]  # type: ignore[arg-type]
+    tols = [real("tol", t, above=0) for t in np.ravel(real_array("tol", tol, "give one number, or several").tolist())]
+    common = dict(hold=hold, max_steps=max_steps, track_every=track_every, average=average, precision=precision)
+    options = [DeepOptions(one, threshold, **common) for one in losses for threshold in tols]  # type: ignore[arg-type]
+    if not options:
+        raise InputError("a sweep needs at least one loss and one tol, got an empty list")
+    nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
+    plan = DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, options[0])
+    known = None
+    if relative:
+        if several:
+            raise InputError(f"relative learning rates differ along {several[0]!r}: sweep its entries one by one")
+        plan, known = _absolute(plan, store, progress)
+    attrs = result_attributes(json.loads(json.dumps(plan.spec())), [])
+    if store is None:
+        arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
+        _compute(plan, arrays, progress, None, known)
+        ds = xr.Dataset(
+            {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays},
+            {n: (n, values, attributes(n)) for n, values in plan.axes.items()},
+            attrs,
+        )
+    else:
+        with open_for_writing(store, plan, plan.axes, attrs) as group:
+            _compute(plan, {n: group[n] for n in plan.variables}, progress, _beside(store), known)
+        ds = open_result(store)
+    ds.attrs["lr_critical"] = ds.lr_critical.values.tolist()
+    return ds
+
+
+def _beside(store: str | PathLike) -> Path:
+    path = Path(store)
+    return path.with_name(f"{path.name}.checkpoint")
+
+
+def _compute(plan: DeepPlan, arrays: dict, progress: bool, saved: Path | None, known: dict | None) -> None:
+    """Compute what is missing, case by case: gradient flow first, then the largest learning rates, the quickest."""
+    runs = int(np.prod([len(values) for values in plan.axes.values()]))
+    with in_precision(plan.options.precision), progress_bar("runs", runs, progress) as add:
+        for case in plan.cases():
+            status = np.array([int(arrays["status"][(*case.index, i)]) for i in range(len(plan.lrs))])
+            missing = np.flatnonzero(status == Status.NOT_RUN)
+            add(len(status) - len(missing))
+            flowed = int(np.asarray(arrays["flow_status"][case.index])) != Status.NOT_RUN
+            if flowed and not len(missing):
+                continue
+            theta0, target = objective(case.net, case.data, case.options.loss, case.options.precision)
+            if not flowed:
+                found = known or _flow(target, theta0, case.options, add)
+                _write(arrays, case.index, {n: found.get(n.removeprefix("flow_")) for n in FLOW}, "flow_status")
+            for i in sorted(missing, key=lambda i: -plan.lrs[i]):
+                checkpoint = saved and Checkpoint(saved, plan.spec() | {"run": [*case.index, int(i)]})
+                found, _ = run(target, theta0, float(plan.lrs[i]), case.options, 0, partial(add, 0), checkpoint or None)
+                _write(arrays, (*case.index, int(i)), found, "status")
+                if checkpoint:
+                    checkpoint.drop()
+                add(1)
+
+
+def _absolute(plan: DeepPlan, store: str | PathLike | None, progress: bool) -> tuple[DeepPlan, dict | None]:
+    """The plan with its multiples of lr_critical as learning rates: a store's own, or found from gradient flow."""
+    if store is not None and Path(store).exists() and any(Path(store).iterdir()):
+        stored = open_result(store)
+        one = "lr_critical" in stored and stored.lr_critical.ndim == 0
+        multiples = stored.lr.values / stored.lr_critical.values if one else np.empty(0)
+        if multiples.shape == plan.lrs.shape and np.allclose(multiples, plan.lrs, rtol=1e-3):
+            return replace(plan, lrs=stored.lr.values), None
+    [case] = plan.cases()
+    with in_precision(plan.options.precision), progress_bar("gradient flow", 1, progress) as add:
+        theta0, target = objective(case.net, case.data, case.options.loss, case.options.precision)
+        found = _flow(target, theta0, case.options, add)
+    if found["status"] != Status.CONVERGED or not 0 < found["lr_critical"] < np.inf:
+        raise InputError(
+            f"gradient flow did not reach tol = {case.options.tol:g} (lr_critical {found['lr_critical']:.3g}), so "
+            "nothing is relative to it: raise tol, or give absolute learning rates"
+        )
+    rates = [float(f"{multiple * found['lr_critical']:.4g}") for multiple in plan.lrs]
+    return replace(plan, lrs=np.array(rates)), found
+
+
+def _flow(target: Objective, theta0: jax.Array, options: DeepOptions, add: Callable) -> dict:
+    def tell(path: FlowPath) -> None:
+        add(0, f"gradient flow: loss {path.loss:.3g}, sharpness {path.states[-1]['sharpness']:.3g}")
+
+    return flow_outcome(target, integrate(target, theta0, options.tol, tell=tell))
+
+
+def _write(arrays: dict, index: tuple[int, ...], found: dict, last: str) -> None:
+    for name in [n for n in found if n in arrays and n != last] + [last]:
+        if found[name] is not None:
+            arrays[name][index if index else ...] = found[name]

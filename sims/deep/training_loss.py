@@ -1,0 +1,110 @@
+"""The training loss of a network as a function of one flat vector of weights."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from ...theory.errors import InputError
+from .architecture import Network
+from .backend import eqx, jax, jnp
+from .data import Data
+from .modules import build
+
+
+def squared(f: jax.Array, target: jax.Array) -> jax.Array:
+    """``|f - target|^2 / 2`` of one sample, a sum over outputs."""
+    return 0.5 * jnp.sum((f - target) ** 2)
+
+
+def cross_entropy(f: jax.Array, target: jax.Array) -> jax.Array:
+    """``-log softmax(f)`` at the class of a one-hot target."""
+    return -jnp.sum(target * jax.nn.log_softmax(f))
+
+
+CHOICES = {"squared": squared, "cross_entropy": cross_entropy}
+
+
+class Objective(eqx.Module):
+    """``L(theta) = (1/n) sum_j l(f(x_j; theta), y_j)`` on training data, beside held-out data.
+
+    Every method takes theta as a flat vector, shape (p,).
+    """
+
+    X: jax.Array  # (n, ...)
+    y: jax.Array  # (n, classes)
+    X_test: jax.Array
+    y_test: jax.Array
+    assemble: Callable = eqx.field(static=True)  # flat weights to a module
+    sample_loss: Callable = eqx.field(static=True)
+
+    def loss(self, theta: jax.Array) -> jax.Array:
+        """The training loss."""
+        f = jax.vmap(self.assemble(theta))(self.X)
+        return jnp.mean(jax.vmap(self.sample_loss)(f, self.y))
+
+    def gradient(self, theta: jax.Array) -> jax.Array:
+        """Its gradient, shape (p,)."""
+        return jax.grad(self.loss)(theta)
+
+    def hessian_product(self, theta: jax.Array, v: jax.Array) -> jax.Array:
+        """Hessian times v, shape (p,), by differentiating the gradient along v."""
+        return jax.jvp(self.gradient, (theta,), (v,))[1]
+
+
+def objective(net: Network, data: Data, loss: str = "squared", dtype: str = "float32") -> tuple[jax.Array, Objective]:
+    """The initial weights, shape (p,), and the training loss of a network on data; float64 needs JAX's x64.
+
+    Raises:
+        InputError: an unknown loss, or a network that does not fit the samples.
+    """
+    if loss not in CHOICES:
+        raise InputError(f"unknown loss {loss!r}: use one of {', '.join(CHOICES)}")
+    theta0, assemble = _assembly(net, data.X.shape[1:], data.classes)
+    y = jnp.eye(data.classes, dtype=dtype)
+    X, X_test = jnp.asarray(data.X, dtype), jnp.asarray(data.X_test, dtype)
+    return jnp.asarray(theta0, dtype), Objective(
+        X, y[data.labels], X_test, y[data.labels_test], assemble, CHOICES[loss]
+    )
+
+
+@lru_cache(maxsize=16)
+def _assembly(net: Network, shape: tuple[int, ...], classes: int) -> tuple[np.ndarray, Callable]:
+    """Cached, because a new function would make everything compile anew."""
+    with jax.enable_x64(False):  # the same start in every precision
+        weights, static = eqx.partition(build(net, shape, classes), eqx.is_inexact_array)
+    leaves, tree = jax.tree.flatten(weights)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+
+    def assemble(theta: jax.Array) -> eqx.Module:  # of any precision, which ravel_pytree would refuse
+        parts = [part.reshape(leaf.shape) for part, leaf in zip(jnp.split(theta, ends[:-1]), leaves, strict=True)]
+        return eqx.combine(jax.tree.unflatten(tree, parts), static)
+
+    theta0 = np.concatenate([np.ravel(leaf) for leaf in leaves])
+    return theta0, assemble
+
+
+@eqx.filter_jit
+def loss_at(objective: Objective, theta: jax.Array) -> jax.Array:
+    """The training loss, compiled."""
+    return objective.loss(theta)
+
+
+@eqx.filter_jit
+def hessian_product(objective: Objective, theta: jax.Array, v: jax.Array) -> jax.Array:
+    """:meth:`Objective.hessian_product`, compiled."""
+    return objective.hessian_product(theta, v)
+
+
+@eqx.filter_jit
+def evaluate(objective: Objective, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Loss and accuracy on training data, then on held-out data (NaN where there are none)."""
+
+    def on(X: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        f = jax.vmap(objective.assemble(theta))(X)
+        hits = jnp.argmax(f, axis=1) == jnp.argmax(y, axis=1)
+        return jnp.mean(jax.vmap(objective.sample_loss)(f, y)), jnp.mean(hits)
+
+    nothing = jnp.asarray(jnp.nan, theta.dtype)
+    test = on(objective.X_test, objective.y_test) if len(objective.X_test) else (nothing, nothing)
+    return *on(objective.X, objective.y), *test

@@ -1,0 +1,111 @@
+"""One run of gradient descent, optionally with its history."""
+
+import numpy as np
+import xarray as xr
+
+from ..theory.derivation.dynamics import derive
+from ..theory.errors import InputError
+from ..theory.parameterization import Parameterization
+from ..theory.problem import Problem, require_problem
+from ..theory.update_rule import UpdateRule, gradient_descent
+from ..theory.validate import whole
+from .engine.rule_check import check_rule
+from .grid import one_value
+from .measure.block import advance_block, measure_block, smallest_losses
+from .measure.outcome import measure, sharpness_at
+from .measure.settled import flow_ends
+from .options import Options
+from .store.dataset import add_path, single_result
+from .store.provenance import result_attributes, result_spec
+
+LARGEST_HISTORY = 1 << 28  # numbers
+
+
+def descend(
+    model: Parameterization,
+    problem: Problem,
+    lr: float,
+    init_scale: float = 0.1,
+    theta0: np.ndarray | None = None,
+    max_steps: int = 100_000,
+    tol: float = 1e-10,
+    hold: int = 20,
+    track_every: int = 11,
+    window: int = 0,
+    average: int = 0,
+    cool: bool = False,
+    backend: str = "numba",
+    record_every: int = 0,
+    gfs_sharpness: bool = False,
+    rule: UpdateRule = gradient_descent,
+) -> xr.Dataset:
+    """Run ``theta <- theta - lr grad L(theta)`` until the excess loss holds ``tol``, blows up, or ``max_steps``.
+
+    A run that :func:`gdbias.sims.sweep` makes with the same arguments is bitwise the same. With
+    ``record_every = k`` the state at every k-th step is kept: variables ``path_*`` over the dimension
+    ``step`` (the last step is among the plain variables). With ``window`` a run that neither converged nor
+    diverged is followed for so many more steps to tell its phase, period and Lyapunov exponent.
+    With ``average`` and ``cool`` two endpoints without oscillation are measured as well, ``averaged_*`` and
+    ``cooled_*``, as in :func:`gdbias.sims.sweep`. With ``gfs_sharpness`` the recorded path has the sharpness of the
+    endpoint of gradient flow from each of its states, ``path_gfs_sharpness`` (arXiv 2305.13064).
+
+    Returns a dataset in the common schema: status, steps, loss, sharpness, norms, beta (feature),
+    theta (weight, feature), with how to make it again in ``attrs``.
+
+    Raises:
+        InputError: a value outside its limits.
+    """
+    dynamics = derive(model, require_problem(problem).loss, rule)
+    options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads=1)  # type: ignore[arg-type]
+    check_rule(rule, [problem], options)
+    lr = one_value(lr, "lr")
+    scale = one_value(init_scale, "init_scale") if theta0 is None else None
+    start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
+    record_every = whole("record_every", record_every, 0)
+    records = check_history(options.max_steps, record_every, start.size)
+    if gfs_sharpness and not record_every:
+        raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")
+    if gfs_sharpness and rule.weight_decay:
+        raise InputError(
+            "gfs_sharpness follows gradient flow of the loss alone, and the run has weight_decay = "
+            f"{rule.weight_decay:g}: leave one of them out"
+        )
+    spec = result_spec(
+        "descend", model, problem, options, lr=lr, init_scale=scale, theta0=start if scale is None else None,
+        record_every=record_every, rule=rule,
+        **({"gfs_sharpness": True} if gfs_sharpness else {}),
+    )  # fmt: skip
+    attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
+    floors = smallest_losses(dynamics, problem, start[None])
+    halt = np.zeros(1, dtype=np.int64)
+    runs = advance_block(
+        dynamics, problem, start[None], np.array([lr]), options, floors, halt, records=(record_every, records)
+    )
+    found = measure_block(dynamics, problem, runs, options, floors, halt)
+    coordinates = {"lr": lr} | ({} if scale is None else {"init_scale": scale})
+    if not record_every:
+        return single_result(found, model, coordinates, attrs)
+    kept = int(runs.steps[0]) // record_every + 1
+    history = runs.history[0, :kept]
+    with np.errstate(invalid="ignore", over="ignore"):
+        path = measure(dynamics, problem, history)
+        path["loss"] = problem.loss_at(path["beta"])
+    if gfs_sharpness:
+        ends = flow_ends(dynamics, problem, history, np.repeat(floors, kept))
+        path["gfs_sharpness"] = sharpness_at(dynamics, problem, ends).value
+    step = np.arange(kept) * record_every
+    found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
+    ds = single_result(found, model, coordinates, attrs)
+    ds = add_path(ds, "step", step, path)
+    return ds.assign_coords(time=("step", rule.schedule.elapsed(lr, step)))
+
+
+def check_history(max_steps: int, record_every: int, weights: int) -> int:
+    """The number of states that are recorded; raises InputError where they are more than memory holds."""
+    records = max_steps // record_every + 1 if record_every else 0
+    if records * weights > LARGEST_HISTORY:
+        raise InputError(
+            f"record_every = {record_every} keeps {records} states of {weights} weights, more than "
+            f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
+        )
+    return records

@@ -1,0 +1,1 @@
+"""How runs advance: one interface, a backend a folder."""

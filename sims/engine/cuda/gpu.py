@@ -1,0 +1,127 @@
+"""The GPU: a team of threads a run, in launches short enough to be interrupted."""
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from types import ModuleType
+
+import numpy as np
+
+from ....theory.derivation.dynamics import Dynamics
+from ....theory.errors import InputError, MissingExtra
+from ....theory.problem import Problem
+from ...options import Options
+from ..numba.rule_text import settings
+from ..runs import Runs, power_noise, samples
+from .text import ROWS, gpu_source
+
+SIDE, TEAM = 8, 32  # at most so many runs in a block of threads, and threads a run
+MEMORY = 48 * 1024 // 8  # numbers that a block may share
+LAUNCH = 0.1  # seconds that a launch should take
+
+
+def gpu_module() -> ModuleType:
+    """CuPy; raises MissingExtra where it or its GPU is absent."""
+    try:
+        import cupy  # pyright: ignore[reportMissingImports]
+
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        raise MissingExtra(
+            f"backend 'cupy' needs an NVIDIA GPU and pip install 'gdbias[gpu]' ({type(error).__name__}): "
+            "use backend='numba'"
+        ) from None
+    return cupy
+
+
+def advance_gpu(
+    dynamics: Dynamics,
+    problem: Problem,
+    runs: Runs,
+    options: Options,
+    floor: float,
+    record_every: int,
+    halt: np.ndarray,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Advance every run to its end, in place, as :func:`gdbias.sims.engine.numba.workers.advance_numba` does.
+
+    ``progress`` is told the runs that have ended. Setting ``halt[0]`` to 1 stops after the present launch; runs in
+    flight then keep outcome -1. An exception loses the runs that are advanced together.
+    """
+    with gpu_module().cuda.Stream(non_blocking=True):  # chunks side by side have one each
+        _advance(gpu_module(), dynamics, problem, runs, options, floor, record_every, halt, progress)
+
+
+def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, progress) -> None:
+    N = len(runs)
+    X, y, _ = samples(dynamics, problem)
+    n, d = X.shape  # n: the rank where descent works on rotated samples
+    kernel = _kernel(gpu_source(dynamics))
+    active, turn = np.arange(N), 100
+    ended = np.full(N, -1, dtype=np.int8)
+    team, side = block_shape(n, d)
+    T, V = xp.asarray(_columns(runs.theta)), xp.asarray(_columns(runs.vector))
+    M, C, Q = xp.empty((d, N)), xp.empty((n, N)), xp.empty((n, N))
+    F = xp.empty((n, N)) if dynamics.rule.stochastic else Q
+    steps, calm, rising = (xp.zeros(N, dtype=np.int64) for _ in range(3))
+    last, loss, top = xp.full(N, np.inf), xp.empty(N), xp.asarray(runs.sharpness_max)
+    outcome, history = xp.asarray(ended), xp.asarray(runs.history)
+    given = [xp.asarray(a) for a in (_tiled(X), _tiled(X.T), np.ascontiguousarray(y))]
+    parameters, noise = settings(dynamics, problem.n), power_noise(*runs.vector.shape[1:])
+    rates = [xp.asarray(a) for a in (parameters, noise, runs.lr, runs.first, runs.key, runs.limit)]
+    state = (T, V, F, C, M, Q, steps, calm, rising, last, loss, top, outcome, history)
+    while len(active) and not halt[0]:
+        start = time.perf_counter()
+        whole = [np.int64(w) for w in (options.hold, options.max_steps, options.track_every, record_every,
+                                       runs.history.shape[1], turn)]  # fmt: skip
+        arguments = (
+            np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), np.int64(side), *given,
+            1.0 / problem.n, float(floor), float(options.tol), *whole, *rates, *state,
+        )  # fmt: skip
+        kernel((-(-len(active) // side),), (side * team,), arguments, shared_mem=8 * side * (n + d + team))
+        ended = to_host(outcome)
+        active = np.flatnonzero(ended < 0)
+        turn = int(np.clip(turn * LAUNCH / (time.perf_counter() - start), 10, 10 * turn))
+        if progress:
+            progress(N - len(active))
+    done = ended >= 0
+    runs.theta[done] = to_host(T).T.reshape(runs.theta.shape)[done]
+    runs.vector[done] = to_host(V).T.reshape(runs.vector.shape)[done]
+    for name, found in dict(steps=steps, rising=rising, loss=loss, sharpness_max=top, outcome=outcome).items():
+        getattr(runs, name)[done] = to_host(found)[done]
+    runs.history[:] = to_host(history)
+
+
+def block_shape(n: int, d: int) -> tuple[int, int]:
+    """Threads a run, and runs in a block; raises InputError where one run's numbers do not fit."""
+    team = min(TEAM, 1 << (-(-d // ROWS) - 1).bit_length())
+    side = SIDE
+    while side * (n + d + team) > MEMORY:
+        if side == 1:
+            raise InputError(
+                f"n + d = {n + d} is more than the {MEMORY - team} numbers that backend 'cupy' keeps of a run beside "
+                "the processor: use backend='numba'"
+            )
+        side //= 2
+    return team, side
+
+
+@lru_cache(maxsize=64)
+def _kernel(text: str):
+    return gpu_module().RawModule(code=text, options=("--std=c++17",)).get_function("advance_runs")
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    """(run, weight, feature) as (weight and feature, run), so that neighbouring threads read neighbours."""
+    return np.ascontiguousarray(values.reshape(len(values), -1).T)
+
+
+def _tiled(A: np.ndarray) -> np.ndarray:
+    """A's rows in groups of ROWS, with a row of zeros in the last if need be, each group column by column."""
+    padded = np.pad(A, ((0, -len(A) % ROWS), (0, 0)))
+    return np.ascontiguousarray(padded.reshape(-1, ROWS, A.shape[1]).transpose(0, 2, 1))
+
+
+def to_host(array) -> np.ndarray:
+    return array.get() if hasattr(array, "get") else np.asarray(array)

@@ -1,0 +1,110 @@
+"""Gradient flow in the weights, by an integrator that knows nothing of theory's dual variables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from ...theory.derivation.dynamics import Dynamics
+from ...theory.derivation.hessian import dense_hessian
+from ...theory.derivation.numpy_law import array_law
+from ...theory.errors import GdbiasError
+from ...theory.problem import Problem
+from ..status import Status
+from .runs import DIVERGENCE
+
+POINTS = 400  # of the path that a result keeps, at the integrator's own steps
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """Gradient flow at the integrator's steps: times (T,), states (T, ...) and excess losses (T,)."""
+
+    times: np.ndarray
+    states: np.ndarray
+    losses: np.ndarray
+    converged: bool
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The steps of the path that a result keeps."""
+        return np.unique(np.linspace(0, len(self.times) - 1, POINTS).round().astype(int))
+
+    def outcome(self, along: dict, loss_min: float) -> dict:
+        """The outcome variables, one entry; ``along`` are the measures at the steps kept."""
+        rising = int((np.diff(self.losses) > 1e-12 * np.abs(self.losses[:-1]) + 1e-14).sum())
+        bounded = self.losses[-1] < DIVERGENCE * max(1.0, self.losses[0])
+        status = Status.CONVERGED if self.converged else Status.STEP_LIMIT if bounded else Status.DIVERGED
+        top = float(np.nanmax(along["sharpness"]))
+        return {name: values[-1:] for name, values in along.items()} | dict(
+            status=np.array([status], dtype=np.int8),
+            steps=np.array([len(self.times) - 1]),
+            loss=self.losses[-1:] + loss_min,
+            loss_min=np.array([loss_min]),
+            sharpness_max=np.array([top]),
+            monotone=np.array([rising == 0]),
+            rising_steps=np.array([rising]),
+            lr_critical=np.array([2 / top if top > 0 else np.inf]),
+        )
+
+
+def integrate_flow(
+    name: str, velocity: Callable, jacobian: Callable | None, excess: Callable, start: np.ndarray, tol: float,
+    rtol: float, max_time: float,
+) -> FlowRun:  # fmt: skip
+    """``dx / dt = velocity(t, x)`` by LSODA from the vector ``start``, until ``excess(x)`` is below ``tol``.
+
+    Raises:
+        GdbiasError: the integrator failed.
+    """
+
+    def arrived(_, x):
+        return excess(x) - tol
+
+    arrived.terminal = True  # type: ignore[attr-defined]
+    if excess(start) < tol:  # nowhere to go, and no crossing to be seen
+        return FlowRun(np.zeros(1), start[None], np.array([excess(start)]), True)
+    size = max(float(np.abs(start).max()), 1e-12)
+    path = solve_ivp(
+        velocity, (0, max_time), start, "LSODA", jac=jacobian, events=arrived, rtol=rtol, atol=1e-3 * rtol * size
+    )
+    if path.status == -1:
+        raise GdbiasError(
+            f"{name}: the integrator gave up at time {path.t[-1]:.3g} ({path.message}): "
+            f"try a start of another size, or another rtol than {rtol:g}"
+        )
+    return FlowRun(path.t, path.y.T, np.array([excess(state) for state in path.y.T]), path.status == 1)
+
+
+def integrate(
+    dynamics: Dynamics, problem: Problem, start: np.ndarray, smallest: float, tol: float = 1e-10, rtol: float = 1e-9,
+    max_time: float = 1e9,
+) -> FlowRun:  # fmt: skip
+    """Gradient flow of a diagonal network from ``start`` (weight, feature); ``smallest`` is the smallest loss.
+
+    Raises:
+        GdbiasError: the integrator failed.
+    """
+    law, d = array_law(dynamics), problem.d
+    X, y, outside = problem.projected
+
+    def beta_at(theta: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(law.effective(*theta), (d,))
+
+    def velocity(_, flat):
+        theta = flat.reshape(start.shape)
+        return -(np.stack([np.broadcast_to(s, (d,)) for s in law.jacobian(*theta)]) * gradient(theta)).ravel()
+
+    def gradient(theta):
+        return X.T @ law.loss_slope(X @ beta_at(theta), y) / problem.n
+
+    def jacobian(_, flat):
+        return -dense_hessian(dynamics, problem, flat.reshape(start.shape))
+
+    def excess(flat) -> float:
+        f = X @ beta_at(flat.reshape(start.shape))
+        return float(np.sum(law.loss_value(f, y))) / problem.n - (smallest - outside)
+
+    run = integrate_flow(dynamics.model.name, velocity, jacobian, excess, start.ravel(), tol, rtol, max_time)
+    return replace(run, states=run.states.reshape(-1, *start.shape))

@@ -1,0 +1,1 @@
+"""The compiled engine: blocks of runs on the lanes of the processor."""

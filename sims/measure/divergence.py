@@ -1,0 +1,52 @@
+"""Maps of divergence: which runs diverge, and when, by steps in single precision."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...theory.derivation.dynamics import derive
+from ...theory.errors import InputError
+from ...theory.parameterization import Parameterization
+from ...theory.problem import Problem
+from ...theory.update_rule import UpdateRule
+from ..engine.runs import Runs, divergence_limits
+from ..status import Status
+
+MAPPED = ("steps", "status")  # the variables of a map
+_SINGLE = np.finfo(np.float32)
+
+
+def divergence_map(runs: Runs) -> dict:
+    """Status and steps of runs whose steps were made in float32: DIVERGED, or BOUNDED.
+
+    Its rounding ends the approach to a minimum above the usual ``tol``, so that a map says nothing of convergence;
+    runs that come within ``tol`` all the same end there.
+    """
+    names = np.array([Status.BOUNDED, Status.DIVERGED, Status.BOUNDED, Status.NOT_RUN], dtype=np.int8)
+    return dict(steps=runs.steps, status=names[runs.outcome])
+
+
+def check_range(
+    models: Sequence[Parameterization],
+    problems: Sequence[Problem],
+    scales: np.ndarray,
+    lrs: np.ndarray,
+    rule: UpdateRule,
+) -> None:
+    """Raises InputError where float32 cannot hold a learning rate, a start, or the loss at which runs have diverged."""
+    least, most = float(_SINGLE.tiny), float(_SINGLE.max)
+    held = f"outside what precision = 'float32' holds, {least:.0e} to {most:.0e}"
+    for rate in (lrs.min(), lrs.max()):
+        if not least <= rate <= most:
+            raise InputError(f"lr = {rate:g} is {held}: use float64, or another lr")
+    ends = float(scales.min()), float(scales.max())
+    for model, problem in itertools.product(models, problems):
+        starts = np.stack([model.theta0(scale, problem.d) for scale in ends])
+        limits = divergence_limits(derive(model, problem.loss, rule), problem, starts)
+        for scale, theta, limit in zip(ends, starts, limits, strict=True):
+            if np.abs(theta[theta != 0]).min(initial=1.0) < least or not problem.n * limit < most:
+                raise InputError(
+                    f"init_scale = {scale:g} begins {model} at weights, or runs to losses, {held}: "
+                    "use float64, or another init_scale"
+                )

@@ -1,0 +1,51 @@
+"""The chunks of a sweep on this machine: many small ones side by side, few large ones with all threads each."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...theory.update_rule import UpdateRule
+from ..engine.numba.processor import cores
+from ..options import SweepOptions
+from .chunks import compute, work_of, write
+from .plan import Chunk, Plan
+
+
+def run_here(
+    plan: Plan, missing: list[Chunk], options: SweepOptions, rule: UpdateRule, arrays: Mapping[str, Any],
+    add: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Compute the missing chunks and write each when it is done; an exception stops all, written chunks stay."""
+    beside = side_by_side(len(missing), options)
+    options = replace(options, threads=1 if beside > 1 else options.threads or cores())
+    halt = np.zeros(1, dtype=np.int64)
+
+    def computed(chunk: Chunk) -> dict:
+        return compute(work_of(plan, chunk, options, rule), halt, add)
+
+    if beside == 1:
+        for chunk in missing:
+            write(computed(chunk), plan.region(chunk), plan.variables, arrays)
+        return
+    queue, tasks = iter(missing), {}
+    with ThreadPoolExecutor(beside) as pool:
+        try:
+            while True:
+                while len(tasks) < 2 * beside and (chunk := next(queue, None)):
+                    tasks[pool.submit(computed, chunk)] = chunk
+                if not tasks:
+                    return
+                for task in wait(tasks, return_when=FIRST_COMPLETED).done:
+                    write(task.result(), plan.region(tasks.pop(task)), plan.variables, arrays)
+        except BaseException:
+            halt[0] = 1
+            raise
+
+
+def side_by_side(chunks: int, options: SweepOptions) -> int:
+    """How many chunks are computed at the same time."""
+    threads = options.threads or cores()
+    return threads if chunks >= 4 * threads and options.backend != "numpy" else 1

@@ -1,0 +1,34 @@
+"""Arrays to xarray: single results in the common schema."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from ...theory.parameterization import Parameterization
+from ..schema import INNER, VARIABLES, attributes
+
+
+def single_result(
+    outcome: Mapping[str, np.ndarray], model: Parameterization | None, coordinates: Mapping, attrs: Mapping
+) -> xr.Dataset:
+    """A dataset of one run: scalar variables and vectors, with the names of the weights of a diagonal network."""
+    variables = {
+        name: (INNER.get(name, ()), np.asarray(outcome[name])[0], attributes(name))
+        for name in VARIABLES
+        if name in outcome
+    }
+    coords: dict = {name: ((), value, attributes(name)) for name, value in coordinates.items()}
+    if model is not None:
+        coords["weight"] = ("weight", [w.name for w in model.weights], attributes("weight"))
+    return xr.Dataset(variables, coords, dict(attrs))
+
+
+def add_path(ds: xr.Dataset, dim: str, index: np.ndarray, path: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Add measures along a path, one entry for each value of ``dim``."""
+    variables = {
+        f"path_{name}": ((dim, *INNER.get(name, ())), values, attributes(f"path_{name}"))
+        for name, values in path.items()
+        if f"path_{name}" in VARIABLES
+    }
+    return ds.assign(variables).assign_coords({dim: (dim, index, attributes(dim))})

@@ -1,0 +1,75 @@
+"""A finished result to disk, all at once; :func:`gdbias.sims.store.group.open_result` reads it back."""
+
+import json
+import tempfile
+import warnings
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from zarr.errors import UnstableSpecificationWarning
+
+from ...theory.errors import InputError
+
+
+def check_new(path: str | PathLike) -> Path:
+    """The path of a result to write, its folder made where missing.
+
+    Raises:
+        InputError: something is there already, or the folder cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path} exists and a single run does not resume: choose another path, or remove it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
+    return path
+
+
+def save_result(ds: xr.Dataset, path: str | PathLike) -> Path:
+    """Write a result to a new path and return the path; an interrupt leaves nothing there.
+
+    A Zarr group, or one text file where the path ends in ``.json``, for a small result that goes with a text.
+
+    Raises:
+        InputError: something is there already, or the path cannot be written.
+    """
+    path = check_new(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            part = Path(folder) / "part"
+            if path.suffix == ".json":
+                part.write_text(_text(ds), encoding="utf-8")
+            else:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
+                    ds.to_zarr(part, mode="w-", zarr_format=3, consolidated=False)
+            part.rename(path)
+    except OSError as error:
+        raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
+    return path
+
+
+def read_text(path: Path) -> xr.Dataset:
+    """The result in a ``.json`` file; raises ValueError, TypeError or KeyError for anything else."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    ds = xr.Dataset.from_dict(content)
+    for name, dtype in content["dtypes"].items():
+        ds[name] = ds[name].astype(dtype, keep_attrs=True)
+    return ds
+
+
+def _text(ds: xr.Dataset) -> str:
+    content = ds.to_dict() | {"dtypes": {str(name): str(v.dtype) for name, v in ds.variables.items()}}
+    return json.dumps(content, indent=1, default=_plain) + "\n"
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value)} in a result")

@@ -1,0 +1,186 @@
+"""Thousands of runs over learning rates and initialization scales, problems and models."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..theory.errors import GdbiasError, InputError
+from ..theory.parameterization import Parameterization
+from ..theory.problem import Problem
+from ..theory.update_rule import UpdateRule, gradient_descent
+from ..theory.validate import shown
+from .engine.rule_check import check_rule
+from .grid import Grid, learning_rates
+from .measure.divergence import MAPPED, check_range
+from .measure.settled import endpoints
+from .options import SweepOptions
+from .parallel.local import run_here
+from .parallel.plan import Chunk, Plan
+from .parallel.progress import progress_bar
+from .schema import ALONG, MEASURED, VARIABLES, VECTORS, attributes
+from .status import Status
+from .store.group import open_for_writing, open_result
+from .store.provenance import result_attributes, result_spec
+from .store.url import located
+
+if TYPE_CHECKING:
+    from distributed import Client  # pyright: ignore[reportMissingImports]
+
+KEPT = tuple(VECTORS)  # unless asked for less
+MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
+
+
+def sweep(
+    model: Parameterization | Sequence[Parameterization],
+    problem: Problem | Sequence[Problem],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
+    max_steps: int = 100_000,
+    tol: float = 1e-10,
+    hold: int = 20,
+    track_every: int = 11,
+    window: int = 0,
+    average: int = 0,
+    cool: bool = False,
+    backend: str = "numba",
+    threads: int | None = None,
+    keep: Sequence[str] = KEPT,
+    store: str | PathLike | None = None,
+    progress: bool = False,
+    rule: UpdateRule = gradient_descent,
+    client: "Client | None" = None,
+    precision: str = "float64",
+) -> xr.Dataset:
+    """Gradient descent from every initialization scale at every learning rate, each run to its end.
+
+    ``theta <- theta - lr grad L(theta)`` until the excess loss stays below ``tol`` for ``hold`` steps, is
+    not below ``1e6 max(1, L_0)``, or ``max_steps`` are taken. Sequences of models and problems add the
+    dimensions ``model`` and ``seed``, the latter with ``n``, the samples of each problem. Weights, loss, steps and
+    status depend on no thread count, chunk or neighbour, bit for bit; the sharpness to rounding.
+
+    With ``store``, a folder or a URL that fsspec knows, every chunk is written when done (Zarr), and calling
+    again with the same arguments computes only what is missing; the result is then read as it is used.
+    ``keep`` names the vectors to keep among beta and theta. With ``client``, of a Dask cluster, the chunks are
+    computed by its workers, which write them into the store themselves: all must reach it under its name.
+
+    Every run gets a ``phase`` (:class:`gdbias.sims.Phase`). To tell periodic from chaotic, runs that neither
+    converged nor diverged are followed for ``window`` more steps, which change nothing else: ``period`` by
+    recurrence, ``lyapunov`` by the growth a step of ``delta <- (I - lr H) delta``.
+
+    With ``average`` the mean weights of so many further steps are measured (``averaged_*``), with ``cool`` the
+    endpoint of gradient flow from where the run ended (``cooled_*``): loss, test risk, sharpness and norms, at
+    neither of which oscillation is taken for bias. NaN where a run diverged, and cooled for losses that are not
+    squared, whose flow has no finite endpoint.
+
+    With ``precision="float32"`` the result is a map of divergence, made in less time: status, DIVERGED or BOUNDED, and
+    steps, and nothing else. Single precision cannot tell convergence, and moves the border as starts moved by 1e-7 do.
+
+    Returns a dataset over (model, seed, init_scale, lr): status (:class:`gdbias.sims.Status`), steps, loss,
+    sharpness with its residual and its maximum along the path, norms, test risk, beta, theta.
+
+    Raises:
+        InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
+        MissingExtra: backend "cupy" without CuPy or its GPU.
+        GdbiasError: a cluster that loses its workers again and again. Finished chunks are kept.
+    """
+    options = SweepOptions(max_steps, tol, hold, track_every, window, average, cool, backend, threads, precision)  # type: ignore[arg-type]
+    plan = planned(model, problem, lr, init_scale, keep, store is not None, options, rule, here=client is None)
+    models, problems = list(plan.models), list(plan.problems)
+    spec = result_spec(
+        "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
+    )
+    attrs = result_attributes(spec, problems)
+    if client is not None:
+        from .parallel.cluster import require_cluster
+
+        require_cluster(client)
+    if store is None:
+        arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
+        _fill(plan, options, rule, arrays, progress, client, None, attrs["spec"])
+        variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
+        coordinates = {n: (ALONG.get(n, n), values, attributes(n)) for n, values in _coordinates(plan).items()}
+        return xr.Dataset(variables, coordinates, attrs)
+    with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
+        place = located(store)
+        place = str(place.resolve() if isinstance(place, Path) else place)
+        _fill(plan, options, rule, {n: group[n] for n in plan.variables}, progress, client, place, attrs["spec"])
+    return open_result(store, load=False)
+
+
+def planned(
+    model: Parameterization | Sequence[Parameterization],
+    problem: Problem | Sequence[Problem],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    init_scale: float | np.ndarray | Sequence[float] | Grid,
+    keep: Sequence[str],
+    stored: bool,
+    options: SweepOptions,
+    rule: UpdateRule,
+    here: bool = True,
+) -> Plan:
+    """The plan of a sweep with these arguments; raises InputError as :func:`sweep` does."""
+    single = options.precision == "float32"
+    if single and tuple(keep) not in ((), KEPT):
+        raise InputError(f"keep = {shown(keep)} keeps vectors, and precision = 'float32' has none: leave it out")
+    plan = Plan(
+        _listed(model), _listed(problem), np.atleast_1d(learning_rates(init_scale, "init_scale")),
+        np.atleast_1d(learning_rates(lr)), not isinstance(model, Parameterization), not isinstance(problem, Problem),
+        () if single else tuple(keep), STORE_CHUNK if stored else MEMORY_CHUNK,
+        MAPPED if single else (*MEASURED, *endpoints(options)),
+    )  # fmt: skip
+    check_rule(rule, list(plan.problems), options, here)
+    if single:
+        check_range(plan.models, plan.problems, plan.scales, plan.lrs, rule)
+    return plan
+
+
+def _listed(given) -> list:
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+
+
+def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
+    values: dict[str, np.ndarray] = {"init_scale": plan.scales, "lr": plan.lrs}
+    if plan.many_models:
+        values["model"] = np.array([m.name for m in plan.models])
+    if plan.many_problems:
+        values["seed"] = np.array(problem_labels(plan.problems))
+        values["n"] = np.array([p.n for p in plan.problems])
+    if "theta" in plan.keep and not plan.many_models:
+        values["weight"] = np.array([w.name for w in plan.models[0].weights])
+    return values
+
+
+def problem_labels(problems: Sequence[Problem]) -> list:
+    """The coordinate ``seed`` of each problem: its own where all have different ones, else 0, 1, 2 ..."""
+    seeds = [p.spec.get("seed") for p in problems]
+    distinct = None not in seeds and len(set(seeds)) == len(seeds)
+    return seeds if distinct else list(range(len(seeds)))
+
+
+def _fill(
+    plan: Plan, options: SweepOptions, rule: UpdateRule, arrays: Mapping[str, Any], progress: bool,
+    client: "Client | None", store: str | None, spec: str,
+) -> None:  # fmt: skip
+    """Compute the chunks that are missing, here or on a cluster."""
+    missing = [chunk for chunk in plan.chunks() if not _done(plan, chunk, arrays)]
+    with progress_bar("runs", plan.runs, progress) as add:
+        add(plan.runs - sum(chunk.runs for chunk in missing))
+        if client is None:
+            run_here(plan, missing, options, rule, arrays, add)
+        else:
+            from .parallel.cluster import run_there
+
+            run_there(client, plan, missing, options, rule, arrays, store, spec, add)
+            lost = sum(not _done(plan, chunk, arrays) for chunk in missing)
+            if lost:
+                raise GdbiasError(
+                    f"{lost} chunks are not in store {store}, though workers wrote them: all must reach the same one"
+                )
+
+
+def _done(plan: Plan, chunk: Chunk, arrays: Mapping[str, Any]) -> bool:
+    return not (np.asarray(arrays["status"][plan.region(chunk)]) == Status.NOT_RUN).any()

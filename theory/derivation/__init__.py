@@ -1,0 +1,1 @@
+"""From one expression to formulas, and to the law that kernels run."""

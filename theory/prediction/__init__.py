@@ -1,0 +1,1 @@
+"""From formulas to numbers: what descent does, without a run."""

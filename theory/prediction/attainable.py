@@ -1,0 +1,170 @@
+"""Which coefficients a start can reach, and so which loss can be reached (existence of an interpolator)."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import sympy as sp
+from scipy.integrate import solve_ivp
+from scipy.optimize import linprog, minimize, nnls
+
+from ..derivation.dynamics import derive
+from ..derivation.numpy_law import array_law, array_loss
+from ..errors import NoInterpolator
+from ..loss import squared
+from ..parameterization import Parameterization
+from ..problem import Problem
+
+LEAST_MARGIN = 1e-8  # of an interpolator inside the range, in units of a typical coefficient
+FAR = 1e3  # size of the weights, in units of the start, beyond which a coefficient counts as unbounded
+
+
+class Range(NamedTuple):
+    """Open interval of the coefficients gradient flow can reach, (d,) each; infinite where unbounded."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def unbounded(self) -> bool:
+        return not (np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
+
+
+def attainable_range(model: Parameterization, theta0: np.ndarray) -> Range:
+    """The interval that beta_i sweeps on the characteristic flow through theta0 (weight, feature).
+
+    Followed downhill and uphill: the coefficient is bounded where the path ends in a
+    critical point of ``effective``, as ``w^L`` ends at 0.
+    """
+    if model.degree:  # the paths are alike at every scale
+        length = np.abs(theta0).max(axis=0)
+        theta0 = theta0 / np.where(length > 0, length, 1.0)
+        theta0 = np.array(
+            [[float(f"{w:.11e}") for w in row] for row in theta0]
+        )  # coordinates alike to rounding are one
+    columns, index = np.unique(theta0, axis=1, return_inverse=True)
+    ends = np.array([[_follow(model, tuple(column), sign) for column in columns.T] for sign in (-1.0, 1.0)])
+    lower, upper = ends[:, index.ravel()]
+    return Range(lower, upper)
+
+
+@lru_cache(maxsize=4096)
+def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> float:
+    law = array_law(derive(model))
+    slope = lambda theta: np.array(law.jacobian(*theta), dtype=float)  # noqa: E731
+    steepness = float(np.linalg.norm(slope(start)))
+    if steepness == 0:
+        return float(law.effective(*start))
+
+    total = sp.Poly(model.effective, *model.weights).total_degree()
+    if total < 2:
+        return sign * np.inf
+
+    def velocity(_, theta):
+        # Slowed so that a zero of the slope, of whatever order, is approached exponentially and never stepped over.
+        direction = slope(theta)
+        size = max(np.linalg.norm(direction) / steepness, 1e-300)
+        return sign * length * direction / steepness * size ** (1 / (total - 1) - 1)
+
+    # A path from a small but nonzero weight passes a critical point at a distance of about that weight.
+    sizes = np.abs([w for w in start if w])
+    near = max(1e-6 * (sizes.min() / sizes.max()) ** (total - 1), 1e-200) if len(sizes) else 1e-6
+
+    def critical(_, theta):
+        return float(np.linalg.norm(slope(theta))) / steepness - near
+
+    def far(_, theta):
+        return FAR * length - float(np.linalg.norm(theta))
+
+    length = float(np.linalg.norm(start)) or 1.0
+    critical.terminal = far.terminal = True  # type: ignore[attr-defined]
+    path = solve_ivp(velocity, (0, 1e4), start, events=[critical, far], rtol=1e-8, atol=1e-6 * near * length)
+    if not len(path.t_events[0]):
+        return sign * np.inf
+    bound = float(law.effective(*path.y[:, -1]))
+    return 0.0 if model.degree else bound  # the only critical value of a homogeneous polynomial is 0
+
+
+def require_interpolator(model: Parameterization, problem: Problem, theta0: np.ndarray) -> Range:
+    """The attainable range, if a coefficient strictly inside it fits the (projected) targets.
+
+    Raises:
+        NoInterpolator: no such coefficient, or only ones on the boundary, which gradient flow approaches
+            too slowly for a loss threshold (existence by a linear program).
+    """
+    bounds = attainable_range(model, theta0)
+    if bounds.unbounded:
+        return bounds
+    X, y, _ = problem.projected
+    d = problem.d
+    size = np.abs(y).max(initial=0.0) / max(np.abs(X).max(initial=0.0), 1e-300) or 1.0  # of a coefficient
+    low, high = bounds.lower / size, bounds.upper / size
+    fixed = low == high  # by a start on a critical point
+    if _fits_well_inside(problem, bounds, 100 * LEAST_MARGIN * size):
+        return bounds
+    lower, upper = np.isfinite(low) & ~fixed, np.isfinite(high) & ~fixed
+    slack = np.vstack([np.c_[-np.eye(d), np.ones(d)][lower], np.c_[np.eye(d), np.ones(d)][upper]])
+    limits = np.concatenate([-low[lower], high[upper]])
+    cost = np.append(np.zeros(d), -1.0)
+    box = [(at, at) if stays else (None, None) for at, stays in zip(low, fixed, strict=True)] + [(None, 1.0)]
+    answer = linprog(cost, slack, limits, np.c_[X, np.zeros(len(y))], y / size, bounds=box)
+    margin = -answer.fun if answer.status == 0 else -np.inf
+    if margin > LEAST_MARGIN:
+        return bounds
+    more = "more features, or a positive teacher" if problem.n < d else f"or more than {problem.n} features"
+    raise NoInterpolator(
+        f"{model.name} from this start reaches coefficients in "
+        f"({bounds.lower.min():g}, {bounds.upper.max():g}) only, and none of them fits the {problem.n} samples as well "
+        f"as unbounded ones do (or only at the boundary): use a signed family such as difference(2), {more}"
+    )
+
+
+def _fits_well_inside(problem: Problem, bounds: Range, margin: float) -> bool:
+    """Whether coefficients that far inside fit, by least squares, which settles most problems before the program."""
+    inside = Range(bounds.lower + margin, bounds.upper - margin)
+    if problem.loss != squared or (np.isfinite(inside.lower) & np.isfinite(inside.upper)).any():
+        return False
+    return loss_min(problem, inside) == problem.projected[2]
+
+
+def loss_min(problem: Problem, bounds: Range) -> float:
+    """The infimum of the training loss over coefficients within the bounds.
+
+    Least squares, non-negative least squares where a bound binds, or a convex program for other losses.
+    """
+    if problem.loss != squared:
+        return _general_loss_min(problem, bounds)
+    X, y, floor = problem.projected
+    if bounds.unbounded:
+        return floor
+    if (np.isfinite(bounds.lower) & np.isfinite(bounds.upper) & (bounds.lower < bounds.upper)).any():
+        return _general_loss_min(problem, bounds)  # beyond non-negative least squares
+    free = ~np.isfinite(bounds.lower) & ~np.isfinite(bounds.upper)
+    up = np.isfinite(bounds.lower) & (bounds.upper > bounds.lower)
+    down = np.isfinite(bounds.upper) & ~np.isfinite(bounds.lower)
+    base = np.where(np.isfinite(bounds.lower), bounds.lower, np.where(np.isfinite(bounds.upper), bounds.upper, 0.0))
+    columns = np.hstack([X[:, up | free], -X[:, down | free]])
+    target = y - X @ base
+    residual = nnls(columns, target)[1] if columns.shape[1] else float(np.linalg.norm(target))
+    rounding = 1e-12 * np.linalg.norm(y)
+    return floor + (residual**2 / (2 * problem.n) if residual > rounding else 0.0)
+
+
+def _general_loss_min(problem: Problem, bounds: Range) -> float:
+    X, y, d = problem.X, problem.y, problem.d
+    box = [(None if np.isinf(a) else a, None if np.isinf(b) else b) for a, b in zip(*bounds, strict=True)]
+    cone = [(None if a is None else 0, None if b is None else 0) for a, b in box]
+    if (
+        problem.loss.targets == "sign"
+        and linprog(np.zeros(d), -y[:, None] * X, -np.ones(len(y)), bounds=cone).status == 0
+    ):
+        return 0.0  # separable: the infimum is not attained
+    functions = array_loss(problem.loss)
+
+    def objective(beta):
+        f = X @ beta
+        return functions.loss_value(f, y).mean(), X.T @ functions.loss_slope(f, y) / len(y)
+
+    start = np.clip(np.zeros(d), *[np.nan_to_num(b, posinf=1e30, neginf=-1e30) for b in bounds])
+    best = minimize(objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12))
+    return float(best.fun)
