@@ -15,7 +15,7 @@ from small_stores import arguments, assert_same
 
 distributed = pytest.importorskip("distributed")
 from gdbias.figures.cli.command import main  # noqa: E402
-from gdbias.sims import cluster as cluster_module  # noqa: E402
+from gdbias.sims.parallel import cluster as cluster_module  # noqa: E402
 from gdbias.sims.parallel.cluster import connect  # noqa: E402
 from gdbias.sims.store.group import open_result  # noqa: E402
 

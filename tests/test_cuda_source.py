@@ -14,7 +14,7 @@ import pytest
 
 from cuda_cases import MODELS
 from gdbias import sims, theory
-from gdbias.sims import gpu
+from gdbias.sims.engine.cuda import gpu
 from gdbias.sims.engine.cuda.text import gpu_source
 from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options

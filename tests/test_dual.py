@@ -5,9 +5,9 @@ import pytest
 
 import reference
 from gdbias import theory
-from gdbias.theory import dual
 from gdbias.theory.derivation.dynamics import derive
 from gdbias.theory.derivation.numpy_law import array_law
+from gdbias.theory.prediction import dual
 from gdbias.theory.prediction.transport import Transport
 from integrated import close, flow_of
 

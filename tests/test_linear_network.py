@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gdbias import theory
-from gdbias.theory import InputError, NoClosedForm, NoInterpolator, chain
+from gdbias.theory import InputError, NoClosedForm, NoInterpolator
+from gdbias.theory import matrix_chain as chain
 
 
 def network(depth, seed=0, target=(3, 4), width=5):

@@ -7,7 +7,8 @@ import pytest
 
 from gdbias import sims, theory
 from gdbias.sims import Phase, Status
-from gdbias.theory import InputError, Problem, chain
+from gdbias.theory import InputError, Problem
+from gdbias.theory import matrix_chain as chain
 
 
 def network(depth=2, target=(3, 3), width=None, seed=0):

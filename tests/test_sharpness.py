@@ -6,7 +6,7 @@ import pytest
 import reference
 from gdbias import theory
 from gdbias.sims.measure.sharpness import sharpness_at
-from gdbias.theory import hessian
+from gdbias.theory.derivation import hessian
 from gdbias.theory.derivation.hessian import Hessian, dense_hessian
 from test_derive import CASES, IDS, setting
 

@@ -8,7 +8,8 @@ import scipy.optimize
 
 import reference
 from gdbias import sims, theory
-from gdbias.sims import Status, draws
+from gdbias.sims import Status
+from gdbias.sims.engine import draws
 from gdbias.theory import InputError, UpdateRule
 
 MODEL = theory.difference(2)
