@@ -7,7 +7,7 @@ import pytest
 
 from gdbias import theory
 from gdbias.theory import InputError, Problem
-from gdbias.theory.derivation.numpy_law import array_loss
+from gdbias.theory.loss import array_loss
 
 
 def data(n=4, d=6, seed=0):

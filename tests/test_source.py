@@ -10,7 +10,8 @@ import sympy as sp
 import reference
 from gdbias import theory
 from gdbias.theory.derivation.law import state_symbols
-from gdbias.theory.derivation.numpy_law import array_law, array_loss
+from gdbias.theory.derivation.numpy_law import array_law
+from gdbias.theory.loss import array_loss
 from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 
 MODELS = [f"{family}({L})" for family in reference.FAMILIES for L in (1, 2, 3, 4)]

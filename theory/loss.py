@@ -1,11 +1,13 @@
 """Losses of one sample, declared as one expression; slope and curvature are derived."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 import sympy as sp
 
+from .elementwise import Function, on_arrays
 from .errors import InputError
 
 PREDICTION, TARGET = sp.symbols("f y", real=True)
@@ -56,3 +58,15 @@ def parse_loss(name: str) -> Loss:
     if name not in LOSSES:
         raise InputError(f"unknown loss {name!r}: use one of {', '.join(LOSSES)}")
     return LOSSES[name]
+
+
+def loss_functions(loss: Loss) -> list[Function]:
+    """``loss_value``, ``loss_slope`` and ``loss_curvature`` of ``(f, y)``, as expressions."""
+    parts = {"loss_value": loss.value, "loss_slope": loss.slope, "loss_curvature": loss.curvature}
+    return [Function(name, (PREDICTION, TARGET), (value,)) for name, value in parts.items()]
+
+
+@lru_cache(maxsize=64)
+def array_loss(loss: Loss) -> SimpleNamespace:
+    """The functions of :func:`loss_functions` on NumPy arrays."""
+    return on_arrays("\n\n".join(function.text("numpy") for function in loss_functions(loss)))

@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from .derivation.numpy_law import array_loss
+from .data_files import read_csv, read_npz
 from .errors import InputError
-from .loss import Loss, parse_loss, squared
+from .loss import Loss, array_loss, parse_loss, squared
 from .validate import real_array, shown
+
+
+class Recipe(dict):
+    """A spec that makes its data again, by :data:`gdbias.theory.datasets.MADE_BY_SPEC`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,19 +82,24 @@ class Problem:
         """Number of features."""
         return self.X.shape[1]
 
+    @property
+    def made_by_spec(self) -> bool:
+        """Whether the spec alone makes the data again."""
+        return isinstance(self.spec, Recipe)
+
     @classmethod
     def from_csv(cls, path: str | PathLike, target: str, **options) -> "Problem":
-        """Read a table with a header; see :func:`gdbias.theory.datasets.read_csv` for the options."""
-        from .datasets import read_csv
-
-        return read_csv(path, target, **options)
+        """Read a table with a header; see :func:`gdbias.theory.data_files.read_csv` for the options."""
+        return cls(**read_csv(path, target, **options))
 
     @classmethod
     def from_npz(cls, path: str | PathLike, loss: str = "squared") -> "Problem":
         """Read the arrays X and y (and beta_star, X_test, y_test where present) of an ``.npz`` file."""
-        from .datasets import read_npz
-
-        return read_npz(path, loss)
+        arguments = read_npz(path, loss)
+        try:
+            return cls(**arguments)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
     def loss_at(self, beta: np.ndarray) -> np.ndarray:
         """Training loss of coefficients of shape (..., d)."""
@@ -133,14 +142,11 @@ class Problem:
         Data that their spec makes count by the spec and to 24 bits, so that a machine whose arithmetic rounds
         the last ones otherwise makes the same problem; a user's own count to the last bit.
         """
-        from .datasets import MADE_BY_SPEC
-
-        made = self.spec["kind"] in MADE_BY_SPEC
         digest = hashlib.sha256(str(self.loss).encode())
-        if made:
+        if self.made_by_spec:
             digest.update(json.dumps(self.spec, sort_keys=True).encode())
         for value in (self.X, self.y, self.X_test, self.y_test):
-            counted = None if value is None else _to_24_bits(value) if made else value
+            counted = None if value is None else _to_24_bits(value) if self.made_by_spec else value
             digest.update(b"none" if counted is None else repr(counted.shape).encode() + counted.tobytes())
         return digest.hexdigest()
 
@@ -167,7 +173,7 @@ def _plain_spec(spec: Mapping) -> dict:
             f"spec = {shown(spec)} must map names to text, numbers and lists, kind to text: use for example "
             "array.tolist()"
         )
-    return plain
+    return Recipe(plain) if isinstance(spec, Recipe) else plain
 
 
 def _finite(name: str, value) -> np.ndarray:

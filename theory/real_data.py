@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from .errors import InputError, MissingExtra
-from .problem import Problem
+from .problem import Problem, Recipe
 from .validate import whole
 
 SEX = 1  # the column with two values, whose square is itself again
@@ -23,7 +23,7 @@ def diabetes(train: int = 20, seed: int = 0) -> Problem:
     """
     train, seed = whole("train", train, 2, 441), whole("seed", seed, 0)
     try:
-        from sklearn.datasets import load_diabetes  # pyright: ignore[reportMissingImports]
+        from sklearn.datasets import load_diabetes  # pyright: ignore[reportMissingImports]  # an optional extra
     except ImportError as error:
         raise MissingExtra(f"the diabetes data come with scikit-learn ({error}): pip install 'gdbias[data]'") from None
     measured, progression = load_diabetes(return_X_y=True, scaled=False)
@@ -40,5 +40,5 @@ def diabetes(train: int = 20, seed: int = 0) -> Problem:
     products = [x[:, i] * x[:, j] for i, j in combinations(range(x.shape[1]), 2)]
     squares = [x[:, i] ** 2 for i in range(x.shape[1]) if i != SEX]
     X, y = standard(np.column_stack([x, *products, *squares])), standard(progression)
-    spec = {"kind": "diabetes", "train": train, "seed": seed}
+    spec = Recipe(kind="diabetes", train=train, seed=seed)
     return Problem(X[fitted], y[fitted], X_test=X[held_out], y_test=y[held_out], spec=spec)

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from .errors import InputError
+from .loss import Loss
 from .schedule import Schedule, constant, parse_schedule
 from .validate import real, shown, whole
-
-if TYPE_CHECKING:
-    from .problem import Problem
 
 WEIGHT, GRADIENT, LEARNING_RATE = sp.symbols("weight gradient lr", real=True)
 MOMENTUM, WEIGHT_DECAY = sp.symbols("momentum weight_decay", real=True)
@@ -188,12 +186,12 @@ class UpdateRule:
         limit = _flip(self.step)(self.schedule.final * np.asarray(lr, dtype=float), *self.parameters)
         return limit if np.ndim(lr) else float(limit)
 
-    def check(self, problem: "Problem") -> None:
-        """Raise InputError where the rule does not fit the data."""
-        if self.batch is not None and self.batch > problem.n:
-            raise InputError(f"batch = {self.batch} is above the {problem.n} samples: use at most {problem.n}")
-        if self.label_noise and problem.loss.targets == "sign":
-            raise InputError(f"label_noise needs real targets, the {problem.loss} loss has labels: use 0, or batch")
+    def check(self, samples: int, loss: Loss) -> None:
+        """Raise InputError where the rule does not fit data of so many samples, fitted by that loss."""
+        if self.batch is not None and self.batch > samples:
+            raise InputError(f"batch = {self.batch} is above the {samples} samples: use at most {samples}")
+        if self.label_noise and loss.targets == "sign":
+            raise InputError(f"label_noise needs real targets, the {loss} loss has labels: use 0, or batch")
 
 
 gradient_descent = UpdateRule()

@@ -16,7 +16,7 @@ def check_rule(rule: UpdateRule, problems: list[Problem], options: Options, here
     if not isinstance(rule, UpdateRule):
         raise InputError(f"rule = {shown(rule)} is no UpdateRule: use for example theory.UpdateRule(momentum=0.9)")
     for problem in problems:
-        rule.check(problem)
+        rule.check(problem.n, problem.loss)
         if options.backend == "cupy":
             gpu.block_shape(problem.n, problem.d)
     if options.backend == "cupy" and here:

@@ -9,7 +9,8 @@ from types import ModuleType
 import numpy as np
 
 from ...theory.derivation.dynamics import Dynamics
-from ...theory.derivation.hessian import LANCZOS_STEPS, RESIDUAL, ROUNDS, Hessian, Sharpness, first_vectors
+from ...theory.derivation.hessian import Hessian
+from ...theory.lanczos import LANCZOS_STEPS, RESIDUAL, ROUNDS, Sharpness, first_vectors
 from ...theory.problem import Problem
 from ..engine.numba.cache import load_kernel
 from ..engine.numba.microkernel import spans

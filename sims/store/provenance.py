@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...theory.datasets import MADE_BY_SPEC
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.update_rule import UpdateRule, gradient_descent
@@ -55,7 +54,7 @@ def result_attributes(spec: dict, problems: list[Problem]) -> dict:
         git=_git_hash(),
         command=" ".join(shlex.quote(Path(a).name if i == 0 else a) for i, a in enumerate(sys.argv)),
     )
-    if any(p.spec["kind"] not in MADE_BY_SPEC for p in problems):
+    if not all(p.made_by_spec for p in problems):
         attributes["data"] = json.dumps([_data(p) for p in problems])
     return attributes
 

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import sympy as sp
 
+from ..elementwise import Function, LawPrinter
 from .dynamics import Dynamics
-from .law import Function, LawPrinter, law_functions
+from .law import law_functions
 
 
 class _CPrinter(LawPrinter):

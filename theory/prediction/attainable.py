@@ -9,9 +9,9 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import linprog, minimize, nnls
 
 from ..derivation.dynamics import derive
-from ..derivation.numpy_law import array_law, array_loss
+from ..derivation.numpy_law import array_law
 from ..errors import NoInterpolator
-from ..loss import squared
+from ..loss import array_loss, squared
 from ..parameterization import Parameterization
 from ..problem import Problem
 

@@ -7,21 +7,17 @@ and finished by such a step, to the sharpness below ``2 / lr`` at which descent'
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal
 
+import lazy_loader
 import numpy as np
 
-from ..errors import InputError, NoInterpolator
-from ..problem import Problem
-from ..validate import real
 from .constrained import constrained_flow
-from .coordinates import Doubled, doubled
+from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
 from .oscillation import undershoot
 
-if TYPE_CHECKING:
-    from .prediction import Prediction
-
+cp = lazy_loader.load("cvxpy")  # on first use, since it is slow to import
 NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: endpoints move by 0.03 % at most
 
 Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
@@ -59,71 +55,40 @@ class Endpoint:
         return f"Endpoint({found}{self.note and f'; {self.note}'})"
 
 
-def endpoint(pred: "Prediction", lr: float, method: Method = "constrained_flow") -> Endpoint:
-    """Predict where gradient descent from the one start of ``pred`` ends at ``lr``; see the module.
+def endpoint_of_flow(flow: FlowEndpoint, lr: float) -> Endpoint:
+    """Gradient flow's endpoint as that of descent at ``lr``, with a note where descent cannot stay there."""
+    top = float(flow.sharpness)
+    note = "" if lr <= 2 / top else f"unstable for descent: lr > lr_critical_final = {2 / top:.4g}"
+    return Endpoint(lr, "flow", flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
 
-    Raises:
-        InputError: an unknown method, an lr that is not positive, or a prediction of many starts.
-        NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
-        NoClosedForm: a model, loss or start outside the doubled coordinates (every method but "flow").
-    """
-    if method not in get_args(Method):
-        raise InputError(f"unknown method {method!r}: use one of {', '.join(get_args(Method))}")
-    _require_one_start(pred, lr)
-    flow, problem = pred.flow, pred.problem
-    if method == "flow":
-        stable = lr <= pred.lr_critical_final
-        note = "" if stable else f"unstable for descent: lr > lr_critical_final = {pred.lr_critical_final:.4g}"
-        top = float(flow.sharpness)
-        return Endpoint(lr, method, flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
-    coordinates = doubled(pred.dynamics.model)
-    kit, w0 = require_reachable(pred, coordinates, lr)
-    if coordinates.degree == 1:  # the sharpness is the same everywhere
-        return endpoint(pred, lr, "flow")
+
+def endpoint(reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, lr_max: float) -> Endpoint:
+    """The endpoint of descent from weights w0 (block, d) among the interpolators, at ``lr <= lr_max``."""
+    coordinates, problem = reachable.coordinates, reachable.problem
     if method == "constrained_flow":
         states = constrained_flow(coordinates, problem, w0, lr, loss=NEAR_END)
-        b, multiplier = _nearest(kit, coordinates, states.b[-1], lr, "bregman")[0], states.multiplier
+        b, multiplier = _nearest(reachable, states.b[-1], lr, "bregman")[0], states.multiplier
         below = lr / (1 - undershoot(coordinates, problem, b, w0 > 0, lr))  # where S at its cap is 2 / below
-        if lr < below < pred.lr_max:
-            b, _ = _nearest(kit, coordinates, states.b[-1], below, "bregman")
+        if lr < below < lr_max:
+            b, _ = _nearest(reachable, states.b[-1], below, "bregman")
     else:
-        b, multiplier = _nearest(kit, coordinates, w0**coordinates.degree, lr, method)
-    return endpoint_at(kit, problem, b, lr, method, multiplier)
+        b, multiplier = _nearest(reachable, w0**coordinates.degree, lr, method)
+    return endpoint_at(reachable, b, lr, method, multiplier)
 
 
 def endpoint_at(
-    kit: Interpolators, problem: Problem, b: np.ndarray, lr: float, method: str, multiplier: float | np.ndarray
+    reachable: Interpolators, b: np.ndarray, lr: float, method: str, multiplier: float | np.ndarray
 ) -> Endpoint:
     """The endpoint of coefficients b (block, d)."""
-    beta = kit.coordinates.beta(b)
-    risk = _number(problem.test_risk(beta))
-    return Endpoint(lr, method, beta, kit.sharpness_of(b), float(np.abs(beta).sum()), risk, multiplier, "")
+    beta = reachable.coordinates.beta(b)
+    risk = _number(reachable.problem.test_risk(beta))
+    return Endpoint(lr, method, beta, reachable.sharpness_of(b), float(np.abs(beta).sum()), risk, multiplier, "")
 
 
-def require_reachable(pred: "Prediction", coordinates: Doubled, lr: float) -> tuple[Interpolators, np.ndarray]:
-    """The interpolators that the start reaches, and its weights (block, d); raises as :func:`endpoint` does."""
-    _require_one_start(pred, lr)
-    w0 = coordinates.start(pred.starts[0])
-    kit = Interpolators(coordinates, pred.problem, w0 > 0)
-    if lr > pred.lr_max:
-        raise NoInterpolator(
-            f"{pred.dynamics.model.name}: lr = {lr:g} is above lr_max = {pred.lr_max:.6g}, where no interpolator is "
-            "stable: use a smaller lr"
-        )
-    return kit, w0
-
-
-def _require_one_start(pred: "Prediction", lr: float) -> None:
-    real("lr", lr, above=0)
-    if len(pred.starts) != 1:
-        raise InputError(f"the prediction has {len(pred.starts)} starts: endpoint needs predict with one init_scale")
-
-
-def _nearest(kit: Interpolators, coordinates: Doubled, start: np.ndarray, lr: float, method: str):
+def _nearest(reachable: Interpolators, start: np.ndarray, lr: float, method: str):
     """The convex program: least l1 norm, or least ``D_psi(b, start)``, with the multiplier of its constraint."""
-    import cvxpy as cp
-
-    L, b, scale = coordinates.degree, kit.b, kit.scale
+    coordinates, b, scale = reachable.coordinates, reachable.b, reachable.scale
+    L = coordinates.degree
     moving = start > 0
     b0 = np.where(moving, start, 1.0) / scale
     if method == "frontier":
@@ -133,10 +98,10 @@ def _nearest(kit: Interpolators, coordinates: Doubled, start: np.ndarray, lr: fl
     else:
         slope = np.where(moving, (2 / L) * b0 ** (2 / L - 1), 0.0)
         objective = cp.sum(cp.multiply(slope, b)) - cp.sum(cp.multiply(moving, cp.power(b, 2 / L)))
-    cap = kit.sharpness <= kit.in_units(2 / lr)
-    found = kit.minimise(objective, cap)
+    cap = reachable.sharpness <= reachable.in_units(2 / lr)
+    found = reachable.minimise(objective, cap)
     unit = scale if method == "frontier" else coordinates.divergence_unit * scale ** (2 / L)
-    return found, float(np.asarray(cap.dual_value).sum()) * unit * kit.in_units(1.0)
+    return found, float(np.asarray(cap.dual_value).sum()) * unit * reachable.in_units(1.0)
 
 
 def _number(value) -> float | None:

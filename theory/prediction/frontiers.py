@@ -9,6 +9,7 @@ sharpness minimiser of arXiv 2505.21423, here for any number of samples. No lear
 import warnings
 from dataclasses import dataclass
 
+import lazy_loader
 import numpy as np
 
 from ..errors import GdbiasError, NoClosedForm, NoInterpolator
@@ -18,6 +19,7 @@ from ..problem import Problem, require_problem
 from ..validate import whole
 from .coordinates import Doubled, doubled
 
+cp = lazy_loader.load("cvxpy")  # on first use, since it is slow to import
 SLACK = 1e-7  # relative, by which an end of the frontier is relaxed to choose among its minimisers
 FIT = 1e-6  # largest residual of an interpolator, relative to the targets
 
@@ -60,13 +62,11 @@ class Interpolators:
 
     def __init__(self, coordinates: Doubled, problem: Problem, free: np.ndarray | None = None):
         """``free`` (block, d) marks the coefficients that are not held at 0."""
-        import cvxpy as cp
-
         model = coordinates.model
         if problem.loss != squared:
             raise NoClosedForm(f"{model.name}: the frontier needs squared loss, not {problem.loss}")
         X, y, floor = problem.projected
-        self.coordinates, self.X, self.y, self.n = coordinates, X, y, problem.n
+        self.coordinates, self.problem, self.X, self.y, self.n = coordinates, problem, X, y, problem.n
         size = float(np.linalg.norm(y))
         if not size:
             raise NoInterpolator(f"{model.name}: the targets are all 0 and beta = 0 fits them: there is no trade-off")
@@ -99,13 +99,9 @@ class Interpolators:
         Raises:
             NoInterpolator: nothing fits the data.
         """
-        import cvxpy as cp
-
         return self.solve(cp.Problem(cp.Minimize(objective), [*self.fit, *constraints]))
 
     def solve(self, program) -> np.ndarray:
-        import cvxpy as cp
-
         name = self.coordinates.model.name
         try:
             with warnings.catch_warnings():
@@ -140,8 +136,6 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
         InputError: no model, no problem, or fewer than 2 points.
     """
     coordinates, points = doubled(require_model(model)), whole("points", points, 2)
-    import cvxpy as cp
-
     kit = Interpolators(coordinates, require_problem(problem))
     first, last = _ends(kit)
     limit = cp.Parameter(nonneg=True)
@@ -164,8 +158,6 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
 
 def _ends(kit: Interpolators) -> tuple[np.ndarray, np.ndarray]:
     """The norm minimiser of least sharpness and the sharpness minimiser of least norm, (block, d) each."""
-    import cvxpy as cp
-
     norm = cp.sum(kit.b)
     least = float(np.abs(kit.coordinates.beta(kit.minimise(norm))).sum()) / kit.scale
     flat = kit.minimise(kit.sharpness, norm <= least * (1 + SLACK))

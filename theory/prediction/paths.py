@@ -1,18 +1,11 @@
 """The course of gradient descent at the edge of stability, without its oscillation, predicted without a run."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import NoClosedForm
-from ..validate import whole
 from .constrained import constrained_flow
-from .coordinates import doubled
-from .endpoints import require_reachable
-
-if TYPE_CHECKING:
-    from .prediction import Prediction
+from .frontiers import Interpolators
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,23 +37,10 @@ class Path:
         return np.stack([np.interp(time, self.time, column) for column in self.beta.T], axis=-1)
 
 
-def path(pred: "Prediction", lr: float, record_every: int = 1) -> Path:
-    """Follow the constrained flow at ``lr``, one state for every ``record_every`` steps of descent.
-
-    Raises:
-        InputError: an lr that is not positive, record_every below 1, or a prediction of many starts.
-        NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
-        NoClosedForm: a model, loss or start outside the doubled coordinates.
-    """
-    record_every = whole("record_every", record_every, 1)
-    coordinates, problem = doubled(pred.dynamics.model), pred.problem
-    if coordinates.degree == 1:
-        raise NoClosedForm(
-            f"{pred.dynamics.model.name}: a linear model has the same sharpness everywhere and no edge to follow: its "
-            "path is gradient flow's, sims.flow"
-        )
-    kit, w0 = require_reachable(pred, coordinates, lr)
+def path(reachable: Interpolators, w0: np.ndarray, lr: float, record_every: int) -> Path:
+    """Follow the constrained flow from weights w0 (block, d) at ``lr``, a state for each ``record_every`` steps."""
+    coordinates, problem = reachable.coordinates, reachable.problem
     states = constrained_flow(coordinates, problem, w0, lr, record_every=record_every)
     beta = np.array([coordinates.beta(b) for b in states.b])
-    sharpness = np.array([kit.sharpness_of(b) for b in states.b])
+    sharpness = np.array([reachable.sharpness_of(b) for b in states.b])
     return Path(lr, states.time, beta, problem.loss_at(beta), sharpness, np.abs(beta).sum(axis=1))

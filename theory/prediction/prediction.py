@@ -1,46 +1,25 @@
 """What theory says before any run: where gradient flow ends, and the critical learning rates."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
+from typing import get_args
 
 import numpy as np
 
 from ..derivation.dynamics import Dynamics, derive
-from ..derivation.hessian import sharpness
-from ..derivation.numpy_law import array_law
-from ..errors import InputError, NoClosedForm
+from ..errors import InputError, NoClosedForm, NoInterpolator
 from ..loss import squared
 from ..parameterization import Parameterization
 from ..problem import Problem, require_problem
-from ..validate import real_array
-from .attainable import require_interpolator
+from ..validate import real, real_array, whole
+from .coordinates import doubled
 from .divergence import HIGHEST, divergence_ratio
-from .dual import dual_root, path_sharpness_max
-from .endpoints import Endpoint, Method, endpoint
-from .frontiers import sharpness_min
+from .dual import path_sharpness_max
+from .endpoints import Endpoint, Method, endpoint, endpoint_of_flow
+from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
+from .frontiers import Interpolators, sharpness_min
 from .paths import Path, path
 from .transport import Transport
-
-
-@dataclass(frozen=True)
-class FlowEndpoint:
-    """Where gradient flow ends. Arrays gain a leading axis when ``init_scale`` is an array.
-
-    Attributes:
-        beta: coefficients, shape (d,).
-        theta: weights, shape (weight, d).
-        nu: the dual vector with ``s = X^T nu``, shape (n,); the shortest where samples depend on each other.
-        sharpness: largest Hessian eigenvalue there.
-        l1_norm: ``||beta||_1``.
-        test_risk: loss on held-out samples, None without them.
-    """
-
-    beta: np.ndarray
-    theta: np.ndarray
-    nu: np.ndarray
-    sharpness: float | np.ndarray
-    l1_norm: float | np.ndarray
-    test_risk: float | np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +51,9 @@ class Prediction:
                 f"the {self.problem.loss} loss has no closed-form flow endpoint: lr_critical is available, "
                 "and sims.flow integrates"
             )
-        return self._stack([self._endpoint(*start) for start in zip(self.starts, self._transports, strict=True)])
+        starts = zip(self.starts, self._transports, strict=True)
+        found = [end_of_flow(self.dynamics, self.problem, *start) for start in starts]
+        return stacked(found) if self._many else found[0]
 
     @cached_property
     def lr_critical_final(self) -> float | np.ndarray:
@@ -124,34 +105,67 @@ class Prediction:
         return divergence_ratio(degree) * self.lr_critical_final
 
     def endpoint(self, lr: float, method: Method = "constrained_flow") -> Endpoint:
-        """Where gradient descent ends at ``lr``; see :func:`gdbias.theory.prediction.endpoints.endpoint`."""
-        return endpoint(self, lr, method)
+        """Predict where gradient descent ends at ``lr``; see :mod:`gdbias.theory.prediction.endpoints`.
+
+        Raises:
+            InputError: an unknown method, an lr that is not positive, or a prediction of many starts.
+            NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
+            NoClosedForm: a model, loss or start outside the doubled coordinates (every method but "flow").
+        """
+        if method not in get_args(Method):
+            raise InputError(f"unknown method {method!r}: use one of {', '.join(get_args(Method))}")
+        self._require_one_start(lr)
+        if method == "flow":
+            return endpoint_of_flow(self.flow, lr)
+        interpolators, w0 = self.reachable(lr)
+        if interpolators.coordinates.degree == 1:  # the sharpness is the same everywhere
+            return endpoint_of_flow(self.flow, lr)
+        return endpoint(interpolators, w0, lr, method, self.lr_max)
 
     def path(self, lr: float, record_every: int = 1) -> Path:
-        """The course of gradient descent at ``lr`` without its oscillation; see :func:`.paths.path`."""
-        return path(self, lr, record_every)
+        """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
+
+        One state for every ``record_every`` steps of descent.
+
+        Raises:
+            InputError: an lr that is not positive, record_every below 1, or a prediction of many starts.
+            NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
+            NoClosedForm: a model, loss or start outside the doubled coordinates, or a linear model.
+        """
+        record_every, model = whole("record_every", record_every, 1), self.dynamics.model
+        if doubled(model).degree == 1:
+            raise NoClosedForm(
+                f"{model.name}: a linear model has the same sharpness everywhere and no edge to follow: its "
+                "path is gradient flow's, sims.flow"
+            )
+        return path(*self.reachable(lr), lr, record_every)
+
+    def reachable(self, lr: float) -> tuple[Interpolators, np.ndarray]:
+        """The interpolators that the one start reaches, and its weights in doubled coordinates, (block, d).
+
+        Raises as :meth:`endpoint` does.
+        """
+        self._require_one_start(lr)
+        coordinates = doubled(self.dynamics.model)
+        w0 = coordinates.start(self.starts[0])
+        interpolators = Interpolators(coordinates, self.problem, w0 > 0)
+        if lr > self.lr_max:
+            raise NoInterpolator(
+                f"{self.dynamics.model.name}: lr = {lr:g} is above lr_max = {self.lr_max:.6g}, where no interpolator "
+                "is stable: use a smaller lr"
+            )
+        return interpolators, w0
+
+    def _require_one_start(self, lr: float) -> None:
+        real("lr", lr, above=0)
+        if len(self.starts) != 1:
+            raise InputError(
+                f"the prediction has {len(self.starts)} starts: endpoint needs predict with one init_scale"
+            )
 
     @property
     def _many(self) -> bool:
         return np.ndim(self.init_scale) == 1 if self.init_scale is not None else False
-
-    def _endpoint(self, theta0: np.ndarray, transport: Transport) -> FlowEndpoint:
-        require_interpolator(self.dynamics.model, self.problem, theta0)
-        nu = dual_root(self.dynamics, self.problem, transport)
-        clock = self.problem.projected[0].T @ nu
-        theta = transport(clock)
-        beta = array_law(self.dynamics).effective(*theta)
-        nu = np.linalg.lstsq(self.problem.X.T, clock)[0]
-        top = float(sharpness(self.dynamics, self.problem, theta[..., None]).value[0])
-        risk = self.problem.test_risk(beta)
-        return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
-
-    def _stack(self, endpoints: list[FlowEndpoint]) -> FlowEndpoint:
-        if not self._many:
-            return endpoints[0]
-        beta, theta, nu, top, l1_norm, risk = zip(*map(astuple, endpoints), strict=True)
-        risks = None if risk[0] is None else np.array(risk)
-        return FlowEndpoint(np.array(beta), np.array(theta), np.array(nu), np.array(top), np.array(l1_norm), risks)
 
 
 def predict(

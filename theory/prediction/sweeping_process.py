@@ -4,35 +4,30 @@ In the limit of a slow ramp the loss stays 0 and the coefficients are pushed by 
 ``dz in -N(beta) + range X^T``, ``X beta = y``, ``S <= 2 / lr(t)``, ``z = psi'(b)``, from gradient flow's endpoint.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ..errors import GdbiasError
 from ..validate import whole
-from .coordinates import doubled
-from .endpoints import Endpoint, endpoint_at, require_reachable
-
-if TYPE_CHECKING:
-    from .prediction import Prediction
+from .endpoints import Endpoint, endpoint_at
+from .prediction import Prediction
 
 OVERSHOOT = 1e-10  # relative, of the sharpness over its cap
 PUSHES = 1000  # for one value of the cap
 HALVES = 0.5 ** np.arange(20)  # of a push from which X beta = y is not reached again
 
 
-def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
+def adiabatic(pred: Prediction, lr: float, caps: int = 2000) -> Endpoint:
     """The endpoint of descent whose learning rate was raised infinitely slowly to ``lr``.
 
     The cap falls geometrically in ``caps`` values; the error is proportional to 1 / caps.
 
     Raises:
-        InputError, NoInterpolator, NoClosedForm: as :func:`gdbias.theory.prediction.endpoints.endpoint` does.
+        InputError, NoInterpolator, NoClosedForm: as :meth:`Prediction.endpoint` does.
         GdbiasError: the cap could not be followed.
     """
     caps = whole("caps", caps, 1)
-    coordinates, problem = doubled(pred.dynamics.model), pred.problem
-    kit, start = require_reachable(pred, coordinates, lr)
+    reachable, start = pred.reachable(lr)
+    coordinates, problem = reachable.coordinates, reachable.problem
     if coordinates.degree == 1:
         return pred.endpoint(lr, "flow")
     L, weights, y = coordinates.degree, coordinates.weights, problem.projected[1]
@@ -91,4 +86,4 @@ def adiabatic(pred: "Prediction", lr: float, caps: int = 2000) -> Endpoint:
             raise lost
     b = np.zeros(start.shape)
     b[moving] = w**L
-    return endpoint_at(kit, problem, b, lr, "adiabatic", 0.0)
+    return endpoint_at(reachable, b, lr, "adiabatic", 0.0)

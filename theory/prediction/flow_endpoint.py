@@ -1,0 +1,54 @@
+"""Where gradient flow ends, and what is measured there."""
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from ..derivation.dynamics import Dynamics
+from ..derivation.hessian import sharpness
+from ..derivation.numpy_law import array_law
+from ..problem import Problem
+from .attainable import require_interpolator
+from .dual import dual_root
+from .transport import Transport
+
+
+@dataclass(frozen=True)
+class FlowEndpoint:
+    """Where gradient flow ends. Arrays gain a leading axis when ``init_scale`` is an array.
+
+    Attributes:
+        beta: coefficients, shape (d,).
+        theta: weights, shape (weight, d).
+        nu: the dual vector with ``s = X^T nu``, shape (n,); the shortest where samples depend on each other.
+        sharpness: largest Hessian eigenvalue there.
+        l1_norm: ``||beta||_1``.
+        test_risk: loss on held-out samples, None without them.
+    """
+
+    beta: np.ndarray
+    theta: np.ndarray
+    nu: np.ndarray
+    sharpness: float | np.ndarray
+    l1_norm: float | np.ndarray
+    test_risk: float | np.ndarray | None
+
+
+def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport) -> FlowEndpoint:
+    """The endpoint from one start theta0 (weight, feature), by the dual root; raises NoInterpolator."""
+    require_interpolator(dynamics.model, problem, theta0)
+    nu = dual_root(dynamics, problem, transport)
+    clock = problem.projected[0].T @ nu
+    theta = transport(clock)
+    beta = array_law(dynamics).effective(*theta)
+    nu = np.linalg.lstsq(problem.X.T, clock)[0]
+    top = float(sharpness(dynamics, problem, theta[..., None]).value[0])
+    risk = problem.test_risk(beta)
+    return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
+
+
+def stacked(endpoints: list[FlowEndpoint]) -> FlowEndpoint:
+    """Endpoints of several starts as one, with a leading axis."""
+    beta, theta, nu, top, l1_norm, risk = zip(*map(astuple, endpoints), strict=True)
+    risks = None if risk[0] is None else np.array(risk)
+    return FlowEndpoint(np.array(beta), np.array(theta), np.array(nu), np.array(top), np.array(l1_norm), risks)
