@@ -45,7 +45,7 @@ def test_sharpness_needs_restarts(sharpness, m, d, n):  # m d above the Krylov d
 
 
 def test_residual_bounds_the_error_before_convergence(sharpness, monkeypatch):
-    monkeypatch.setattr(hessian, "ROUNDS", 1)
+    monkeypatch.setattr("gdbias.theory.lanczos.ROUNDS", 1)
     monkeypatch.setattr("gdbias.sims.measure.sharpness.ROUNDS", 1)
     d = 200
     problem = theory.Problem(np.diag(np.sqrt(d * (1 - 1e-4 * np.arange(d) / d))), np.zeros(d))
@@ -123,7 +123,7 @@ def test_many_points_in_chunks(monkeypatch):
     dyn, problem, _ = setting("difference", 2)
     points = np.random.default_rng(4).standard_normal((2, 6, 50))
     whole = hessian.sharpness(dyn, problem, points).value
-    monkeypatch.setattr(hessian, "CHUNK", 12 * 12 * 7)  # seven points at a time
+    monkeypatch.setattr("gdbias.theory.lanczos.CHUNK", 12 * 12 * 7)  # seven points at a time
     np.testing.assert_allclose(hessian.sharpness(dyn, problem, points).value, whole, rtol=1e-12)
 
 
