@@ -18,6 +18,7 @@ from gdbias.sims.engine.cuda import gpu
 from gdbias.sims.engine.cuda.text import gpu_source
 from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
+from gdbias.sims.status import Status
 from gdbias.theory.derivation.cuda_law import cuda_operations
 from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.loss import LOSSES
@@ -220,7 +221,7 @@ def test_an_interrupt_ends_the_gpus_launches(host):
 
     gpu.advance_gpu(dynamics, problem, runs, Options(backend="cupy"), 0.0, 0, halt, stop)
     assert seen == [1]
-    np.testing.assert_array_equal(runs.outcome, [-1, 1])
+    np.testing.assert_array_equal(runs.outcome, [Status.NOT_RUN, Status.DIVERGED])
     np.testing.assert_array_equal(runs.theta[0], start[0])
 
 

@@ -17,6 +17,7 @@ from gdbias.sims.deep.lanczos import largest
 from gdbias.sims.deep.measure import adaptive_sharpness, sharpness
 from gdbias.sims.deep.options import DeepOptions
 from gdbias.sims.deep.training_loss import evaluate, objective
+from gdbias.sims.status import Status
 from gdbias.theory import InputError
 
 KINDS = {
@@ -160,7 +161,7 @@ def test_other_kinds_train(data, kind):
     theta, target = objective(sims.deep.network(kind, **KINDS[kind]), data)
     start = float(target.loss(theta))
     state = advance(target, begin(theta), 0.05, np.inf, DeepOptions(tol=0.9 * start, max_steps=300), 300)
-    assert state.outcome == 0 and float(state.loss) < 0.9 * start
+    assert state.outcome == Status.CONVERGED and float(state.loss) < 0.9 * start
 
 
 @pytest.mark.parametrize(
@@ -177,4 +178,4 @@ def test_a_wrong_network_is_refused(wrong):
 def test_a_loss_that_is_no_number_has_risen(data, lr):
     theta, target = objective(sims.deep.network("fcn", width=5, depth=2), data)
     ended = advance(target, begin(theta), lr, 1e6, DeepOptions(), 10)
-    assert int(ended.outcome) == 1 and int(ended.rising) == 1
+    assert ended.outcome == Status.DIVERGED and int(ended.rising) == 1

@@ -3,12 +3,12 @@
 from typing import NamedTuple
 
 from ..engine.runs import DIVERGENCE
+from ..status import Status
 from .backend import eqx, jax, jnp
 from .options import DeepOptions
 from .training_loss import Objective, loss_at
 
 RISE = 1e-5  # relative; less is rounding in float32
-UNDER_WAY = -1  # then 0 (threshold held), 1 (diverged) or 2 (step limit)
 
 
 class State(NamedTuple):
@@ -19,13 +19,13 @@ class State(NamedTuple):
     calm: jax.Array  # consecutive steps below the threshold
     rising: jax.Array  # steps on which the loss rose
     loss: jax.Array  # at the latest weights that were looked at
-    outcome: jax.Array
+    outcome: jax.Array  # a Status, NOT_RUN while under way
 
 
 def begin(theta0: jax.Array) -> State:
     """A run at its start."""
     zero = jnp.asarray(0)
-    return State(theta0, zero, zero, zero, jnp.asarray(jnp.inf, theta0.dtype), jnp.asarray(UNDER_WAY))
+    return State(theta0, zero, zero, zero, jnp.asarray(jnp.inf, theta0.dtype), jnp.asarray(Status.NOT_RUN))
 
 
 def limit(objective: Objective, theta0: jax.Array) -> float:
@@ -48,16 +48,16 @@ def advance(objective: Objective, state: State, lr: float, bound: float, options
 @eqx.filter_jit
 def _advance(objective: Objective, state: State, lr, bound, tol, hold, max_steps, until) -> State:
     def under_way(s: State):
-        return (s.outcome == UNDER_WAY) & (s.step < until)
+        return (s.outcome == Status.NOT_RUN) & (s.step < until)
 
     def step(s: State) -> State:
         loss, gradient = jax.value_and_grad(objective.loss)(s.theta)
         rising = s.rising + ~(loss <= s.loss * (1 + RISE))  # what is no number has risen
         calm = jnp.where(loss < tol, s.calm + 1, 0)
-        ended = jnp.where(s.step >= max_steps, 2, UNDER_WAY)
-        ended = jnp.where(loss < bound, ended, 1)
-        ended = jnp.where(calm >= hold, 0, ended)
-        stop = ended != UNDER_WAY
+        ended = jnp.where(s.step >= max_steps, Status.STEP_LIMIT, Status.NOT_RUN)
+        ended = jnp.where(loss < bound, ended, Status.DIVERGED)
+        ended = jnp.where(calm >= hold, Status.CONVERGED, ended)
+        stop = ended != Status.NOT_RUN
         theta = jnp.where(stop, s.theta, s.theta - lr * gradient)
         return State(theta, s.step + jnp.where(stop, 0, 1), calm, rising, loss, ended)
 

@@ -9,13 +9,12 @@ import numpy as np
 from ..status import Status
 from .backend import jax
 from .checkpoint import Checkpoint
-from .descent import UNDER_WAY, State, advance, begin, limit, mean_of_next
+from .descent import State, advance, begin, limit, mean_of_next
 from .gradient_flow import FlowPath, integrate
 from .measure import adaptive_sharpness, any_vector, sharpness, state_at
 from .options import DeepOptions
 from .training_loss import Objective
 
-STATUS = {0: Status.CONVERGED, 1: Status.DIVERGED, 2: Status.STEP_LIMIT}
 Tell = Callable[[str], None]
 
 
@@ -59,7 +58,7 @@ def run(
     if checkpoint:
         state, watch.vector, watch.sharpness_max = checkpoint.load((state, watch.vector, watch.sharpness_max))
     stretch = record_every or options.track_every
-    while int(state.outcome) == UNDER_WAY:
+    while int(state.outcome) == Status.NOT_RUN:
         value = watch.look(objective, state, bool(record_every))
         tell(f"lr {lr:.4g}: step {int(state.step)}, loss {float(state.loss):.3g}, lr S / 2 {lr * value / 2:.3f}")
         state = advance(objective, state, lr, bound, options, int(state.step) + stretch)
@@ -71,7 +70,7 @@ def run(
 
 
 def _outcome(objective: Objective, state: State, watch: Watch, lr: float, options: DeepOptions) -> dict:
-    status = STATUS[int(state.outcome)]
+    status = Status(int(state.outcome))
     ended = dict(status=status, steps=int(state.step), rising_steps=int(state.rising), monotone=int(state.rising) == 0)
     if status == Status.DIVERGED:  # its weights mean nothing, as for the diagonal networks
         largest = watch.sharpness_max if np.isfinite(watch.sharpness_max) else np.nan

@@ -9,6 +9,7 @@ from ...theory.derivation.numpy_law import array_law
 from ...theory.problem import Problem
 from ...theory.update_rule import UpdateRule
 from ..options import Options
+from ..status import Status
 from .draws import array_normal, array_uniform
 from .runs import NUDGE, Runs, power_noise, samples
 
@@ -53,6 +54,7 @@ def advance_array(
                 runs.history[alive, step // record_every] = np.moveaxis(T[:m], -1, 0)
             held, bounded = calm >= options.hold, excess < limit
             stop = held | ~bounded | (step >= options.max_steps)
+            ended = np.select([held, bounded], [Status.CONVERGED, Status.STEP_LIMIT], Status.DIVERGED)
             if stop.any():
                 done, keep = alive[stop], ~stop
                 runs.theta[done] = np.moveaxis(T[:, :, stop], -1, 0)
@@ -60,7 +62,7 @@ def advance_array(
                 runs.steps[done] = step
                 runs.rising[done], runs.loss[done] = rising[stop], excess[stop]
                 runs.sharpness_max[done] = top[stop]
-                runs.outcome[done] = np.where(held, 0, np.where(bounded, 2, 1))[stop]
+                runs.outcome[done] = ended[stop]
                 alive = alive[keep]
                 T, V, f, lr, limit = T[:, :, keep], V[:, :, keep], f[:, keep], lr[keep], limit[keep]
                 g, first, key = g[:, keep], first[keep], key[keep]

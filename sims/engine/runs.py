@@ -16,7 +16,8 @@ NUDGE = 1e-4  # of noise in every power step, so that the vector finds an eigenv
 class Runs:
     """One entry for each of N runs; weights have shape (run, weight, feature), state rows behind them.
 
-    ``outcome`` is -1 while a run is under way, then 0 (held tol), 1 (diverged) or 2 (step limit).
+    ``outcome`` holds a :class:`gdbias.sims.Status`: NOT_RUN while a run is under way, then CONVERGED (held tol),
+    DIVERGED or STEP_LIMIT.
     ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature). Steps are made in the numbers of
     ``theta``, float64 or float32.
     """

@@ -8,6 +8,7 @@ from ...theory import matrix_chain as chain
 from ...theory.deep_linear import LinearNetwork
 from ..engine.runs import DIVERGENCE, NUDGE, power_noise
 from ..options import Options
+from ..status import Status
 
 
 @dataclass
@@ -42,7 +43,7 @@ def advance(
     top = chain.chain_sharpness(chain.unpack(starts, net.shapes), net.target)
     runs = LinearRuns(
         lr, starts.copy(), top.vector[0].T.copy(), top.value.copy(), np.zeros(N, dtype=np.int64),
-        np.zeros(N, dtype=np.int64), np.full(N, np.nan), np.full(N, -1, dtype=np.int8),
+        np.zeros(N, dtype=np.int64), np.full(N, np.nan), np.full(N, Status.NOT_RUN, dtype=np.int8),
         np.full((options.max_steps // record_every + 1 if record_every else 0, P), np.nan),
     )  # fmt: skip
     layers, vector, most = chain.unpack(runs.theta, net.shapes), runs.vector, runs.sharpness_max
@@ -60,12 +61,13 @@ def advance(
             last = excess
             held, bounded = calm >= options.hold, excess < limit
             stop = held | ~bounded | (step >= options.max_steps)
+            ended = np.select([held, bounded], [Status.CONVERGED, Status.STEP_LIMIT], Status.DIVERGED)
             if stop.any():
                 done = alive[stop]
                 runs.theta[done], runs.vector[done] = chain.pack(layers)[stop], vector[stop]
                 runs.steps[done], runs.rising[done], runs.loss[done] = step, rising[stop], excess[stop]
                 runs.sharpness_max[done] = most[stop]
-                runs.outcome[done] = np.where(held, 0, np.where(bounded, 2, 1))[stop]
+                runs.outcome[done] = ended[stop]
                 layers, alive = [layer[~stop] for layer in layers], alive[~stop]
                 vector, most, rates, limit = vector[~stop], most[~stop], rates[~stop], limit[~stop]
                 calm, rising, last = calm[~stop], rising[~stop], last[~stop]

@@ -35,12 +35,11 @@ def measure(net: LinearNetwork, theta: np.ndarray, start: np.ndarray | None = No
 
 def outcomes(net: LinearNetwork, runs: LinearRuns) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
-    theta = np.where((runs.outcome == 1)[:, None], np.nan, runs.theta)
+    theta = np.where((runs.outcome == Status.DIVERGED)[:, None], np.nan, runs.theta)
     found = measure(net, theta, runs.vector)
     with np.errstate(invalid="ignore"):
-        unstable = (runs.outcome == 0) & ~(runs.lr * found["sharpness"] <= 2 * STABLE)
-    names = np.array([Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT], dtype=np.int8)
-    status = np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), names[runs.outcome])
+        unstable = (runs.outcome == Status.CONVERGED) & ~(runs.lr * found["sharpness"] <= 2 * STABLE)
+    status = np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), runs.outcome)
     unknown, none = np.full(len(status), np.nan), np.zeros(len(status), dtype=np.int64)
     return found | dict(
         status=status,

@@ -51,7 +51,7 @@ def begin_runs(
         steps=np.zeros(N, dtype=np.int64),
         rising=np.zeros(N, dtype=np.int64),
         loss=np.full(N, np.nan),
-        outcome=np.full(N, -1, dtype=np.int8),
+        outcome=np.full(N, Status.NOT_RUN, dtype=np.int8),
     )
 
 
@@ -103,7 +103,7 @@ def _phases(
     dynamics: Dynamics, problem: Problem, runs: Runs, found: dict, floors: np.ndarray, options: Options,
     halt: np.ndarray,
 ) -> dict:  # fmt: skip
-    chosen = np.flatnonzero((runs.outcome == 2) | (found["status"] == Status.UNSTABLE_MINIMUM))
+    chosen = np.flatnonzero((runs.outcome == Status.STEP_LIMIT) | (found["status"] == Status.UNSTABLE_MINIMUM))
     if not options.window:
         chosen = chosen[:0]
     seen = follow(dynamics, problem, runs, chosen, floors[chosen] - problem.projected[2], options, halt)

@@ -23,8 +23,8 @@ def divergence_map(runs: Runs) -> dict:
     Its rounding ends the approach to a minimum above the usual ``tol``, so that a map says nothing of convergence;
     runs that come within ``tol`` all the same end there.
     """
-    names = np.array([Status.BOUNDED, Status.DIVERGED, Status.BOUNDED, Status.NOT_RUN], dtype=np.int8)
-    return dict(steps=runs.steps, status=names[runs.outcome])
+    told = np.isin(runs.outcome, (Status.NOT_RUN, Status.DIVERGED))
+    return dict(steps=runs.steps, status=np.where(told, runs.outcome, np.int8(Status.BOUNDED)))
 
 
 def check_range(

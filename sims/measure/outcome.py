@@ -45,16 +45,15 @@ def state(dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.nda
 
 def outcomes(dynamics: Dynamics, problem: Problem, runs: Runs, loss_min: np.ndarray) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
-    ended = runs.outcome == 1
+    ended = runs.outcome == Status.DIVERGED
     theta = np.where(ended[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
     with np.errstate(invalid="ignore", over="ignore"):
         found = measure(dynamics, problem, theta, runs.vector)
-        unstable = (runs.outcome == 0) & ~(
+        unstable = (runs.outcome == Status.CONVERGED) & ~(
             found["sharpness"] <= STABLE * dynamics.rule.once_settled.sharpness_limit(runs.lr)
         )
-    names = np.array([Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT, Status.NOT_RUN], dtype=np.int8)
     return found | dict(
-        status=np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), names[runs.outcome]),
+        status=np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), runs.outcome),
         steps=runs.steps,
         loss=runs.loss + loss_min,
         loss_min=np.broadcast_to(loss_min, runs.loss.shape),

@@ -19,6 +19,7 @@ from ..engine.reference import advance_array
 from ..engine.runs import Runs
 from ..options import Options
 from ..schema import DIAGONAL_AVERAGED, DIAGONAL_COOLED
+from ..status import Status
 from .outcome import state
 
 HISTORY = 1 << 22  # numbers of one piece of the runs that are averaged
@@ -39,7 +40,7 @@ def measured_endpoints(
 ) -> dict:
     """The variables ``averaged_*`` and ``cooled_*`` of finished runs, NaN where a run diverged."""
     found = {}
-    ended = np.where((runs.outcome == 1)[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
+    ended = np.where((runs.outcome == Status.DIVERGED)[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
     if options.average:
         found |= _measured("averaged", dynamics, problem, averaged(dynamics, problem, runs, options, halt))
     if options.cool:
@@ -56,7 +57,7 @@ def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options,
     K, shape = options.average, runs.vector.shape[1:]
     further = replace(options, max_steps=K, hold=K + 2, track_every=0, average=0)  # nothing can be held
     means = np.full(runs.vector.shape, np.nan)
-    bounded = np.flatnonzero((runs.outcome == 0) | (runs.outcome == 2))
+    bounded = np.flatnonzero((runs.outcome == Status.CONVERGED) | (runs.outcome == Status.STEP_LIMIT))
     width = max(1, HISTORY // ((K + 1) * int(np.prod(shape))))
     for at in range(0, len(bounded), width):
         part = bounded[at : at + width]
@@ -65,10 +66,10 @@ def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options,
             limit=runs.limit[part], theta=runs.theta[part].copy(), vector=runs.vector[part].copy(),
             sharpness_max=runs.sharpness_max[part], history=np.full((len(part), K + 1, *shape), np.nan),
             steps=np.zeros(len(part), dtype=np.int64), rising=np.zeros(len(part), dtype=np.int64),
-            loss=np.full(len(part), np.nan), outcome=np.full(len(part), -1, dtype=np.int8),
+            loss=np.full(len(part), np.nan), outcome=np.full(len(part), Status.NOT_RUN, dtype=np.int8),
         )  # fmt: skip
         engine(options)(dynamics, problem, piece, further, 0.0, 1, halt)
-        lost = (piece.outcome != 2)[:, None, None]
+        lost = (piece.outcome != Status.STEP_LIMIT)[:, None, None]
         means[part] = np.where(lost, np.nan, piece.history[:, 1:].mean(axis=1))
     return means
 

@@ -31,7 +31,7 @@ def advance_numba(
 
     Steps are made in the numbers of ``runs.theta``: float64, or float32, in which no sharpness is looked at.
     ``floor`` is what the smallest loss leaves of the projected targets. Setting ``halt[0]`` to 1 stops
-    the workers within a step; runs in flight then keep outcome -1, as they do after an interrupt, which
+    the workers within a step; runs in flight then keep outcome NOT_RUN, as they do after an interrupt, which
     is raised again. ``progress`` is told the runs begun so far.
     """
     number = runs.theta.dtype
