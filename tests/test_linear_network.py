@@ -5,7 +5,7 @@ import pytest
 
 from gdbias import theory
 from gdbias.theory import InputError, NoClosedForm, NoInterpolator
-from gdbias.theory import matrix_chain as chain
+from gdbias.theory.linear import chain
 
 
 def network(depth, seed=0, target=(3, 4), width=5):

@@ -8,7 +8,7 @@ import pytest
 from gdbias import sims, theory
 from gdbias.sims import Phase, Status
 from gdbias.theory import InputError, Problem
-from gdbias.theory import matrix_chain as chain
+from gdbias.theory.linear import chain
 
 
 def network(depth=2, target=(3, 3), width=None, seed=0):

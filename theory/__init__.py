@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from .datasets import single_point, sparse_regression
-    from .deep_linear import LinearNetwork, linear_network
+    from .datasets import diabetes, single_point, sparse_regression
     from .derivation.dynamics import Dynamics, derive
     from .errors import GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
     from .families import difference, parse, power, product
+    from .linear.network import LinearNetwork, linear_network
     from .loss import Loss, logistic, squared
     from .parameterization import Parameterization, custom
     from .prediction.endpoints import Endpoint
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .prediction.paths import Path
     from .prediction.prediction import Prediction, predict
     from .problem import Problem
-    from .real_data import diabetes
     from .schedule import Schedule, constant, cosine, ramp
     from .statements import Statement, statement, statements
     from .update_rule import StateVariable, Step, UpdateRule, gradient_descent
@@ -25,14 +24,13 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "datasets": ["single_point", "sparse_regression"],
+        "datasets": ["diabetes", "single_point", "sparse_regression"],
         "derivation.dynamics": ["Dynamics", "derive"],
-        "real_data": ["diabetes"],
         "prediction.endpoints": ["Endpoint"],
         "errors": ["GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],
         "families": ["difference", "parse", "power", "product"],
         "prediction.frontiers": ["Frontier", "frontier"],
-        "deep_linear": ["LinearNetwork", "linear_network"],
+        "linear.network": ["LinearNetwork", "linear_network"],
         "loss": ["Loss", "logistic", "squared"],
         "parameterization": ["Parameterization", "custom"],
         "prediction.paths": ["Path"],

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import brentq
 
-from ...theory.deep_linear import LinearNetwork, linear_network
+from ...theory.linear.network import LinearNetwork, linear_network
 from ...theory.statements import Formulas
 from .registry import Case, Comparison, NotApplicable, check
 

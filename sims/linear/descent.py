@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...theory import matrix_chain as chain
-from ...theory.deep_linear import LinearNetwork
+from ...theory.linear import chain
+from ...theory.linear.network import LinearNetwork
 from ..engine.runs import DIVERGENCE, NUDGE, power_noise
 from ..options import Options
 from ..status import Status

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from ...theory import matrix_chain as chain
-from ...theory.deep_linear import LinearNetwork
+from ...theory.linear import chain
+from ...theory.linear.network import LinearNetwork
 from ..measure.outcome import STABLE
 from ..measure.phase import phases
 from ..options import Options

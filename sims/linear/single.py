@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from ...theory import matrix_chain as chain
-from ...theory.deep_linear import LinearNetwork, require_network
+from ...theory.linear import chain
+from ...theory.linear.network import LinearNetwork, require_network
 from ...theory.validate import real, whole
 from ..descent import check_history
 from ..engine.integrator import integrate_flow

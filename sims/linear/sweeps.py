@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from ...theory import NoInterpolator
-from ...theory import matrix_chain as chain
-from ...theory.deep_linear import LinearNetwork, require_network
+from ...theory.linear import chain
+from ...theory.linear.network import LinearNetwork, require_network
 from ..grid import Grid, learning_rates
 from ..options import Options
 from ..parallel.plan import check_distinct, check_kept

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .lanczos import Sharpness, largest_eigenvalues
+from ..lanczos import Sharpness, largest_eigenvalues
 
 Layers = Sequence[np.ndarray]
 

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from . import matrix_chain as chain
-from .errors import InputError, NoClosedForm, NoInterpolator
-from .validate import real, real_array, shown, whole
+from ..errors import InputError, NoClosedForm, NoInterpolator
+from ..validate import real, real_array, shown, whole
+from . import chain
 
 STARTS = ("spectral", "balanced", "random")
 FIT = 1e-12  # singular values of the target below this share of the largest count as 0

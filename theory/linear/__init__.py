@@ -1,0 +1,1 @@
+"""Deep linear networks, products of full matrices."""
