@@ -67,8 +67,8 @@ def test_a_users_statement_is_verified_the_same_way(mine):
     assert report.failures == []
 
 
-def test_the_statement_of_the_readme_holds(tmp_path):
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+def test_the_statement_of_the_rooms_readme_holds(tmp_path):
+    text = (Path(__file__).parent.parent / "theory" / "README.md").read_text(encoding="utf-8")
     [code] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "MINE-1" in block]
     (tmp_path / "readme_statement.py").write_text(code)
     try:
