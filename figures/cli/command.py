@@ -271,12 +271,20 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
 
 
+def _tell_version() -> None:
+    from ... import __version__  # read from the installed package, which takes longer than starting
+
+    print(f"gdbias {__version__}")
+
+
 def _read(arguments: list[str]) -> Callable[[], None]:
     """The verb with its options; those of a spec file are the defaults of a second reading."""
+    if arguments == ["--version"]:
+        return _tell_version
     if arguments:
         _require_verb(arguments[0])
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
-    about = "Which solution does gradient descent pick, and why?"
+    about = "Which solution does gradient descent pick, and why? --version tells which gdbias this is."
     verb = tyro.extras.subcommand_cli_from_dict(VERBS, prog="gdbias", description=about, args=arguments, config=config)
     if isinstance(verb, Sweep) and verb.spec:
         defaults = read_spec(verb.spec, Sweep(verb.store), outside=("store", "spec"))
