@@ -77,9 +77,9 @@ def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options,
 def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floors: np.ndarray) -> np.ndarray:
     """Where gradient flow ends from each of the weights (point, weight, feature); ``floors`` are the smallest losses.
 
-    By the dual root (:mod:`.prediction.dual`) where the characteristic flow is a formula, by integration until
-    the excess loss is 1e-10 elsewhere. NaN, with a warning that counts them, where that fails; NaN from weights that
-    are not finite, and for other losses than squared, whose flow has no finite endpoint.
+    By the dual root (:mod:`gdbias.theory.prediction.dual`) where the characteristic flow is a formula, by integration
+    until the excess loss is 1e-10 elsewhere. NaN, with a warning that counts them, where that fails; NaN from weights
+    that are not finite, and for other losses than squared, whose flow has no finite endpoint.
     """
     ends, failures = np.full(starts.shape, np.nan), []
     for end, theta, floor in zip(ends, starts, floors, strict=True):

@@ -47,8 +47,8 @@ class Dynamics:
     def hessian(self) -> sp.Matrix:
         """Hessian between coordinate i and coordinate j, shape (m, m).
 
-        ``H_pq = (d beta_i/d theta_pi) A_ij (d beta_j/d theta_qj)
-        + delta_ij g_i d2 beta_i/(d theta_pi d theta_qi)`` with ``A = X^T diag(l'') X / n``.
+        ``H_pq = (d beta_i/d theta_pi) A_ij (d beta_j/d theta_qj) +
+        delta_ij g_i d2 beta_i/(d theta_pi d theta_qi)`` with ``A = X^T diag(l'') X / n``.
         """
         at_i = {w: sp.Symbol(f"{w.name}_i", real=True) for w in self.model.weights}
         at_j = {w: sp.Symbol(f"{w.name}_j", real=True) for w in self.model.weights}

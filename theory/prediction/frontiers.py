@@ -166,6 +166,6 @@ def _ends(kit: Interpolators) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sharpness_min(model: Parameterization, problem: Problem) -> float:
-    """The least sharpness of any interpolator, ``2 / lr_max``; raises as :func:`frontier` does."""
+    """The least sharpness of any interpolator, ``2 / lr_max``; raises as :func:`gdbias.theory.frontier` does."""
     kit = Interpolators(doubled(model), problem)
     return kit.sharpness_of(kit.minimise(kit.sharpness))

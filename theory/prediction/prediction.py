@@ -82,7 +82,7 @@ class Prediction:
 
     @cached_property
     def sharpness_min(self) -> float:
-        """The least sharpness of any interpolator, by a convex program; raises as :func:`frontier` does."""
+        """The least sharpness of any interpolator, by a convex program; see :func:`gdbias.theory.frontier`."""
         return sharpness_min(self.dynamics.model, self.problem)
 
     @cached_property
