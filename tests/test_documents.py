@@ -98,7 +98,7 @@ def modules():
 
 
 def found(name, place, scope):
-    """Whether ``name`` is one, seen from a class or function of a module: absolute, or in the module or its classes."""
+    """Whether ``name`` is one, seen from a class or function of a module: absolute, in the module, its classes or its room."""
     if name.startswith("gdbias."):
         parts = name.split(".")
         for end in range(len(parts), 0, -1):
@@ -107,7 +107,8 @@ def found(name, place, scope):
             except ModuleNotFoundError:
                 continue
             return found(".".join(parts[end:]), start, ()) if end < len(parts) else True
-    for start in (place, *(getattr(place, part, None) for part in scope)):
+    room = importlib.import_module(".".join(place.__name__.split(".")[:2]))
+    for start in (place, *(getattr(place, part, None) for part in scope), room):
         try:
             reduce(getattr, name.split("."), start)
             return True

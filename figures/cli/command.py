@@ -272,7 +272,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _tell_version() -> None:
-    from ... import __version__  # read from the installed package, which takes longer than starting
+    from gdbias import __version__  # here, since reading it takes longer than starting
 
     print(f"gdbias {__version__}")
 
