@@ -98,7 +98,7 @@ def modules():
 
 
 def found(name, place, scope):
-    """Whether ``name`` is one, seen from a class or function of a module: absolute, in the module, its classes or its room."""
+    """Whether a docstring's ``name`` exists: an absolute one, or one of the module, of its classes or of its room."""
     if name.startswith("gdbias."):
         parts = name.split(".")
         for end in range(len(parts), 0, -1):
