@@ -14,6 +14,8 @@ POINTS = 12  # (predicted, measured) pairs that one case keeps for a plot
 
 
 class Verdict(StrEnum):
+    """What the cases of a statement say of it."""
+
     HOLDS = "holds"
     FAILS = "fails"
     UNCHECKED = "unchecked"  # too few cases met its conditions, or it has no check

@@ -3,3 +3,5 @@
 from .formula import Formula, Formulas
 from .registry import select, statement, statements
 from .statement import Kind, Statement, unproved
+
+__all__ = ["Formula", "Formulas", "Kind", "Statement", "select", "statement", "statements", "unproved"]
