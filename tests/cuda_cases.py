@@ -1,4 +1,4 @@
-"""The models that the GPU's kernel is tried on, on a GPU and compiled for this processor."""
+"""The models and rules that the GPU's kernel is tried on, on a GPU and compiled for this processor."""
 
 from gdbias import theory
 
@@ -6,3 +6,9 @@ MODELS = [
     theory.power(2), theory.power(3), theory.difference(2), theory.product(3),
     theory.custom("i*n - w**2", start={"i": 0.1, "n": 0.2, "w": 0.3}),
 ]  # fmt: skip
+RULES = [
+    theory.UpdateRule(),
+    theory.UpdateRule(momentum=0.5, weight_decay=0.1, schedule="cosine(50)"),
+    theory.UpdateRule(momentum=0.3, label_noise=0.1, noise_steps=20, schedule="ramp(50, start=0.5)"),
+    theory.UpdateRule(batch=2, label_noise=0.1, noise_seed=3),
+]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from cuda_cases import MODELS
+from cuda_cases import MODELS, RULES
 from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.sims.engine.cuda.gpu import gpu_module
-from gdbias.theory import MissingExtra, UpdateRule
+from gdbias.theory import MissingExtra
 
 try:
     gpu_module()
@@ -15,12 +15,6 @@ except MissingExtra as reason:
     pytest.skip(str(reason), allow_module_level=True)
 
 PROBLEM = theory.sparse_regression(n=5, d=20, sparsity=2, signs="positive", n_test=10)
-RULES = [
-    UpdateRule(),
-    UpdateRule(momentum=0.5, weight_decay=0.01, schedule="ramp(100, start=0.5)"),
-    UpdateRule(batch=2, label_noise=0.1, noise_seed=3),
-    UpdateRule(momentum=0.3, label_noise=0.1, noise_steps=20, schedule=theory.cosine(50)),
-]
 
 
 def both(model, problem, **asked):

@@ -16,7 +16,10 @@ from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 
 MODELS = [f"{family}({L})" for family in reference.FAMILIES for L in (1, 2, 3, 4)]
 MODELS += ["custom(u*v - w**2)", "custom((u - 2*v)**3 + 0.3*u)"]
-FUNCTIONS = {"effective", "jacobian", "curvature", "step", "tangent", "loss_value", "loss_slope", "loss_curvature"}
+FUNCTIONS = {
+    *("effective", "jacobian", "curvature", "step", "tangent"),
+    *("loss_value", "loss_slope", "loss_curvature", "schedule"),
+}
 
 velocity = sp.Symbol("velocity", real=True)
 HEAVY_BALL = theory.Step(

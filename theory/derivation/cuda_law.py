@@ -1,22 +1,28 @@
-"""The law as CUDA: a device function for each of its functions.
+"""The law as CUDA: a device function for each of its functions, over the numbers of one feature as an array.
 
 The arithmetic is that of :mod:`gdbias.theory.derivation.law`, printed in C.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
 
 from ..elementwise import Function, LawPrinter
 from .dynamics import Dynamics
-from .law import law_functions
+from .law import law_functions, state_symbols
 
 
 class _CPrinter(LawPrinter):
-    """C for what Python writes otherwise."""
+    """C for what Python writes otherwise; ``names`` says how a symbol is written."""
 
     module = ""
+
+    def __init__(self, names: dict):
+        super().__init__({"fully_qualified_modules": False})
+        self.names = names
+
+    def _print_Symbol(self, expr):
+        return self.names.get(expr, expr.name)
 
     def _print_Pow(self, expr, rational=False):
         base, exponent = expr.as_base_exp()
@@ -31,37 +37,42 @@ class _CPrinter(LawPrinter):
         return f"fabs({self._print(expr.args[0])})"
 
 
-@dataclass(frozen=True)
-class Operation:
-    """An elementwise operation: names of its inputs and outputs, all double, and its statements in C."""
-
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    body: str
-
-    def device_function(self) -> str:
-        """The operation as a CUDA device function of its own."""
-        arguments = [*(f"double {name}" for name in self.inputs), *(f"double& {name}" for name in self.outputs)]
-        return f"__device__ inline void {self.name}({', '.join(arguments)}) {{\n{self.body}\n}}"
+# Of every function that a kernel calls.
+_SIGNATURES = {
+    "effective": "double effective(const double (&x)[STATES])",
+    "jacobian": "void jacobian(const double (&x)[STATES], double (&out)[WEIGHTS])",
+    "curvature": "void curvature(const double (&x)[STATES], double (&out)[WEIGHTS * (WEIGHTS + 1) / 2])",
+    "step": "void step(double lr, double g, const double* own, const double (&x)[STATES], double (&out)[STATES])",
+    "loss_value": "double loss_value(double f, double y)",
+    "loss_slope": "double loss_slope(double f, double y)",
+    "loss_curvature": "double loss_curvature(double f, double y)",
+    "schedule": "double schedule(double first, double last, double progress)",
+}
 
 
 @lru_cache(maxsize=64)
-def cuda_operations(dynamics: Dynamics) -> tuple[Operation, ...]:
-    """An operation for each function of the law; those of several values have several outputs, out0, out1 ..."""
-    return tuple(map(_operation, law_functions(dynamics.model, dynamics.loss, dynamics.rule)))
+def cuda_law(dynamics: Dynamics) -> str:
+    """The law in CUDA: device functions of a feature's numbers x, its weights and behind them the state of the rule.
+
+    How many there are, WEIGHTS and STATES, is for the text around them to say.
+    """
+    model, rule = dynamics.model, dynamics.rule
+    numbers = (*model.weights, *state_symbols(model, rule.step))
+    places = {symbol: f"x[{k}]" for k, symbol in enumerate(numbers)}
+    places |= {symbol: f"own[{k}]" for k, symbol in enumerate(rule.step.parameters)}
+    functions = law_functions(model, dynamics.loss, rule)
+    return "\n\n".join([
+        f"// {model.name}, {dynamics.loss.name} loss, {rule.step.name}",
+        *(_device_function(function, places) for function in functions if function.name in _SIGNATURES),
+    ])  # fmt: skip
 
 
-def cuda_text(dynamics: Dynamics) -> str:
-    """All operations as device functions, a text that nvcc compiles."""
-    return "\n\n".join(operation.device_function() for operation in cuda_operations(dynamics))
-
-
-def _operation(function: Function) -> Operation:
-    printer = _CPrinter({"fully_qualified_modules": False})
-    function = function.renamed("in_")  # so that no weight has the name of a C function
-    shared, final = function.shared("shared")
-    lines = [f"    const double {symbol} = {printer.doprint(value)};" for symbol, value in shared]
-    outputs = tuple(f"out{k}" for k in range(len(final)))
-    lines += [f"    {out} = {printer.doprint(value)};" for out, value in zip(outputs, final, strict=True)]
-    return Operation(function.name, tuple(a.name for a in function.arguments), outputs, "\n".join(lines))
+def _device_function(function: Function, places: dict[sp.Symbol, str]) -> str:
+    renamed = function.renamed("in_")  # so that no name is that of a shared subexpression
+    written = zip(function.arguments, renamed.arguments, strict=True)
+    printer = _CPrinter({new: places.get(old, old.name) for old, new in written})
+    shared, final = renamed.shared("shared")
+    lines = [f"const double {symbol} = {printer.doprint(value)};" for symbol, value in shared]
+    values = [printer.doprint(value) for value in final]
+    lines += [f"out[{k}] = {value};" for k, value in enumerate(values)] if function.many else [f"return {values[0]};"]
+    return "\n".join([f"__device__ inline {_SIGNATURES[function.name]} {{", *(f"    {line}" for line in lines), "}"])

@@ -21,7 +21,7 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
     ``effective(w...)``, ``jacobian(w...)`` (d beta / d w_p), ``curvature(w...)`` (upper triangle of the
     second derivatives, row by row), ``step(lr, g, parameters..., w..., state...)`` with g = dL/dbeta of the coordinate,
     ``tangent(lr, g, g_dot, parameters..., w..., state..., w_dot..., state_dot...)``, the derivative of that step along
-    the dots, ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)``, and for a rule with a schedule
+    the dots, ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)`` and
     ``schedule(first, last, progress)``, a learning rate. Numbers of the rule are no part of the text.
 
     Raises:
@@ -50,17 +50,15 @@ def _functions(model: Parameterization, loss: Loss, rule: Step, shape: str) -> l
     arguments = (_LR, _G, *rule.parameters, *moving[1:])
     dots = [sp.Symbol(f"{s.name}_dot", real=True) for s in moving]
     tangent = [sum(sp.diff(new, s) * dot for s, dot in zip(moving, dots, strict=True)) for new in _step(model, rule)]
-    functions = [
+    return [
         Function("effective", weights, (effective,)),
         Function("jacobian", weights, tuple(sp.diff(effective, w) for w in weights), many=True),
         Function("curvature", weights, tuple(second), many=True),
         Function("step", arguments, tuple(_step(model, rule)), many=True),
         Function("tangent", (_LR, _G, dots[0], *arguments[2:], *dots[1:]), tuple(tangent), many=True),
         *loss_functions(loss),
+        Function("schedule", (FIRST, LAST, PROGRESS), (SHAPES[shape],)),
     ]
-    if shape != "constant":
-        functions.append(Function("schedule", (FIRST, LAST, PROGRESS), (SHAPES[shape],)))
-    return functions
 
 
 def state_symbols(model: Parameterization, rule: Step) -> tuple[sp.Symbol, ...]:

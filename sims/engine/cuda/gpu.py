@@ -13,7 +13,7 @@ from ....theory.problem import Problem
 from ...options import Options
 from ..numba.rule_text import settings
 from ..runs import Runs, power_noise, samples
-from .text import ROWS, gpu_source
+from .source import ROWS, kernel_source
 
 SIDE, TEAM = 8, 32  # at most so many runs in a block of threads, and threads a run
 MEMORY = 48 * 1024 // 8  # numbers that a block may share
@@ -57,7 +57,7 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
     N = len(runs)
     X, y, _ = samples(dynamics, problem)
     n, d = X.shape  # n: the rank where descent works on rotated samples
-    kernel = _kernel(gpu_source(dynamics))
+    kernel = _kernel(kernel_source(dynamics))
     active, turn = np.arange(N), 100
     ended = np.full(N, -1, dtype=np.int8)
     team, side = block_shape(n, d)
@@ -68,8 +68,9 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
     last, loss, top = xp.full(N, np.inf), xp.empty(N), xp.asarray(runs.sharpness_max)
     outcome, history = xp.asarray(ended), xp.asarray(runs.history)
     given = [xp.asarray(a) for a in (_tiled(X), _tiled(X.T), np.ascontiguousarray(y))]
-    parameters, noise = settings(dynamics, problem.n), power_noise(*runs.vector.shape[1:])
-    rates = [xp.asarray(a) for a in (parameters, noise, runs.lr, runs.first, runs.key, runs.limit)]
+    rule, noise = dynamics.rule, power_noise(*runs.vector.shape[1:])
+    own = [float(w) for w in settings(dynamics, problem.n)[len(rule.parameters) :]]
+    rates = [xp.asarray(a) for a in (np.array(rule.parameters), noise, runs.lr, runs.first, runs.key, runs.limit)]
     state = (T, V, F, C, M, Q, steps, calm, rising, last, loss, top, outcome, history)
     while len(active) and not halt[0]:
         start = time.perf_counter()
@@ -77,7 +78,7 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
                                        runs.history.shape[1], turn)]  # fmt: skip
         arguments = (
             np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), np.int64(side), *given,
-            1.0 / problem.n, float(floor), float(options.tol), *whole, *rates, *state,
+            1.0 / problem.n, float(floor), float(options.tol), *whole, *own, *rates, *state,
         )  # fmt: skip
         kernel((-(-len(active) // side),), (side * team,), arguments, shared_mem=8 * side * (n + d + team))
         ended = to_host(outcome)

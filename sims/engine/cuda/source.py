@@ -1,0 +1,41 @@
+"""The text of the GPU's kernel: the file advance.cu, with the law of a model in place of its one ``#include``.
+
+NVRTC, which compiles it, is given no files. No such text has run on a GPU since it is a file: tests hold it, compiled
+as C++, to the reference, and compile it as CUDA.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from ....theory.derivation.cuda_law import cuda_law
+from ....theory.derivation.dynamics import Dynamics
+from ....theory.update_rule import WEIGHT_DECAY
+from ...status import Status
+from ..runs import NUDGE
+
+DRIVER = Path(__file__).with_name("advance.cu")
+ROWS = 2  # of the data in one tile
+
+
+def law_header(dynamics: Dynamics) -> str:
+    """What advance.cu includes: the law of a model, and what is constant of the model, its loss and its update rule."""
+    model, rule = dynamics.model, dynamics.rule
+    parameters = rule.step.parameters
+    numbers = dict(
+        WEIGHTS=len(model.weights),
+        STATES=len(model.weights) * (1 + len(rule.step.state)),
+        WEIGHT_DECAY=parameters.index(WEIGHT_DECAY) if WEIGHT_DECAY in parameters else -1,
+        ROWS=ROWS,
+        **{status.name: int(status) for status in (Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT)},
+    )
+    flags = dict(DECAYS=rule.weight_decay > 0, DRAWS=rule.stochastic, SCHEDULED=rule.schedule.steps > 0)
+    lines = [f"constexpr int {name} = {value};" for name, value in numbers.items()]
+    lines += [f"constexpr bool {name} = {str(value).lower()};" for name, value in flags.items()]
+    lines += [f"constexpr double NUDGE = {NUDGE!r};"]
+    return "\n".join([*lines, "", cuda_law(dynamics), ""])
+
+
+@lru_cache(maxsize=64)
+def kernel_source(dynamics: Dynamics) -> str:
+    """The whole text of the kernel for a model, its loss and its update rule, in CUDA."""
+    return DRIVER.read_text().replace('#include "law.cuh"\n', law_header(dynamics))

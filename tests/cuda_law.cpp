@@ -1,0 +1,34 @@
+// The law of a kernel of the GPU, compiled for this processor, at many points: entry (row, k) is at row * size + k.
+#include <cmath>
+
+#define __device__
+
+using std::fabs, std::fmax;
+
+#include "law.cuh"
+
+extern "C" void law(
+    long size, const double* numbers, const double* parameters, const double* lr, const double* g, const double* f,
+    const double* y, const double* first, const double* last, const double* progress, double* values
+) {
+    for (long k = 0; k < size; k++) {
+        double x[STATES], slopes[WEIGHTS], seconds[WEIGHTS * (WEIGHTS + 1) / 2], next[STATES];
+        for (int p = 0; p < STATES; p++) x[p] = numbers[p * size + k];
+        jacobian(x, slopes);
+        curvature(x, seconds);
+        step(lr[k], g[k], parameters, x, next);
+        double* value = values + k;
+        const auto add = [&](double found) {
+            *value = found;
+            value += size;
+        };
+        add(effective(x));
+        for (double slope : slopes) add(slope);
+        for (double second : seconds) add(second);
+        for (double number : next) add(number);
+        add(loss_value(f[k], y[k]));
+        add(loss_slope(f[k], y[k]));
+        add(loss_curvature(f[k], y[k]));
+        add(schedule(first[k], last[k], progress[k]));
+    }
+}
