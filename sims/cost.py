@@ -18,9 +18,9 @@ from ..theory.update_rule import UpdateRule, gradient_descent
 from .engine.numba.processor import cores
 from .grid import Grid
 from .options import SHORTEST_WINDOW, SweepOptions
-from .parallel.chunks import Work, compute, work_of, write
+from .parallel.chunks import compute, write
 from .parallel.local import side_by_side
-from .parallel.plan import Plan
+from .parallel.plan import Plan, Work
 from .status import Status
 from .store.group import open_for_writing
 from .sweeps import KEPT, STORE_CHUNK, planned
@@ -75,7 +75,7 @@ def estimate(
     asked = SweepOptions(**options)
     plan = planned(model, problem, lr, init_scale, keep, stored, asked, rule)
     samples = _samples(plan)
-    tries = [_tried(sample, asked, rule, stored, BUDGET / len(samples)) for sample in samples]
+    tries = [_tried(sample, stored, BUDGET / len(samples)) for sample in samples]
     tried = sum(t.runs for t in tries)
     chunks = [chunk.runs for chunk in plan.chunks()]
     beside = side_by_side(len(chunks), asked)
@@ -122,12 +122,12 @@ def _middles(length: int, parts: int) -> np.ndarray:
     return ((np.arange(parts) + 0.5) * length / parts).astype(int)
 
 
-def _tried(sample: Plan, options: SweepOptions, rule: UpdateRule, stored: bool, budget: float) -> _Try:
-    [chunk] = sample.chunks()
+def _tried(sample: Plan, stored: bool, budget: float) -> _Try:
+    [chunk], options = sample.chunks(), sample.options
     window = min(options.window, SHORTEST_WINDOW)  # its cost is proportional to its length
     plain = replace(options, threads=options.threads or cores(), window=0)
     short = replace(plain, max_steps=min(1, options.max_steps), window=window)
-    work = work_of(sample, chunk, short, rule)
+    work = replace(sample.work(chunk), options=short)
     _timed(replace(work, lrs=work.lrs[:1], scales=work.scales[:1]))  # compiles
     tracemalloc.start()
     try:

@@ -4,14 +4,16 @@ import numpy as np
 import xarray as xr
 
 from ..theory.derivation.dynamics import derive
+from ..theory.derivation.landscape import Landscape
 from ..theory.errors import InputError
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
-from ..theory.update_rule import UpdateRule, gradient_descent
+from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
 from ..theory.validate import whole
-from .engine.rule_check import check_rule
+from .engine.backends import backend as backend_of
+from .engine.job import Job
 from .grid import one_value
-from .measure.block import advance_block, measure_block, smallest_losses
+from .measure.block import advance_block, measure_block
 from .measure.outcome import measure, sharpness_at
 from .measure.settled import flow_ends
 from .options import Options
@@ -55,14 +57,16 @@ def descend(
     Raises:
         InputError: a value outside its limits.
     """
-    dynamics = derive(model, require_problem(problem).loss, rule)
+    landscape = Landscape(derive(model, require_problem(problem).loss, rule), problem)
     options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads=1)  # type: ignore[arg-type]
-    check_rule(rule, [problem], options)
+    require_rule(rule).check(problem.n, problem.loss)
+    options.check(rule)
+    backend_of(options).check(problem, here=True)
     lr = one_value(lr, "lr")
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
     record_every = whole("record_every", record_every, 0)
-    records = check_history(options.max_steps, record_every, start.size)
+    check_history(options.max_steps, record_every, start.size)
     if gfs_sharpness and not record_every:
         raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")
     if gfs_sharpness and rule.weight_decay:
@@ -76,23 +80,19 @@ def descend(
         **({"gfs_sharpness": True} if gfs_sharpness else {}),
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
-    floors = smallest_losses(dynamics, problem, start[None])
-    halt = np.zeros(1, dtype=np.int64)
-    runs = advance_block(
-        dynamics, problem, start[None], np.array([lr]), options, floors, halt, records=(record_every, records)
-    )
-    found = measure_block(dynamics, problem, runs, options, floors, halt)
+    job = Job(landscape, options, np.zeros(1, dtype=np.int64), record_every=record_every)
+    runs = advance_block(job, start[None], np.array([lr]))
+    found = measure_block(job, runs)
     coordinates = {"lr": lr} | ({} if scale is None else {"init_scale": scale})
     if not record_every:
         return single_result(found, model, coordinates, attrs)
     kept = int(runs.steps[0]) // record_every + 1
     history = runs.history[0, :kept]
     with np.errstate(invalid="ignore", over="ignore"):
-        path = measure(dynamics, problem, history)
-        path["loss"] = problem.loss_at(path["beta"])
+        path = measure(landscape, history)
     if gfs_sharpness:
-        ends = flow_ends(dynamics, problem, history, np.repeat(floors, kept))
-        path["gfs_sharpness"] = sharpness_at(dynamics, problem, ends).value
+        ends = flow_ends(landscape, history, np.repeat(runs.loss_min, kept))
+        path["gfs_sharpness"] = sharpness_at(landscape, ends).value
     step = np.arange(kept) * record_every
     found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
     ds = single_result(found, model, coordinates, attrs)
@@ -100,12 +100,11 @@ def descend(
     return ds.assign_coords(time=("step", rule.schedule.elapsed(lr, step)))
 
 
-def check_history(max_steps: int, record_every: int, weights: int) -> int:
-    """The number of states that are recorded; raises InputError where they are more than memory holds."""
+def check_history(max_steps: int, record_every: int, weights: int) -> None:
+    """Raise InputError where the recorded states are more than memory holds."""
     records = max_steps // record_every + 1 if record_every else 0
     if records * weights > LARGEST_HISTORY:
         raise InputError(
             f"record_every = {record_every} keeps {records} states of {weights} weights, more than "
             f"{LARGEST_HISTORY} numbers: raise record_every or lower max_steps"
         )
-    return records

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ..theory.derivation.dynamics import derive
+from ..theory.derivation.landscape import Landscape
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
 from ..theory.validate import real
@@ -35,7 +36,7 @@ def flow(
         InputError: a value outside its limits.
         GdbiasError: the integrator failed.
     """
-    dynamics = derive(model, require_problem(problem).loss)
+    landscape = Landscape(derive(model, require_problem(problem).loss), problem)
     options = Options(tol=tol, hold=1, track_every=1)
     rtol = real("rtol", rtol, above=0, below=1, hint="use for example 1e-9")
     max_time = real("max_time", max_time, above=0, hint="use for example 1e9")
@@ -46,10 +47,9 @@ def flow(
         max_time=max_time,
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
-    [smallest] = smallest_losses(dynamics, problem, start[None])
-    run = integrate(dynamics, problem, start, smallest, options.tol, rtol, max_time)
-    along = measure(dynamics, problem, run.states[run.kept])
-    along["loss"] = problem.loss_at(along["beta"])
+    [smallest] = smallest_losses(landscape, start[None])
+    run = integrate(landscape, start, smallest, options.tol, rtol, max_time)
+    along = measure(landscape, run.states[run.kept])
     found = run.outcome(along, smallest)
     ds = single_result(found, model, {} if init is None else {"init_scale": init}, attrs)
     return add_path(ds, "time", run.times[run.kept], along)

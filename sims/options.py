@@ -1,16 +1,19 @@
 """The options of a run: when it ends and how it is computed, the same for Python and the command line."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..theory.errors import InputError
 from ..theory.validate import real, whole
+
+if TYPE_CHECKING:  # SymPy, which the command line's help does without
+    from ..theory.update_rule import UpdateRule
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
 LARGEST_SINGLE = 2**23 - 1  # the same in float32, which the half of a step still fits
 SHORTEST_WINDOW = 512  # three returns of the longest period, and as much again for the exponent
 LONGEST_AVERAGE = 10_000  # steps, whose states are held in memory
-BACKENDS = ("numba", "numpy", "cupy")
+BACKENDS = {"numba": "numba.backend", "numpy": "reference", "cupy": "cuda.gpu"}  # name: module of the engine
 PRECISIONS = ("float64", "float32")
 
 
@@ -58,6 +61,22 @@ class Options:
             raise InputError(f"unknown backend {self.backend!r}: use one of {', '.join(BACKENDS)}")
         if self.threads is not None:
             object.__setattr__(self, "threads", whole("threads", self.threads, 1))
+
+    def check(self, rule: "UpdateRule") -> None:
+        """Raise InputError where a window, mean or cooling does not fit the rule."""
+        if self.window and rule.once_settled.stochastic:
+            raise InputError(f"window = {self.window} follows the map of one step, and {rule} has none: use window = 0")
+        for name in ("window", "average"):
+            if getattr(self, name) and self.max_steps < rule.settled:
+                raise InputError(
+                    f"{name} = {getattr(self, name)} begins after max_steps = {self.max_steps}, before the rule "
+                    f"settles at step {rule.settled}: raise max_steps"
+                )
+        if self.cool and rule.weight_decay:
+            raise InputError(
+                "cool follows gradient flow of the loss alone, and the runs have "
+                f"weight_decay = {rule.weight_decay:g}: use average, or no weight decay"
+            )
 
     def deciding(self) -> dict[str, Any]:
         """The options that decide a result, by name: all but ``threads``."""

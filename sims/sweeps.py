@@ -11,9 +11,9 @@ import xarray as xr
 from ..theory.errors import GdbiasError, InputError
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
-from ..theory.update_rule import UpdateRule, gradient_descent
+from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
 from ..theory.validate import shown
-from .engine.rule_check import check_rule
+from .engine.backends import backend as backend_of
 from .grid import Grid, learning_rates
 from .measure.divergence import MAPPED, check_range
 from .measure.settled import endpoints
@@ -100,14 +100,14 @@ def sweep(
         require_cluster(client)
     if store is None:
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
-        _fill(plan, options, rule, arrays, progress, client, None, attrs["spec"])
+        _fill(plan, arrays, progress, client, None, attrs["spec"])
         variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
         coordinates = {n: (ALONG.get(n, n), values, attributes(n)) for n, values in _coordinates(plan).items()}
         return xr.Dataset(variables, coordinates, attrs)
     with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
         place = located(store)
         place = str(place.resolve() if isinstance(place, Path) else place)
-        _fill(plan, options, rule, {n: group[n] for n in plan.variables}, progress, client, place, attrs["spec"])
+        _fill(plan, {n: group[n] for n in plan.variables}, progress, client, place, attrs["spec"])
     return open_result(store, load=False)
 
 
@@ -129,10 +129,13 @@ def planned(
     plan = Plan(
         _listed(model), _listed(problem), np.atleast_1d(learning_rates(init_scale, "init_scale")),
         np.atleast_1d(learning_rates(lr)), not isinstance(model, Parameterization), not isinstance(problem, Problem),
-        () if single else tuple(keep), STORE_CHUNK if stored else MEMORY_CHUNK,
+        () if single else tuple(keep), options, require_rule(rule), STORE_CHUNK if stored else MEMORY_CHUNK,
         MAPPED if single else (*MEASURED, *endpoints(options)),
     )  # fmt: skip
-    check_rule(rule, list(plan.problems), options, here)
+    options.check(rule)
+    for one in plan.problems:
+        rule.check(one.n, one.loss)
+        backend_of(options).check(one, here)
     if single:
         check_range(plan.models, plan.problems, plan.scales, plan.lrs, rule)
     return plan
@@ -162,19 +165,18 @@ def problem_labels(problems: Sequence[Problem]) -> list:
 
 
 def _fill(
-    plan: Plan, options: SweepOptions, rule: UpdateRule, arrays: Mapping[str, Any], progress: bool,
-    client: "Client | None", store: str | None, spec: str,
+    plan: Plan, arrays: Mapping[str, Any], progress: bool, client: "Client | None", store: str | None, spec: str
 ) -> None:  # fmt: skip
     """Compute the chunks that are missing, here or on a cluster."""
     missing = [chunk for chunk in plan.chunks() if not _done(plan, chunk, arrays)]
     with progress_bar("runs", plan.runs, progress) as add:
         add(plan.runs - sum(chunk.runs for chunk in missing))
         if client is None:
-            run_here(plan, missing, options, rule, arrays, add)
+            run_here(plan, missing, arrays, add)
         else:
             from .parallel.cluster import run_there
 
-            run_there(client, plan, missing, options, rule, arrays, store, spec, add)
+            run_there(client, plan, missing, arrays, store, spec, add)
             lost = sum(not _done(plan, chunk, arrays) for chunk in missing)
             if lost:
                 raise GdbiasError(

@@ -16,9 +16,11 @@ from cuda_cases import MODELS, RULES
 from gdbias import sims, theory
 from gdbias.sims.engine.cuda import gpu
 from gdbias.sims.engine.cuda.source import DRIVER, kernel_source, law_header
+from gdbias.sims.engine.job import Job
 from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
 from gdbias.sims.status import Status
+from gdbias.theory.derivation.landscape import Landscape
 from gdbias.theory.derivation.law import state_symbols
 from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.loss import LOSSES
@@ -138,7 +140,7 @@ def test_what_a_gpu_cannot_hold_is_refused_at_once(monkeypatch):
     def begun(*arguments):
         raise AssertionError("the run began")
 
-    monkeypatch.setattr(importlib.import_module("gdbias.sims.descent"), "smallest_losses", begun)
+    monkeypatch.setattr(importlib.import_module("gdbias.sims.descent"), "advance_block", begun)
     problem = theory.Problem(np.ones((2, 9000)), np.ones(2))
     with pytest.raises(theory.InputError, match=r"n \+ d = 900[12] .* backend='numba'"):
         sims.descend(theory.power(2), problem, 0.1, backend="cupy")
@@ -147,15 +149,15 @@ def test_what_a_gpu_cannot_hold_is_refused_at_once(monkeypatch):
 @needs_cxx
 def test_an_interrupt_ends_the_gpus_launches(host):
     problem, seen = theory.sparse_regression(n=5, d=9, sparsity=2, n_test=0), []
-    dynamics, halt = theory.derive(theory.power(2)), np.zeros(1, dtype=np.int64)
+    landscape, halt = Landscape(theory.derive(theory.power(2)), problem), np.zeros(1, dtype=np.int64)
     start = theory.power(2).theta0(0.1, 9)[None]
-    runs = begin_runs(dynamics, problem, start, np.zeros(2, dtype=int), np.array([1e-4, 50.0]))
+    runs = begin_runs(landscape, start, np.zeros(2, dtype=int), np.array([1e-4, 50.0]))
 
     def stop(ended):
         seen.append(ended)
         halt[0] = 1
 
-    gpu.advance_gpu(dynamics, problem, runs, Options(backend="cupy"), 0.0, 0, halt, stop)
+    gpu.advance(Job(landscape, Options(backend="cupy"), halt, stop), runs)
     assert seen == [1]
     np.testing.assert_array_equal(runs.outcome, [Status.NOT_RUN, Status.DIVERGED])
     np.testing.assert_array_equal(runs.theta[0], start[0])

@@ -6,7 +6,7 @@ import sympy as sp
 
 import reference
 from gdbias import theory
-from gdbias.theory.derivation.hessian import dense_hessian
+from gdbias.theory.derivation.landscape import Landscape
 from gdbias.theory.derivation.numpy_law import array_law
 
 CASES = [(family, L) for family in reference.FAMILIES for L in (1, 2, 3, 4)]
@@ -52,7 +52,7 @@ def test_gd_map(family, L):
 def test_hessian(family, L):
     dyn, problem, theta = setting(family, L)
     expected = reference.hessian_by_differences(family, L, theta, problem.X, problem.y)
-    assert relative(dense_hessian(dyn, problem, theta), expected) < 1e-9
+    assert relative(Landscape(dyn, problem).dense_hessian(theta), expected) < 1e-9
 
 
 @pytest.mark.parametrize("family, L", CASES, ids=IDS)
@@ -70,7 +70,7 @@ def test_symbolic_hessian(family, L):
     for i in range(d):
         for j in range(d):
             got[:, i, :, j] = block(*theta[:, i], *theta[:, j], A[i, j], g[i], i, j)
-    assert relative(got.reshape(m * d, m * d), dense_hessian(dyn, problem, theta)) < 1e-13
+    assert relative(got.reshape(m * d, m * d), Landscape(dyn, problem).dense_hessian(theta)) < 1e-13
 
 
 @pytest.mark.parametrize("samples", [3, 6, 11])
@@ -78,7 +78,7 @@ def test_hessian_of_dependent_samples(samples):  # projected: other rows of X, t
     dyn, problem, theta = setting("difference", 3, n=samples, d=5)
     noisy = theory.Problem(problem.X, problem.y + np.random.default_rng(1).standard_normal(samples))
     expected = reference.hessian_by_differences("difference", 3, theta, noisy.X, noisy.y)
-    assert relative(dense_hessian(dyn, noisy, theta), expected) < 1e-9
+    assert relative(Landscape(dyn, noisy).dense_hessian(theta), expected) < 1e-9
 
 
 def test_logistic_hessian_by_differences():
@@ -96,7 +96,7 @@ def test_logistic_hessian_by_differences():
 
     step = 1e-6 * np.eye(theta.size)
     columns = [(gradient(theta.ravel() + e) - gradient(theta.ravel() - e)) / 2e-6 for e in step]
-    assert relative(dense_hessian(dyn, problem, theta), np.array(columns)) < 1e-8
+    assert relative(Landscape(dyn, problem).dense_hessian(theta), np.array(columns)) < 1e-8
 
 
 def test_one_sample_sharpness_formula():
@@ -108,7 +108,7 @@ def test_one_sample_sharpness_formula():
     formula = dyn.sharpness.subs(sp.Symbol("d", integer=True, positive=True), 3).doit().subs(values)
     beta = reference.effective("difference", 3, theta)
     problem = theory.single_point(x, float(x @ beta))
-    top = np.linalg.eigvalsh(dense_hessian(dyn, problem, theta))[-1]
+    top = np.linalg.eigvalsh(Landscape(dyn, problem).dense_hessian(theta))[-1]
     assert float(formula) == pytest.approx(top, rel=1e-12)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gdbias import sims, theory
-from gdbias.theory.derivation.hessian import sharpness as hessian_sharpness
+from gdbias.theory.derivation.landscape import Landscape
 
 FAMILIES = [f"{name}({L})" for name in ("power", "difference", "product") for L in (1, 2, 3, 4)]
 x, y = np.array([0.5, 1.0, 1.5, 2.0, 2.5]), 3.0
@@ -61,8 +61,8 @@ def test_no_interpolator_lies_below(name):
 def test_sharpness_is_that_of_the_hessian():
     model, problem = theory.power(3), theory.sparse_regression(n=4, d=12, sparsity=3, signs="positive", seed=5)
     curve = theory.frontier(model, problem, points=4)
-    theta = np.cbrt(np.maximum(curve.beta, 0)).T[None]
-    found = hessian_sharpness(theory.derive(model), problem, theta).value
+    theta = np.cbrt(np.maximum(curve.beta, 0))[:, None]
+    found = Landscape(theory.derive(model), problem).sharpness(theta).value
     np.testing.assert_allclose(found, curve.sharpness, rtol=1e-5)
 
 

@@ -11,7 +11,7 @@ from gdbias import figures, sims, theory
 from gdbias.figures.cli.data_options import Data
 from gdbias.sims import Status
 from gdbias.theory import GdbiasError, InputError, MissingExtra
-from gdbias.theory.derivation.hessian import dense_hessian, sharpness, trace
+from gdbias.theory.derivation.landscape import Landscape
 from small_results import drawn
 
 ENDPOINTS = importlib.import_module("gdbias.sims.measure.settled")
@@ -24,30 +24,27 @@ def unequal(name, loss="squared"):
     X, y, _ = reference.random_problem(rng, 4, 6, positive=name.startswith("power"))
     y = np.sign(y) if loss == "logistic" else y
     problem = theory.Problem(X, y, loss=loss)
-    return model, problem, rng.uniform(0.3, 0.9, (len(model.weights), 6, 5))
+    return model, problem, rng.uniform(0.3, 0.9, (5, len(model.weights), 6))
 
 
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize("name", MODELS)
 def test_adaptive_sharpness_and_trace_against_dense_hessians(name, loss):
     model, problem, theta = unequal(name, loss)
-    dynamics = theory.derive(model, problem.loss)
-    found, total = sharpness(dynamics, problem, theta, adaptive=True), trace(dynamics, problem, theta)
-    for k in range(theta.shape[2]):
-        H = dense_hessian(dynamics, problem, theta[:, :, k])
-        size = np.abs(theta[:, :, k]).ravel()
+    landscape = Landscape(theory.derive(model, problem.loss), problem)
+    found, total = landscape.sharpness(theta, adaptive=True), landscape.trace(theta)
+    for k, point in enumerate(theta):
+        H, size = landscape.dense_hessian(point), np.abs(point).ravel()
         assert found.value[k] == pytest.approx(np.linalg.eigvalsh(size[:, None] * H * size)[-1], rel=1e-9)
         assert total[k] == pytest.approx(np.trace(H), rel=1e-10)
 
 
 def test_adaptive_sharpness_ignores_a_rescaling_that_keeps_the_function():
     model, problem, theta = unequal("product(3)")
-    dynamics, c = theory.derive(model), np.array([2.0, 0.25, 2.0])[:, None, None]
-    one, other = (sharpness(dynamics, problem, t, adaptive=True).value for t in (theta, c * theta))
+    landscape, c = Landscape(theory.derive(model), problem), np.array([2.0, 0.25, 2.0])[:, None]
+    one, other = (landscape.sharpness(t, adaptive=True).value for t in (theta, c * theta))
     np.testing.assert_allclose(one, other, rtol=1e-9)
-    assert (
-        np.abs(sharpness(dynamics, problem, c * theta).value / sharpness(dynamics, problem, theta).value - 1) > 0.1
-    ).all()
+    assert (np.abs(landscape.sharpness(c * theta).value / landscape.sharpness(theta).value - 1) > 0.1).all()
 
 
 def edge(**other):
@@ -92,11 +89,11 @@ def test_a_sweep_has_the_endpoints_of_its_runs(tmp_path):
 
 def test_cooling_without_a_formula_integrates_and_logistic_has_no_endpoint():
     model, problem, theta = unequal("product(3)")
-    run = sims.descend(model, problem, 1e-3, theta0=theta[:, :, 0], max_steps=20, cool=True)
+    run = sims.descend(model, problem, 1e-3, theta0=theta[0], max_steps=20, cool=True)
     flow = sims.flow(model, problem, theta0=run.theta.values)
     assert float(run.cooled_sharpness) == pytest.approx(float(flow.sharpness), rel=1e-9)
     model, problem, theta = unequal("difference(2)", "logistic")
-    run = sims.descend(model, problem, 1e-3, theta0=theta[:, :, 0], max_steps=20, cool=True, average=2)
+    run = sims.descend(model, problem, 1e-3, theta0=theta[0], max_steps=20, cool=True, average=2)
     assert np.isnan(run.cooled_sharpness) and np.isfinite(run.averaged_sharpness)
 
 
@@ -158,10 +155,10 @@ def test_diabetes_without_scikit_learn_says_what_to_install(monkeypatch):
 
 
 def test_runs_that_cannot_be_cooled_are_counted_and_lose_no_other(monkeypatch):
-    def failing(dynamics, problem, theta, floor):
+    def failing(landscape, theta, smallest):
         if theta.max() < 1.0001:  # the larger learning rate ends farther from 1
             raise GdbiasError("no end")
-        return integrate(dynamics, problem, theta, floor)
+        return integrate(landscape, theta, smallest)
 
     integrate = ENDPOINTS.integrate
     monkeypatch.setattr(ENDPOINTS, "_exact_end", lambda *_: None)

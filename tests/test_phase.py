@@ -128,7 +128,7 @@ def test_the_kernel_is_the_array_program(model):
 def test_the_exponent_is_that_of_the_dense_hessian():
     """A tangent vector by hand, through the dense ``I - lr H`` at every recorded state."""
     from gdbias.sims.engine.runs import power_noise
-    from gdbias.theory.derivation.hessian import dense_hessian
+    from gdbias.theory.derivation.landscape import Landscape
 
     model, problem = theory.difference(2), theory.sparse_regression(n=3, d=4, sparsity=2, seed=1)
     lr = 1.3 * theory.predict(model, problem, init_scale=0.3).lr_critical
@@ -136,10 +136,10 @@ def test_the_exponent_is_that_of_the_dense_hessian():
     options = dict(lr=lr, init_scale=0.3, tol=1e-300)
     ds = sims.descend(model, problem, max_steps=steps, window=window, **options)
     path = sims.descend(model, problem, max_steps=steps + window, record_every=1, **options).path_theta.values
-    dynamics = theory.derive(model)
+    landscape = Landscape(theory.derive(model), problem)
     delta, growth = power_noise(2, problem.d).ravel(), []
     for theta in path[steps:-1]:
-        delta = delta - lr * dense_hessian(dynamics, problem, theta) @ delta
+        delta = delta - lr * landscape.dense_hessian(theta) @ delta
         growth.append(np.log(np.linalg.norm(delta)))
         delta /= np.linalg.norm(delta)
     np.testing.assert_allclose(float(ds.lyapunov), np.mean(growth[-480:]), rtol=1e-9)

@@ -6,7 +6,7 @@ import pytest
 import reference
 from gdbias import theory
 from gdbias.theory.derivation.dynamics import derive
-from gdbias.theory.derivation.hessian import sharpness
+from gdbias.theory.derivation.landscape import Landscape
 from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.prediction.attainable import attainable_range
 from integrated import close, flow_of, integrate, labels, random_problem
@@ -69,11 +69,11 @@ def test_critical_learning_rates(family, L, alpha):
     problem, _ = random_problem(family, 3)
     theta0 = reference.standard_start(family, L, alpha, problem.d)
     path = flow_of(family, L, theta0, problem, arrived=1e-7)
-    points = path.y[:, np.unique(np.linspace(0, len(path.t) - 1, 500).astype(int))].reshape(*theta0.shape, -1)
+    points = path.y[:, np.unique(np.linspace(0, len(path.t) - 1, 500).astype(int))].T.reshape(-1, *theta0.shape)
     model = theory.parse(f"{family}({L})")
-    tops = sharpness(derive(model), problem, points).value  # itself tested against differences
+    tops = Landscape(derive(model), problem).sharpness(points).value  # itself tested against differences
     for b in (0, len(tops) // 2, int(np.argmax(tops)), -1):
-        at = points[:, :, b]
+        at = points[b]
         expected = reference.sharpness_by_differences(family, L, at, problem.X, problem.y)
         assert tops[b] == pytest.approx(expected, rel=1e-5, abs=1e-8)
     prediction = theory.predict(model, problem, init_scale=alpha)
@@ -196,7 +196,7 @@ def test_logistic_has_a_path_but_no_endpoint():
         )
 
     path = integrate(gradient, np.full((2, 3), 0.3), arrived=1e-6)
-    tops = sharpness(derive(theory.difference(2), "logistic"), problem, path.y.reshape(2, 3, -1)).value
+    tops = Landscape(derive(theory.difference(2), "logistic"), problem).sharpness(path.y.T.reshape(-1, 2, 3)).value
     assert prediction.lr_critical == pytest.approx(2 / tops.max(), rel=1e-4)
 
 
@@ -225,7 +225,7 @@ def test_custom_models(text, start):
     end = path.y[:, -1].reshape(theta0.shape)
     prediction = theory.predict(model, problem, init_scale=0.4)
     assert close(prediction.flow.beta, law.effective(*end))
-    tops = sharpness(derive(model), problem, path.y.reshape(*theta0.shape, -1)).value
+    tops = Landscape(derive(model), problem).sharpness(path.y.T.reshape(-1, *theta0.shape)).value
     assert prediction.lr_critical == pytest.approx(2 / tops.max(), rel=1e-4)
 
 

@@ -9,10 +9,12 @@ import pytest
 import reference
 from gdbias import sims, theory
 from gdbias.sims import Status
-from gdbias.sims.engine.numba.workers import advance_numba
+from gdbias.sims.engine.job import Job
+from gdbias.sims.engine.numba.backend import advance
 from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
 from gdbias.theory import NoInterpolator, Problem
+from gdbias.theory.derivation.landscape import Landscape
 
 DEPTHS = [(name, L) for name in reference.FAMILIES for L in (2, 3, 4)]
 
@@ -118,12 +120,13 @@ def test_threads_and_neighbours_change_no_number():
 def test_the_place_in_a_block_changes_no_number(n, rule):
     """Of a run that is advanced first or last, not even the vector of its power iteration."""
     model, problem = theory.difference(2), theory.sparse_regression(n=n, d=12, sparsity=2, n_test=0)
-    dynamics, start = theory.derive(model, rule=rule), model.theta0(0.1, 12)[None]
+    landscape, start = Landscape(theory.derive(model, rule=rule), problem), model.theta0(0.1, 12)[None]
+    job = Job(landscape, Options(max_steps=400, threads=1), np.zeros(1, dtype=np.int64))
     rates = sims.Grid(0.01, 1.0, 61).values()
     found = []
     for order in (slice(None), slice(None, None, -1)):
-        runs = begin_runs(dynamics, problem, start, np.zeros(61, dtype=int), rates[order])
-        advance_numba(dynamics, problem, runs, Options(max_steps=400, threads=1), 0.0, 0, np.zeros(1, dtype=np.int64))
+        runs = begin_runs(landscape, start, np.zeros(61, dtype=int), rates[order])
+        advance(job, runs)
         found.append(
             {name: getattr(runs, name)[order] for name in ("theta", "vector", "sharpness_max", "loss", "steps")}
         )

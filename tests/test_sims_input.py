@@ -155,8 +155,10 @@ def test_numpy_integers_are_whole_numbers(tmp_path):
     assert sims.Grid(0.1, 1, np.int64(3)).values().size == 3
 
 
-@pytest.mark.parametrize(("run", "module"), [(sims.descend, "descent"), (sims.flow, "gradient_flow")])
-def test_what_cannot_be_kept_is_refused_before_the_run(run, module, monkeypatch):
+@pytest.mark.parametrize(
+    ("run", "module", "work"), [(sims.descend, "descent", "advance_block"), (sims.flow, "gradient_flow", "integrate")]
+)
+def test_what_cannot_be_kept_is_refused_before_the_run(run, module, work, monkeypatch):
     module = importlib.import_module(f"gdbias.sims.{module}")
 
     def refused(*_, **__):
@@ -166,7 +168,7 @@ def test_what_cannot_be_kept_is_refused_before_the_run(run, module, monkeypatch)
         raise AssertionError("the run began")
 
     monkeypatch.setattr(module, "result_spec", refused)
-    monkeypatch.setattr(module, "smallest_losses", begun)
+    monkeypatch.setattr(module, work, begun)
     with pytest.raises(InputError, match="spec"):
         run(theory.power(2), paper_point(), **({"lr": 0.1} if run is sims.descend else {}))
 

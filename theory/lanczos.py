@@ -14,7 +14,7 @@ CHUNK = 1 << 22  # numbers of one Krylov basis
 class Sharpness(NamedTuple):
     """Largest algebraic Hessian eigenvalues with the residual norms ``|H v - S v|``, shape (B,) each.
 
-    ``vector`` holds unit eigenvectors, shape (weight, feature, B).
+    ``vector`` holds unit eigenvectors, of the shape that its maker tells.
     """
 
     value: np.ndarray

@@ -194,4 +194,11 @@ class UpdateRule:
             raise InputError(f"label_noise needs real targets, the {loss} loss has labels: use 0, or batch")
 
 
+def require_rule(rule: UpdateRule) -> UpdateRule:
+    """The rule itself; raises InputError for anything else."""
+    if not isinstance(rule, UpdateRule):
+        raise InputError(f"rule = {shown(rule)} is no UpdateRule: use for example theory.UpdateRule(momentum=0.9)")
+    return rule
+
+
 gradient_descent = UpdateRule()

@@ -4,7 +4,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.hessian import Hessian, dense_hessian
+from ...theory.derivation.landscape import Landscape
 from ...theory.families import difference, power, product
 from ...theory.loss import logistic
 from ...theory.statements import Formulas
@@ -47,10 +47,10 @@ def hessian_entries(f: Formulas, case: Case) -> list[Comparison]:
     """The whole loss differentiated, and the Hessian that sims measures with, against the blocks."""
     point = _point(case)
     blocks = _blocks(f, point, point.g, point.A)
-    dynamics = derive(point.model)
+    landscape = Landscape(derive(point.model), point.problem)
     return [
         Comparison(point.differentiated()[1], blocks, label=point.model.name),
-        Comparison(dense_hessian(dynamics, point.problem, point.theta), blocks),
+        Comparison(landscape.dense_hessian(point.theta), blocks),
     ]
 
 
@@ -63,7 +63,7 @@ def hessian_product(f: Formulas, case: Case) -> list[Comparison]:
     bent = f.bent(curvature=point.curvatures, vector=v).sum(axis=1)
     X = point.problem.X
     product = f.product(slope=point.slopes, pulled=X.T @ (X @ moved) / point.problem.n, g=point.g, bent=bent)
-    by_library = (Hessian(derive(point.model), point.problem, point.theta[..., None]) @ v[..., None])[..., 0]
+    by_library = Landscape(derive(point.model), point.problem).hessian_product(point.theta[None], v[None])[0]
     return [
         Comparison(point.differentiated()[1] @ v.ravel(), product.ravel(), label=point.model.name),
         Comparison(by_library, product),
@@ -111,7 +111,7 @@ def gauss_newton_bound(f: Formulas, case: Case) -> list[Comparison]:
     theta = point.theta * case.rng.choice([-1.0, 1.0], point.theta.shape)
     point = targets(point.model, point.problem.X, theta, point.problem.y * case.rng.uniform(-3, 3))
     X, n = point.problem.X, point.problem.n
-    sharpness = np.linalg.eigvalsh(dense_hessian(derive(point.model), point.problem, theta))[-1]
+    sharpness = np.linalg.eigvalsh(Landscape(derive(point.model), point.problem).dense_hessian(theta))[-1]
     gauss_newton = np.linalg.eigvalsh(X * point.tangents @ X.T / n)[-1]
     radius = np.abs(np.linalg.eigvalsh(np.moveaxis(point.curvatures, -1, 0))).max(axis=-1)
     bound = f.bound(g=np.abs(point.g), radius=radius).max()

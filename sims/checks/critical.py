@@ -4,7 +4,7 @@ import numpy as np
 
 from ...theory.datasets import single_point
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.hessian import dense_hessian, sharpness
+from ...theory.derivation.landscape import Landscape
 from ...theory.derivation.numpy_law import array_law
 from ...theory.errors import NoInterpolator
 from ...theory.families import difference, power, product
@@ -62,7 +62,7 @@ def order(f: Formulas, case: Case) -> list[Comparison]:
 def _multiplier(model, problem: Problem, theta: np.ndarray, lr: float, size: float = 1e-5) -> float:
     """Of the sharpest direction in one step of descent, by the steps from its two sides."""
     dynamics = derive(model)
-    law, top = array_law(dynamics), sharpness(dynamics, problem, theta[..., None]).vector[..., 0]
+    law, top = array_law(dynamics), Landscape(dynamics, problem).sharpness(theta[None]).vector[0]
 
     def after(t: np.ndarray) -> np.ndarray:
         g = problem.X.T @ (problem.X @ law.effective(*t) - problem.y) / problem.n
@@ -82,14 +82,15 @@ def least_sharpness(f: Formulas, case: Case) -> list[Comparison]:
     least, beta = _program(problem, one, np.log2(two / one), only_positive(model))
     found = [Comparison(predict(model, problem).sharpness_min, least, label=model.name)]
     theta = weights_of(coordinates, beta)
-    top = np.linalg.eigvalsh(dense_hessian(derive(model), problem, theta))[-1]
+    landscape = Landscape(derive(model), problem)
+    top = np.linalg.eigvalsh(landscape.dense_hessian(theta))[-1]
     found.append(Comparison(top, least, scale=1e2 * least))  # solvers are 1e-3 off in weights that are nearly 0
     null = np.linalg.svd(problem.X)[2][problem.n :]
     for _ in range(20):
         other = beta + null.T @ (0.3 * np.abs(beta).min() * case.rng.standard_normal(len(null)))
         if only_positive(model) and (other < 0).any():
             continue
-        sharp = np.linalg.eigvalsh(dense_hessian(derive(model), problem, weights_of(coordinates, other)))[-1]
+        sharp = np.linalg.eigvalsh(landscape.dense_hessian(weights_of(coordinates, other)))[-1]
         found.append(Comparison(sharp, least, "at_least"))
     if whole_degree(model) == 2:
         found.append(Comparison(_dual(problem, 4 * coordinates.rate, only_positive(model)), least))

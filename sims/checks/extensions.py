@@ -7,7 +7,7 @@ import sympy as sp
 from scipy.optimize import brentq, linprog
 
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.hessian import dense_hessian, sharpness
+from ...theory.derivation.landscape import Landscape
 from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
 from ...theory.loss import logistic
@@ -36,7 +36,7 @@ def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     minimum = unequal_weights(case, model, data.d)
     problem = Problem(data.X, data.X @ _beta(model, minimum))
     top = float(descend(model, problem, 0.1, theta0=minimum, max_steps=0, backend="numpy").sharpness)
-    H, eye = dense_hessian(derive(model), problem, minimum), np.eye(minimum.size)
+    H, eye = Landscape(derive(model), problem).dense_hessian(minimum), np.eye(minimum.size)
 
     def smallest(lr: float) -> float:
         pair = np.block([[(1 + b) * eye - lr * H, -b * eye], [eye, np.zeros_like(eye)]])
@@ -135,12 +135,12 @@ def largest_margin(f: Formulas, case: Case) -> list[Comparison]:
     Z = problem.y[:, None] * X
     separator, best = _best_margin(Z)
     theta, shares, margin = np.full((2, d), 0.1), [], 0.0
-    dynamics, law = derive(difference(2), logistic), array_law(derive(difference(2), logistic))
+    landscape = Landscape(derive(difference(2), logistic), problem)
+    law = landscape.law
     while margin < 100:
-        lr = 0.6 / float(sharpness(dynamics, problem, theta[:, :, None]).value[0])
+        lr = 0.6 / float(landscape.sharpness(theta[None]).value[0])
         for _ in range(100):
-            g = X.T @ law.loss_slope(X @ law.effective(*theta), problem.y) / n
-            theta = theta - lr * np.stack(law.jacobian(*theta)) * g
+            theta = theta - lr * np.stack(law.jacobian(*theta)) * landscape.slope(landscape.predictions(*theta))
         beta = law.effective(*theta)
         margin, norm = (Z @ beta).min(), np.abs(beta).sum()
         shares.append(float(f.share(margin=margin, l1=norm, best=best)))

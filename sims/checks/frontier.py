@@ -7,7 +7,7 @@ from scipy.optimize import bisect, linprog
 
 from ...theory.datasets import single_point
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.hessian import dense_hessian
+from ...theory.derivation.landscape import Landscape
 from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
 from ...theory.prediction.constrained import constrained_flow
@@ -35,9 +35,8 @@ def _weights(z: np.ndarray, L: int) -> np.ndarray:
 
 def _sharpness(model, X: np.ndarray, w: np.ndarray) -> float:
     """The Hessian's largest eigenvalue at the weights, for the targets that they fit."""
-    return float(
-        np.linalg.eigvalsh(dense_hessian(derive(model), Problem(X, X @ w ** whole_degree(model)), w[None]))[-1]
-    )
+    landscape = Landscape(derive(model), Problem(X, X @ w ** whole_degree(model)))
+    return float(np.linalg.eigvalsh(landscape.dense_hessian(w[None]))[-1])
 
 
 def _slope_at_0(function, step: float) -> float:

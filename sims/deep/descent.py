@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..engine.runs import DIVERGENCE
+from ...theory.derivation.landscape import divergence_limit
 from ..status import Status
 from .backend import eqx, jax, jnp
 from .options import DeepOptions
@@ -30,7 +30,7 @@ def begin(theta0: jax.Array) -> State:
 
 def limit(objective: Objective, theta0: jax.Array) -> float:
     """The loss from which a run has diverged: ``1e6 max(1, L_0)``."""
-    return DIVERGENCE * max(1.0, float(loss_at(objective, theta0)))
+    return float(divergence_limit(float(loss_at(objective, theta0))))
 
 
 def advance(objective: Objective, state: State, lr: float, bound: float, options: DeepOptions, until: int) -> State:

@@ -6,13 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from ...theory.derivation.dynamics import Dynamics
-from ...theory.derivation.hessian import dense_hessian
-from ...theory.derivation.numpy_law import array_law
+from ...theory.derivation.landscape import Landscape, divergence_limit
 from ...theory.errors import GdbiasError
-from ...theory.problem import Problem
 from ..status import Status
-from .runs import DIVERGENCE
 
 POINTS = 400  # of the path that a result keeps, at the integrator's own steps
 
@@ -34,7 +30,7 @@ class FlowRun:
     def outcome(self, along: dict, loss_min: float) -> dict:
         """The outcome variables, one entry; ``along`` are the measures at the steps kept."""
         rising = int((np.diff(self.losses) > 1e-12 * np.abs(self.losses[:-1]) + 1e-14).sum())
-        bounded = self.losses[-1] < DIVERGENCE * max(1.0, self.losses[0])
+        bounded = self.losses[-1] < divergence_limit(self.losses[0])
         status = Status.CONVERGED if self.converged else Status.STEP_LIMIT if bounded else Status.DIVERGED
         top = float(np.nanmax(along["sharpness"]))
         return {name: values[-1:] for name, values in along.items()} | dict(
@@ -78,7 +74,7 @@ def integrate_flow(
 
 
 def integrate(
-    dynamics: Dynamics, problem: Problem, start: np.ndarray, smallest: float, tol: float = 1e-10, rtol: float = 1e-9,
+    landscape: Landscape, start: np.ndarray, smallest: float, tol: float = 1e-10, rtol: float = 1e-9,
     max_time: float = 1e9,
 ) -> FlowRun:  # fmt: skip
     """Gradient flow of a diagonal network from ``start`` (weight, feature); ``smallest`` is the smallest loss.
@@ -86,25 +82,20 @@ def integrate(
     Raises:
         GdbiasError: the integrator failed.
     """
-    law, d = array_law(dynamics), problem.d
-    X, y, outside = problem.projected
-
-    def beta_at(theta: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(law.effective(*theta), (d,))
+    law, d = landscape.law, landscape.problem.d
+    floor = smallest - landscape.samples[2]
 
     def velocity(_, flat):
         theta = flat.reshape(start.shape)
-        return -(np.stack([np.broadcast_to(s, (d,)) for s in law.jacobian(*theta)]) * gradient(theta)).ravel()
-
-    def gradient(theta):
-        return X.T @ law.loss_slope(X @ beta_at(theta), y) / problem.n
+        g = landscape.slope(landscape.predictions(*theta))
+        return -(np.stack([np.broadcast_to(s, (d,)) for s in law.jacobian(*theta)]) * g).ravel()
 
     def jacobian(_, flat):
-        return -dense_hessian(dynamics, problem, flat.reshape(start.shape))
+        return -landscape.dense_hessian(flat.reshape(start.shape))
 
     def excess(flat) -> float:
-        f = X @ beta_at(flat.reshape(start.shape))
-        return float(np.sum(law.loss_value(f, y))) / problem.n - (smallest - outside)
+        return float(landscape.mean_loss(landscape.predictions(*flat.reshape(start.shape)))) - floor
 
-    run = integrate_flow(dynamics.model.name, velocity, jacobian, excess, start.ravel(), tol, rtol, max_time)
+    name = landscape.dynamics.model.name
+    run = integrate_flow(name, velocity, jacobian, excess, start.ravel(), tol, rtol, max_time)
     return replace(run, states=run.states.reshape(-1, *start.shape))

@@ -1,36 +1,29 @@
-"""The reference: the same descent as a readable array program."""
-
-from collections.abc import Callable
+"""The reference: the same descent as a readable array program, all runs together, one column each."""
 
 import numpy as np
 
-from ...theory.derivation.dynamics import Dynamics
-from ...theory.derivation.numpy_law import array_law
+from ...theory.derivation.hessian import columns
+from ...theory.derivation.landscape import Landscape
 from ...theory.problem import Problem
 from ...theory.update_rule import UpdateRule
-from ..options import Options
 from ..status import Status
+from .backends import EVERY, LONGEST, NEAR, REPEATS, Followed, measured_steps
 from .draws import array_normal, array_uniform
-from .runs import NUDGE, Runs, power_noise, samples
+from .job import Job
+from .runs import NUDGE, Runs, power_noise
 
 
-def advance_array(
-    dynamics: Dynamics,
-    problem: Problem,
-    runs: Runs,
-    options: Options,
-    floor: float,
-    record_every: int,
-    halt: np.ndarray,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Advance all runs together, one column each, as :func:`gdbias.sims.engine.numba.workers.advance_numba` does."""
-    law, m, N = array_law(dynamics), len(dynamics.model.weights), len(runs)
-    projected, targets, _ = samples(dynamics, problem)
-    rule, n = dynamics.rule, problem.n
-    X, y = projected, targets[:, None]
-    T = np.moveaxis(runs.theta, 0, -1)  # (weight and state, feature, run)
-    V = np.moveaxis(runs.vector, 0, -1)
+def check(problem: Problem, here: bool) -> None:
+    """Any data will do."""
+
+
+def advance(job: Job, runs: Runs) -> None:
+    """Advance all runs together, as :func:`gdbias.sims.engine.numba.backend.advance` does."""
+    landscape, options, N = job.landscape, job.options, len(runs)
+    law, rule, m = landscape.law, landscape.dynamics.rule, runs.vector.shape[1]
+    # Columns (weight, feature, run) of the runs' own arrays: what is put there is theirs.
+    theta, vector, history = columns(runs.theta), columns(runs.vector), columns(runs.history)
+    T, V = theta, vector  # T has the state rows behind the weights
     noise = power_noise(*runs.vector.shape[1:])[:, :, None]
     lr, limit, top = runs.lr, runs.limit, runs.sharpness_max
     calm, rising, last = np.zeros(N, dtype=int), np.zeros(N, dtype=int), np.full(N, np.inf)
@@ -38,10 +31,10 @@ def advance_array(
     alive = np.arange(N)
     step = 0
     with np.errstate(all="ignore"):
-        while len(alive) and not halt[0]:
-            f = X @ (law.effective(*T[:m]) + np.zeros(T.shape[1:]))
-            excess = (law.loss_value(f, y) + np.zeros(f.shape)).sum(axis=0) / problem.n - floor
-            g = X.T @ law.loss_slope(f, y) / n
+        while len(alive) and not job.halt[0]:
+            f = landscape.predictions(*T[:m])
+            excess = landscape.mean_loss(f) - job.floor
+            g = landscape.slope(f)
             objective, calm_now = excess, abs(excess) < options.tol
             if rule.weight_decay:
                 pulls = [slope * g for slope in law.jacobian(*T[:m])]
@@ -50,15 +43,14 @@ def advance_array(
             rising = rising + ~(objective < last * (1 + 1e-12) + 1e-14)
             calm = np.where(calm_now & (step >= rule.settled), calm + 1, 0)
             last = objective
-            if record_every and step % record_every == 0:
-                runs.history[alive, step // record_every] = np.moveaxis(T[:m], -1, 0)
+            if job.record_every and step % job.record_every == 0:
+                history[step // job.record_every][..., alive] = T[:m]
             held, bounded = calm >= options.hold, excess < limit
             stop = held | ~bounded | (step >= options.max_steps)
             ended = np.select([held, bounded], [Status.CONVERGED, Status.STEP_LIMIT], Status.DIVERGED)
             if stop.any():
                 done, keep = alive[stop], ~stop
-                runs.theta[done] = np.moveaxis(T[:, :, stop], -1, 0)
-                runs.vector[done] = np.moveaxis(V[:, :, stop], -1, 0)
+                theta[..., done], vector[..., done] = T[:, :, stop], V[:, :, stop]
                 runs.steps[done] = step
                 runs.rising[done], runs.loss[done] = rising[stop], excess[stop]
                 runs.sharpness_max[done] = top[stop]
@@ -67,15 +59,15 @@ def advance_array(
                 T, V, f, lr, limit = T[:, :, keep], V[:, :, keep], f[:, keep], lr[keep], limit[keep]
                 g, first, key = g[:, keep], first[keep], key[keep]
                 calm, rising, last, top = calm[keep], rising[keep], last[keep], top[keep]
-                if progress:
-                    progress(N - len(alive))
+                if job.tell:
+                    job.tell(N - len(alive))
                 if not len(alive):
                     break
             if options.track_every and step % options.track_every == 0:
-                rayleigh, V = _power_step(law, X, T[:m], V, g, law.loss_curvature(f, y), problem.n, top, noise)
+                rayleigh, V = _power_step(landscape, T[:m], V, f, g, top, noise)
                 top = np.maximum(top, rayleigh)
             if rule.stochastic:
-                g = X.T @ _drawn_slopes(law, rule, f, y, key, step) / n
+                g = landscape.pulled(_drawn_slopes(landscape, rule, f, key, step))
             rate = law.schedule(first, lr, step / rule.schedule.steps) if step < rule.schedule.steps else lr
             T = np.stack(law.step(rate, g, *rule.parameters, *T))
             step += 1
@@ -102,13 +94,13 @@ def decayed_calm(T, pulls, decay: float, tol: float):
     return ~leaving & ((square < tol * decay * decay * norms) | (norms < tol))
 
 
-def _drawn_slopes(law, rule: UpdateRule, f, y, key, step: int):
+def _drawn_slopes(landscape: Landscape, rule: UpdateRule, f, key, step: int):
     """Loss slopes of the samples drawn, at noisy targets, 0 for the others; shape (sample, run)."""
-    n = len(f)
+    n, y = len(f), landscape.targets(f)
     batch, draws = rule.batch or n, 3 * np.arange(n)
     if rule.label_noise and (rule.noise_steps is None or step < rule.noise_steps):
         y = y + rule.label_noise * array_normal(key, step, draws + 1)
-    slopes = law.loss_slope(f, y) * (n / batch)
+    slopes = landscape.law.loss_slope(f, y) * (n / batch)
     if batch == n:
         return slopes
     chance, need, weight = array_uniform(key, step, draws), np.full(f.shape[1], float(batch)), np.zeros(f.shape)
@@ -118,18 +110,59 @@ def _drawn_slopes(law, rule: UpdateRule, f, y, key, step: int):
     return weight * slopes
 
 
-def _power_step(law, X, T, V, g, loss_curvature, n: int, top, noise):
+def _power_step(landscape: Landscape, T, V, f, g, top, noise):
     """Rayleigh quotients of V, and V after one nudged step of ``H + shift`` with the shift that makes it >= 0."""
-    m = len(V)
+    m, law, X = len(V), landscape.law, landscape.samples[0]
     slopes, second = law.jacobian(*T), iter(law.curvature(*T))
-    pulled = X.T @ (loss_curvature * (X @ sum(j * v for j, v in zip(slopes, V, strict=True)))) / n
+    moved = X @ sum(j * v for j, v in zip(slopes, V, strict=True))
+    pulled = landscape.pulled(law.loss_curvature(f, landscape.targets(f)) * moved)
     block: dict = {}
     for p in range(m):
         for q in range(p, m):
             block[p, q] = block[q, p] = g * next(second)
     HV = np.stack([slopes[p] * pulled + sum(block[p, q] * V[q] for q in range(m)) for p in range(m)])
-    rows = [np.stack([abs(block[p, q]) for q in range(m)]).sum(axis=0).max(axis=0) for p in range(m)]
-    shift = np.stack(rows).max(axis=0)
-    moved = HV + shift * V + NUDGE * np.maximum(np.maximum(shift, top), 1e-100) * noise
-    length = np.sqrt((moved * moved).sum(axis=(0, 1)))
-    return (V * HV).sum(axis=(0, 1)), moved / np.where(length > 0, length, np.inf)
+    sizes = [np.stack([abs(block[p, q]) for q in range(m)]).sum(axis=0).max(axis=0) for p in range(m)]
+    shift = np.stack(sizes).max(axis=0)
+    turned = HV + shift * V + NUDGE * np.maximum(np.maximum(shift, top), 1e-100) * noise
+    length = np.sqrt((turned * turned).sum(axis=(0, 1)))
+    return (V * HV).sum(axis=(0, 1)), turned / np.where(length > 0, length, np.inf)
+
+
+def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
+    """Follow the chosen runs from where they ended, as the compiled engine does."""
+    landscape, m, count = job.landscape, runs.vector.shape[1], len(chosen)
+    law, values = landscape.law, landscape.dynamics.rule.parameters
+    X, _, floor = landscape.samples
+    lr, limit = runs.lr[chosen], runs.limit[chosen] + (runs.loss_min[chosen] - floor)
+    T = columns(runs.theta[chosen])
+    V = power_noise(*runs.theta.shape[1:])[:, :, None] + np.zeros(T.shape)
+    growth, peak, lost = np.zeros(count), np.full(count, -np.inf), np.zeros(count, dtype=bool)
+    tail, measured = np.zeros((count, LONGEST)), measured_steps(job.options)
+    returns, snapshot = np.zeros((count, REPEATS), dtype=int), T
+    with np.errstate(all="ignore"):
+        for left in range(job.options.window, 0, -1):  # steps left
+            if job.halt[0]:
+                break
+            k = REPEATS - (left - 1) // LONGEST - 1
+            if left % LONGEST == 0:
+                snapshot = T
+            f = landscape.predictions(*T[:m])
+            loss = landscape.mean_loss(f)
+            lost = lost | ~(loss < limit)
+            if k >= 0:
+                peak = np.fmax(peak, loss)
+            f_dot = X @ sum(slope * v for slope, v in zip(law.jacobian(*T[:m]), V, strict=False))
+            g, g_dot = landscape.slope(f), landscape.pulled(law.loss_curvature(f, landscape.targets(f)) * f_dot)
+            V, T = np.stack(law.tangent(lr, g, g_dot, *values, *T, *V)), np.stack(law.step(lr, g, *values, *T))
+            if k >= 0:
+                near = abs(T[:m] - snapshot[:m]).max(axis=(0, 1)) < NEAR * abs(T[:m]).max(axis=(0, 1))
+                first = LONGEST - (left - 1) % LONGEST
+                returns[:, k] = np.where(near & (returns[:, k] == 0), first, returns[:, k])
+            if (left - 1) % EVERY == 0 or left <= LONGEST:
+                length = np.sqrt((V * V).sum(axis=(0, 1)))
+                if left <= measured:
+                    growth = growth + np.log(length)
+                if left <= LONGEST:
+                    tail[:, LONGEST - left] = np.log(length)
+                V = V / np.where(length > 0, length, 1.0)
+    return Followed(growth, tail, peak, lost, returns)

@@ -1,14 +1,11 @@
 """The state of many runs on one problem, which a backend advances in place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ...theory.derivation.dynamics import Dynamics
-from ...theory.derivation.numpy_law import array_law
-from ...theory.problem import Problem
+from ..status import Status
 
-DIVERGENCE = 1e6  # times max(1, first loss)
 NUDGE = 1e-4  # of noise in every power step, so that the vector finds an eigenvector that overtakes its own
 
 
@@ -17,15 +14,15 @@ class Runs:
     """One entry for each of N runs; weights have shape (run, weight, feature), state rows behind them.
 
     ``outcome`` holds a :class:`gdbias.sims.Status`: NOT_RUN while a run is under way, then CONVERGED (held tol),
-    DIVERGED or STEP_LIMIT.
-    ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature). Steps are made in the numbers of
-    ``theta``, float64 or float32.
+    DIVERGED or STEP_LIMIT. ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature), of no
+    runs where nothing is recorded. Steps are made in the numbers of ``theta``, float64 or float32.
     """
 
     lr: np.ndarray  # once the schedule has settled
     first: np.ndarray  # learning rate of the first step
     key: np.ndarray  # of the run's random draws
-    limit: np.ndarray
+    limit: np.ndarray  # excess loss at which it has diverged
+    loss_min: np.ndarray  # smallest attainable loss
     theta: np.ndarray
     vector: np.ndarray  # (run, weight, feature), of the power iteration for the sharpness
     sharpness_max: np.ndarray
@@ -38,20 +35,36 @@ class Runs:
     def __len__(self) -> int:
         return len(self.lr)
 
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights without the state rows."""
+        return self.theta[:, : self.vector.shape[1]]
+
+    def part(self, chosen: np.ndarray) -> "Runs":
+        """Copies of the chosen runs."""
+        return Runs(**{name: a[chosen] if len(a) == len(self) else a for name, a in self._arrays().items()})
+
+    def put(self, chosen: np.ndarray, part: "Runs") -> None:
+        """Take the chosen runs over from a part."""
+        for name, array in self._arrays().items():
+            if len(array) == len(self):
+                array[chosen] = getattr(part, name)
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def not_begun(count: int, records: tuple[int, ...] = (0, 0, 0)) -> dict[str, np.ndarray]:
+    """The arrays that a backend fills, for so many runs with histories of the shape (record, weight, feature)."""
+    return dict(
+        history=np.full((count if records[0] else 0, *records), np.nan),
+        steps=np.zeros(count, dtype=np.int64),
+        rising=np.zeros(count, dtype=np.int64),
+        loss=np.full(count, np.nan),
+        outcome=np.full(count, Status.NOT_RUN, dtype=np.int8),
+    )
+
 
 def power_noise(m: int, d: int) -> np.ndarray:
     """The fixed noise (weight, feature) that every step of the power iteration is nudged with."""
     return np.random.default_rng(0).standard_normal((m, d)) / np.sqrt(m * d)
-
-
-def samples(dynamics: Dynamics, problem: Problem) -> tuple[np.ndarray, np.ndarray, float]:
-    """``(X, y, floor)`` that descent works on: rotated (:attr:`Problem.projected`), but as they are where a step
-    draws from them."""
-    return (problem.X, problem.y, 0.0) if dynamics.rule.stochastic else problem.projected
-
-
-def divergence_limits(dynamics: Dynamics, problem: Problem, starts: np.ndarray) -> np.ndarray:
-    """The excess loss at which runs from each of the starts (start, weight, feature) have diverged."""
-    points = np.moveaxis(starts, 0, -1)  # (weight, feature, start)
-    beta = np.broadcast_to(array_law(dynamics).effective(*points), points.shape[1:])
-    return DIVERGENCE * np.maximum(1.0, problem.loss_at(beta.T) - problem.projected[2])

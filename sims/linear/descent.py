@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...theory.derivation.landscape import divergence_limit
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork
-from ..engine.runs import DIVERGENCE, NUDGE, power_noise
+from ..engine.runs import NUDGE, power_noise
 from ..options import Options
 from ..status import Status
 
@@ -48,7 +49,7 @@ def advance(
     )  # fmt: skip
     layers, vector, most = chain.unpack(runs.theta, net.shapes), runs.vector, runs.sharpness_max
     noise, rates = power_noise(1, P), lr[:, None, None]
-    limit = DIVERGENCE * np.maximum(1.0, excess_loss(net, chain.product(layers)))
+    limit = divergence_limit(excess_loss(net, chain.product(layers)))
     calm, rising, last = np.zeros(N, dtype=int), np.zeros(N, dtype=int), np.full(N, np.inf)
     alive, step = np.arange(N), 0
     with np.errstate(all="ignore"):

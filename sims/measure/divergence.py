@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...theory.derivation.dynamics import derive
+from ...theory.derivation.landscape import Landscape
 from ...theory.errors import InputError
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.update_rule import UpdateRule
-from ..engine.runs import Runs, divergence_limits
+from ..engine.runs import Runs
 from ..status import Status
 
 MAPPED = ("steps", "status")  # the variables of a map
@@ -43,7 +44,7 @@ def check_range(
     ends = float(scales.min()), float(scales.max())
     for model, problem in itertools.product(models, problems):
         starts = np.stack([model.theta0(scale, problem.d) for scale in ends])
-        limits = divergence_limits(derive(model, problem.loss, rule), problem, starts)
+        limits = Landscape(derive(model, problem.loss, rule), problem).divergence_limits(starts)
         for scale, theta, limit in zip(ends, starts, limits, strict=True):
             if np.abs(theta[theta != 0]).min(initial=1.0) < least or not problem.n * limit < most:
                 raise InputError(

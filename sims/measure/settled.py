@@ -1,33 +1,25 @@
 """Endpoints that oscillation does not blur: the mean of the next weights, and the end of flow from the last ones."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from ...theory.derivation.dynamics import Dynamics
+from ...theory.derivation.landscape import Landscape
 from ...theory.errors import GdbiasError, NoInterpolator
 from ...theory.loss import squared
 from ...theory.prediction.dual import dual_root
 from ...theory.prediction.transport import Transport
-from ...theory.problem import Problem
-from ..engine.cuda.gpu import advance_gpu
+from ..engine.backends import backend
 from ..engine.integrator import integrate
-from ..engine.numba.workers import advance_numba
-from ..engine.reference import advance_array
-from ..engine.runs import Runs
+from ..engine.job import Job
+from ..engine.runs import Runs, not_begun
 from ..options import Options
 from ..schema import DIAGONAL_AVERAGED, DIAGONAL_COOLED
 from ..status import Status
-from .outcome import state
+from .outcome import ended, state
 
 HISTORY = 1 << 22  # numbers of one piece of the runs that are averaged
-
-
-def engine(options: Options) -> Callable:
-    """What advances runs on the backend of the options."""
-    return {"numba": advance_numba, "numpy": advance_array, "cupy": advance_gpu}[options.backend]
 
 
 def endpoints(options: Options) -> tuple[str, ...]:
@@ -35,58 +27,51 @@ def endpoints(options: Options) -> tuple[str, ...]:
     return (*(DIAGONAL_AVERAGED if options.average else ()), *(DIAGONAL_COOLED if options.cool else ()))
 
 
-def measured_endpoints(
-    dynamics: Dynamics, problem: Problem, runs: Runs, floors: np.ndarray, options: Options, halt: np.ndarray
-) -> dict:
+def measured_endpoints(job: Job, runs: Runs) -> dict:
     """The variables ``averaged_*`` and ``cooled_*`` of finished runs, NaN where a run diverged."""
     found = {}
-    ended = np.where((runs.outcome == Status.DIVERGED)[:, None, None], np.nan, runs.theta[:, : runs.vector.shape[1]])
-    if options.average:
-        found |= _measured("averaged", dynamics, problem, averaged(dynamics, problem, runs, options, halt))
-    if options.cool:
-        found |= _measured("cooled", dynamics, problem, flow_ends(dynamics, problem, ended, floors))
-    return {name: found[name] for name in endpoints(options) if name in found}
+    if job.options.average:
+        found |= _measured("averaged", job.landscape, averaged(job, runs))
+    if job.options.cool:
+        found |= _measured("cooled", job.landscape, flow_ends(job.landscape, ended(runs), runs.loss_min))
+    return {name: found[name] for name in endpoints(job.options) if name in found}
 
 
-def averaged(dynamics: Dynamics, problem: Problem, runs: Runs, options: Options, halt: np.ndarray) -> np.ndarray:
-    """Means of the weights of the next ``options.average`` steps, shape (run, weight, feature); ``runs`` is left as is.
+def averaged(job: Job, runs: Runs) -> np.ndarray:
+    """Means of the weights of the next ``average`` steps, shape (run, weight, feature); ``runs`` is left as is.
 
     NaN where a run diverged, if only on these steps.
     """
-    dynamics = replace(dynamics, rule=dynamics.rule.once_settled)
-    K, shape = options.average, runs.vector.shape[1:]
-    further = replace(options, max_steps=K, hold=K + 2, track_every=0, average=0)  # nothing can be held
+    dynamics, K, shape = job.landscape.dynamics, job.options.average, runs.vector.shape[1:]
+    settled = replace(job.landscape, dynamics=replace(dynamics, rule=dynamics.rule.once_settled)).stepped
+    options = replace(job.options, max_steps=K, hold=K + 2, track_every=0, average=0)  # nothing can be held
+    further = replace(job, landscape=settled, options=options, tell=None, record_every=1)
     means = np.full(runs.vector.shape, np.nan)
     bounded = np.flatnonzero((runs.outcome == Status.CONVERGED) | (runs.outcome == Status.STEP_LIMIT))
     width = max(1, HISTORY // ((K + 1) * int(np.prod(shape))))
     for at in range(0, len(bounded), width):
-        part = bounded[at : at + width]
-        piece = Runs(
-            lr=runs.lr[part], first=runs.lr[part], key=~runs.key[part],
-            limit=runs.limit[part], theta=runs.theta[part].copy(), vector=runs.vector[part].copy(),
-            sharpness_max=runs.sharpness_max[part], history=np.full((len(part), K + 1, *shape), np.nan),
-            steps=np.zeros(len(part), dtype=np.int64), rising=np.zeros(len(part), dtype=np.int64),
-            loss=np.full(len(part), np.nan), outcome=np.full(len(part), Status.NOT_RUN, dtype=np.int8),
-        )  # fmt: skip
-        engine(options)(dynamics, problem, piece, further, 0.0, 1, halt)
-        lost = (piece.outcome != Status.STEP_LIMIT)[:, None, None]
-        means[part] = np.where(lost, np.nan, piece.history[:, 1:].mean(axis=1))
+        chosen = bounded[at : at + width]
+        part = runs.part(chosen)
+        part = replace(part, first=part.lr, key=~part.key, **not_begun(len(part), (K + 1, *shape)))
+        backend(options).advance(further, part)
+        lost = (part.outcome != Status.STEP_LIMIT)[:, None, None]
+        means[chosen] = np.where(lost, np.nan, part.history[:, 1:].mean(axis=1))
     return means
 
 
-def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floors: np.ndarray) -> np.ndarray:
-    """Where gradient flow ends from each of the weights (point, weight, feature); ``floors`` are the smallest losses.
+def flow_ends(landscape: Landscape, starts: np.ndarray, smallest: np.ndarray) -> np.ndarray:
+    """Where gradient flow ends from each of the weights (point, weight, feature), whose smallest losses are given.
 
     By the dual root (:mod:`gdbias.theory.prediction.dual`) where the characteristic flow is a formula, by integration
     until the excess loss is 1e-10 elsewhere. NaN, with a warning that counts them, where that fails; NaN from weights
     that are not finite, and for other losses than squared, whose flow has no finite endpoint.
     """
     ends, failures = np.full(starts.shape, np.nan), []
-    for end, theta, floor in zip(ends, starts, floors, strict=True):
-        if problem.loss == squared and np.isfinite(theta).all():
-            exact = _exact_end(dynamics, problem, theta)
+    for end, theta, least in zip(ends, starts, smallest, strict=True):
+        if landscape.problem.loss == squared and np.isfinite(theta).all():
+            exact = _exact_end(landscape, theta)
             try:
-                end[:] = integrate(dynamics, problem, theta, floor).states[-1] if exact is None else exact
+                end[:] = integrate(landscape, theta, least).states[-1] if exact is None else exact
             except GdbiasError as error:  # must not end a sweep: other runs are finished
                 failures.append(error)
     if failures:
@@ -97,7 +82,8 @@ def flow_ends(dynamics: Dynamics, problem: Problem, starts: np.ndarray, floors: 
     return ends
 
 
-def _exact_end(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.ndarray | None:
+def _exact_end(landscape: Landscape, theta: np.ndarray) -> np.ndarray | None:
+    dynamics, problem = landscape.dynamics, landscape.problem
     transport = Transport(dynamics, theta)
     if not transport.closed or not np.allclose(transport(np.zeros(problem.d)), theta, rtol=1e-12, atol=0):
         return None  # a formula may not hold from every sign of the weights
@@ -107,8 +93,6 @@ def _exact_end(dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> np.nd
         return None
 
 
-def _measured(prefix: str, dynamics: Dynamics, problem: Problem, theta: np.ndarray) -> dict:
+def _measured(prefix: str, landscape: Landscape, theta: np.ndarray) -> dict:
     with np.errstate(invalid="ignore", over="ignore"):
-        found = state(dynamics, problem, theta)
-        found["loss"] = problem.loss_at(found["beta"])
-    return {f"{prefix}_{name}": values for name, values in found.items()}
+        return {f"{prefix}_{name}": values for name, values in state(landscape, theta).items()}

@@ -8,10 +8,9 @@ from types import ModuleType
 
 import numpy as np
 
-from ...theory.derivation.dynamics import Dynamics
-from ...theory.derivation.hessian import Hessian
+from ...theory.derivation.hessian import columns, rows
+from ...theory.derivation.landscape import Landscape
 from ...theory.lanczos import LANCZOS_STEPS, RESIDUAL, ROUNDS, Sharpness, first_vectors
-from ...theory.problem import Problem
 from ..engine.numba.cache import load_kernel
 from ..engine.numba.microkernel import spans
 from ..engine.numba.processor import cores
@@ -20,44 +19,39 @@ PIECE = 128  # points that a core takes at once
 
 
 def sharpness_at(
-    dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None = None,
-    adaptive: bool = False,
-) -> Sharpness:  # fmt: skip
-    """What :func:`gdbias.theory.derivation.hessian.sharpness` finds, at points theta (point, weight, feature).
+    landscape: Landscape, theta: np.ndarray, start: np.ndarray | None = None, adaptive: bool = False
+) -> Sharpness:
+    """What :meth:`gdbias.theory.derivation.landscape.Landscape.sharpness` finds, at points (point, weight, feature).
 
-    ``start`` holds approximate top eigenvectors of the same shape. A point's value does not depend on the number of
-    cores, and on the points beside it to rounding alone.
+    ``start`` holds approximate top eigenvectors of the same shape, as the result does. A point's value does not
+    depend on the number of cores, and on the points beside it to rounding alone.
     """
-    points = np.moveaxis(theta, 0, -1)
-    starts = None if start is None else np.moveaxis(start, 0, -1)
 
     def piece(at: int) -> Sharpness:
         part = slice(at, at + PIECE)
-        return _piece(dynamics, problem, points[:, :, part], None if starts is None else starts[:, :, part], adaptive)
+        return _piece(landscape, theta[part], None if start is None else start[part], adaptive)
 
-    pieces: list[Sharpness] = _map(piece, range(0, max(points.shape[-1], 1), PIECE))
-    return Sharpness(*(np.concatenate(parts, axis=-1) for parts in zip(*pieces, strict=True)))
+    pieces: list[Sharpness] = _map(piece, range(0, max(len(theta), 1), PIECE))
+    return Sharpness(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
 
 
-def _piece(
-    dynamics: Dynamics, problem: Problem, theta: np.ndarray, start: np.ndarray | None, adaptive: bool
-) -> Sharpness:
-    m, d, count = theta.shape
-    vector = first_vectors(m, d, count, start)
-    found = Sharpness(np.full(count, np.nan), np.full(count, np.nan), vector)
-    finite = np.flatnonzero(np.isfinite(theta).all(axis=(0, 1)))
+def _piece(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, adaptive: bool) -> Sharpness:
+    count, m, d = theta.shape
+    vector = first_vectors(m, d, count, None if start is None else columns(start))
+    found = Sharpness(np.full(count, np.nan), np.full(count, np.nan), rows(vector))
+    finite = np.flatnonzero(np.isfinite(theta).all(axis=(1, 2)))
     if not len(finite):
         return found
     with np.errstate(over="ignore", invalid="ignore"):
-        hessian = Hessian(dynamics, problem, theta[:, :, finite], adaptive)
+        hessian = landscape.hessian(theta[finite], adaptive)
     arrays = (hessian.jacobian, hessian.diagonal, hessian.curvature, vector[:, :, finite])
-    part = Sharpness(np.empty(len(finite)), np.empty(len(finite)), np.empty((m, d, len(finite))))
+    value, residual, top = np.empty(len(finite)), np.empty(len(finite)), np.empty((m, d, len(finite)))
     _kernel().top_eigenvalues(
         *spans(hessian.X), *spans(hessian.X.T), *(np.array(a, order="C") for a in arrays),
-        min(m * d, LANCZOS_STEPS), ROUNDS, RESIDUAL, *part,
+        min(m * d, LANCZOS_STEPS), ROUNDS, RESIDUAL, value, residual, top,
     )  # fmt: skip
-    for whole, values in zip(found, part, strict=True):
-        whole[..., finite] = values
+    for whole, part in zip(found, (value, residual, rows(top)), strict=True):
+        whole[finite] = part
     return found
 
 

@@ -1,41 +1,16 @@
 """One chunk of a sweep: computed by itself, on any machine, and written to its own region of the result."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...theory.derivation.dynamics import derive
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
-from ...theory.update_rule import UpdateRule
-from ..measure.block import advance_block, measure_block, smallest_losses
+from ...theory.derivation.landscape import Landscape
+from ..engine.job import Job
+from ..measure.block import advance_block, measure_block
 from ..measure.divergence import divergence_map
-from ..options import SweepOptions
-from .plan import Chunk, Plan
-
-
-@dataclass(frozen=True)
-class Work:
-    """All that the numbers of a chunk depend on, small enough to be sent to another machine."""
-
-    model: Parameterization
-    problem: Problem
-    scales: np.ndarray
-    lrs: np.ndarray
-    options: SweepOptions
-    rule: UpdateRule
-
-    @property
-    def runs(self) -> int:
-        return len(self.scales) * len(self.lrs)
-
-
-def work_of(plan: Plan, chunk: Chunk, options: SweepOptions, rule: UpdateRule) -> Work:
-    """The work of one chunk of the plan."""
-    model, problem = plan.models[chunk.model], plan.problems[chunk.seed]
-    return Work(model, problem, plan.scales[chunk.scales], plan.lrs[chunk.lrs], options, rule)
+from .plan import Work
 
 
 def compute(work: Work, halt: np.ndarray, add: Callable[[int], None] = lambda count: None) -> dict[str, np.ndarray]:
@@ -43,7 +18,7 @@ def compute(work: Work, halt: np.ndarray, add: Callable[[int], None] = lambda co
 
     ``add`` is told, from this thread, how many more runs have begun. Setting ``halt[0]`` to 1 stops the work.
     """
-    dynamics = derive(work.model, work.problem.loss, work.rule)
+    landscape = Landscape(derive(work.model, work.problem.loss, work.rule), work.problem)
     starts = np.stack([work.model.theta0(scale, work.problem.d) for scale in work.scales.tolist()])
     told = 0
 
@@ -52,15 +27,9 @@ def compute(work: Work, halt: np.ndarray, add: Callable[[int], None] = lambda co
         add(begun - told)
         told = begun
 
-    floors = smallest_losses(dynamics, work.problem, starts)
-    options = work.options
-    runs = advance_block(
-        dynamics, work.problem, starts, work.lrs, options, floors, halt, tell, number=options.precision
-    )
-    if options.precision == "float32":
-        found = divergence_map(runs)
-    else:
-        found = measure_block(dynamics, work.problem, runs, options, floors, halt)
+    job = Job(landscape, work.options, halt, tell)
+    runs = advance_block(job, starts, work.lrs, work.options.precision)
+    found = divergence_map(runs) if work.options.precision == "float32" else measure_block(job, runs)
     add(work.runs - told)
     sides = len(work.scales), len(work.lrs)
     return {name: values.reshape(*sides, *values.shape[1:]) for name, values in found.items()}

@@ -14,12 +14,10 @@ import numpy as np
 import zarr
 
 from ...theory.errors import GdbiasError, InputError, MissingExtra
-from ...theory.update_rule import UpdateRule
-from ..options import SweepOptions
 from ..store.group import complete_chunks
 from ..store.provenance import versions
-from .chunks import Work, compute, work_of, write
-from .plan import Chunk, Plan
+from .chunks import compute, write
+from .plan import Chunk, Plan, Work
 
 RETRIES = 3  # of a chunk whose task raised, a lost connection to the store for example
 UNDER_WAY = 8  # chunks sent ahead for each thread of the cluster
@@ -64,13 +62,13 @@ def require_cluster(client: Any) -> None:
 
 
 def run_there(
-    client: Any, plan: Plan, missing: list[Chunk], options: SweepOptions, rule: UpdateRule, arrays: Mapping[str, Any],
-    store: str | None, spec: str, add: Callable[[int], None],
+    client: Any, plan: Plan, missing: list[Chunk], arrays: Mapping[str, Any], store: str | None, spec: str,
+    add: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Compute the missing chunks on the workers of a cluster, which take over from a lost one.
 
     Each worker writes into ``store`` of that ``spec``, which all must reach under the same name; without one the
-    outcomes come back to ``arrays``. A task computes one chunk on ``options.threads`` threads, one unless given.
+    outcomes come back to ``arrays``. A task computes one chunk on ``threads`` of its options, one unless given.
 
     Raises:
         GdbiasError: a chunk failed again and again, or the cluster was lost. What is written stays.
@@ -80,15 +78,14 @@ def run_there(
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
 
-    options = replace(options, threads=options.threads or 1)
+    plan = replace(plan, options=replace(plan.options, threads=plan.options.threads or 1))
     queue, chunks, warned = iter(missing), {}, set()
 
     def submit(count: int) -> list:
         sent = []
         while len(sent) < count and (chunk := next(queue, None)):
-            work = work_of(plan, chunk, options, rule)
             place = plan.region(chunk), plan.variables
-            future = client.submit(_task, work, *place, store, spec, pure=False, retries=RETRIES)
+            future = client.submit(_task, plan.work(chunk), *place, store, spec, pure=False, retries=RETRIES)
             chunks[future.key] = chunk
             sent.append(future)
         return sent

@@ -7,24 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from ...theory.update_rule import UpdateRule
 from ..engine.numba.processor import cores
 from ..options import SweepOptions
-from .chunks import compute, work_of, write
+from .chunks import compute, write
 from .plan import Chunk, Plan
 
 
-def run_here(
-    plan: Plan, missing: list[Chunk], options: SweepOptions, rule: UpdateRule, arrays: Mapping[str, Any],
-    add: Callable[[int], None],
-) -> None:  # fmt: skip
+def run_here(plan: Plan, missing: list[Chunk], arrays: Mapping[str, Any], add: Callable[[int], None]) -> None:
     """Compute the missing chunks and write each when it is done; an exception stops all, written chunks stay."""
-    beside = side_by_side(len(missing), options)
-    options = replace(options, threads=1 if beside > 1 else options.threads or cores())
+    beside = side_by_side(len(missing), plan.options)
+    plan = replace(plan, options=replace(plan.options, threads=1 if beside > 1 else plan.options.threads or cores()))
     halt = np.zeros(1, dtype=np.int64)
 
     def computed(chunk: Chunk) -> dict:
-        return compute(work_of(plan, chunk, options, rule), halt, add)
+        return compute(plan.work(chunk), halt, add)
 
     if beside == 1:
         for chunk in missing:

@@ -8,6 +8,8 @@ import numpy as np
 from ...theory.errors import InputError
 from ...theory.parameterization import Parameterization, require_model
 from ...theory.problem import Problem, require_problem
+from ...theory.update_rule import UpdateRule
+from ..options import SweepOptions
 from ..schema import MEASURED, VECTORS
 
 
@@ -26,6 +28,22 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Work:
+    """All that the numbers of a chunk depend on, small enough to be sent to another machine."""
+
+    model: Parameterization
+    problem: Problem
+    scales: np.ndarray
+    lrs: np.ndarray
+    options: SweepOptions
+    rule: UpdateRule
+
+    @property
+    def runs(self) -> int:
+        return len(self.scales) * len(self.lrs)
+
+
+@dataclass(frozen=True)
 class Plan:
     """Axes (model, seed, init_scale, lr); the first two only where a sequence was given."""
 
@@ -36,6 +54,8 @@ class Plan:
     many_models: bool
     many_problems: bool
     keep: tuple[str, ...]
+    options: SweepOptions
+    rule: UpdateRule
     chunk_runs: int
     measured: tuple[str, ...] = MEASURED
 
@@ -98,6 +118,11 @@ class Plan:
                     for j in range(0, len(self.lrs), columns):
                         scales = slice(i, min(i + rows, len(self.scales)))
                         yield Chunk(model, seed, scales, slice(j, min(j + columns, len(self.lrs))))
+
+    def work(self, chunk: Chunk) -> Work:
+        """What the numbers of a chunk depend on."""
+        model, problem = self.models[chunk.model], self.problems[chunk.seed]
+        return Work(model, problem, self.scales[chunk.scales], self.lrs[chunk.lrs], self.options, self.rule)
 
     @property
     def _chunk_sides(self) -> tuple[int, int]:

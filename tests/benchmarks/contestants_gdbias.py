@@ -7,10 +7,12 @@ from workloads import Outcome
 
 from gdbias import sims, theory
 from gdbias.sims.engine.cuda.gpu import gpu_module
+from gdbias.sims.engine.job import Job
+from gdbias.sims.engine.numba.backend import advance
 from gdbias.sims.engine.numba.processor import cores
-from gdbias.sims.engine.numba.workers import advance_numba
 from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
+from gdbias.theory.derivation.landscape import Landscape
 
 
 def _model_and_problems(work):
@@ -49,23 +51,20 @@ def tracked_contestant(work):
 def loop_contestant(work, threads=None):
     """The compiled step loop alone: starts are made before, no sharpness and no other measure after."""
     model, problems = _model_and_problems(work)
-    dynamics = theory.derive(model)
+    landscapes = [Landscape(theory.derive(model), problem) for problem in problems]
     lr, scale = work.grid
     which = np.searchsorted(work.scales, scale)
     starts = np.stack([model.theta0(s, work.X.shape[2]) for s in work.scales])
     beside = cores() if len(problems) > 1 else 1  # many small problems side by side, one large with all threads
 
     def start(cap):
-        every = [begin_runs(dynamics, problem, starts, which, lr) for problem in problems]
+        every = [begin_runs(landscape, starts, which, lr) for landscape in landscapes]
         options = Options(max_steps=cap, tol=work.tol, hold=1, track_every=0, threads=1 if beside > 1 else threads)
-        halt = np.zeros(1, dtype=np.int64)
-
-        def advance(problem, runs):
-            advance_numba(dynamics, problem, runs, options, 0.0, 0, halt)
+        jobs = [Job(landscape, options, np.zeros(1, dtype=np.int64)) for landscape in landscapes]
 
         def call():
             with ThreadPoolExecutor(beside) as pool:
-                list(pool.map(advance, problems, every))
+                list(pool.map(advance, jobs, every))
             status, steps, loss = (np.concatenate([getattr(r, n) for r in every]) for n in ("outcome", "steps", "loss"))
             return Outcome(status, steps, loss, np.full(work.runs, np.nan))
 

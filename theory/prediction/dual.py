@@ -11,7 +11,8 @@ import numpy as np
 from scipy.integrate import LSODA, OdeSolution
 
 from ..derivation.dynamics import Dynamics
-from ..derivation.hessian import dense_hessian, sharpness
+from ..derivation.hessian import rows
+from ..derivation.landscape import Landscape
 from ..derivation.numpy_law import array_law
 from ..errors import GdbiasError, NoInterpolator
 from ..problem import Problem
@@ -81,7 +82,7 @@ def flow_path(
 ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """Gradient flow until dL/dbeta is 1e-6 of the first: times, and weights at given times.
 
-    The second value maps times (T,) to weights (weight, feature, T). In the n dual variables where the
+    The second value maps times (T,) to weights (T, weight, feature). In the n dual variables where the
     transport is linear; elsewhere they would need ``(w / w_0)^(L - 2)`` times the precision of the weights,
     so the weights themselves are integrated.
 
@@ -90,10 +91,11 @@ def flow_path(
     """
     X, y, _ = problem.projected
     law, n, shape, dual = array_law(dynamics), problem.n, theta0.shape, transport.linear
+    landscape = Landscape(dynamics, problem)
     slope = np.empty(len(y))  # of the loss in the predictions, at the state seen last
 
-    def weights(states: np.ndarray) -> np.ndarray:  # (state, T) -> (weight, feature, T)
-        return np.moveaxis(transport((X.T @ states).T), 1, 2) if dual else states.reshape(*shape, -1)
+    def weights(states: np.ndarray) -> np.ndarray:  # (state, T) -> (T, weight, feature)
+        return transport((X.T @ states).T).swapaxes(0, 1) if dual else rows(states.reshape(*shape, -1))
 
     def pull(state: np.ndarray) -> np.ndarray:
         theta = transport(X.T @ state) if dual else state.reshape(shape)
@@ -109,7 +111,7 @@ def flow_path(
 
     def jacobian(_, state):
         if not dual:
-            return -dense_hessian(dynamics, problem, state.reshape(shape))
+            return -landscape.dense_hessian(state.reshape(shape))
         theta = transport(X.T @ state)
         tangent = sum(p * p for p in law.jacobian(*theta))
         second = law.loss_curvature(X @ law.effective(*theta), y)
@@ -140,8 +142,9 @@ def path_sharpness_max(dynamics: Dynamics, problem: Problem, theta0: np.ndarray,
     """The largest sharpness along gradient flow, found among the solver's steps and refined between them."""
     times, weights = flow_path(dynamics, problem, theta0, transport)
     times = times[np.unique(np.linspace(0, len(times) - 1, PATH_POINTS).round().astype(int))]
-    values = sharpness(dynamics, problem, weights(times)).value
+    landscape = Landscape(dynamics, problem)
+    values = landscape.sharpness(weights(times)).value
     best = int(np.nanargmax(values))
     around = times[max(best - 1, 0)], times[min(best + 1, len(times) - 1)]
-    refined = sharpness(dynamics, problem, weights(np.linspace(*around, REFINED_POINTS))).value
+    refined = landscape.sharpness(weights(np.linspace(*around, REFINED_POINTS))).value
     return float(max(np.nanmax(values), np.nanmax(refined)))

@@ -5,8 +5,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from ..derivation.dynamics import Dynamics
-from ..derivation.hessian import sharpness
-from ..derivation.numpy_law import array_law
+from ..derivation.landscape import Landscape
 from ..problem import Problem
 from .attainable import require_interpolator
 from .dual import dual_root
@@ -40,9 +39,10 @@ def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transp
     nu = dual_root(dynamics, problem, transport)
     clock = problem.projected[0].T @ nu
     theta = transport(clock)
-    beta = array_law(dynamics).effective(*theta)
+    landscape = Landscape(dynamics, problem)
+    beta = landscape.beta(theta[None])[0]
     nu = np.linalg.lstsq(problem.X.T, clock)[0]
-    top = float(sharpness(dynamics, problem, theta[..., None]).value[0])
+    top = float(landscape.sharpness(theta[None]).value[0])
     risk = problem.test_risk(beta)
     return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
 

@@ -1,18 +1,18 @@
 """The GPU: a team of threads a run, in launches short enough to be interrupted."""
 
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 
 import numpy as np
 
-from ....theory.derivation.dynamics import Dynamics
 from ....theory.errors import InputError, MissingExtra
 from ....theory.problem import Problem
-from ...options import Options
+from ...status import Status
+from ..job import Job
+from ..numba.backend import follow as follow  # a window is followed by the compiled engine
 from ..numba.rule_text import settings
-from ..runs import Runs, power_noise, samples
+from ..runs import Runs, power_noise
 from .source import ROWS, kernel_source
 
 SIDE, TEAM = 8, 32  # at most so many runs in a block of threads, and threads a run
@@ -34,32 +34,31 @@ def gpu_module() -> ModuleType:
     return cupy
 
 
-def advance_gpu(
-    dynamics: Dynamics,
-    problem: Problem,
-    runs: Runs,
-    options: Options,
-    floor: float,
-    record_every: int,
-    halt: np.ndarray,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Advance every run to its end, in place, as :func:`gdbias.sims.engine.numba.workers.advance_numba` does.
+def check(problem: Problem, here: bool) -> None:
+    """Raise InputError where one run's numbers do not fit, MissingExtra where a GPU is needed ``here`` and absent."""
+    block_shape(problem.n, problem.d)
+    if here:
+        gpu_module()
 
-    ``progress`` is told the runs that have ended. Setting ``halt[0]`` to 1 stops after the present launch; runs in
-    flight then keep outcome -1. An exception loses the runs that are advanced together.
+
+def advance(job: Job, runs: Runs) -> None:
+    """Advance every run to its end, in place, as :func:`gdbias.sims.engine.numba.backend.advance` does.
+
+    ``job.tell`` is told the runs that have ended. ``job.halt`` stops after the present launch. An exception loses the
+    runs that are advanced together.
     """
     with gpu_module().cuda.Stream(non_blocking=True):  # chunks side by side have one each
-        _advance(gpu_module(), dynamics, problem, runs, options, floor, record_every, halt, progress)
+        _advance(gpu_module(), job, runs)
 
 
-def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, progress) -> None:
+def _advance(xp, job: Job, runs: Runs) -> None:
+    dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
     N = len(runs)
-    X, y, _ = samples(dynamics, problem)
+    X, y, _ = job.landscape.samples
     n, d = X.shape  # n: the rank where descent works on rotated samples
     kernel = _kernel(kernel_source(dynamics))
     active, turn = np.arange(N), 100
-    ended = np.full(N, -1, dtype=np.int8)
+    ended = np.full(N, Status.NOT_RUN, dtype=np.int8)
     team, side = block_shape(n, d)
     T, V = xp.asarray(_columns(runs.theta)), xp.asarray(_columns(runs.vector))
     M, C, Q = xp.empty((d, N)), xp.empty((n, N)), xp.empty((n, N))
@@ -72,21 +71,21 @@ def _advance(xp, dynamics, problem, runs, options, floor, record_every, halt, pr
     own = [float(w) for w in settings(dynamics, problem.n)[len(rule.parameters) :]]
     rates = [xp.asarray(a) for a in (np.array(rule.parameters), noise, runs.lr, runs.first, runs.key, runs.limit)]
     state = (T, V, F, C, M, Q, steps, calm, rising, last, loss, top, outcome, history)
-    while len(active) and not halt[0]:
+    while len(active) and not job.halt[0]:
         start = time.perf_counter()
-        whole = [np.int64(w) for w in (options.hold, options.max_steps, options.track_every, record_every,
+        whole = [np.int64(w) for w in (options.hold, options.max_steps, options.track_every, job.record_every,
                                        runs.history.shape[1], turn)]  # fmt: skip
         arguments = (
             np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), np.int64(side), *given,
-            1.0 / problem.n, float(floor), float(options.tol), *whole, *own, *rates, *state,
+            1.0 / problem.n, float(job.floor), float(options.tol), *whole, *own, *rates, *state,
         )  # fmt: skip
         kernel((-(-len(active) // side),), (side * team,), arguments, shared_mem=8 * side * (n + d + team))
         ended = to_host(outcome)
-        active = np.flatnonzero(ended < 0)
+        active = np.flatnonzero(ended == Status.NOT_RUN)
         turn = int(np.clip(turn * LAUNCH / (time.perf_counter() - start), 10, 10 * turn))
-        if progress:
-            progress(N - len(active))
-    done = ended >= 0
+        if job.tell:
+            job.tell(N - len(active))
+    done = ended != Status.NOT_RUN
     runs.theta[done] = to_host(T).T.reshape(runs.theta.shape)[done]
     runs.vector[done] = to_host(V).T.reshape(runs.vector.shape)[done]
     for name, found in dict(steps=steps, rising=rising, loss=loss, sharpness_max=top, outcome=outcome).items():

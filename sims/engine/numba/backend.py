@@ -1,0 +1,62 @@
+"""The compiled engine: one worker a core, all pulling runs of one problem from a shared queue."""
+
+import numpy as np
+
+from ....theory.problem import Problem
+from ..backends import EVERY, LONGEST, NEAR, REPEATS, Followed, measured_steps
+from ..job import Job
+from ..runs import Runs, power_noise
+from .advance_text import kernel_source
+from .cache import load_kernel
+from .follow_text import attractor_source
+from .lanes import LANES
+from .microkernel import spans
+from .processor import cores
+from .rule_text import settings
+from .workers import work
+
+
+def check(problem: Problem, here: bool) -> None:
+    """Any data will do."""
+
+
+def advance(job: Job, runs: Runs) -> None:
+    """Advance every run to its end, in place, with the same numbers for any number of threads.
+
+    Steps are made in the numbers of ``runs.theta``: float64, or float32, in which no sharpness is looked at.
+    ``job.halt`` stops the workers within a step, as an interrupt does, which is raised again.
+    """
+    dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
+    number = runs.theta.dtype
+    kernel = load_kernel(kernel_source(dynamics, problem.n == 1 and not dynamics.rule.stochastic, number.name))
+    X, y = (values.astype(number) for values in job.landscape.samples[:2])
+    queue = np.zeros(1, dtype=np.int64)
+    arguments = (
+        *spans(X), *spans(X.T), y,
+        1.0 / problem.n, job.floor, options.tol, options.hold, options.max_steps, options.track_every,
+        job.record_every, settings(dynamics, problem.n), queue, job.halt, power_noise(*runs.vector.shape[1:]),
+        runs.lr, runs.first, runs.key, runs.limit, runs.theta, runs.vector,
+        runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
+    )  # fmt: skip
+    tell = None if job.tell is None else lambda tell=job.tell: tell(min(int(queue[0]), len(runs)))
+    work(kernel.advance, arguments, min(options.threads or cores(), max(1, len(runs))), job.halt, tell)
+
+
+def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
+    """Follow the chosen runs from where they ended, a block of lanes at a time."""
+    dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
+    kernel = load_kernel(attractor_source(dynamics))
+    X, y, floor = job.landscape.samples
+    count = len(chosen)
+    found = Followed(
+        np.full(count, np.nan), np.full((count, LONGEST), np.nan), np.full(count, np.nan), np.zeros(count, bool),
+        np.zeros((count, REPEATS), dtype=np.int64),
+    )  # fmt: skip
+    arguments = (
+        *spans(X), *spans(X.T), np.ascontiguousarray(y), 1.0 / problem.n,
+        options.window, measured_steps(options), EVERY, LONGEST, REPEATS, NEAR,
+        np.array(dynamics.rule.parameters), np.zeros(1, dtype=np.int64), job.halt, power_noise(*runs.theta.shape[1:]),
+        runs.lr[chosen], runs.limit[chosen] + (runs.loss_min[chosen] - floor), runs.theta[chosen], *found,
+    )  # fmt: skip
+    work(kernel.follow, arguments, min(options.threads or cores(), max(1, -(-count // LANES))), job.halt)
+    return found
