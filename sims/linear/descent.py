@@ -38,7 +38,7 @@ def advance(
     """Runs from ``starts`` (run, parameter) at the learning rates ``lr`` (run,), each to its end.
 
     ``W_l <- W_l - lr grad_l``, all layers at the old values. Ends, counts and looks at the sharpness are those of
-    :func:`gdbias.sims.engine.reference.advance_array`.
+    :func:`gdbias.sims.engine.reference.advance`.
     """
     N, P = starts.shape
     top = chain.chain_sharpness(chain.unpack(starts, net.shapes), net.target)
