@@ -11,7 +11,7 @@ from ....theory.problem import Problem
 from ...status import Status
 from ..job import Job
 from ..numba.backend import follow as follow  # a window is followed by the compiled engine
-from ..numba.rule_text import settings
+from ..rule_settings import settings
 from ..runs import Runs, power_noise
 from .source import ROWS, kernel_source
 

@@ -5,14 +5,12 @@ import numpy as np
 from ....theory.problem import Problem
 from ..backends import EVERY, LONGEST, NEAR, REPEATS, Followed, measured_steps
 from ..job import Job
+from ..rule_settings import settings
 from ..runs import Runs, power_noise
-from .advance_text import kernel_source
-from .cache import load_kernel
-from .follow_text import attractor_source
+from .kernels import advance_kernel, follow_kernel
 from .lanes import LANES
 from .microkernel import spans
 from .processor import cores
-from .rule_text import settings
 from .workers import work
 
 
@@ -28,7 +26,7 @@ def advance(job: Job, runs: Runs) -> None:
     """
     dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
     number = runs.theta.dtype
-    kernel = load_kernel(kernel_source(dynamics, problem.n == 1 and not dynamics.rule.stochastic, number.name))
+    kernel = advance_kernel(dynamics, problem.n == 1, number.name)
     X, y = (values.astype(number) for values in job.landscape.samples[:2])
     queue = np.zeros(1, dtype=np.int64)
     arguments = (
@@ -45,7 +43,7 @@ def advance(job: Job, runs: Runs) -> None:
 def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
     """Follow the chosen runs from where they ended, a block of lanes at a time."""
     dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
-    kernel = load_kernel(attractor_source(dynamics))
+    kernel = follow_kernel(dynamics)
     X, y, floor = job.landscape.samples
     count = len(chosen)
     found = Followed(

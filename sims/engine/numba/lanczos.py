@@ -7,9 +7,10 @@ The kernel behind :mod:`gdbias.sims.measure.sharpness`, compiled from this file'
 import numpy as np
 from numba import njit
 
-from gdbias.sims.engine.numba.lanes import LANES, less, load, sqrt, store
+from gdbias.sims.engine.numba.lanes import LANES, less, sqrt
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals
+from gdbias.sims.engine.numba.rows import load, store
 
 HALVINGS = 64  # of an interval around a Ritz value: to the last bit
 EPSILON, TINY = 2.3e-16, 1e-300

@@ -1,19 +1,24 @@
 """Lanes: LANES numbers side by side, one for each run of a block, as one value of compiled code.
 
-The generated law reads the same for lanes as for numbers. Explicit lanes keep a block in registers from
-the matrix product through the law to the store, which LLVM does not manage from loops over arrays. Lanes of
-float32 fill the same registers with twice as many numbers.
+Explicit lanes keep a block in registers from the matrix product through the law to the store, which LLVM does not
+manage from loops over arrays. Lanes of float32 fill the same registers with twice as many numbers.
+
+What is done to lanes is traced: a function of this module or of the law is run once, in Python, on values that write
+down the instructions of each operation. It reads the same for lanes as for numbers, and no time is spent on compiling
+it by itself.
 """
 
 import math
 import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, overload, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin, models, register_model
 
 WIDE = llvm.get_host_cpu_features().get("avx512f", False)
 LANES = 16  # runs in a block of float64
@@ -62,23 +67,158 @@ def join(builder, registers):
     return value
 
 
-def _registers(context, builder, x, kind, lanes):
-    if isinstance(kind, Lanes):
-        return split(builder, x)
-    return [splat(builder, context.cast(builder, x, kind, lanes.number), lanes.register)] * PARTS
+class Place(NamedTuple):
+    """Where instructions are written down."""
+
+    context: Any
+    builder: Any
 
 
-def _parts(context, builder, signature, args):
-    """The registers of several lanes or numbers, a tuple for each part."""
-    lanes = _lanes_among(signature.args)
-    return zip(
-        *(_registers(context, builder, x, kind, lanes) for x, kind in zip(args, signature.args, strict=True)),
-        strict=True,
-    )
+class Value:
+    """Lanes or a number of a traced function: its type, and its registers once there is a place for instructions."""
+
+    def __init__(self, kind: types.Type, place: Place | None = None, registers: list | None = None):
+        self.kind, self.place, self.registers = kind, place, registers or []
+
+    def __add__(self, other):
+        return _each("fadd", self, other)
+
+    def __radd__(self, other):
+        return _each("fadd", other, self)
+
+    def __sub__(self, other):
+        return _each("fsub", self, other)
+
+    def __rsub__(self, other):
+        return _each("fsub", other, self)
+
+    def __mul__(self, other):
+        return _each("fmul", self, other)
+
+    def __rmul__(self, other):
+        return _each("fmul", other, self)
+
+    def __truediv__(self, other):
+        return _each("fdiv", self, other)
+
+    def __rtruediv__(self, other):
+        return _each("fdiv", other, self)
+
+    def __neg__(self):
+        return _each("fneg", self)
+
+    def __abs__(self):
+        def write(builder, x, zero):
+            return builder.select(builder.fcmp_ordered("<", x, zero), builder.fneg(x), x)
+
+        return _each(write, self, 0.0)
 
 
-def _lanes_among(kinds):
-    return next(kind for kind in kinds if isinstance(kind, Lanes))
+def _each(instruction: str | Callable, *operands) -> Value:
+    """The value of an instruction on each register of lanes or numbers, which it takes as the widest among them."""
+    given = [x for x in operands if isinstance(x, Value)]
+    kind, place = _widest(operands), given[0].place
+    if place is None:
+        return Value(kind)
+    write = instruction if callable(instruction) else lambda builder, *parts: getattr(builder, instruction)(*parts)
+    parts = zip(*(registers_of(x, kind, place) for x in operands), strict=True)
+    return Value(kind, place, [write(place.builder, *part) for part in parts])
+
+
+def _widest(operands) -> types.Type:
+    kinds = [x.kind if isinstance(x, Value) else types.float64 for x in operands]
+    lanes = [kind for kind in kinds if isinstance(kind, Lanes)]
+    return lanes[0] if lanes else types.float32 if set(kinds) == {types.float32} else types.float64
+
+
+def registers_of(x, kind: types.Type, place: Place) -> list:
+    """The registers of a value or of a Python number, as lanes or a number of that type."""
+    if isinstance(x, Value) and x.kind == kind:
+        return x.registers
+    lanes = isinstance(kind, Lanes)
+    number = kind.number if lanes else kind
+    if isinstance(x, Value):
+        one = place.context.cast(place.builder, x.registers[0], x.kind, number)
+    else:
+        one = ir.Constant(place.context.get_value_type(number), float(x))
+    return [splat(place.builder, one, kind.register)] * PARTS if lanes else [one]
+
+
+def _given(kind, place: Place | None = None, code=None):
+    """What a traced function is given for an argument: a value, or a tuple of them."""
+    if isinstance(kind, types.BaseTuple):
+        items = kind.types  # pyright: ignore[reportAttributeAccessIssue]
+        codes = cgutils.unpack_tuple(place.builder, code, len(items)) if place else [None] * len(items)
+        return tuple(_given(item, place, part) for item, part in zip(items, codes, strict=True))
+    if place is None:
+        return Value(types.unliteral(kind))
+    return Value(types.unliteral(kind), place, split(place.builder, code) if isinstance(kind, Lanes) else [code])
+
+
+def _kind(result):
+    if isinstance(result, tuple):
+        return types.BaseTuple.from_types([_kind(item) for item in result])
+    return result.kind if isinstance(result, Value) else types.float64
+
+
+def _code(result, kind, place: Place):
+    if isinstance(result, tuple):
+        items = [_code(item, kind[k], place) for k, item in enumerate(result)]
+        return place.context.make_tuple(place.builder, kind, items)
+    registers = registers_of(result, kind, place)
+    return join(place.builder, registers) if isinstance(kind, Lanes) else registers[0]
+
+
+def _trace(name: Any, function: Callable, applies: Callable[[tuple], bool], *patterns: tuple) -> None:
+    """Make Numba run a function on values where ``name`` is called with arguments of the patterns."""
+
+    class Template(AbstractTemplate):
+        key = name
+
+        def generic(self, args, kws):
+            if kws or not applies(args):
+                return None
+            return signature(_kind(function(*map(_given, args))), *args)
+
+    infer_global(name, types.Function(Template))
+
+    def generate(context, builder, signature, args):
+        place = Place(context, builder)
+        given = (_given(kind, place, code) for kind, code in zip(signature.args, args, strict=True))
+        return _code(function(*given), signature.return_type, place)
+
+    for pattern in patterns:
+        lower_builtin(name, *pattern)(generate)
+
+
+def traced(function: Callable) -> Callable:
+    """A function of numbers, lanes and tuples of them that kernels may call: without branches or memory."""
+    _trace(function, function, lambda _: True, (types.VarArg(types.Any),))
+    return function
+
+
+def law(function: Callable) -> Callable:
+    """A traced function of the law, called with its arguments one by one or in tuples.
+
+    It takes as many numbers as it has arguments: those behind, such as the state behind the weights, are left.
+    """
+    count = function.__code__.co_argcount
+
+    def spread(*arguments):
+        numbers = [x for given in arguments for x in (given if isinstance(given, tuple) else (given,))]
+        return function(*numbers[:count])
+
+    _trace(function, spread, lambda _: True, (types.VarArg(types.Any),))
+    return function
+
+
+def _among_lanes(args) -> bool:
+    return any(isinstance(kind, Lanes) for kind in args)
+
+
+for _operator in (operator.add, operator.sub, operator.mul, operator.truediv):
+    _trace(_operator, _operator, _among_lanes, (Lanes, Lanes), (Lanes, types.Number), (types.Number, Lanes))
+_trace(operator.neg, operator.neg, _among_lanes, (Lanes,))
 
 
 def fma_of_registers(builder, register):
@@ -88,197 +228,75 @@ def fma_of_registers(builder, register):
     return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{register.count}f{bits}")
 
 
-def _define(symbol, instruction: str) -> None:
-    pairs = [pair for x in KINDS.values() for pair in ((x, x), (x, types.float64), (types.float64, x))]
-
-    @infer_global(symbol)  # pyright: ignore[reportOptionalCall]
-    class Operator(ConcreteTemplate):
-        cases = [signature(_lanes_among(pair), *pair) for pair in pairs]
-
-    def generate(context, builder, signature, args):
-        parts = _parts(context, builder, signature, args)
-        return join(builder, (getattr(builder, instruction)(x, y) for x, y in parts))
-
-    for pair in pairs:
-        lower_builtin(symbol, *pair)(generate)
+@traced
+def fma(a, b, c):
+    """``a b + c`` on every lane, rounded once."""
+    return _each(lambda builder, *parts: builder.call(fma_of_registers(builder, parts[0].type), parts), a, b, c)
 
 
-for _symbol, _instruction in (
-    (operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"),
-):  # fmt: skip
-    _define(_symbol, _instruction)
-
-
-@infer_global(operator.neg)  # pyright: ignore[reportOptionalCall]
-class _Negative(ConcreteTemplate):
-    cases = [signature(lanes, lanes) for lanes in KINDS.values()]
-
-
-@lower_builtin(operator.neg, Lanes)
-def _negative(_context, builder, _signature, args):
-    return join(builder, (builder.fneg(x) for x in split(builder, args[0])))
-
-
-@intrinsic
-def fma(_context, a, b, c):
-    """``a b + c`` for a number a, rounded once."""
-
-    def generate(context, builder, signature, args):
-        function = fma_of_registers(builder, signature.return_type.register)
-        return join(builder, (builder.call(function, part) for part in _parts(context, builder, signature, args)))
-
-    return _lanes_among((a, b, c))(a, b, c), generate
-
-
-@intrinsic
-def less(_context, a, b):
+@traced
+def less(a, b):
     """1 where ``a < b``, else 0 (also where one is not a number)."""
-
-    def generate(context, builder, signature, args):
-        pairs, register = _parts(context, builder, signature, args), signature.return_type.register
-        return join(builder, (builder.uitofp(builder.fcmp_ordered("<", x, y), register) for x, y in pairs))
-
-    return _lanes_among((a, b))(a, b), generate
+    return _each(lambda builder, x, y: builder.uitofp(builder.fcmp_ordered("<", x, y), x.type), a, b)
 
 
-@intrinsic
-def larger(_context, a, b):
+@traced
+def larger(a, b):
     """The larger of two; a where one is not a number."""
-
-    def generate(context, builder, signature, args):
-        pairs = _parts(context, builder, signature, args)
-        return join(builder, (builder.select(builder.fcmp_ordered("<", x, y), y, x) for x, y in pairs))
-
-    return _lanes_among((a, b))(a, b), generate
+    return _each(lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), y, x), a, b)
 
 
-@intrinsic
-def size(_context, a):
+@traced
+def size(a):
     """``|a|``."""
-
-    def generate(_context, builder, _signature, args):
-        zero = ir.Constant(a.register, [0.0] * a.register.count)
-        pairs = ((x, builder.fneg(x)) for x in split(builder, args[0]))
-        return join(builder, (builder.select(builder.fcmp_ordered("<", x, zero), y, x) for x, y in pairs))
-
-    return a(a), generate
+    return abs(a)
 
 
-@intrinsic
-def total(_context, a):
+@traced
+def total(a):
     """The sum over the lanes."""
-
-    def generate(_context, builder, _signature, args):
-        registers = split(builder, args[0])
-        while len(registers) > 1:
-            registers = [builder.fadd(x, y) for x, y in zip(registers[::2], registers[1::2], strict=True)]
-        numbers = [builder.extract_element(registers[0], _INDEX(q)) for q in range(a.register.count)]
-        while len(numbers) > 1:
-            numbers = [builder.fadd(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
-        return numbers[0]
-
-    return a.number(a), generate
-
-
-def exp(x):
-    """``e^x`` of a number or of every lane."""
+    kind, place = a.kind.number, a.place
+    if place is None:
+        return Value(kind)
+    parts, builder = a.registers, place.builder
+    while len(parts) > 1:
+        parts = [builder.fadd(x, y) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+    numbers = [builder.extract_element(parts[0], _INDEX(q)) for q in range(a.kind.register.count)]
+    while len(numbers) > 1:
+        numbers = [builder.fadd(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
+    return Value(kind, place, numbers)
 
 
-def sqrt(x):
-    """Square root of a number or of every lane."""
+def _elementwise(scalar: Callable) -> Callable:
+    @traced
+    def of(x):
+        if not isinstance(x, Value):
+            return scalar(x)
+        kind, place = x.kind, x.place
+        if place is None:
+            return Value(kind)
+        number = kind.number if isinstance(kind, Lanes) else kind
+        function = place.context.get_function(scalar, number(number))
+
+        def write(builder, register):
+            if not isinstance(kind, Lanes):
+                return function(builder, [register])
+            result = ir.Constant(register.type, ir.Undefined)
+            for q in range(register.type.count):
+                value = function(builder, [builder.extract_element(register, _INDEX(q))])
+                result = builder.insert_element(result, value, _INDEX(q))
+            return result
+
+        return _each(write, x)
+
+    return of
 
 
-def log(x):
-    """Natural logarithm of a number or of every lane."""
+# Of a number or of every lane.
+exp, sqrt, log, cos, log1p = map(_elementwise, (math.exp, math.sqrt, math.log, math.cos, math.log1p))
 
 
-def cos(x):
-    """Cosine of a number or of every lane."""
-
-
-def log1p(x):
-    """``log(1 + x)`` of a number or of every lane."""
-
-
-def _elementwise(stub, scalar) -> None:
-    @intrinsic
-    def each_lane(_context, x):
-        def generate(context, builder, _signature, args):
-            function = context.get_function(scalar, x.number(x.number))
-
-            def apply(register):
-                result = ir.Constant(register.type, ir.Undefined)
-                for q in range(register.type.count):
-                    value = function(builder, [builder.extract_element(register, _INDEX(q))])
-                    result = builder.insert_element(result, value, _INDEX(q))
-                return result
-
-            return join(builder, [apply(register) for register in split(builder, args[0])])
-
-        return x(x), generate
-
-    @overload(stub)
-    def _(x):
-        return (lambda x: each_lane(x)) if isinstance(x, Lanes) else (lambda x: scalar(x))  # pyright: ignore[reportCallIssue]
-
-
-for _stub, _scalar in ((exp, math.exp), (sqrt, math.sqrt), (log, math.log), (cos, math.cos), (log1p, math.log1p)):
-    _elementwise(_stub, _scalar)
-
-
+@traced
 def logaddexp(x, y):
     """``log(e^x + e^y)`` of numbers or of every lane, without overflow."""
-
-
-@overload(logaddexp)
-def _logaddexp(x, y):
-    if isinstance(x, Lanes) or isinstance(y, Lanes):
-        return lambda x, y: larger(x, y) + log1p(exp(-size(x - y)))  # pyright: ignore
-    return lambda x, y: max(x, y) + math.log1p(math.exp(-abs(x - y)))
-
-
-def row_pointer(context, builder, kind, array, row):
-    """Address of a row of a two-dimensional C-contiguous array, as an integer."""
-    view = context.make_array(kind)(context, builder, array)
-    stride = cgutils.unpack_tuple(builder, view.strides, 2)[0]
-    return builder.add(builder.ptrtoint(view.data, row.type), builder.mul(row, stride))
-
-
-def load_register(builder, row, part: int, lanes: Lanes):
-    """A register's worth of a row that begins at an address."""
-    register = builder.load(_register_pointer(builder, row, part, lanes.register))
-    register.align = lanes.number.bitwidth // 8
-    return register
-
-
-def _register_pointer(builder, row, part: int, register):
-    return builder.inttoptr(builder.add(row, row.type(BYTES * part)), register.as_pointer())
-
-
-@intrinsic
-def load(_context, A, row):
-    """Row ``row`` of an array (rows, LANES)."""
-    lanes = KINDS[A.dtype]
-
-    def generate(context, builder, signature, args):
-        place = row_pointer(context, builder, signature.args[0], *args)
-        return join(builder, [load_register(builder, place, part, lanes) for part in range(PARTS)])
-
-    return lanes(A, types.intp), generate
-
-
-@intrinsic
-def store(_context, A, row, value):
-    """Write row ``row`` of an array (rows, LANES): lanes of its kind, or one number everywhere."""
-    lanes = KINDS[A.dtype]
-    if isinstance(value, Lanes) and value != lanes:
-        return None  # a typing error
-
-    def generate(context, builder, signature, args):
-        place = row_pointer(context, builder, signature.args[0], *args[:2])
-        for part, register in enumerate(_registers(context, builder, args[2], signature.args[2], lanes)):
-            written = builder.store(register, _register_pointer(builder, place, part, lanes.register))
-            written.align = lanes.number.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(A, types.intp, value), generate
+    return larger(x, y) + log1p(exp(-size(x - y)))

@@ -7,13 +7,21 @@ numbers depend on nothing but the run, not on the runs beside it, the number of 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, load_register, row_pointer, splat, store
+from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, splat
+from .rows import load_register, row_address, store
 
 # As many sums as the registers hold, and steps of the depth in one turn of the loop; results depend on neither.
 ROWS = 5 if WIDE else 2
 UNROLL = 4
+
+
+def _row_address(context, builder, kind, array, row):
+    view = context.make_array(kind)(context, builder, array)
+    stride = cgutils.unpack_tuple(builder, view.strides, 2)[0]
+    return builder.add(builder.ptrtoint(view.data, row.type), builder.mul(row, stride))
 
 
 @intrinsic
@@ -26,7 +34,7 @@ def tile(_context, A, i, B, first, last):
         a, i, b, start, stop = args
         integer = i.type
         fma = fma_of_registers(builder, lanes.register)
-        rows = [row_pointer(context, builder, signature.args[0], a, builder.add(i, integer(r))) for r in range(ROWS)]
+        rows = [_row_address(context, builder, signature.args[0], a, builder.add(i, integer(r))) for r in range(ROWS)]
 
         def accumulate(k, sums):  # sums[part, row] + A[row, k] B[k, part]
             entries = []
@@ -34,7 +42,7 @@ def tile(_context, A, i, B, first, last):
                 place = builder.add(row, builder.mul(k, integer(lanes.number.bitwidth // 8)))
                 entry = builder.load(builder.inttoptr(place, lanes.element.as_pointer()))
                 entries.append(splat(builder, entry, lanes.register))
-            b_row, new = row_pointer(context, builder, signature.args[2], b, k), []
+            b_row, new = row_address(context, builder, signature.args[2], b, k), []
             for part in range(PARTS):
                 b_part = load_register(builder, b_row, part, lanes)
                 totals = sums[part * ROWS : (part + 1) * ROWS]

@@ -1,0 +1,63 @@
+"""From a driver file and a law to a compiled kernel."""
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+from ....theory.derivation.dynamics import Dynamics
+from ....theory.derivation.law import state_symbols
+from ..runs import NUDGE
+from .cache import load_kernel
+from .lanes import LANES
+
+STUB = "gdbias.sims.engine.numba.law_stub"  # whose import in a driver makes room for the law
+
+
+def advance_kernel(dynamics: Dynamics, one_sample: bool = False, number: str = "float64") -> ModuleType:
+    """The kernel of a model, its loss and its update rule, in float64, or float32, which looks at no sharpness.
+
+    With one sample the kernel for it takes twice as many steps a second.
+    """
+    rule = dynamics.rule
+    decay = [symbol.name for symbol in rule.step.parameters].index("weight_decay") if rule.weight_decay else 0
+    return _kernel(
+        "advance.py",
+        dynamics,
+        number=number,
+        LANES=LANES * (2 if number == "float32" else 1),
+        WEIGHT_DECAY=decay,
+        DECAYS=rule.weight_decay > 0,
+        DRAWS=rule.stochastic,
+        SCHEDULED=rule.schedule.steps > 0,
+        SETTLES=rule.settled > 0,
+        TRACKS=number == "float64",
+        ONE_SAMPLE=one_sample and not rule.stochastic,
+        NUDGE=NUDGE,
+    )
+
+
+def follow_kernel(dynamics: Dynamics) -> ModuleType:
+    """The kernel that follows runs of a model, its loss and its update rule."""
+    return _kernel("follow.py", dynamics, number="float64", LANES=LANES)
+
+
+@lru_cache(maxsize=64)
+def _kernel(driver: str, dynamics: Dynamics, number: str, **constants: float) -> ModuleType:
+    return load_kernel(kernel_text(Path(__file__).with_name(driver).read_text(), dynamics, number, **constants))
+
+
+def kernel_text(driver: str, dynamics: Dynamics, number: str, **constants: float) -> str:
+    """A driver's text with the law of a model, and what is constant of it, in place of the import of the stub."""
+    model, step = dynamics.model, dynamics.rule.step
+    constants |= dict(
+        WEIGHTS=len(model.weights),
+        STATES=len(model.weights) + len(state_symbols(model, step)),
+        PARAMETERS=len(step.parameters),
+    )
+    stub = next(node for node in ast.parse(driver).body if isinstance(node, ast.ImportFrom) and node.module == STUB)
+    law = ["from gdbias.sims.engine.numba import lanes as xp", "from gdbias.sims.engine.numba.lanes import law", ""]
+    law += [f"number = np.{number}", *(f"{name} = {value!r}" for name, value in constants.items())]
+    lines = driver.splitlines()
+    lines[stub.lineno - 1 : stub.end_lineno] = [*law, "", dynamics.source("numba"), ""]
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""What a kernel gets in place of this module: the law of a model and what is constant of it. Read by linters alone.
+
+The generated functions are :func:`gdbias.sims.engine.numba.lanes.law`: they take lanes or numbers, one by one or in
+tuples with an entry for each weight (and, behind them, for each state variable).
+"""
+
+from typing import Any
+
+import numpy as np
+
+number: type = np.float64  # of the steps
+LANES: int = 16  # runs in a block
+WEIGHTS: int = 1  # of a feature
+STATES: int = 1  # weights and state variables of a feature
+PARAMETERS: int = 0  # of the step
+WEIGHT_DECAY: int = 0  # its place among them
+DECAYS: bool = False  # weight decay belongs to the objective
+DRAWS: bool = False  # steps draw samples or label noise
+SCHEDULED: bool = False  # the learning rate has a schedule
+SETTLES: bool = False  # runs converge once the rule has settled
+TRACKS: bool = True  # the sharpness is looked at along the path
+ONE_SAMPLE: bool = False  # there is one sample, and no draw
+NUDGE: float = 0.0  # noise of a power step
+
+
+def effective(*weights) -> Any:
+    """The coefficient beta."""
+
+
+def jacobian(*weights) -> Any:
+    """d beta / d w_p."""
+
+
+def curvature(*weights) -> Any:
+    """The upper triangle of the second derivatives of beta, row by row."""
+
+
+def step(lr, g, parameters, weights_and_state) -> Any:
+    """Weights and state after a step, with g = dL/dbeta."""
+
+
+def tangent(lr, g, g_dot, parameters, weights_and_state, tangent) -> Any:
+    """The derivative of that step along a tangent vector, with g_dot that of g."""
+
+
+def loss_value(f, y) -> Any:
+    """The loss of a prediction."""
+
+
+def loss_slope(f, y) -> Any:
+    """Its derivative by the prediction."""
+
+
+def loss_curvature(f, y) -> Any:
+    """Its second derivative."""
+
+
+def schedule(first, last, progress) -> Any:
+    """The learning rate at a progress from 0 to 1."""

@@ -1,0 +1,226 @@
+"""Rows of memory as lanes: an array (rows, LANES) holds a number of every run of a block in each row."""
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from .lanes import BYTES, KINDS, PARTS, Lanes, Place, Value, join, registers_of, split
+
+
+class Pointer(types.Type):
+    """The type of the numbers that begin somewhere, of an array that lives on elsewhere.
+
+    No references to them are counted, which in functions called for every row takes longer than a load; an index
+    counts from the beginning alone, and a block (rows, LANES) is indexed by row and lane.
+    """
+
+    def __init__(self, dtype: types.Float):
+        self.dtype = dtype
+        super().__init__(name=f"pointer to {dtype}")
+
+
+@register_model(Pointer)
+class _PointerModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, ir.PointerType(manager.lookup(kind.dtype).get_data_type()))
+
+
+@intrinsic
+def pointer(_context, A):
+    """Where a C-contiguous array begins."""
+
+    def generate(context, builder, signature, args):
+        return _begin(context, builder, signature.args[0], args[0])
+
+    return Pointer(A.dtype)(A), generate
+
+
+@intrinsic
+def blocks(_context, A, counts):
+    """Blocks of so many rows each, one behind the other in an array (rows, LANES)."""
+
+    def generate(context, builder, signature, args):
+        array, counts = args
+        data, row, places = _begin(context, builder, signature.args[0], array), ir.IntType(64)(0), []
+        for count in cgutils.unpack_tuple(builder, counts, len(signature.args[1])):
+            places.append(builder.gep(data, [builder.mul(row, row.type(_lanes(signature.args[0])))]))
+            row = builder.add(row, count)
+        return context.make_tuple(builder, signature.return_type, places)
+
+    return types.UniTuple(Pointer(A.dtype), len(counts))(A, types.UniTuple(types.intp, len(counts))), generate
+
+
+@intrinsic
+def keep(_context, A):
+    """The array lives until here."""
+    return types.void(A), lambda context, *_: context.get_dummy_value()
+
+
+@infer_global(operator.getitem)  # pyright: ignore[reportOptionalCall]
+class _Get(AbstractTemplate):
+    def generic(self, args, kws):
+        return signature(args[0].dtype, *args) if isinstance(args[0], Pointer) else None
+
+
+@infer_global(operator.setitem)  # pyright: ignore[reportOptionalCall]
+class _Set(AbstractTemplate):
+    def generic(self, args, kws):
+        return signature(types.void, *args[:2], args[0].dtype) if isinstance(args[0], Pointer) else None
+
+
+@lower_builtin(operator.getitem, Pointer, types.Any)
+def _get(context, builder, signature, args):
+    return builder.load(_entry(context, builder, signature.args, *args))
+
+
+@lower_builtin(operator.setitem, Pointer, types.Any, types.Any)
+def _set(context, builder, signature, args):
+    builder.store(args[2], _entry(context, builder, signature.args, *args[:2]))
+
+
+def _entry(context, builder, kinds, data, index):
+    if isinstance(kinds[1], types.BaseTuple):
+        row, lane = (
+            context.cast(builder, part, kind, types.intp)
+            for part, kind in zip(cgutils.unpack_tuple(builder, index, 2), kinds[1].types, strict=True)
+        )
+        place = builder.add(builder.mul(row, row.type(_lanes(kinds[0]))), lane)
+    else:
+        place = context.cast(builder, index, kinds[1], types.intp)
+    return builder.gep(data, [place])
+
+
+def _lanes(kind) -> int:
+    return BYTES * PARTS * 8 // kind.dtype.bitwidth
+
+
+def _begin(context, builder, kind, array):
+    return array if isinstance(kind, Pointer) else context.make_array(kind)(context, builder, array).data
+
+
+def row_address(context, builder, kind, block, row):
+    """Address of a row of a block (rows, LANES), as an integer."""
+    begin = builder.ptrtoint(_begin(context, builder, kind, block), row.type)
+    return builder.add(begin, builder.mul(row, row.type(BYTES * PARTS)))
+
+
+def load_register(builder, row, part: int, lanes: Lanes):
+    """A register's worth of a row that begins at an address."""
+    register = builder.load(_register_pointer(builder, row, part, lanes.register))
+    register.align = lanes.number.bitwidth // 8
+    return register
+
+
+def _register_pointer(builder, row, part: int, register):
+    return builder.inttoptr(builder.add(row, row.type(BYTES * part)), register.as_pointer())
+
+
+def _load(context, builder, kind, array, row):
+    place = row_address(context, builder, kind, array, row)
+    return join(builder, [load_register(builder, place, part, KINDS[kind.dtype]) for part in range(PARTS)])
+
+
+def _store(context, builder, kind, array, row, registers):
+    place = row_address(context, builder, kind, array, row)
+    for part, register in enumerate(registers):
+        written = builder.store(register, _register_pointer(builder, place, part, register.type))
+        written.align = kind.dtype.bitwidth // 8
+
+
+@intrinsic
+def load(_context, A, row):
+    """Row ``row`` of an array (rows, LANES)."""
+
+    def generate(context, builder, signature, args):
+        return _load(context, builder, signature.args[0], *args)
+
+    return KINDS[A.dtype](A, types.intp), generate
+
+
+@intrinsic
+def store(_context, A, row, value):
+    """Write row ``row`` of an array (rows, LANES): lanes of its kind, or one number everywhere."""
+    lanes = KINDS[A.dtype]
+    if isinstance(value, Lanes) and value != lanes:
+        return None  # a typing error
+
+    def generate(context, builder, signature, args):
+        place, kind = Place(context, builder), types.unliteral(signature.args[2])
+        registers = split(builder, args[2]) if isinstance(kind, Lanes) else [args[2]]
+        values = registers_of(Value(kind, place, registers), lanes, place)
+        _store(context, builder, signature.args[0], args[0], args[1], values)
+        return context.get_dummy_value()
+
+    return types.void(A, types.intp, value), generate
+
+
+@intrinsic(prefer_literal=True)
+def gather(_context, A, row, apart, count):
+    """Rows ``row``, ``row + apart`` ... of an array (rows, LANES), a tuple of ``count``, which is a constant."""
+    number = count.literal_value
+
+    def generate(context, builder, signature, args):
+        array, row, apart, _ = args
+        rows = [builder.add(row, builder.mul(apart, apart.type(k))) for k in range(number)]
+        lanes = [_load(context, builder, signature.args[0], array, place) for place in rows]
+        return context.make_tuple(builder, signature.return_type, lanes)
+
+    return types.UniTuple(KINDS[A.dtype], number)(A, types.intp, types.intp, count), generate
+
+
+@intrinsic
+def scatter(_context, A, row, apart, values):
+    """Write a tuple of lanes to rows ``row``, ``row + apart`` ... of an array (rows, LANES)."""
+
+    def generate(context, builder, signature, args):
+        array, row, apart, values = args
+        for k, value in enumerate(cgutils.unpack_tuple(builder, values, len(signature.args[3]))):
+            place = builder.add(row, builder.mul(apart, apart.type(k)))
+            _store(context, builder, signature.args[0], array, place, split(builder, value))
+        return context.get_dummy_value()
+
+    return types.void(A, types.intp, types.intp, values), generate
+
+
+@intrinsic(prefer_literal=True)
+def numbers(_context, A, first, apart, count):
+    """Entries ``first``, ``first + apart`` ... of a C-contiguous array, a tuple of ``count``, which is a constant."""
+    number = count.literal_value
+
+    def generate(context, builder, signature, args):
+        array, first, apart, _ = args
+        data = _begin(context, builder, signature.args[0], array)
+        places = [builder.add(first, builder.mul(apart, apart.type(k))) for k in range(number)]
+        entries = [builder.load(builder.gep(data, [place])) for place in places]
+        return context.make_tuple(builder, signature.return_type, entries)
+
+    return types.UniTuple(A.dtype, number)(A, types.intp, types.intp, count), generate
+
+
+def fold(function, value, rows, i, *rest):
+    """``value = function(value, row, i + r, *rest)`` for each row r of a tuple: written out, not a loop."""
+
+
+@infer_global(fold)  # pyright: ignore[reportOptionalCall]
+class _Fold(AbstractTemplate):
+    def generic(self, args, kws):
+        return signature(_folded(self.context, args).return_type, *args)
+
+
+def _folded(context, kinds):
+    function, value, rows, i, *rest = kinds
+    return function.get_call_type(context, (value, rows.dtype, i, *rest), {})
+
+
+@lower_builtin(fold, types.VarArg(types.Any))
+def _fold(context, builder, signature, args):
+    called = _folded(context.typing_context, signature.args)
+    call = context.get_function(signature.args[0], called)
+    _, value, rows, i, *rest = args
+    for r, row in enumerate(cgutils.unpack_tuple(builder, rows, len(signature.args[2]))):
+        value = call(builder, [value, row, builder.add(i, i.type(r)), *rest])
+    return value
