@@ -4,7 +4,7 @@ from gdbias import theory
 
 MODELS = [
     theory.power(2), theory.power(3), theory.difference(2), theory.product(3),
-    theory.custom("i*n - w**2", start={"i": 0.1, "n": 0.2, "w": 0.3}),
+    theory.custom("first*n - cos**2", start={"first": 0.1, "n": 0.2, "cos": 0.3}),  # names that kernels have as well
 ]  # fmt: skip
 RULES = [
     theory.UpdateRule(),

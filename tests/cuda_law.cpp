@@ -8,15 +8,16 @@ using std::fabs, std::fmax;
 #include "law.cuh"
 
 extern "C" void law(
-    long size, const double* numbers, const double* parameters, const double* lr, const double* g, const double* f,
+    long size, const double* numbers, const double* own, const double* lr, const double* g, const double* f,
     const double* y, const double* first, const double* last, const double* progress, double* values
 ) {
     for (long k = 0; k < size; k++) {
-        double x[STATES], slopes[WEIGHTS], seconds[WEIGHTS * (WEIGHTS + 1) / 2], next[STATES];
+        double x[STATES], slopes[WEIGHTS], seconds[WEIGHTS * (WEIGHTS + 1) / 2], next[STATES], parts[TOTALS + 1];
         for (int p = 0; p < STATES; p++) x[p] = numbers[p * size + k];
         jacobian(x, slopes);
         curvature(x, seconds);
-        step(lr[k], g[k], parameters, x, next);
+        step(lr[k], g[k], own, x, next);
+        totals(lr[k], g[k], own, x, parts);
         double* value = values + k;
         const auto add = [&](double found) {
             *value = found;
@@ -26,6 +27,7 @@ extern "C" void law(
         for (double slope : slopes) add(slope);
         for (double second : seconds) add(second);
         for (double number : next) add(number);
+        for (int p = 0; p < TOTALS; p++) add(parts[p]);
         add(loss_value(f[k], y[k]));
         add(loss_slope(f[k], y[k]));
         add(loss_curvature(f[k], y[k]));

@@ -21,7 +21,7 @@ from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
 from gdbias.sims.status import Status
 from gdbias.theory.derivation.landscape import Landscape
-from gdbias.theory.derivation.law import state_symbols
+from gdbias.theory.derivation.law import law_functions
 from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.loss import LOSSES
 
@@ -48,18 +48,20 @@ def pointer(array):
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
 def test_the_law_in_c_is_that_in_python(tmp_path, model, rule, loss):
     dynamics, rng, size = theory.derive(model, loss, rule), np.random.default_rng(0), 50
-    m, P = len(model.weights), len(model.weights) + len(state_symbols(model, rule.step))
+    law, (step,) = array_law(dynamics), [f for f in law_functions(model, loss, rule) if f.name == "step"]
+    m, P = len(model.weights), len(step.values)
     x, numbers = rng.uniform(0.1, 0.9, (P, size)), rng.uniform(0.1, 0.9, (7, size))
+    own = rng.uniform(0.1, 0.9, len(step.arguments) - 2 - P)
     lr, g, f, y, first, last, progress = numbers
-    parameters, law = np.array(rule.parameters), array_law(dynamics)
+    parts = law.totals(lr, g, *own[: len(rule.parameters)], *x) if hasattr(law, "totals") else ()
     expected = [
-        law.effective(*x[:m]), *law.jacobian(*x[:m]), *law.curvature(*x[:m]), *law.step(lr, g, *parameters, *x),
+        law.effective(*x[:m]), *law.jacobian(*x[:m]), *law.curvature(*x[:m]), *law.step(lr, g, *own, *x), *parts,
         law.loss_value(f, y), law.loss_slope(f, y), law.loss_curvature(f, y), law.schedule(first, last, progress),
     ]  # fmt: skip
     found = np.full((len(expected), size), np.nan)
     (tmp_path / "law.cuh").write_text(law_header(dynamics))
     compiled("cuda_law.cpp", tmp_path).law(
-        ctypes.c_long(size), pointer(x), pointer(parameters), *map(pointer, numbers), pointer(found)
+        ctypes.c_long(size), pointer(x), pointer(own), *map(pointer, numbers), pointer(found)
     )
     np.testing.assert_allclose(found, np.stack([value + np.zeros(size) for value in expected]), rtol=1e-13)
 

@@ -9,7 +9,7 @@ import sympy as sp
 
 from ..elementwise import Function, LawPrinter
 from .dynamics import Dynamics
-from .law import law_functions, state_symbols
+from .law import law_functions
 
 
 class _CPrinter(LawPrinter):
@@ -37,11 +37,12 @@ class _CPrinter(LawPrinter):
         return f"fabs({self._print(expr.args[0])})"
 
 
-# Of every function that a kernel calls.
+# Of every function that a kernel calls; where a law has no such function, it does nothing.
 _SIGNATURES = {
     "effective": "double effective(const double (&x)[STATES])",
     "jacobian": "void jacobian(const double (&x)[STATES], double (&out)[WEIGHTS])",
     "curvature": "void curvature(const double (&x)[STATES], double (&out)[WEIGHTS * (WEIGHTS + 1) / 2])",
+    "totals": "void totals(double lr, double g, const double* own, const double (&x)[STATES], double* out)",
     "step": "void step(double lr, double g, const double* own, const double (&x)[STATES], double (&out)[STATES])",
     "loss_value": "double loss_value(double f, double y)",
     "loss_slope": "double loss_slope(double f, double y)",
@@ -49,30 +50,44 @@ _SIGNATURES = {
     "schedule": "double schedule(double first, double last, double progress)",
 }
 
+# As NumPy has them: a result is no number where an argument is none.
+_HELPERS = """
+__device__ inline double sign(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }
+__device__ inline double minimum(double a, double b) { return a < b || a != a ? a : b; }
+__device__ inline double maximum(double a, double b) { return a > b || a != a ? a : b; }
+"""
+
 
 @lru_cache(maxsize=64)
 def cuda_law(dynamics: Dynamics) -> str:
-    """The law in CUDA: device functions of a feature's numbers x, its weights and behind them the state of the rule.
+    """The law in CUDA, as constants and device functions.
 
-    How many there are, WEIGHTS and STATES, is for the text around them to say.
+    ``x`` are a feature's numbers, WEIGHTS weights and behind them the state of the rule, STATES in all; ``own`` are the
+    PARAMETERS of the rule's step and behind them its TOTALS over all weights.
     """
     model, rule = dynamics.model, dynamics.rule
-    numbers = (*model.weights, *state_symbols(model, rule.step))
+    functions = {function.name: function for function in law_functions(model, dynamics.loss, rule)}
+    functions.setdefault("totals", Function("totals", (), (), many=True))
+    step, totals = functions["step"], len(functions["totals"].values)
+    own, numbers = step.arguments[2 : -len(step.values)], step.arguments[-len(step.values) :]
+    counts = dict(WEIGHTS=len(model.weights), STATES=len(numbers), PARAMETERS=len(own) - totals, TOTALS=totals)
     places = {symbol: f"x[{k}]" for k, symbol in enumerate(numbers)}
-    places |= {symbol: f"own[{k}]" for k, symbol in enumerate(rule.step.parameters)}
-    functions = law_functions(model, dynamics.loss, rule)
+    places |= {symbol: f"own[{k}]" for k, symbol in enumerate(own)}
     return "\n\n".join([
         f"// {model.name}, {dynamics.loss.name} loss, {rule.step.name}",
-        *(_device_function(function, places) for function in functions if function.name in _SIGNATURES),
+        "\n".join(f"constexpr int {name} = {count};" for name, count in counts.items()),
+        _HELPERS.strip(),
+        *(_device_function(functions[name], head, places) for name, head in _SIGNATURES.items()),
     ])  # fmt: skip
 
 
-def _device_function(function: Function, places: dict[sp.Symbol, str]) -> str:
+def _device_function(function: Function, head: str, places: dict[sp.Symbol, str]) -> str:
     renamed = function.renamed("in_")  # so that no name is that of a shared subexpression
     written = zip(function.arguments, renamed.arguments, strict=True)
+    places = places if "(&x)" in head else {}  # a weight may be named as an argument of the others
     printer = _CPrinter({new: places.get(old, old.name) for old, new in written})
     shared, final = renamed.shared("shared")
     lines = [f"const double {symbol} = {printer.doprint(value)};" for symbol, value in shared]
     values = [printer.doprint(value) for value in final]
     lines += [f"out[{k}] = {value};" for k, value in enumerate(values)] if function.many else [f"return {values[0]};"]
-    return "\n".join([f"__device__ inline {_SIGNATURES[function.name]} {{", *(f"    {line}" for line in lines), "}"])
+    return "\n".join([f"__device__ inline {head} {{", *(f"    {line}" for line in lines), "}"])

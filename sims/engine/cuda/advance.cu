@@ -3,91 +3,20 @@
 // An array program launches dozens of kernels a step, and at these sizes a launch takes longer than its arithmetic.
 //
 // law.cuh is generated. It says what is constant of a model and its rule: WEIGHTS of a feature; STATES, the numbers x
-// of a feature, its weights and behind them the state of the rule; WEIGHT_DECAY, the place of that parameter among the
-// rule's own; DECAYS, DRAWS and SCHEDULED, whether it has weight decay, random draws and a schedule (a branch not taken
-// is not compiled); ROWS of the data in a tile; NUDGE, the noise of a power step; outcomes. And it is the law:
+// of a feature, its weights and behind them the state of the rule; PARAMETERS of the rule's step and TOTALS over all
+// weights that it reads, together its `own` numbers; WEIGHT_DECAY, the place of that parameter; DECAYS, DRAWS and
+// SCHEDULED, whether the rule has weight decay, random draws and a schedule (a branch not taken is not compiled); ROWS
+// of the data in a tile; NUDGE, the noise of a power step; outcomes. And it is the law:
 //     effective(x)                                    beta
 //     jacobian(x, out[WEIGHTS])                       d beta / d w
 //     curvature(x, out[WEIGHTS * (WEIGHTS + 1) / 2])  its second derivatives, the upper triangle row by row
-//     step(lr, g, own, x, out[STATES])                the next numbers, with g = dL/dbeta
+//     totals(lr, g, own, x, out[TOTALS])              the feature's part of each, with g = dL/dbeta
+//     step(lr, g, own, x, out[STATES])                the next numbers
 //     loss_value(f, y), loss_slope(f, y), loss_curvature(f, y)
 //     schedule(first, last, progress)                 a learning rate
 #include "law.cuh"
-
-typedef long long whole;
-typedef unsigned long long bits;
-
-// A run as one thread of its team sees it. Arrays beside the processor hold entry (row, run) at row * N + run, and
-// point at the run's own column here; those that the block shares hold it at row * W + column.
-struct Run {
-    whole N, n, d;  // runs, samples, features
-    whole W, member, team;  // runs of the block, the thread's number in its team, and the threads of one
-    const double *__restrict__ X, *__restrict__ XT;  // in groups of ROWS rows, each column by column
-    double *T, *V;  // weights and state; the unit vector of the power iteration
-    double *F, *C, *M, *Q;  // predictions, loss curvatures over n, J v, curvature X J v
-    double *B, *R, *part;  // shared: beta, then dL/dbeta; loss slopes over n; parts of sums
-    bool live;
-
-    // Of numbers of the team's threads, the same in all; and all threads of the block have come here.
-    template <class Join>
-    __device__ double over_team(double mine, Join join) const {
-        part[member * W] = mine;
-        __syncthreads();
-        double all = 0.0;
-        for (whole k = 0; k < team; k++) all = join(all, part[k * W]);
-        __syncthreads();
-        return all;
-    }
-
-    __device__ double sum(double mine) const {
-        return over_team(mine, [](double a, double b) { return a + b; });
-    }
-
-    __device__ double largest(double mine) const {
-        return over_team(mine, [](double a, double b) { return fmax(a, b); });
-    }
-
-    template <int K>
-    __device__ void gather(const double* A, whole j, double (&x)[K]) const {
-        for (int k = 0; k < K; k++) x[k] = A[(k * d + j) * N];
-    }
-
-    template <int K>
-    __device__ void scatter(double* A, whole j, const double (&x)[K]) const {
-        for (int k = 0; k < K; k++) A[(k * d + j) * N] = x[k];
-    }
-
-    // action(j) for the thread's own features.
-    template <class Action>
-    __device__ void each_feature(Action action) const {
-        for (whole i = ROWS * member; live && i < d; i += ROWS * team)
-            for (whole j = i; j < d && j < i + ROWS; j++) action(j);
-    }
-
-    // action(i, (A b)_i) for the thread's own rows of a matrix (rows, columns); b is strided.
-    template <class Action>
-    __device__ void each_row(
-        const double* __restrict__ A, whole rows, whole columns, const double* b, whole stride, Action action
-    ) const {
-        for (whole i = ROWS * member; live && i < rows; i += ROWS * team) {
-            static_assert(ROWS == 2, "a group of rows is read as one double2");
-            const double2* a = (const double2*)(A + i * columns);
-            double product[ROWS] = {};
-            for (whole j = 0; j < columns; j++) {
-                product[0] += a[j].x * b[j * stride];
-                product[1] += a[j].y * b[j * stride];
-            }
-            for (int r = 0; r < ROWS; r++)
-                if (i + r < rows) action(i + r, product[r]);
-        }
-    }
-
-    // action(j, g) for the thread's own features, with g = dL/dbeta from the loss slopes.
-    template <class Action>
-    __device__ void each_gradient(Action action) const {
-        each_row(XT, d, n, R, W, action);
-    }
-};
+#include "run.cuh"
+#include "draws.cuh"
 
 __device__ inline double dot(const double (&a)[WEIGHTS], const double (&b)[WEIGHTS]) {
     double sum = 0.0;
@@ -191,21 +120,6 @@ __device__ inline double power_step(const Run& run, const double* noise, double 
     return rayleigh;
 }
 
-// Random numbers by counter, as draws.py makes them.
-__device__ inline bits mix(bits x) {
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-    return x ^ (x >> 31);
-}
-
-__device__ inline double uniform(bits state, whole k) {
-    return (double)(mix(state + ((bits)k + 1) * 0x9E3779B97F4A7C15ULL) >> 11) * (1.0 / 9007199254740992.0);
-}
-
-__device__ inline double normal(bits state, whole k) {
-    return sqrt(-2.0 * log(1.0 - uniform(state, k))) * cos(6.283185307179586 * uniform(state, k + 1));
-}
-
 // Loss slopes of the samples drawn (selection sampling: Fan, Muller and Rezucha 1962), at targets with this much noise.
 __device__ inline void draw_slopes(
     const Run& run, const double* __restrict__ y, double scale, bits state, double batch, double label_noise
@@ -226,6 +140,18 @@ __device__ inline void draw_slopes(
     __syncthreads();
 }
 
+// The totals over all weights that a step reads, behind its parameters.
+__device__ inline void add_totals(const Run& run, double rate, double* own) {
+    double sums[TOTALS + 1] = {}, parts[TOTALS + 1];  // never empty, which C++ has not
+    run.each_gradient([&](whole j, double g) {
+        double x[STATES];
+        run.gather(run.T, j, x);
+        totals(rate, g, own, x, parts);
+        for (int k = 0; k < TOTALS; k++) sums[k] += parts[k];
+    });
+    for (int k = 0; k < TOTALS; k++) own[PARAMETERS + k] = run.sum(sums[k]);
+}
+
 // Advances the active runs by at most `turn` steps; all are at the same step. A block holds `side` runs, and the
 // threads of a run, its team, share the rows of every product.
 extern "C" __global__ void advance_runs(
@@ -234,7 +160,7 @@ extern "C" __global__ void advance_runs(
     double scale, double floor, double tol, whole hold, whole max_steps, whole track_every, whole record_every,
     whole records, whole turn,
     double settled, double schedule_steps, double batch, double label_noise, double noise_steps,
-    const double* own, const double* noise,  // parameters of the step; of the power iteration (weight, feature)
+    const double* parameters, const double* noise,  // of the rule's step; of the power iteration (weight, feature)
     const double* lr, const double* first, const bits* key, const double* limit,  // of each run
     double* T, double* V, double* F, double* C, double* M, double* Q,
     whole* steps, whole* calm, whole* rising, double* last, double* loss, double* top, signed char* outcome,
@@ -246,6 +172,8 @@ extern "C" __global__ void advance_runs(
     const whole p = active[thread < count ? thread : count - 1];
     double *B = memory + column, *R = B + d * W, *part = R + n * W;
     Run run{N, n, d, W, member, team, X, XT, T + p, V + p, F + p, C + p, M + p, Q + p, B, R, part, true};
+    double own[PARAMETERS + TOTALS + 1];
+    for (int k = 0; k < PARAMETERS; k++) own[k] = parameters[k];
     whole t = steps[p], quiet = calm[p], rises = rising[p];
     double before = last[p], highest = top[p];
     run.each_feature([&](whole j) {
@@ -300,6 +228,7 @@ extern "C" __global__ void advance_runs(
         double rate = lr[p];
         if constexpr (SCHEDULED)
             if (t < schedule_steps) rate = schedule(first[p], lr[p], t / schedule_steps);
+        if constexpr (TOTALS > 0) add_totals(run, rate, own);
         run.each_gradient([&](whole j, double g) {
             double old[STATES], next[STATES];
             run.gather(run.T, j, old);

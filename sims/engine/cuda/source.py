@@ -1,9 +1,10 @@
-"""The text of the GPU's kernel: the file advance.cu, with the law of a model in place of its one ``#include``.
+"""The text of the GPU's kernel: the file advance.cu with what it includes, of which the law of a model is generated.
 
 NVRTC, which compiles it, is given no files. No such text has run on a GPU since it is a file: tests hold it, compiled
 as C++, to the reference, and compile it as CUDA.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,12 +19,9 @@ ROWS = 2  # of the data in one tile
 
 
 def law_header(dynamics: Dynamics) -> str:
-    """What advance.cu includes: the law of a model, and what is constant of the model, its loss and its update rule."""
-    model, rule = dynamics.model, dynamics.rule
-    parameters = rule.step.parameters
+    """What advance.cu includes: the law of a model, and what is constant of its update rule."""
+    rule, parameters = dynamics.rule, dynamics.rule.step.parameters
     numbers = dict(
-        WEIGHTS=len(model.weights),
-        STATES=len(model.weights) * (1 + len(rule.step.state)),
         WEIGHT_DECAY=parameters.index(WEIGHT_DECAY) if WEIGHT_DECAY in parameters else -1,
         ROWS=ROWS,
         **{status.name: int(status) for status in (Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT)},
@@ -38,4 +36,8 @@ def law_header(dynamics: Dynamics) -> str:
 @lru_cache(maxsize=64)
 def kernel_source(dynamics: Dynamics) -> str:
     """The whole text of the kernel for a model, its loss and its update rule, in CUDA."""
-    return DRIVER.read_text().replace('#include "law.cuh"\n', law_header(dynamics))
+
+    def included(line: re.Match) -> str:
+        return law_header(dynamics) if line[1] == "law.cuh" else DRIVER.with_name(line[1]).read_text()
+
+    return re.sub(r'#include "(.*)"\n', included, DRIVER.read_text())
