@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ....theory.derivation.cuda_law import cuda_law
 from ....theory.derivation.dynamics import Dynamics
-from ....theory.update_rule import WEIGHT_DECAY
 from ...status import Status
+from ..rule_settings import variants
 from ..runs import NUDGE
 
 DRIVER = Path(__file__).with_name("advance.cu")
@@ -20,15 +20,9 @@ ROWS = 2  # of the data in one tile
 
 def law_header(dynamics: Dynamics) -> str:
     """What advance.cu includes: the law of a model, and what is constant of its update rule."""
-    rule, parameters = dynamics.rule, dynamics.rule.step.parameters
-    numbers = dict(
-        WEIGHT_DECAY=parameters.index(WEIGHT_DECAY) if WEIGHT_DECAY in parameters else -1,
-        ROWS=ROWS,
-        **{status.name: int(status) for status in (Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT)},
-    )
-    flags = dict(DECAYS=rule.weight_decay > 0, DRAWS=rule.stochastic, SCHEDULED=rule.schedule.steps > 0)
-    lines = [f"constexpr int {name} = {value};" for name, value in numbers.items()]
-    lines += [f"constexpr bool {name} = {str(value).lower()};" for name, value in flags.items()]
+    constants = variants(dynamics.rule) | dict(ROWS=ROWS)
+    constants |= {status.name: int(status) for status in (Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT)}
+    lines = [f"constexpr int {name} = {int(value)};" for name, value in constants.items()]
     lines += [f"constexpr double NUDGE = {NUDGE!r};"]
     return "\n".join([*lines, "", cuda_law(dynamics), ""])
 

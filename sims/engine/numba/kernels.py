@@ -7,6 +7,7 @@ from types import ModuleType
 
 from ....theory.derivation.dynamics import Dynamics
 from ....theory.derivation.law import state_symbols
+from ..rule_settings import variants
 from ..runs import NUDGE
 from .cache import load_kernel
 from .lanes import LANES
@@ -20,17 +21,12 @@ def advance_kernel(dynamics: Dynamics, one_sample: bool = False, number: str = "
     With one sample the kernel for it takes twice as many steps a second.
     """
     rule = dynamics.rule
-    decay = [symbol.name for symbol in rule.step.parameters].index("weight_decay") if rule.weight_decay else 0
     return _kernel(
         "advance.py",
         dynamics,
         number=number,
         LANES=LANES * (2 if number == "float32" else 1),
-        WEIGHT_DECAY=decay,
-        DECAYS=rule.weight_decay > 0,
-        DRAWS=rule.stochastic,
-        SCHEDULED=rule.schedule.steps > 0,
-        SETTLES=rule.settled > 0,
+        **variants(rule),
         TRACKS=number == "float64",
         ONE_SAMPLE=one_sample and not rule.stochastic,
         NUDGE=NUDGE,
