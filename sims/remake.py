@@ -45,7 +45,7 @@ def rebuild(ds: xr.Dataset) -> tuple[list[Parameterization], list[Problem]]:
 
 
 def rebuild_rule(ds: xr.Dataset) -> UpdateRule:
-    """The update rule of a result of ``sweep`` or ``descend``; raises InputError for a step of one's own."""
+    """The update rule of a result of ``sweep`` or ``descend``; raises InputError where its spec has none to read."""
     try:
         return UpdateRule(**json.loads(ds.attrs["spec"]).get("rule", {}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

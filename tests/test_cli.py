@@ -83,9 +83,27 @@ def test_run_and_sweep_take_an_update_rule(tmp_path, capsys):
     assert end.value.code == 2 and "runs.zarr" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_run_and_sweep_take_a_step_by_its_equations(tmp_path, capsys):
+    equations = "weight - lr*v/sqrt(total(gradient**2)); v <- drag*v + gradient, from weight"
+    same = [*SMALL, "--init-scale", 0.1, "--max-steps", 40, "--backend", "numpy", "--step", equations]
+    call("run", "--lr", 0.05, *same, "--step-parameters", "drag=0.5", "--store", tmp_path / "run.zarr")
+    call("sweep", tmp_path / "runs.zarr", "--lr", 0.05, *same, "--step-parameters", "drag = 0.5")
+    call("sweep", tmp_path / "runs.zarr", "--lr", 0.05, *same, "--step-parameters", "drag=0.5")  # nothing is missing
+    rule = theory.UpdateRule(step=equations, step_parameters={"drag": 0.5})
+    for ds in (open_result(tmp_path / "run.zarr"), open_result(tmp_path / "runs.zarr").sel(lr=0.05, init_scale=0.1)):
+        assert sims.rebuild_rule(ds) == rule and float(ds.loss) > 0
+    with pytest.raises(SystemExit) as end:
+        call("sweep", tmp_path / "runs.zarr", "--lr", 0.05, *same, "--step-parameters", "drag=0.6")
+    assert end.value.code == 2 and "runs.zarr" in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     "option, value",
     [
+        ("--step", "weight - tanh(gradient)"),
+        ("--step", "weight - lr*drag*gradient"),
+        ("--step-parameters", "drag=0.5"),
+        ("--step-parameters", "drag"),
         ("--momentum", "1"),
         ("--weight-decay", "-1"),
         ("--batch", "5"),
@@ -102,7 +120,12 @@ def test_a_rule_that_cannot_be_is_one_line(verb, option, value, tmp_path, capsys
     with pytest.raises(SystemExit) as end:
         call(verb, *store, "--lr", "0.05", *SMALL, "--max-steps", 5, f"{option}={value}")
     [line] = capsys.readouterr().err.splitlines()
-    word = option.strip("-").replace("-", "_") if option != "--schedule" else value.partition("(")[0]
+    named = {
+        "--schedule": value.partition("(")[0],
+        "--step-parameters": option,
+        "--step": "drag" if "drag" in value else "tanh",
+    }
+    word = named.get(option, option.strip("-").replace("-", "_"))
     assert end.value.code == 2 and word in line
     assert not list(tmp_path.iterdir())
 

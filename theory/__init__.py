@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .problem import Problem
     from .schedule import Schedule, constant, cosine, ramp
     from .statements import Statement, statement, statements
-    from .update_rule import StateVariable, Step, UpdateRule, gradient_descent
+    from .steps import StateVariable, Step
+    from .update_rule import UpdateRule, gradient_descent
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
@@ -38,6 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "problem": ["Problem"],
         "statements": ["Statement", "statement", "statements"],
         "schedule": ["Schedule", "constant", "cosine", "ramp"],
-        "update_rule": ["StateVariable", "Step", "UpdateRule", "gradient_descent"],
+        "steps": ["StateVariable", "Step"],
+        "update_rule": ["UpdateRule", "gradient_descent"],
     },
 )

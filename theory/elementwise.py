@@ -46,6 +46,24 @@ class LawPrinter(PythonCodePrinter):
     def _print_exp(self, expr):
         return f"{self.module}exp({self._print(expr.args[0])})"
 
+    def _print_Abs(self, expr):
+        return f"abs({self._print(expr.args[0])})"
+
+    def _print_sign(self, expr):
+        return f"{self.module}sign({self._print(expr.args[0])})"
+
+    def _print_Min(self, expr):
+        return self._folded(f"{self.module}minimum", expr)
+
+    def _print_Max(self, expr):
+        return self._folded(f"{self.module}maximum", expr)
+
+    def _folded(self, function: str, expr) -> str:
+        first, *rest = map(self._print, sorted(expr.args, key=sp.default_sort_key))
+        for part in rest:
+            first = f"{function}({first}, {part})"
+        return first
+
     def _print_log(self, expr):
         inside = expr.args[0]
         if not (inside.is_Add and sp.S.One in inside.args):

@@ -1,6 +1,6 @@
 """Update rules: what one step does to a weight, declared beside the law so that every backend has it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -11,76 +11,31 @@ import sympy as sp
 from .errors import InputError
 from .loss import Loss
 from .schedule import Schedule, constant, parse_schedule
+from .steps import GRADIENT as GRADIENT
+from .steps import LEARNING_RATE as LEARNING_RATE
+from .steps import MOMENTUM, WEIGHT_DECAY, Step, descent_step, parse_step
+from .steps import WEIGHT as WEIGHT
 from .validate import real, shown, whole
 
-WEIGHT, GRADIENT, LEARNING_RATE = sp.symbols("weight gradient lr", real=True)
-MOMENTUM, WEIGHT_DECAY = sp.symbols("momentum weight_decay", real=True)
-_VELOCITY = sp.Symbol("velocity", real=True)
-
-
-@dataclass(frozen=True)
-class StateVariable:
-    """Extra memory kept for every weight, such as a velocity."""
-
-    symbol: sp.Symbol
-    start: sp.Expr  # in terms of WEIGHT
-    update: sp.Expr  # in terms of WEIGHT, GRADIENT, LEARNING_RATE and the old state
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step ``weight <- update(weight, gradient, lr, state)``, all right-hand sides at the old values.
-
-    ``parameters`` are symbols whose values come with the run, so that another value needs no other kernel.
-    """
-
-    name: str
-    update: sp.Expr
-    state: tuple[StateVariable, ...] = ()
-    parameters: tuple[sp.Symbol, ...] = ()
-
-    def __str__(self) -> str:
-        """The name and all equations, so that two steps of one name are told apart."""
-        kept = "".join(f"; {s.symbol} <- {s.update}, from {s.start}" for s in self.state)
-        return f"{self.name}: {WEIGHT} <- {self.update}{kept}"
-
-
-def descent_step(momentum: bool = False, decay: bool = False) -> Step:
-    """``theta <- theta - lr (grad L + weight_decay theta) + momentum (theta - theta_before)``, as far as asked."""
-    move = -LEARNING_RATE * (GRADIENT + (WEIGHT_DECAY * WEIGHT if decay else 0))
-    parameters = (MOMENTUM,) * momentum + (WEIGHT_DECAY,) * decay
-    name = ("heavy_ball" if momentum else "gradient_descent") + ("_with_weight_decay" if decay else "")
-    if not momentum:
-        return Step(name, WEIGHT + move, (), parameters)
-    move = MOMENTUM * _VELOCITY + move
-    return Step(name, WEIGHT + move, (StateVariable(_VELOCITY, sp.Integer(0), move),), parameters)
+_NOT_LINEAR = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside)  # in a derivative at a minimum
 
 
 @lru_cache(maxsize=64)
 def _flip(step: Step) -> Callable:
-    """The sharpness at which the step's linear map at a minimum, where the gradient is S weight, flips signs."""
-    S = sp.Symbol("sharpness")
+    """The sharpness at which the step's linear map at a minimum, where the gradient is S weight, flips signs.
+
+    Infinite where there is no such map, as for steps of fixed length, or where it changes with the number of the step.
+    """
+    S = sp.Symbol("sharpness", real=True)
     old = [WEIGHT, *(s.symbol for s in step.state)]
     new = [value.subs(GRADIENT, S * WEIGHT) for value in (step.update, *(s.update for s in step.state))]
-    linear = sp.Matrix(new).jacobian(old).subs(dict.fromkeys(old, 0))
-    roots = sp.solve((linear + sp.eye(len(old))).det(), S)
+    roots = []
+    if not step.totals:
+        linear = sp.Matrix(new).jacobian(old).subs(dict.fromkeys(old, 0))
+        if linear.free_symbols <= {S, LEARNING_RATE, *step.parameters} and not linear.has(*_NOT_LINEAR):
+            roots = sp.solve((linear + sp.eye(len(old))).det(), S)
     limit = sp.lambdify([LEARNING_RATE, *step.parameters], sp.simplify(roots[0]) if len(roots) == 1 else sp.oo)
     return lambda lr, *values: limit(lr, *values) + 0 * lr
-
-
-def _require_known(step: Step) -> None:
-    """Raise InputError where a step reads a symbol that no run gives it."""
-    given = (MOMENTUM, WEIGHT_DECAY)
-    known = {WEIGHT, GRADIENT, LEARNING_RATE, *step.parameters, *(s.symbol for s in step.state)}
-    strange = [s for s in step.parameters if s not in given]
-    strange += sorted(step.update.free_symbols.union(*(s.update.free_symbols for s in step.state)) - known, key=str)
-    strange += sorted(set().union(*(sp.sympify(s.start).free_symbols for s in step.state)) - {WEIGHT}, key=str)
-    if strange:
-        raise InputError(
-            f"the step {step.name!r} reads {strange[0]}, which no run gives it: use WEIGHT, GRADIENT, LEARNING_RATE, "
-            "its own state (whose start reads WEIGHT alone), and as parameters MOMENTUM and WEIGHT_DECAY of "
-            "gdbias.theory.update_rule"
-        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,11 +50,12 @@ class UpdateRule:
         noise_steps: steps with label noise, all unless given.
         schedule: of the learning rate, or its text; see :class:`Schedule`.
         noise_seed: with a run's own lr and start, and the step, it determines every draw.
-        step: the elementwise step; unless given, that of ``momentum`` and ``weight_decay``.
+        step: the elementwise step, its name or its text (:func:`gdbias.theory.steps.parse_step`); unless given, that of
+            ``momentum`` and ``weight_decay``.
+        step_parameters: values of the other parameters that the step reads, by name; kept as pairs, sorted.
 
     Raises:
-        InputError: a value outside its limits, momentum or weight decay beside a step of one's own, or a step that
-            reads another symbol.
+        InputError: a value outside its limits, one that the step does not read, or none for a parameter that it reads.
     """
 
     momentum: float = 0.0
@@ -110,6 +66,7 @@ class UpdateRule:
     schedule: Schedule = constant
     noise_seed: int = 0
     step: Step = None  # type: ignore[assignment]  # filled in below
+    step_parameters: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self):
         values: dict[str, Any] = dict(
@@ -127,28 +84,41 @@ class UpdateRule:
             raise InputError(f"schedule = {shown(self.schedule)} is no Schedule: use for example theory.ramp(1000)")
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        if self.step is None:
-            object.__setattr__(self, "step", descent_step(self.momentum > 0, self.weight_decay > 0))
-            return
-        if not isinstance(self.step, Step):
-            raise InputError(f"step = {shown(self.step)} is no Step: a rule with a step of its own needs that step")
-        _require_known(self.step)
-        if any(getattr(self, s.name) and s not in self.step.parameters for s in (MOMENTUM, WEIGHT_DECAY)):
+        usual = descent_step(self.momentum > 0, self.weight_decay > 0)
+        step = usual if self.step is None else self.step if isinstance(self.step, Step) else parse_step(self.step)
+        object.__setattr__(self, "step", step)
+        object.__setattr__(self, "step_parameters", self._values(dict(self.step_parameters)))
+
+    def _values(self, given: dict[str, float]) -> tuple[tuple[str, float], ...]:
+        """The values of the step's parameters but for momentum and weight decay, which have fields of their own."""
+        step = self.step
+        for symbol in (MOMENTUM, WEIGHT_DECAY):
+            if getattr(self, symbol.name) and symbol not in step.parameters:
+                raise InputError(f"the step {step.name!r} reads no {symbol}: leave it out")
+        names = [s.name for s in step.parameters if s not in (MOMENTUM, WEIGHT_DECAY)]
+        if strange := sorted(given.keys() - set(names)):
+            told = f"it takes {', '.join(names)}" if names else "it takes none"
+            raise InputError(f"step_parameters has {strange[0]}, which the step {step.name!r} does not read: {told}")
+        values = {**step.defaults, **given}
+        if missing := [name for name in names if name not in values]:
             raise InputError(
-                f"the step {self.step.name!r} has no momentum or weight decay of its own: give one or other"
+                f"the step {step.name!r} reads {missing[0]}, which has no value: give for example "
+                f"step_parameters={{{missing[0]!r}: 0.9}}"
             )
+        return tuple((name, real(name, values[name])) for name in names)
 
     def __repr__(self) -> str:
         return f"UpdateRule({', '.join(f'{name}={value}' for name, value in self.spec.items())})"
 
     @property
     def spec(self) -> dict:
-        """What differs from plain gradient descent, in names and plain values."""
+        """What differs from plain gradient descent, in plain values that ``UpdateRule(**spec)`` takes."""
         changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
-        changed.pop("step")
-        own = self.step != descent_step(self.momentum > 0, self.weight_decay > 0)
-        plain = {name: str(value) if isinstance(value, Schedule) else value for name, value in changed.items()}
-        return plain | ({"step": str(self.step)} if own else {})
+        if self.step == descent_step(self.momentum > 0, self.weight_decay > 0):
+            changed.pop("step")
+        if self.step_parameters:
+            changed["step_parameters"] = dict(self.step_parameters)
+        return {name: str(v) if isinstance(v, Schedule | Step) else v for name, v in changed.items()}
 
     @property
     def stochastic(self) -> bool:
@@ -157,8 +127,8 @@ class UpdateRule:
 
     @property
     def lowers_loss(self) -> bool:
-        """Whether small steps lower the objective, as without momentum, draws or a step of one's own."""
-        return self.step == descent_step(decay=self.weight_decay > 0) and not self.stochastic
+        """Whether small steps lower the objective: where the step says so, and nothing is drawn."""
+        return self.step.lowers_loss and not self.stochastic
 
     @property
     def settled(self) -> int:
@@ -168,8 +138,9 @@ class UpdateRule:
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """Values of the step's parameters."""
-        return tuple(float(getattr(self, symbol.name)) for symbol in self.step.parameters)
+        """Values of the step's parameters, in its order."""
+        values = {MOMENTUM.name: self.momentum, WEIGHT_DECAY.name: self.weight_decay, **dict(self.step_parameters)}
+        return tuple(float(values[symbol.name]) for symbol in self.step.parameters)
 
     @property
     def once_settled(self) -> "UpdateRule":

@@ -1,7 +1,7 @@
 """The update rule as options of the command line and of a spec file."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...theory.errors import InputError
 from .effect import flag
@@ -29,6 +29,12 @@ class Rule:
     cosine(STEPS, final=SHARE)."""
     noise_seed: int = 0
     """Seed of batches and label noise."""
+    step: str | None = None
+    """Another step than these, by its name or its equations: the new weight, then each state variable and its start, as
+    in "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0". They have weight, gradient, lr, step (its
+    number), + - * / **, sqrt exp log sign abs min max, and total(...), a sum over all weights of the run."""
+    step_parameters: str | None = None
+    """Values of the other names in those equations, such as "beta=0.9, eps=1e-8"."""
 
     def __post_init__(self):
         if any(getattr(self, f.name) != f.default for f in fields(self)):  # --help reads the defaults, without SymPy
@@ -36,11 +42,17 @@ class Rule:
 
     def rule(self) -> "UpdateRule":
         """The rule; raises InputError."""
-        from ...theory.schedule import parse_schedule
+        from ...theory.steps import parse_parameters, parse_step
         from ...theory.update_rule import UpdateRule
 
         values = asdict(self)
-        rule = UpdateRule(schedule=parse_schedule(values.pop("schedule")), **values)
+        if self.step_parameters is not None and self.step is None:
+            raise InputError(f"{flag('step_parameters', self.step_parameters)} has no effect: it needs --step")
+        own: dict[str, Any] = dict(
+            step=None if self.step is None else parse_step(self.step),
+            step_parameters=parse_parameters(self.step_parameters or ""),
+        )
+        rule = UpdateRule(**values | own)
         for name, needed in (("noise_steps", ("label_noise",)), ("noise_seed", ("label_noise", "batch"))):
             if values[name] and not any(values[user] for user in needed):
                 users = " or ".join(f"--{user.replace('_', '-')}" for user in needed)

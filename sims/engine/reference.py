@@ -69,8 +69,17 @@ def advance(job: Job, runs: Runs) -> None:
             if rule.stochastic:
                 g = landscape.pulled(_drawn_slopes(landscape, rule, f, key, step))
             rate = law.schedule(first, lr, step / rule.schedule.steps) if step < rule.schedule.steps else lr
-            T = np.stack(law.step(rate, g, *rule.parameters, *T))
+            read = rule.parameters
+            if rule.step.totals:
+                parts = law.totals(rate, g, *read, *T)
+                read += tuple(np.broadcast_to(part, g.shape).sum(axis=0) for part in parts)
+            T = _stacked(law.step(rate, g, *read, *T), g)
             step += 1
+
+
+def _stacked(values, g):
+    """Weights and state, or their tangents, (row, feature, run): some may be one number."""
+    return np.stack([np.broadcast_to(value, g.shape) for value in values])
 
 
 def decayed_calm(T, pulls, decay: float, tol: float):
@@ -153,7 +162,8 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
                 peak = np.fmax(peak, loss)
             f_dot = X @ sum(slope * v for slope, v in zip(law.jacobian(*T[:m]), V, strict=False))
             g, g_dot = landscape.slope(f), landscape.pulled(law.loss_curvature(f, landscape.targets(f)) * f_dot)
-            V, T = np.stack(law.tangent(lr, g, g_dot, *values, *T, *V)), np.stack(law.step(lr, g, *values, *T))
+            V = _stacked(law.tangent(lr, g, g_dot, *values, *T, *V), g)
+            T = _stacked(law.step(lr, g, *values, *T), g)
             if k >= 0:
                 near = abs(T[:m] - snapshot[:m]).max(axis=(0, 1)) < NEAR * abs(T[:m]).max(axis=(0, 1))
                 first = LONGEST - (left - 1) % LONGEST

@@ -1,5 +1,6 @@
 """Law source: the text of a model's elementwise arithmetic, generated for every backend."""
 
+import keyword
 from functools import lru_cache
 
 import sympy as sp
@@ -9,7 +10,8 @@ from ..errors import InputError
 from ..loss import Loss, loss_functions
 from ..parameterization import Parameterization
 from ..schedule import FIRST, LAST, PROGRESS, SHAPES
-from ..update_rule import GRADIENT, LEARNING_RATE, WEIGHT, Step, UpdateRule
+from ..steps import GRADIENT, LEARNING_RATE, WEIGHT, Step
+from ..update_rule import UpdateRule
 
 TARGETS = ("numba", "numpy")
 _LR, _G = sp.symbols("lr g", real=True)
@@ -22,7 +24,9 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
     second derivatives, row by row), ``step(lr, g, parameters..., w..., state...)`` with g = dL/dbeta of the coordinate,
     ``tangent(lr, g, g_dot, parameters..., w..., state..., w_dot..., state_dot...)``, the derivative of that step along
     the dots, ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)`` and
-    ``schedule(first, last, progress)``, a learning rate. Numbers of the rule are no part of the text.
+    ``schedule(first, last, progress)``, a learning rate. A step that reads totals over all weights has no tangent, but
+    ``totals(lr, g, parameters..., w..., state...)``, the coordinate's part of each; ``step`` takes their sums behind
+    the parameters. Numbers of the rule are no part of the text.
 
     Raises:
         InputError: an unknown target.
@@ -46,24 +50,69 @@ def law_functions(model: Parameterization, loss: Loss, rule: UpdateRule) -> list
 def _functions(model: Parameterization, loss: Loss, rule: Step, shape: str) -> list[Function]:
     weights, effective = model.weights, model.effective
     second = [sp.diff(effective, a, b) for p, a in enumerate(weights) for b in weights[p:]]
-    moving = (_G, *weights, *state_symbols(model, rule))
-    arguments = (_LR, _G, *rule.parameters, *moving[1:])
-    dots = [sp.Symbol(f"{s.name}_dot", real=True) for s in moving]
-    tangent = [sum(sp.diff(new, s) * dot for s, dot in zip(moving, dots, strict=True)) for new in _step(model, rule)]
     return [
         Function("effective", weights, (effective,)),
         Function("jacobian", weights, tuple(sp.diff(effective, w) for w in weights), many=True),
         Function("curvature", weights, tuple(second), many=True),
-        Function("step", arguments, tuple(_step(model, rule)), many=True),
-        Function("tangent", (_LR, _G, dots[0], *arguments[2:], *dots[1:]), tuple(tangent), many=True),
+        *_step_functions(model, rule),
         *loss_functions(loss),
         Function("schedule", (FIRST, LAST, PROGRESS), (SHAPES[shape],)),
     ]
 
 
+def _step_functions(model: Parameterization, rule: Step) -> list[Function]:
+    numbers = (*model.weights, *state_symbols(model, rule))
+    step = [*gd_map(model, rule).values()]
+    step += [_substitute(model, rule, w, s.update) for w in model.weights for s in rule.memory]
+    function = Function("step", (_LR, _G, *rule_symbols(model, rule), *numbers), tuple(step), many=True)
+    if rule.totals:
+        terms = [sp.Add(*(_substitute(model, rule, w, total.args[0]) for w in model.weights)) for total in rule.totals]
+        parameters = rule_symbols(model, rule)[: len(rule.parameters)]
+        return [function, Function("totals", (_LR, _G, *parameters, *numbers), tuple(terms), many=True)]
+    moving = (_G, *numbers)
+    dots = [_written(model, rule)[s, "dot"] for s in moving]
+    tangent = [sum(_slope(new, s) * dot for s, dot in zip(moving, dots, strict=True)) for new in step]
+    arguments = (_LR, _G, dots[0], *rule_symbols(model, rule), *numbers, *dots[1:])
+    return [function, Function("tangent", arguments, tuple(tangent), many=True)]
+
+
+def _slope(value: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """The derivative where there is one: that of a jump is 0, of a corner the mean of both sides."""
+    slope = sp.diff(value, symbol)
+    return slope.replace(sp.DiracDelta, lambda *_: sp.S.Zero).replace(sp.Heaviside, lambda x, *_: (1 + sp.sign(x)) / 2)
+
+
+def rule_symbols(model: Parameterization, rule: Step) -> tuple[sp.Symbol, ...]:
+    """What a step reads of the rule beside state: its parameters, and then its totals over all weights."""
+    names = _written(model, rule)
+    return tuple(names[read] for read in (*rule.parameters, *rule.totals))
+
+
 def state_symbols(model: Parameterization, rule: Step) -> tuple[sp.Symbol, ...]:
     """The rule's extra state, one symbol for each state variable of each weight, weight by weight."""
-    return tuple(sp.Symbol(f"{s.symbol.name}_{w.name}", real=True) for w in model.weights for s in rule.state)
+    names = _written(model, rule)
+    return tuple(names[w, s.symbol] for w in model.weights for s in rule.memory)
+
+
+@lru_cache(maxsize=256)
+def _written(model: Parameterization, rule: Step) -> dict:
+    """The symbols of a rule's parameters, totals, state of a weight, and tangents, each with a name of its own."""
+    wanted: dict = {parameter: parameter.name for parameter in rule.parameters}
+    wanted |= {total: f"total{k}" for k, total in enumerate(rule.totals)}
+    wanted |= {(w, s.symbol): f"{s.symbol}_{w}" for w in model.weights for s in rule.memory}
+    taken, names = {"lr", "g", "xp", *keyword.kwlist, *(w.name for w in model.weights)}, {}
+
+    def give(key, name: str) -> None:
+        while name in taken:
+            name = "_" + name
+        taken.add(name)
+        names[key] = sp.Symbol(name, real=True)
+
+    for key, name in wanted.items():
+        give(key, name)
+    for symbol in (_G, *model.weights, *(names[w, s.symbol] for w in model.weights for s in rule.memory)):
+        give((symbol, "dot"), f"{symbol}_dot")
+    return names
 
 
 def gd_map(model: Parameterization, rule: Step) -> dict[sp.Symbol, sp.Expr]:
@@ -71,12 +120,10 @@ def gd_map(model: Parameterization, rule: Step) -> dict[sp.Symbol, sp.Expr]:
     return {w: _substitute(model, rule, w, rule.update) for w in model.weights}
 
 
-def _step(model: Parameterization, rule: Step) -> list[sp.Expr]:
-    states = [_substitute(model, rule, w, s.update) for w in model.weights for s in rule.state]
-    return [*gd_map(model, rule).values(), *states]
-
-
 def _substitute(model: Parameterization, rule: Step, w: sp.Symbol, expression: sp.Expr) -> sp.Expr:
+    names = _written(model, rule)
     values = {WEIGHT: w, GRADIENT: sp.diff(model.effective, w) * _G, LEARNING_RATE: _LR}
-    values |= {s.symbol: sp.Symbol(f"{s.symbol.name}_{w.name}", real=True) for s in rule.state}
-    return expression.subs(values, simultaneous=True)
+    values |= {parameter: names[parameter] for parameter in rule.parameters if names[parameter] != parameter}
+    values |= {s.symbol: names[w, s.symbol] for s in rule.memory}
+    totals = {total: names[total] for total in rule.totals}
+    return expression.xreplace(totals).subs(values, simultaneous=True)
