@@ -15,14 +15,13 @@ from ..theory.problem import Problem
 from .grid import Grid, learning_rates, one_value
 from .options import Options
 from .parallel.progress import progress_bar
-from .schema import attributes
+from .schema import VARIABLES, attributes, measured
 from .status import Status
 from .store.provenance import result_attributes, result_spec
 from .sweeps import sweep
 
 METHODS: tuple[Method, ...] = get_args(Method)
 NEARBY = 1.003  # times lr: what descent itself changes by is the floor of every error
-KEPT = ("status", "steps", "loss", "sharpness", "beta_l1", "beta", "test_risk", "theta")
 
 
 def compare(
@@ -83,7 +82,7 @@ def compare(
     beta = np.where(converged[:, None], found["beta"].values, np.nan)
     size = np.linalg.norm(beta, axis=-1)
     both = converged & (near["status"].values == Status.CONVERGED)
-    table = {name: (found[name].dims, found[name].values) for name in KEPT if name in found}
+    table = {name: (found[name].dims, found[name].values) for name in measured("compared") if name in found}
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.linalg.norm(near["beta"].values - beta, axis=-1) / size
         table["sensitivity"] = ("lr",), np.where(both, moved, np.nan)
@@ -98,7 +97,7 @@ def compare(
                 table[error] = ("predictor", "lr"), np.abs(values[name] - true) / np.abs(true)
     for name, value in values.items():
         if name in found:
-            table[f"predicted_{name}"] = ("predictor", "lr", *("feature",) * (name == "beta")), value
+            table[f"predicted_{name}"] = ("predictor", "lr", *VARIABLES[name].dims), value
     coordinates = {"predictor": ("predictor", list(methods)), "lr": ("lr", lrs), "init_scale": ((), scale)}
     return xr.Dataset(
         {name: (*variable, attributes(name)) for name, variable in table.items()},

@@ -1,109 +1,159 @@
-"""The one result schema: every variable of every result, with its unit and what it is."""
+"""The one result schema: every variable of every result, with its unit, what it is, and which results have it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Literal
 
 import numpy as np
 
 from .status import Phase, Status
 
+Kind = Literal["diagonal", "linear", "deep", "map", "compared"]
+Point = Literal["end", "averaged", "cooled", "flow", "predicted", "path"]
+RUNS: tuple[Kind, ...] = ("diagonal", "linear", "deep")  # networks whose runs are measured in full
+POINTS: Mapping[Point, tuple[str, tuple[Kind, ...]]] = {  # what a long name says of each, and the kinds that have it
+    "end": ("{}", (*RUNS, "map", "compared")),
+    "averaged": ("{}, of the mean of the next weights", ("diagonal", "deep")),
+    "cooled": ("{}, after cooling by gradient flow", ("diagonal", "deep")),
+    "flow": ("{}, of gradient flow", ("deep",)),
+    "predicted": ("{}, predicted", ("compared",)),
+    "path": ("{} along the path", RUNS),
+}
+STATE: tuple[Point, ...] = ("end", "averaged", "cooled", "flow", "path")  # of what any weights have
+
 
 @dataclass(frozen=True)
 class Variable:
-    """A result variable: NetCDF-style long name, unit ("1" for none), type and fill value where not computed."""
+    """A result variable: NetCDF-style long name, unit ("1" for none), type and fill value where not computed.
+
+    Attributes:
+        dims: beside those of the runs.
+        kinds: of results that have it.
+        at: where it is measured. At the first of these points it bears its own name, at others ``POINT_NAME``.
+        along: its long name along the path, where it is not that of POINTS.
+        held_out: whether it needs held-out samples.
+        flags: the meanings of its values.
+    """
 
     long_name: str
     units: str = "1"
     dtype: str = "f8"
     fill: float | int | bool = np.nan
+    dims: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = RUNS
+    at: tuple[Point, ...] = ("end",)
+    along: str = ""
+    held_out: bool = False
+    flags: type[IntEnum] | None = None
 
 
-_RUN: Mapping[str, Variable] = {  # of every run
-    "status": Variable("how the run ended", dtype="i1", fill=int(Status.NOT_RUN)),
-    "steps": Variable("steps taken", "steps", "i8", -1),
-    "loss": Variable("training loss"),
-    "loss_min": Variable("infimum of the training loss over the coefficients that gradient flow can reach"),
-    "test_risk": Variable("mean loss on held-out samples"),
-    "sharpness": Variable("largest algebraic Hessian eigenvalue in the weights at the end"),
+_ASIDE = "{}, along the path"  # after a long name that ends in a clause of its own
+_DECLARED: Mapping[str, Variable] = {
+    "status": Variable(
+        "how the run ended", dtype="i1", fill=int(Status.NOT_RUN), flags=Status, kinds=(*RUNS, "map", "compared"),
+        at=("end", "flow"),
+    ),
+    "steps": Variable("steps taken", "steps", "i8", -1, kinds=(*RUNS, "map", "compared"), at=("end", "flow")),
+    "loss": Variable("training loss", kinds=(*RUNS, "compared"), at=STATE),
+    "loss_min": Variable(
+        "infimum of the training loss over the coefficients that gradient flow can reach", kinds=("diagonal", "linear")
+    ),
+    "test_risk": Variable(
+        "mean loss on held-out samples", kinds=("diagonal", "deep", "compared"), at=(*STATE, "predicted"),
+        along="held-out loss along the path", held_out=True,
+    ),
+    "sharpness": Variable(
+        "largest algebraic Hessian eigenvalue in the weights at the end", kinds=(*RUNS, "compared"),
+        at=(*STATE, "predicted"), along="sharpness along the path",
+    ),
     "sharpness_residual": Variable("residual norm |H v - S v| of that eigenvalue"),
     "sharpness_max": Variable(
-        "largest Rayleigh quotient of the Hessian seen along the path: a lower bound of the largest sharpness"
+        "largest Rayleigh quotient of the Hessian seen along the path: a lower bound of the largest sharpness",
+        at=("end", "flow"),
     ),
-    "sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| at the end"),
-    "trace": Variable("trace of the Hessian in the weights at the end"),
-    "theta_l1": Variable("l1 norm of the weights"),
-    "theta_l2": Variable("l2 norm of the weights"),
-    "beta_l1": Variable("l1 norm of the coefficients"),
-    "beta_l2": Variable("l2 norm of the coefficients"),
+    "sharpness_adaptive": Variable(
+        "largest eigenvalue of diag|theta| H diag|theta| at the end", kinds=("diagonal", "deep"),
+        at=("end", "flow", "path"),
+    ),
+    "trace": Variable("trace of the Hessian in the weights at the end", kinds=("diagonal",), at=("end", "path")),
+    "theta_l1": Variable("l1 norm of the weights", at=STATE),
+    "theta_l2": Variable("l2 norm of the weights", at=STATE),
+    "beta_l1": Variable(
+        "l1 norm of the coefficients", kinds=("diagonal", "compared"), at=(*STATE, "predicted")
+    ),
+    "beta_l2": Variable("l2 norm of the coefficients", kinds=("diagonal",), at=STATE),
     "monotone": Variable("whether the loss never rose", dtype="?", fill=False),
     "rising_steps": Variable("steps on which the loss rose", "steps", "i8", -1),
-    "phase": Variable("dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN)),
-    "period": Variable(
-        "steps after which the weights return, 0 where they do not or it was not asked", "steps", "i8", -1
+    "phase": Variable(
+        "dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN), flags=Phase, kinds=("diagonal", "linear")
     ),
-    "lyapunov": Variable("largest Lyapunov exponent of the map of one step, after the last step", "1/step"),
-    "beta": Variable("coefficients of the predictor"),
-    "theta": Variable("weights"),
-}
-_DEEP: Mapping[str, Variable] = {  # of deep networks
-    "accuracy": Variable("share of training samples classified correctly"),
-    "test_accuracy": Variable("share of held-out samples classified correctly"),
-}
-_LINEAR: Mapping[str, Variable] = {  # of deep linear networks
-    "imbalance": Variable("largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers"),
-    "product_nuclear": Variable("nuclear norm of the product of the layers"),
-    "modes": Variable("strength u_i^T W_L ... W_1 v_i of the target's singular modes in the product of the layers"),
-    "parameters": Variable("weights of all layers, the first layer first, each row by row"),
-}
-_PATH: Mapping[str, Variable] = {
-    "path_loss": Variable("training loss along the path"),
-    "path_sharpness": Variable("sharpness along the path"),
-    "path_theta_l1": Variable("l1 norm of the weights along the path"),
-    "path_theta_l2": Variable("l2 norm of the weights along the path"),
-    "path_beta_l1": Variable("l1 norm of the coefficients along the path"),
-    "path_beta_l2": Variable("l2 norm of the coefficients along the path"),
-    "path_test_risk": Variable("held-out loss along the path"),
-    "path_test_accuracy": Variable("share of held-out samples classified correctly along the path"),
-    "path_sharpness_adaptive": Variable("largest eigenvalue of diag|theta| H diag|theta| along the path"),
-    "path_gfs_sharpness": Variable("sharpness of the endpoint of gradient flow from each point of the path"),
-    "path_trace": Variable("trace of the Hessian in the weights along the path"),
-    "path_theta": Variable("weights along the path"),
-} | {f"path_{name}": replace(v, long_name=f"{v.long_name}, along the path") for name, v in _LINEAR.items()}
-_STATE = ("loss", "test_risk", "test_accuracy", "sharpness", "theta_l1", "theta_l2")
-_DIAGONAL_STATE = ("loss", "test_risk", "sharpness", "theta_l1", "theta_l2", "beta_l1", "beta_l2")
-
-
-def _of(point: str, prefix: str, *names: str) -> dict[str, Variable]:
-    known = {**_RUN, **_DEEP}
-    return {f"{prefix}_{n}": replace(known[n], long_name=f"{known[n].long_name}, {point}") for n in names}
-
-
-_AVERAGED, _COOLED = ("of the mean of the next weights", "averaged"), ("after cooling by gradient flow", "cooled")
-AVERAGED, COOLED = _of(*_AVERAGED, *_STATE), _of(*_COOLED, *_STATE)
-DIAGONAL_AVERAGED, DIAGONAL_COOLED = _of(*_AVERAGED, *_DIAGONAL_STATE), _of(*_COOLED, *_DIAGONAL_STATE)
-FLOW: Mapping[str, Variable] = _of(
-    "of gradient flow", "flow", "status", "steps", *_STATE, "accuracy", "sharpness_adaptive", "sharpness_max"
-) | {"lr_critical": Variable("2 / largest sharpness along gradient flow")}
-COMPARED: Mapping[str, Variable] = {  # predictors beside runs
-    "beta_error": Variable("|predicted - found| / |found| of the coefficients, Euclidean"),
-    "l1_error": Variable("|predicted - found| / found of the l1 norm of the coefficients"),
-    "sharpness_error": Variable("|predicted - found| / found of the sharpness"),
-    "test_risk_error": Variable("|predicted - found| / found of the mean loss on held-out samples"),
-    "sensitivity": Variable("|found at 1.003 lr - found| / |found| of the coefficients, Euclidean"),
-} | {
-    f"predicted_{name}": replace(_RUN[name], long_name=f"{_RUN[name].long_name}, predicted")
-    for name in ("beta", "beta_l1", "sharpness", "test_risk")
-}
-VECTORS = {"beta": ("feature",), "theta": ("weight", "feature")}  # the variables that keep= can drop
-_ONLY_LINEAR = ("loss_min", "trace", "beta_l1", "beta_l2", "phase", "period", "lyapunov", "beta", "theta")
-MEASURED = tuple(_RUN)
-_ONLY_DIAGONAL = ("test_risk", "sharpness_adaptive", "trace", "beta_l1", "beta_l2", "period", "lyapunov", *VECTORS)
-LINEAR_MEASURED = (*(n for n in _RUN if n not in _ONLY_DIAGONAL), *_LINEAR)  # of deep linear networks
-DEEP_MEASURED = (*(n for n in _RUN if n not in _ONLY_LINEAR), *_DEEP, *AVERAGED, *COOLED)
-VARIABLES: Mapping[str, Variable] = {
-    **_RUN, **_DEEP, **_LINEAR, **AVERAGED, **COOLED, **DIAGONAL_AVERAGED, **DIAGONAL_COOLED, **FLOW, **COMPARED,
-    **_PATH,
+    "period": Variable(
+        "steps after which the weights return, 0 where they do not or it was not asked", "steps", "i8", -1,
+        kinds=("diagonal",),
+    ),
+    "lyapunov": Variable(
+        "largest Lyapunov exponent of the map of one step, after the last step", "1/step", kinds=("diagonal",)
+    ),
+    "beta": Variable(
+        "coefficients of the predictor", dims=("feature",), kinds=("diagonal", "compared"), at=("end", "predicted")
+    ),
+    "theta": Variable(
+        "weights", dims=("weight", "feature"), kinds=("diagonal", "compared"), at=("end", "path")
+    ),
+    "accuracy": Variable("share of training samples classified correctly", kinds=("deep",), at=("end", "flow")),
+    "test_accuracy": Variable(
+        "share of held-out samples classified correctly", kinds=("deep",), at=STATE, held_out=True
+    ),
+    "lr_critical": Variable("2 / largest sharpness along gradient flow", kinds=("deep",), at=("flow",)),
+    "imbalance": Variable(
+        "largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers", kinds=("linear",),
+        at=("end", "path"), along=_ASIDE,
+    ),
+    "product_nuclear": Variable(
+        "nuclear norm of the product of the layers", kinds=("linear",), at=("end", "path"), along=_ASIDE
+    ),
+    "modes": Variable(
+        "strength u_i^T W_L ... W_1 v_i of the target's singular modes in the product of the layers", dims=("mode",),
+        kinds=("linear",), at=("end", "path"), along=_ASIDE,
+    ),
+    "parameters": Variable(
+        "weights of all layers, the first layer first, each row by row", dims=("parameter",), kinds=("linear",),
+        at=("end", "path"), along=_ASIDE,
+    ),
+    "path_gfs_sharpness": Variable(
+        "sharpness of the endpoint of gradient flow from each point of the path", kinds=("diagonal",), at=("path",)
+    ),
+    "beta_error": Variable("|predicted - found| / |found| of the coefficients, Euclidean", kinds=("compared",)),
+    "l1_error": Variable("|predicted - found| / found of the l1 norm of the coefficients", kinds=("compared",)),
+    "sharpness_error": Variable("|predicted - found| / found of the sharpness", kinds=("compared",)),
+    "test_risk_error": Variable(
+        "|predicted - found| / found of the mean loss on held-out samples", kinds=("compared",), held_out=True
+    ),
+    "sensitivity": Variable(
+        "|found at 1.003 lr - found| / |found| of the coefficients, Euclidean", kinds=("compared",)
+    ),
 }  # fmt: skip
+
+
+def _everywhere() -> Iterator[tuple[str, Variable]]:
+    """Every variable at every point where some result has it."""
+    for point, (about, having) in POINTS.items():
+        for name, variable in _DECLARED.items():
+            kinds = tuple(kind for kind in variable.kinds if kind in having)
+            if not kinds or point not in variable.at:
+                continue
+            here = replace(variable, kinds=kinds, at=(point,))
+            if point == variable.at[0]:
+                yield name, here
+                continue
+            long_name = variable.long_name
+            if point == "path":
+                about, long_name = variable.along or POINTS[point][0], long_name.removesuffix(" at the end")
+            yield f"{point}_{name}", replace(here, long_name=about.format(long_name))
+
+
+VARIABLES: Mapping[str, Variable] = dict(_everywhere())
 COORDINATES: Mapping[str, Variable] = {
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
@@ -121,16 +171,23 @@ COORDINATES: Mapping[str, Variable] = {
     "parameter": Variable("weight of a layer"),
 }
 ALONG = {"n": "seed"}  # coordinates that are no dimension, and the dimension they stand along
-LINEAR_VECTORS = {"modes": ("mode",), "parameters": ("parameter",)}  # the same of deep linear networks
-INNER = VECTORS | LINEAR_VECTORS  # dimensions of a variable beside those of the runs; () for the others
+
+
+def measured(kind: Kind, points: Sequence[Point] = ("end",)) -> tuple[str, ...]:
+    """The variables of one kind of result at some points."""
+    return tuple(name for name, v in VARIABLES.items() if kind in v.kinds and v.at[0] in points)
+
+
+def vectors(kind: Kind) -> tuple[str, ...]:
+    """Those at the end that have dimensions beside those of the runs: what ``keep`` can drop."""
+    return tuple(name for name in measured(kind) if VARIABLES[name].dims)
 
 
 def attributes(name: str) -> dict:
     """The attributes of a variable or coordinate; ``status`` and ``phase`` have CF flag attributes."""
     variable = VARIABLES.get(name) or COORDINATES[name]
     described: dict = {"long_name": variable.long_name, "units": variable.units}
-    flags = {"status": Status, "flow_status": Status, "phase": Phase}.get(name)
-    if flags is not None:
-        described["flag_values"] = [int(flag) for flag in flags]
-        described["flag_meanings"] = " ".join(flag.name.lower() for flag in flags)
+    if variable.flags is not None:
+        described["flag_values"] = [int(flag) for flag in variable.flags]
+        described["flag_meanings"] = " ".join(flag.name.lower() for flag in variable.flags)
     return described

@@ -15,13 +15,13 @@ from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
 from ..theory.validate import shown
 from .engine.backends import backend as backend_of
 from .grid import Grid, learning_rates
-from .measure.divergence import MAPPED, check_range
-from .measure.settled import endpoints
+from .measure.divergence import check_range
+from .measure.settled import settled_points
 from .options import SweepOptions
 from .parallel.local import run_here
 from .parallel.plan import Chunk, Plan
 from .parallel.progress import progress_bar
-from .schema import ALONG, MEASURED, VARIABLES, VECTORS, attributes
+from .schema import ALONG, VARIABLES, attributes, measured, vectors
 from .status import Status
 from .store.group import open_for_writing, open_result
 from .store.provenance import result_attributes, result_spec
@@ -30,7 +30,7 @@ from .store.url import located
 if TYPE_CHECKING:
     from distributed import Client  # pyright: ignore[reportMissingImports]
 
-KEPT = tuple(VECTORS)  # unless asked for less
+KEPT = vectors("diagonal")  # unless asked for less
 MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
 
 
@@ -130,7 +130,7 @@ def planned(
         _listed(model), _listed(problem), np.atleast_1d(learning_rates(init_scale, "init_scale")),
         np.atleast_1d(learning_rates(lr)), not isinstance(model, Parameterization), not isinstance(problem, Problem),
         () if single else tuple(keep), options, require_rule(rule), STORE_CHUNK if stored else MEMORY_CHUNK,
-        MAPPED if single else (*MEASURED, *endpoints(options)),
+        measured("map") if single else measured("diagonal", ("end", *settled_points(options))),
     )  # fmt: skip
     options.check(rule)
     for one in plan.problems:

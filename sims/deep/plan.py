@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...theory.errors import InputError
-from ..schema import DEEP_MEASURED, FLOW
+from ..schema import VARIABLES, measured
 from .architecture import Network
 from .data import Data
 from .options import DeepOptions
@@ -58,10 +58,11 @@ class DeepPlan:
     @property
     def variables(self) -> list[str]:
         """Gradient flow's variables and those of the runs, ``status`` last: written last, it marks a run as done."""
-        return [*FLOW, *(name for name in DEEP_MEASURED if name != "status"), "status"]
+        of_runs = measured("deep", ("end", "averaged", "cooled"))
+        return [*measured("deep", ("flow",)), *(name for name in of_runs if name != "status"), "status"]
 
     def dims(self, name: str) -> tuple[str, ...]:
-        return tuple(dim for dim in self.axes if dim != "lr" or name not in FLOW)
+        return tuple(dim for dim in self.axes if dim != "lr" or VARIABLES[name].at != ("flow",))
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(len(self.axes[dim]) for dim in self.dims(name))

@@ -14,7 +14,7 @@ from ...theory.errors import InputError
 from ...theory.validate import one_or_more, real, real_array
 from ..grid import Grid, learning_rates
 from ..parallel.progress import progress_bar
-from ..schema import FLOW, VARIABLES, attributes
+from ..schema import VARIABLES, attributes, measured
 from ..status import Status
 from ..store.group import open_for_writing, open_result
 from ..store.provenance import result_attributes
@@ -116,7 +116,8 @@ def _compute(plan: DeepPlan, arrays: dict, progress: bool, saved: Path | None, k
             theta0, target = objective(case.net, case.data, case.options.loss, case.options.precision)
             if not flowed:
                 found = known or _flow(target, theta0, case.options, add)
-                _write(arrays, case.index, {n: found.get(n.removeprefix("flow_")) for n in FLOW}, "flow_status")
+                flow = {name: found.get(name.removeprefix("flow_")) for name in measured("deep", ("flow",))}
+                _write(arrays, case.index, flow, "flow_status")
             for i in sorted(missing, key=lambda i: -plan.lrs[i]):
                 checkpoint = saved and Checkpoint(saved, plan.spec() | {"run": [*case.index, int(i)]})
                 found, _ = run(target, theta0, float(plan.lrs[i]), case.options, 0, partial(add, 0), checkpoint or None)

@@ -15,7 +15,7 @@ from ..grid import Grid, learning_rates
 from ..options import Options
 from ..parallel.plan import check_distinct, check_kept
 from ..parallel.progress import progress_bar
-from ..schema import LINEAR_MEASURED, LINEAR_VECTORS, VARIABLES, attributes
+from ..schema import VARIABLES, attributes, measured, vectors
 from ..status import Status
 from ..store.group import open_for_writing, open_result
 from ..store.provenance import result_attributes
@@ -35,7 +35,7 @@ class LinearPlan:
     keep: tuple[str, ...]
 
     def __post_init__(self):
-        check_kept(self.keep, LINEAR_VECTORS)
+        check_kept(self.keep, vectors("linear"))
         check_distinct(lr=self.lrs, init_scale=self.scales)
 
     @property
@@ -45,15 +45,15 @@ class LinearPlan:
     @property
     def variables(self) -> list[str]:
         """The variables of the result, ``status`` last: written last, it marks a piece as done."""
-        names = [n for n in LINEAR_MEASURED if n not in LINEAR_VECTORS or n in self.keep]
+        names = [n for n in measured("linear") if n in self.keep or not VARIABLES[n].dims]
         return [n for n in names if n != "status"] + ["status"]
 
     def dims(self, name: str) -> tuple[str, ...]:
-        return ("init_scale", "lr", *LINEAR_VECTORS.get(name, ()))
+        return ("init_scale", "lr", *VARIABLES[name].dims)
 
     def shape(self, name: str) -> tuple[int, ...]:
         inner = {"parameter": self.net.parameters, "mode": len(self.net.singular_values)}
-        return (len(self.scales), len(self.lrs), *(inner[dim] for dim in LINEAR_VECTORS.get(name, ())))
+        return (len(self.scales), len(self.lrs), *(inner[dim] for dim in VARIABLES[name].dims))
 
     def chunk_shape(self, name: str) -> tuple[int, ...]:
         return (1, self.columns, *self.shape(name)[2:])

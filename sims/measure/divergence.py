@@ -14,7 +14,6 @@ from ...theory.update_rule import UpdateRule
 from ..engine.runs import Runs
 from ..status import Status
 
-MAPPED = ("steps", "status")  # the variables of a map
 _SINGLE = np.finfo(np.float32)
 
 

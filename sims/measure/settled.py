@@ -15,16 +15,17 @@ from ..engine.integrator import integrate
 from ..engine.job import Job
 from ..engine.runs import Runs, not_begun
 from ..options import Options
-from ..schema import DIAGONAL_AVERAGED, DIAGONAL_COOLED
+from ..schema import Point, measured
 from ..status import Status
 from .outcome import ended, state
 
 HISTORY = 1 << 22  # numbers of one piece of the runs that are averaged
 
 
-def endpoints(options: Options) -> tuple[str, ...]:
-    """The variables of the endpoints that the options ask for."""
-    return (*(DIAGONAL_AVERAGED if options.average else ()), *(DIAGONAL_COOLED if options.cool else ()))
+def settled_points(options: Options) -> tuple[Point, ...]:
+    """The points beyond the end of a run that the options ask for."""
+    asked: dict[Point, object] = {"averaged": options.average, "cooled": options.cool}
+    return tuple(point for point, wanted in asked.items() if wanted)
 
 
 def measured_endpoints(job: Job, runs: Runs) -> dict:
@@ -34,7 +35,7 @@ def measured_endpoints(job: Job, runs: Runs) -> dict:
         found |= _measured("averaged", job.landscape, averaged(job, runs))
     if job.options.cool:
         found |= _measured("cooled", job.landscape, flow_ends(job.landscape, ended(runs), runs.loss_min))
-    return {name: found[name] for name in endpoints(job.options) if name in found}
+    return {name: found[name] for name in measured("diagonal", settled_points(job.options)) if name in found}
 
 
 def averaged(job: Job, runs: Runs) -> np.ndarray:

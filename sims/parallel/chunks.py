@@ -10,6 +10,7 @@ from ...theory.derivation.landscape import Landscape
 from ..engine.job import Job
 from ..measure.block import advance_block, measure_block
 from ..measure.divergence import divergence_map
+from ..schema import VARIABLES
 from .plan import Work
 
 
@@ -39,5 +40,5 @@ def write(found: Mapping[str, np.ndarray], region: tuple, names: list[str], arra
     """Put the outcomes of a chunk into their region of the arrays, in the order of the names: ``status`` last."""
     for name in names:
         if name in found:  # models of fewer weights leave the rest of theta as it is
-            inner = (slice(0, found[name].shape[2]),) if name == "theta" else ()
+            inner = (slice(0, found[name].shape[2]),) if "weight" in VARIABLES[name].dims else ()
             arrays[name][(*region, *inner)] = found[name]

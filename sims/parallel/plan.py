@@ -1,6 +1,6 @@
 """The plan of a sweep: its axes, its variables, and the chunks it is computed in."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from ...theory.parameterization import Parameterization, require_model
 from ...theory.problem import Problem, require_problem
 from ...theory.update_rule import UpdateRule
 from ..options import SweepOptions
-from ..schema import MEASURED, VECTORS
+from ..schema import VARIABLES, measured, vectors
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Plan:
     options: SweepOptions
     rule: UpdateRule
     chunk_runs: int
-    measured: tuple[str, ...] = MEASURED
+    names: tuple[str, ...] = measured("diagonal")
 
     def __post_init__(self):
         if not self.models or not self.problems:
@@ -70,7 +70,7 @@ class Plan:
             model.theta0(float(self.scales.max()), 1)  # refuses a start that overflows, before a store is made
         for problem in self.problems:
             require_problem(problem)
-        check_kept(self.keep, VECTORS)
+        check_kept(self.keep, vectors("diagonal"))
         if len({p.d for p in self.problems}) > 1 and self.keep:
             raise InputError("problems differ in their number of features: use keep=() to drop beta and theta")
         check_distinct(lr=self.lrs, init_scale=self.scales)
@@ -90,15 +90,15 @@ class Plan:
     def variables(self) -> list[str]:
         """The variables of the result, ``status`` last: written last, it marks a chunk as done."""
         tested = any(p.X_test is not None for p in self.problems)
-        names = [n for n in self.measured if n not in VECTORS or n in self.keep]
-        return [n for n in names if n != "status" and (tested or not n.endswith("test_risk"))] + ["status"]
+        names = [n for n in self.names if n in self.keep or not VARIABLES[n].dims]
+        return [n for n in names if n != "status" and (tested or not VARIABLES[n].held_out)] + ["status"]
 
     def dims(self, name: str) -> tuple[str, ...]:
-        return (*self.axes, *VECTORS.get(name, ()))
+        return (*self.axes, *VARIABLES[name].dims)
 
     def shape(self, name: str) -> tuple[int, ...]:
         inner = {"weight": max(len(m.weights) for m in self.models), "feature": self.problems[0].d}
-        return (*self.axes.values(), *(inner[dim] for dim in VECTORS.get(name, ())))
+        return (*self.axes.values(), *(inner[dim] for dim in VARIABLES[name].dims))
 
     def chunk_shape(self, name: str) -> tuple[int, ...]:
         rows, columns = self._chunk_sides
@@ -138,7 +138,7 @@ def check_distinct(**axes: np.ndarray) -> None:
             raise InputError(f"{name} = {distinct[counts > 1][0]:g} is repeated: give each value once")
 
 
-def check_kept(keep: Sequence[str], vectors: Mapping[str, tuple]) -> None:
+def check_kept(keep: Sequence[str], vectors: Sequence[str]) -> None:
     """Raises InputError where keep= names no vector of the result."""
     for name in keep:
         if name not in vectors:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ...theory.parameterization import Parameterization
-from ..schema import INNER, VARIABLES, attributes
+from ..schema import VARIABLES, attributes
 
 
 def single_result(
@@ -14,8 +14,8 @@ def single_result(
 ) -> xr.Dataset:
     """A dataset of one run: scalar variables and vectors, with the names of the weights of a diagonal network."""
     variables = {
-        name: (INNER.get(name, ()), np.asarray(outcome[name])[0], attributes(name))
-        for name in VARIABLES
+        name: (variable.dims, np.asarray(outcome[name])[0], attributes(name))
+        for name, variable in VARIABLES.items()
         if name in outcome
     }
     coords: dict = {name: ((), value, attributes(name)) for name, value in coordinates.items()}
@@ -27,8 +27,8 @@ def single_result(
 def add_path(ds: xr.Dataset, dim: str, index: np.ndarray, path: Mapping[str, np.ndarray]) -> xr.Dataset:
     """Add measures along a path, one entry for each value of ``dim``."""
     variables = {
-        f"path_{name}": ((dim, *INNER.get(name, ())), values, attributes(f"path_{name}"))
+        along: ((dim, *VARIABLES[along].dims), values, attributes(along))
         for name, values in path.items()
-        if f"path_{name}" in VARIABLES
+        if (along := f"path_{name}") in VARIABLES
     }
     return ds.assign(variables).assign_coords({dim: (dim, index, attributes(dim))})
