@@ -99,5 +99,5 @@ def _title(run: xr.Dataset) -> str:
     names = {"lr": "learning rate", "init_scale": "init_scale"}
     parts = [f"{label} {float(run[name]):.3g}" for name, label in names.items() if name in run and run[name].ndim == 0]
     if "status" in run and run["status"].ndim == 0:
-        parts.append(Status(int(run["status"])).name.lower().replace("_", " "))
+        parts.append(Status(int(run["status"])).label)
     return ", ".join(parts)

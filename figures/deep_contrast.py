@@ -14,7 +14,7 @@ from .parts.flow_reference import Reference, reference
 from .parts.panels import NORMS, choose_scale, footnote, log_axis, widen
 from .parts.results import entry, grid, read, require_plain, scale_of, value_in
 from .parts.row import choose_row
-from .parts.statuses import codes, unconverged
+from .parts.statuses import codes, mark_unconverged
 
 if TYPE_CHECKING:
     from ..theory.prediction.prediction import Prediction
@@ -133,12 +133,7 @@ def _draw_sharpness(axes: Axes, column: Column) -> None:
     if column.flow_known:
         height = column.flow.sharpness * column.lr_critical / 2
         axes.axhline(height, color=GREEN, lw=0.8, label="gradient flow", gid="flow")
-    for code, look in unconverged(column.status):
-        where = column.x[column.status == code]
-        axes.plot(
-            where, np.full(len(where), 0.94), look.marker, color=BLACK, mew=0.6, ms=3, fillstyle="none",
-            transform=axes.get_xaxis_transform(), label=look.label, gid=f"status {code}",
-        )  # fmt: skip
+    mark_unconverged(axes, column.x, column.status)
     axes.legend(loc="lower left")
 
 

@@ -145,8 +145,8 @@ def _draw_unconverged(axes: Axes, edges: tuple[np.ndarray, np.ndarray], status: 
     )
     for code, look in unconverged(status):
         if look.hatch:  # one patch of all its cells
-            cells = _outline(edges, status == code)
-            axes.add_patch(PathPatch(cells, fill=False, lw=0, edgecolor=GREY, hatch=look.hatch, gid=f"hatch {code}"))
+            cells, gid = _outline(edges, status == code), f"hatch {int(code)}"
+            axes.add_patch(PathPatch(cells, fill=False, lw=0, edgecolor=GREY, hatch=look.hatch, gid=gid))
 
 
 def _outline(edges: tuple[np.ndarray, np.ndarray], where: np.ndarray) -> Path:
@@ -213,8 +213,8 @@ def _why_no_lr_max(pred: "Prediction | Sequence[Prediction]") -> str:
 
 def _patches(status: np.ndarray) -> list[Patch]:
     return [
-        Patch(facecolor=look.color, edgecolor=GREY, lw=0.4, hatch=look.hatch, label=look.label)
-        for _, look in unconverged(status)
+        Patch(facecolor=look.color, edgecolor=GREY, lw=0.4, hatch=look.hatch, label=code.label)
+        for code, look in unconverged(status)
     ]
 
 

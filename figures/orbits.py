@@ -6,7 +6,7 @@ import xarray as xr
 from ..theory.errors import InputError
 from .look import COLUMN, GREY, Figure, styled
 from .parts.panels import footnote, headline, legend_above
-from .parts.phases import PHASE_LOOKS, phase_codes
+from .parts.phases import PHASE_COLORS, phase_codes
 from .parts.results import grid, subject
 from .parts.row import choose_row
 
@@ -49,15 +49,15 @@ def bifurcation(ds: xr.Dataset, variable: str | None = None, init_scale: float |
     orbit, strip = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     small = dict(ls="none", marker=".", ms=1.6 if phase.size > 2000 else 2.5, mew=0, rasterized=phase.size > 5000)
     drawn = np.zeros(phase.shape, dtype=bool)
-    for code, (name, color) in PHASE_LOOKS.items():
-        where = (phase == code) & np.isfinite(values)
+    for one, color in PHASE_COLORS.items():
+        where = (phase == one) & np.isfinite(values)
         if where.any():
-            orbit.plot(lr[where], values[where], color=color, label=name, gid=f"orbit {name}", **small)
+            orbit.plot(lr[where], values[where], color=color, label=one.label, gid=f"orbit {one.label}", **small)
             drawn |= where
-        seen = (phase == code) & ~np.isnan(ds["lyapunov"].values)
+        seen = (phase == one) & ~np.isnan(ds["lyapunov"].values)
         if seen.any():
             exponent = np.maximum(ds["lyapunov"].values[seen], DEEPEST)
-            strip.plot(lr[seen], exponent, color=color, gid=f"lyapunov {name}", **small)
+            strip.plot(lr[seen], exponent, color=color, gid=f"lyapunov {one.label}", **small)
     orbit.set_ylabel(label)
     legend_above(orbit, 3)
     for handle in orbit.get_legend().legend_handles if orbit.get_legend() else ():

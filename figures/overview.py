@@ -20,8 +20,8 @@ from .parts.predicted import endpoints as read_endpoints
 from .parts.results import entry, grid, read, require_prediction, scale_of, subject
 from .parts.risk import mark_best
 from .parts.row import choose_row
-from .parts.statuses import codes
-from .trade_off import PREDICTED, draw_lr_critical, draw_sharpness, mark_unconverged
+from .parts.statuses import codes, mark_unconverged
+from .trade_off import PREDICTED, draw_lr_critical, draw_sharpness
 
 if TYPE_CHECKING:
     from ..theory.prediction.prediction import Prediction
@@ -148,7 +148,7 @@ def _draw_runs(panels: list[Axes], runs: Sequence[xr.Dataset]) -> None:
     loss, stability = panels
     for run, color in zip(runs, RUN_COLORS[: len(runs)], strict=True):
         lr, step = float(run["lr"]), run["step"].values
-        status = Status(int(run["status"])).name.lower().replace("_", " ")
+        status = Status(int(run["status"])).label
         draw_path(
             loss, step, run["path_loss"].values, color=color, lw=0.8, gid="loss", label=f"$\\eta$ = {lr:.3g}: {status}"
         )

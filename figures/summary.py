@@ -28,9 +28,8 @@ def observed(row: xr.Dataset) -> tuple[float, float]:
 
 def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str:
     """The findings of a quickstart in words, with a table over init_scale, as Markdown."""
-    names = {int(s): s.name.lower().replace("_", " ") for s in Status}
     values, counts = np.unique(ds.status.values, return_counts=True)
-    tally = ", ".join(f"{count} {names[int(value)]}" for value, count in zip(values, counts, strict=True))
+    tally = ", ".join(f"{count} {Status(int(value)).label}" for value, count in zip(values, counts, strict=True))
     critical, final = np.asarray(pred.lr_critical), _final(pred)
     risky = "test_risk" in ds
     lines = [

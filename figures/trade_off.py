@@ -17,7 +17,7 @@ from .parts.predicted import endpoints as read_endpoints
 from .parts.results import check_prediction, entry, grid, read, scale_of, subject, value_in
 from .parts.risk import mark_best
 from .parts.row import choose_row
-from .parts.statuses import codes, unconverged
+from .parts.statuses import codes, mark_unconverged
 
 if TYPE_CHECKING:
     from ..theory.prediction.prediction import Prediction
@@ -133,16 +133,6 @@ def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Refe
     axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label="gradient descent", gid="sharpness")
     axes.set_ylim(0, 1.3 * (heights.max() if heights.size else 1.0 if limit is None else np.median(limit)))
     axes.set_ylabel("final sharpness $S$")
-
-
-def mark_unconverged(axes: Axes, lr: np.ndarray, status: np.ndarray) -> None:
-    """Marks at the top of a panel, by status."""
-    for code, look in unconverged(status):
-        where = lr[status == code]
-        axes.plot(
-            where, np.full(len(where), 0.94), look.marker, color=BLACK, mew=0.6, ms=3, fillstyle="none",
-            transform=axes.get_xaxis_transform(), label=look.label, gid=f"status {code}",
-        )  # fmt: skip
 
 
 def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> None:

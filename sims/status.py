@@ -3,7 +3,14 @@
 from enum import IntEnum
 
 
-class Status(IntEnum):
+class _Named(IntEnum):
+    @property
+    def label(self) -> str:
+        """The name in words, as tables and legends have it."""
+        return self.name.lower().replace("_", " ")
+
+
+class Status(_Named):
     """The end of a run. Stored as int8 with CF flag attributes."""
 
     NOT_RUN = -1  # the fill value of a store: not computed yet
@@ -14,7 +21,7 @@ class Status(IntEnum):
     BOUNDED = 4  # in a map of divergence: did not diverge
 
 
-class Phase(IntEnum):
+class Phase(_Named):
     """What a run does in the long run. Stored as int8 with CF flag attributes."""
 
     NOT_RUN = -1  # the fill value of a store: not computed yet

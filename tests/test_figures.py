@@ -10,7 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from gdbias import figures, theory
-from gdbias.sims.status import Status
+from gdbias.figures.parts import phases, statuses
+from gdbias.sims.status import Phase, Status
 from small_results import (
     LR,
     MODEL,
@@ -65,6 +66,10 @@ def test_grids_without_a_converged_run_are_drawn(ds, pred, status):
     for case, given in ((lost, pred), (lost.isel(lr=[0], init_scale=[0]), None)):
         for draw in (figures.norm_sharpness, figures.phase_diagram):
             draw(case, given).draw_without_rendering()
+
+
+def test_every_status_and_phase_has_a_look_of_its_own():
+    assert set(statuses.OWN) == set(Status) - {Status.CONVERGED} and set(phases.OWN) == set(Phase)
 
 
 def test_status_read_back_as_a_float_is_the_same_status(ds):

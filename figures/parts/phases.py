@@ -18,16 +18,18 @@ from .results import boundary, is_map
 if TYPE_CHECKING:
     from ...theory.prediction.prediction import Prediction
 
-PHASE_LOOKS = {
-    Phase.FLOW_ALIGNED: ("flow aligned", BLUE),
-    Phase.CATAPULT: ("catapult", SKY),
-    Phase.EDGE_OF_STABILITY: ("edge of stability", GREEN),
-    Phase.PERIODIC: ("periodic", ORANGE),
-    Phase.CHAOTIC: ("chaotic", VERMILLION),
-    Phase.DIVERGED: ("diverged", "#9a9a9a"),
-    Phase.UNDECIDED: ("undecided", "#dcdcdc"),
-    Phase.NOT_RUN: ("not run", "#ffffff"),
+PLAIN = "#bcb6a8"  # of a phase that has no colour of its own
+OWN = {
+    Phase.FLOW_ALIGNED: BLUE,
+    Phase.CATAPULT: SKY,
+    Phase.EDGE_OF_STABILITY: GREEN,
+    Phase.PERIODIC: ORANGE,
+    Phase.CHAOTIC: VERMILLION,
+    Phase.DIVERGED: "#9a9a9a",
+    Phase.UNDECIDED: "#dcdcdc",
+    Phase.NOT_RUN: "#ffffff",
 }
+PHASE_COLORS = {phase: OWN.get(phase, PLAIN) for phase in (*OWN, *Phase)}
 UNKNOWN = (Phase.UNDECIDED, Phase.NOT_RUN)
 
 
@@ -70,10 +72,11 @@ def foreseen(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction]") -> Fores
 
 def draw_phases(axes: Axes, edges: tuple[np.ndarray, np.ndarray], phase: np.ndarray) -> list[Patch]:
     """A mesh of flat colours by phase; returns the patches of a legend."""
-    index = np.array([list(PHASE_LOOKS).index(Phase(code)) for code in phase.ravel()]).reshape(phase.shape)
-    flat = ListedColormap([color for _, color in PHASE_LOOKS.values()])
-    axes.pcolormesh(*edges, index, cmap=flat, vmin=-0.5, vmax=len(PHASE_LOOKS) - 0.5, rasterized=True, gid="phase")
+    index = np.array([list(PHASE_COLORS).index(Phase(code)) for code in phase.ravel()]).reshape(phase.shape)
+    flat = ListedColormap(list(PHASE_COLORS.values()))
+    axes.pcolormesh(*edges, index, cmap=flat, vmin=-0.5, vmax=len(PHASE_COLORS) - 0.5, rasterized=True, gid="phase")
     return [
-        Patch(facecolor=color, edgecolor=GREY, lw=0.4, label=label)
-        for code, (label, color) in PHASE_LOOKS.items() if (phase == code).any()
-    ]  # fmt: skip
+        Patch(facecolor=color, edgecolor=GREY, lw=0.4, label=one.label)
+        for one, color in PHASE_COLORS.items()
+        if (phase == one).any()
+    ]

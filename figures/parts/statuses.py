@@ -4,27 +4,29 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 
 from ...sims.status import Status
-from ..look import VERMILLION
+from ..look import BLACK, VERMILLION
 
 
 class Look(NamedTuple):
-    """Label, flat colour, marker and hatch of runs that did not converge: greys, since colour is for numbers."""
+    """Flat colour, marker and hatch of runs that did not converge: greys, since colour is for numbers."""
 
-    label: str
     color: str
     marker: str
     hatch: str | None = None
 
 
-LOOKS = {
-    Status.DIVERGED: Look("diverged", "#9a9a9a", "x"),
-    Status.STEP_LIMIT: Look("step limit", "#ececec", "^", "/////"),
-    Status.UNSTABLE_MINIMUM: Look("unstable minimum", VERMILLION, "d"),
-    Status.BOUNDED: Look("bounded", "#ececec", "o"),
-    Status.NOT_RUN: Look("not run", "#ffffff", "."),
+PLAIN = Look("#c4c4c4", "s")  # of a status that has none of its own
+OWN = {
+    Status.DIVERGED: Look("#9a9a9a", "x"),
+    Status.STEP_LIMIT: Look("#ececec", "^", "/////"),
+    Status.UNSTABLE_MINIMUM: Look(VERMILLION, "d"),
+    Status.BOUNDED: Look("#ececec", "o"),
+    Status.NOT_RUN: Look("#ffffff", "."),
 }
+LOOKS = {status: OWN.get(status, PLAIN) for status in (*OWN, *Status) if status != Status.CONVERGED}
 
 
 def codes(ds: xr.Dataset) -> np.ndarray:
@@ -33,7 +35,17 @@ def codes(ds: xr.Dataset) -> np.ndarray:
     return np.where(np.isnan(values), int(Status.NOT_RUN), values).astype(int)
 
 
-def unconverged(status: np.ndarray) -> list[tuple[int, Look]]:
-    """The codes other than CONVERGED that occur, each with its look."""
-    found = [int(code) for code in np.unique(status) if code != Status.CONVERGED]
-    return [(code, LOOKS[Status(code)]) for code in found]
+def unconverged(status: np.ndarray) -> list[tuple[Status, Look]]:
+    """The statuses other than CONVERGED that occur, each with its look."""
+    found = [Status(code) for code in np.unique(status) if code != Status.CONVERGED]
+    return [(code, LOOKS[code]) for code in found]
+
+
+def mark_unconverged(axes: Axes, x: np.ndarray, status: np.ndarray) -> None:
+    """Marks at the top of a panel, by status."""
+    for code, look in unconverged(status):
+        where = x[status == code]
+        axes.plot(
+            where, np.full(len(where), 0.94), look.marker, color=BLACK, mew=0.6, ms=3, fillstyle="none",
+            transform=axes.get_xaxis_transform(), label=code.label, gid=f"status {int(code)}",
+        )  # fmt: skip
