@@ -4,18 +4,17 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+FIGURES = {  # each with its module, and the options of gdbias plot that change it: its keywords, and predict
+    "phase_diagram": ("diagram", ("by", "predict")),
+    "norm_sharpness": ("trade_off", ("init_scale", "endpoints", "predict")),
+    "frontier": ("frontier_plane", ("init_scale",)),
+    "regimes": ("overview", ("init_scale", "endpoints", "runs")),
+    "trajectory": ("course", ()),
+    "contrast": ("deep_contrast", ("init_scale", "deep", "predict")),
+    "bifurcation": ("orbits", ("init_scale",)),
+}
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "orbits": ["bifurcation"],
-        "deep_contrast": ["contrast"],
-        "frontier_plane": ["frontier"],
-        "trade_off": ["norm_sharpness"],
-        "diagram": ["phase_diagram"],
-        "overview": ["regimes"],
-        "look": ["save", "style"],
-        "course": ["trajectory"],
-    },
+    __name__, submod_attrs={module: [name] for name, (module, _) in FIGURES.items()} | {"look": ["save", "style"]}
 )
 
 if TYPE_CHECKING:

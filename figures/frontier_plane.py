@@ -40,12 +40,13 @@ def frontier(
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that the result has not.
     """
+    whole = None if ds is None else grid(ds, "init_scale", "lr")
     require_prediction(pred, "frontier")
     notes: list[str] = []
     title, row = "", None
-    if ds is not None:
-        check_prediction(ds, pred)
-        row, title = choose_row(grid(ds, "init_scale", "lr"), pred, init_scale)
+    if whole is not None:
+        check_prediction(whole, pred)
+        row, title = choose_row(whole, pred, init_scale)
         title = f", {title}" if title else ""
         init_scale = scale_of(row)
     problem = pred.problem

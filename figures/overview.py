@@ -56,15 +56,14 @@ def regimes(
     Raises:
         InputError: as the figures of the single panels do.
     """
+    whole = grid(ds, "init_scale", "lr")
     pred = require_prediction(pred, "regimes")
     if endpoints < 0:
         raise InputError(f"endpoints = {endpoints} must be 0 or more")
     if len(runs) > len(RUN_COLORS):
         raise InputError(f"regimes draws at most {len(RUN_COLORS)} runs, got {len(runs)}")
     found, notes = plane(ds, pred), []
-    if found.labels is not None:
-        raise InputError("regimes draws one model and one problem over lr and init_scale: select them")
-    row, title = choose_row(grid(ds, "init_scale", "lr"), pred, init_scale)
+    row, title = choose_row(whole, pred, init_scale)
     alone = entry(pred, scale_of(row), notes)
     lr, good = row["lr"].values, codes(row) == Status.CONVERGED
     measured = {n: np.where(good, row[n].values, np.nan) for n in ("sharpness", "beta_l1", "test_risk") if n in row}

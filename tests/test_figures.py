@@ -1,6 +1,7 @@
 """What figures have in common, and trajectories: every check reads the drawn data back."""
 
 import re
+from inspect import signature
 from threading import Thread
 
 import matplotlib
@@ -10,6 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from gdbias import figures, theory
+from gdbias.figures.cli.plot_verb import RESULT, Plot
 from gdbias.figures.parts import phases, statuses
 from gdbias.sims.status import Phase, Status
 from small_results import (
@@ -66,6 +68,15 @@ def test_grids_without_a_converged_run_are_drawn(ds, pred, status):
     for case, given in ((lost, pred), (lost.isel(lr=[0], init_scale=[0]), None)):
         for draw in (figures.norm_sharpness, figures.phase_diagram):
             draw(case, given).draw_without_rendering()
+
+
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_a_figure_has_the_options_that_the_command_line_gives_it(name):
+    keywords = signature(getattr(figures, name)).parameters
+    for option in figures.FIGURES[name][1]:
+        assert "pred" in keywords if option == "predict" else option in keywords
+        assert option in Plot.__dataclass_fields__
+    assert len([keyword for keyword in keywords if keyword in RESULT]) == 1
 
 
 def test_every_status_and_phase_has_a_look_of_its_own():

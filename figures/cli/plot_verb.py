@@ -1,12 +1,15 @@
 """The verb ``gdbias plot``: a figure of a stored result."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from ... import figures
 from ...theory.errors import GdbiasError, InputError
 from .effect import require_effect
 
@@ -15,82 +18,77 @@ if TYPE_CHECKING:
 
     from ...theory.prediction.prediction import Prediction
 
-
-FIGURES = ("phase_diagram", "norm_sharpness", "frontier", "regimes", "trajectory", "contrast", "bifurcation")
+OPTIONS = {name: options for name, (_, options) in figures.FIGURES.items()}
 USERS = {  # the figures that each option has an effect on
-    "init_scale": ("norm_sharpness", "frontier", "regimes", "contrast", "bifurcation"),
-    "deep": ("contrast",),
-    "by": ("phase_diagram",),
-    "predict": ("phase_diagram", "norm_sharpness", "contrast"),
-    "endpoints": ("norm_sharpness", "regimes"),
-    "runs": ("regimes",),
+    option: tuple(name for name, options in OPTIONS.items() if option in options)
+    for option in sorted({option for options in OPTIONS.values() for option in options})
 }
+RESULT = ("ds", "run", "diagonal")  # what figures call the result that they draw
+
+
+def _listed(names: tuple[str, ...], last: str) -> str:
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _drawn_by(option: str, told: str) -> Any:
+    """The help of an option, with the figures that it changes in the place of ``{}``."""
+    return tyro.conf.arg(help=told.format(_listed(USERS[option], "and")))
 
 
 @dataclass(frozen=True)
 class Plot:
     """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
-    figure: tyro.conf.Positional[str]
-    """phase_diagram, norm_sharpness, frontier, regimes, trajectory, contrast or bifurcation."""
+    figure: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help=f"{_listed(tuple(OPTIONS), 'or')}.")]
     store: tyro.conf.Positional[str]
     """Folder or URL that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
-    init_scale: float | None = None
-    """Row that norm_sharpness, frontier, regimes, contrast and bifurcation draw."""
+    init_scale: Annotated[float | None, _drawn_by("init_scale", "Row that is drawn by {}.")] = None
     model: str | None = None
     """Model to draw, of a sweep over several."""
     n: int | None = None
     """Samples of the problem to draw, of a sweep over several n."""
     seed: int | None = None
     """Seed of the problem to draw, of a sweep over several."""
-    deep: str | None = None
-    """Folder that gdbias deep wrote, for contrast."""
-    by: Literal["sharpness", "phase"] = "sharpness"
-    """Colours of phase_diagram."""
-    predict: bool = True
-    """Draw the predictions."""
-    endpoints: int = 0
-    """Learning rates at which norm_sharpness and regimes predict what descent ends at; 12 make a curve."""
-    runs: bool = False
-    """Let regimes make three short runs and draw them, instead of the test risk."""
+    deep: Annotated[str | None, _drawn_by("deep", "Folder that gdbias deep wrote, for {}.")] = None
+    by: Annotated[Literal["sharpness", "phase"], _drawn_by("by", "Colours of {}.")] = "sharpness"
+    predict: Annotated[bool, _drawn_by("predict", "Draw the predictions, in {}.")] = True
+    endpoints: Annotated[
+        int, _drawn_by("endpoints", "Learning rates at which to predict what descent ends at, in {}; 12 make a curve.")
+    ] = 0
+    runs: Annotated[bool, _drawn_by("runs", "Make three short runs and draw them instead of the test risk, in {}.")] = (
+        False
+    )
 
     def __call__(self) -> None:
-        from ...sims.store.group import open_result
-        from .. import bifurcation, contrast, frontier, norm_sharpness, phase_diagram, regimes, save, trajectory
-        from ..look import check_picture
-        from ..parts.results import grid, require_plain, require_prediction, stored_prediction
-
-        if self.figure not in FIGURES:
-            raise InputError(f"unknown figure {self.figure!r}: use {', '.join(FIGURES[:-1])} or {FIGURES[-1]}")
+        if self.figure not in OPTIONS:
+            raise InputError(f"unknown figure {self.figure!r}: use {_listed(tuple(OPTIONS), 'or')}")
         require_effect(self, USERS, self.figure)
-        if self.figure == "contrast" and self.deep is None:
-            raise InputError("contrast draws a diagonal sweep beside a deep one: name the other with --deep STORE")
+        # What draws is slow to import: not for --help, and not for what was typed wrongly.
+        from ...sims.store.group import open_result
+        from ..look import check_picture
+
         out = check_picture(self.out or f"{self.figure}.png")
-        ds = self._selected(open_result(self.store))
-        if self.figure == "trajectory":
-            drawn = trajectory(ds)
-        elif self.figure == "phase_diagram":
-            drawn = phase_diagram(ds, self._prediction(ds), self.by)
-        elif self.figure == "bifurcation":
-            drawn = bifurcation(ds, init_scale=self.init_scale)
-        elif self.deep is not None and self.figure == "contrast":
-            require_plain(ds)
-            drawn = contrast(ds, open_result(self.deep), self._one(ds), self.init_scale)
-        elif self.figure in ("frontier", "regimes"):
-            grid(ds, "init_scale", "lr")  # says how to select one of several models or problems
-            pred = require_prediction(stored_prediction(ds), self.figure)
-            if self.figure == "frontier":
-                drawn = frontier(pred, ds, self.init_scale)
-            else:
-                drawn = regimes(ds, pred, self.init_scale, self.endpoints, self._runs(ds, pred))
-        else:
-            rest = {"endpoints": self.endpoints} if self.endpoints else {}
-            drawn = norm_sharpness(ds, self._one(ds), self.init_scale, **rest)
-        if note := " ".join(drawn.get_supxlabel().split()):  # what theory does not give
-            print(f"gdbias: {note}", file=sys.stderr)
-        print(f"written to {save(drawn, out)}", file=sys.stderr)
+        draw, notes = getattr(figures, self.figure), []
+        drawn = draw(**self._arguments(draw, self._selected(open_result(self.store)), notes))
+        for note in (*notes, " ".join(drawn.get_supxlabel().split())):  # what theory does not give
+            if note:
+                print(f"gdbias: {note}", file=sys.stderr)
+        print(f"written to {figures.save(drawn, out)}", file=sys.stderr)
+
+    def _arguments(self, draw: Callable, ds: "xr.Dataset", notes: list[str]) -> dict[str, Any]:
+        """What the figure is called with: the result, its prediction, and the options that it has, by its own names."""
+        names = list(signature(draw).parameters)
+        given: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS[self.figure] if name in names}
+        given |= {name: ds for name in names if name in RESULT}
+        if "deep" in given:
+            given["deep"] = self._beside()
+        if "pred" in names:
+            given["pred"] = self._prediction(ds, notes)
+        if "runs" in given:
+            given["runs"] = self._runs(ds, given["pred"])
+        return given
 
     def _selected(self, ds: "xr.Dataset") -> "xr.Dataset":
         """The result of the asked model, n and seed alone."""
@@ -111,23 +109,32 @@ class Plot:
                 ds = ds.isel({dim: [i for i, value in enumerate(known) if value == asked]})
         return ds
 
-    def _runs(self, ds: "xr.Dataset", pred: "Prediction") -> "list[xr.Dataset]":
-        from ..overview import regime_runs
+    def _beside(self) -> "xr.Dataset":
+        from ...sims.store.group import open_result  # slow
+
+        if self.deep is None:
+            raise InputError(f"{self.figure} draws a second result beside the first: name it with --deep STORE")
+        return open_result(self.deep)
+
+    def _runs(self, ds: "xr.Dataset", pred: Any) -> "list[xr.Dataset]":
+        from ..overview import regime_runs  # slow
+        from ..parts.results import grid, require_prediction
         from ..parts.row import choose_row
 
-        return regime_runs(pred, float(choose_row(ds, pred, self.init_scale)[0]["init_scale"])) if self.runs else []
+        if not self.runs:
+            return []
+        row, _ = choose_row(grid(ds, "init_scale", "lr"), pred, self.init_scale)
+        return regime_runs(require_prediction(pred, self.figure), float(row["init_scale"]))
 
-    def _one(self, ds: "xr.Dataset") -> "Prediction | None":
-        pred = self._prediction(ds)
-        return None if isinstance(pred, list) else pred  # the figure refuses several models or problems by itself
-
-    def _prediction(self, ds: "xr.Dataset") -> "Prediction | list[Prediction] | None":
-        from ..parts.results import stored_prediction
+    def _prediction(self, ds: "xr.Dataset", notes: list[str]) -> "Prediction | list[Prediction] | None":
+        from ..parts.results import stored_prediction  # slow
 
         if not self.predict:
             return None
         try:
             return stored_prediction(ds)
         except GdbiasError as error:
-            print(f"gdbias: no prediction: {error}", file=sys.stderr)
+            if "predict" not in OPTIONS[self.figure]:  # there is no figure without it
+                raise
+            notes.append(f"no prediction: {error}")
             return None
