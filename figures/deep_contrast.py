@@ -142,7 +142,7 @@ def _draw_norms(axes: Axes, column: Column) -> None:
     for name, values in column.norms.items():
         label, color, line = NORMS[name]
         axes.plot(column.x, values, color=color, ls=line, label=label, gid=name)
-    widen(axes, 0.98, 1.02)
+    widen(axes)
     axes.legend(loc="upper left", ncols=2)
 
 

@@ -115,9 +115,7 @@ def draw_norm_plane(
         bar.outline.set_linewidth(0.5)  # type: ignore[operator]
     axes.set(xscale="log", xlabel="sharpness $S$", ylabel=r"$\|\beta\|_1$")
     log_axis(axes.xaxis, shown[0][np.isfinite(shown[0]) & (shown[0] > 0)])
-    middle = sum(axes.get_ylim()) / 2
-    widen(axes, 0.99 * middle, 1.01 * middle)
-    axes.ticklabel_format(axis="y", useOffset=False)
+    widen(axes)
     if line is not None:
         _shade(axes, line)
     legend_above(axes, 2)

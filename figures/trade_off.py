@@ -160,7 +160,7 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
         if unit.get(name, 0.0) > 0:
             label, color, line = NORMS[name]
             axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
-    widen(axes, 0.98, 1.02)
+    widen(axes)
     axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
     return unit.get("beta_l1", 0.0)
 
@@ -171,10 +171,7 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | N
     if flow is not None and flow.test_risk is not None:
         axes.axhline(flow.test_risk, color=GREEN, lw=0.8)
         shown.append(np.array([flow.test_risk]))
-    known = risk[np.isfinite(risk)]
     mark_best(axes, lr, risk)
     choose_scale(axes, *shown)
-    if axes.get_yscale() == "linear" and known.size:
-        widen(axes, 0.98 * known.min(), 1.02 * known.max())
-        axes.ticklabel_format(axis="y", useOffset=False)
+    widen(axes)
     axes.set_ylabel("test risk")

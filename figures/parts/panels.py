@@ -54,10 +54,13 @@ def log_axis(axis: Axis, values: np.ndarray) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def widen(axes: Axes, low: float, high: float) -> None:
-    """Widen the y axis until it holds both: a difference in the fourth digit is none."""
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(min(bottom, low), max(top, high))
+def widen(axes: Axes) -> None:
+    """Widen a linear y axis to 2% on both sides of its middle: a difference in the fourth digit is none."""
+    if axes.get_yscale() == "linear":
+        bottom, top = axes.get_ylim()
+        middle = (bottom + top) / 2
+        axes.set_ylim(min(bottom, 0.98 * middle), max(top, 1.02 * middle))
+        axes.ticklabel_format(axis="y", useOffset=False)
 
 
 def choose_scale(axes: Axes, *series: np.ndarray) -> None:
