@@ -108,7 +108,7 @@ def draw_norm_plane(
     if len(lr) and "beta_l1" in ends:
         dots = axes.scatter(
             ends["sharpness"], ends["beta_l1"], c=lr, cmap="viridis", s=12, lw=0,
-            zorder=4, gid="endpoints",
+            zorder=4, gid="descent",
         )  # fmt: skip
         bar = figure.colorbar(dots, ax=axes, pad=0.02, aspect=24)
         bar.set_label(r"descent: learning rate $\eta$")

@@ -15,8 +15,7 @@ from .look import BLACK, BLUE, GREEN, PAGE, VERMILLION, Figure, styled
 from .parts.axes import plane
 from .parts.flow_reference import reference
 from .parts.panels import choose_scale, draw_path, footnote, headline, log_axis
-from .parts.predicted import POINTS, curve, mark_lr_max
-from .parts.predicted import endpoints as read_endpoints
+from .parts.predicted import POINTS, curve, mark_lr_max, predicted_ends
 from .parts.results import entry, grid, read, require_prediction, scale_of, subject
 from .parts.risk import mark_best
 from .parts.row import choose_row
@@ -68,7 +67,7 @@ def regimes(
     lr, good = row["lr"].values, codes(row) == Status.CONVERGED
     measured = {n: np.where(good, row[n].values, np.nan) for n in ("sharpness", "beta_l1", "test_risk") if n in row}
     line = curve(pred, notes, POINTS)
-    told = read_endpoints(alone, lr, endpoints, notes) if alone is not None and endpoints else None
+    told = predicted_ends(alone, lr, endpoints, notes) if alone is not None and endpoints else None
     flow = reference(row, alone, notes)
 
     figure = Figure(figsize=(PAGE, 6.4))

@@ -12,8 +12,7 @@ from .look import BLACK, BLUE, GREEN, GREY, PURPLE, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
 from .parts.flow_reference import Reference, reference
 from .parts.panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, headline, legend_above, log_axis, stack, widen
-from .parts.predicted import POINTS, curve, mark_lr_max
-from .parts.predicted import endpoints as read_endpoints
+from .parts.predicted import POINTS, curve, mark_lr_max, predicted_ends
 from .parts.results import check_prediction, entry, grid, read, scale_of, subject, value_in
 from .parts.risk import mark_best
 from .parts.row import choose_row
@@ -62,7 +61,7 @@ def norm_sharpness(
     flow = reference(ds, pred, notes)
     critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
 
-    told = read_endpoints(pred, ds["lr"].values, endpoints, notes) if pred is not None and endpoints else None
+    told = predicted_ends(pred, ds["lr"].values, endpoints, notes) if pred is not None and endpoints else None
     line = curve(pred, notes, POINTS) if told is not None and pred is not None else None
 
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED

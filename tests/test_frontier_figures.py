@@ -18,7 +18,7 @@ def ds():
 
 
 def points(figure):
-    [dots] = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "endpoints"]
+    [dots] = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "descent"]
     return np.asarray(dots.get_offsets()), dots.get_array()
 
 

@@ -1,4 +1,4 @@
-"""Predictions that are drawn over measured points: the frontier, and the endpoints of the constrained flow."""
+"""Predictions that are drawn over measured points: the frontier, and where the constrained flow ends."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ FOLLOWED = 0.5  # of lr_critical: below it gradient flow's endpoint stands for t
 
 
 @dataclass(frozen=True)
-class Endpoints:
-    """Predicted endpoints of descent over learning rates; test_risk is None without held-out samples."""
+class Ends:
+    """Where descent is predicted to end, over learning rates; test_risk is None without held-out samples."""
 
     lr: np.ndarray
     sharpness: np.ndarray
@@ -44,10 +44,10 @@ def told(error: Exception, pred: "Prediction") -> str:
     return str(error).removeprefix(f"{pred.dynamics.model.name}: ")
 
 
-def endpoints(pred: "Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Endpoints | None:
-    """The constrained flow's endpoints at ``count`` learning rates within the range of ``lr``, up to lr_max.
+def predicted_ends(pred: "Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Ends | None:
+    """Where the constrained flow ends at ``count`` learning rates within the range of ``lr``, up to lr_max.
 
-    A quarter of them lies below lr_critical_final, from where on the endpoints move.
+    A quarter of them lies below lr_critical_final, from where on these ends move.
     """
     found = []
     try:
@@ -64,7 +64,7 @@ def endpoints(pred: "Prediction", lr: np.ndarray, count: int, notes: list[str]) 
     if not found:
         return None
     risks = [end.test_risk for end in found]
-    return Endpoints(
+    return Ends(
         np.array([end.lr for end in found]),
         np.array([end.sharpness for end in found]),
         np.array([end.l1_norm for end in found]),
