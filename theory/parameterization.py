@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import sympy as sp
@@ -65,6 +66,11 @@ class Parameterization:
         """The L for which ``effective`` is L-homogeneous, or None."""
         degrees = {sum(m) for m in sp.Poly(self.effective, *self.weights).monoms()}
         return degrees.pop() if len(degrees) == 1 else None
+
+    @cached_property
+    def separable(self) -> bool:
+        """Whether ``effective`` is a sum of terms in one weight each, so that no weight enters the slope of another."""
+        return all(sp.diff(self.effective, a, b) == 0 for a, b in combinations(self.weights, 2))
 
     def theta0(self, init_scale: float, d: int) -> np.ndarray:
         """The standard start, an array of shape (weight, feature).

@@ -11,6 +11,7 @@ from ...theory.datasets import single_point
 from ...theory.families import difference, power, product
 from ...theory.prediction.divergence import divergence_ratio
 from ...theory.statements import Formulas
+from ...theory.statements.maps import kappa_of
 from ..status import Phase, Status
 from .cases import sparse_problem, whole_degree
 from .critical import between, predicted
@@ -27,14 +28,13 @@ def _one_feature(case: Case) -> tuple[float, float]:
 
 
 def _kappa_per_lr(f: Formulas, model, x: float, y: float) -> float:
-    kappa = f.kappa_product if model.name.startswith("product") else f.kappa_power
-    return float(kappa(lr=1.0, L=model.degree, x=x, y=y))
+    return float(getattr(f, kappa_of(model))(lr=1.0, L=model.degree, x=x, y=y))
 
 
 def _start(model, weight: float) -> np.ndarray:
-    """All weights alike; of a difference only the first."""
+    """All weights alike where they make one term, else the first alone."""
     theta = np.full((len(model.weights), 1), weight)
-    if model.name.startswith("difference"):
+    if model.separable:
         theta[1:] = 0.0
     return theta
 
@@ -81,15 +81,13 @@ def cycle_of_two(f: Formulas, case: Case) -> list[Comparison]:
     problem, unit = single_point([x], y), (y / x) ** 0.5
     scale, kappa = _kappa_per_lr(f.of("BIF-1"), model, x, y), np.sort(case.rng.uniform(1.05, 1.2, 4))
     options: dict[str, Any] = dict(tol=1e-30, track_every=0, backend="numpy")
-    steps = 400
+    steps, alone = 400, len(model.weights) == 1
     a, b = (
-        sweep(
-            model, problem, kappa / scale, 0.3 * unit, max_steps=steps + k, window=512 * (model == power(2)), **options
-        )
+        sweep(model, problem, kappa / scale, 0.3 * unit, max_steps=steps + k, window=512 * alone, **options)
         for k in (0, 1)
     )
     found = []
-    if model == power(2):
+    if alone:
         u = np.abs(np.stack([run.theta.values.reshape(-1) for run in (a, b)])) / unit
         factors = np.prod([1 - kappa / scale * run.sharpness.values.ravel() for run in (a, b)], axis=0)
         found = [

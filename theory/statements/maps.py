@@ -4,6 +4,7 @@ import sympy as sp
 
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
+from ..parameterization import Parameterization
 from .registry import statement
 
 LR = sp.Symbol("lr", real=True)
@@ -29,16 +30,19 @@ def _scalar_maps():
     }
 
 
+def kappa_of(model: Parameterization) -> str:
+    """The formula of kappa for a model: where all weights make one term, each makes only its share of the step."""
+    return "kappa_power" if model.separable else "kappa_product"
+
+
 def _reduced_from_steps():
     typed = _scalar_maps()
     for degree in (2, 3, 4):
         unit = (Y / X) ** sp.Rational(1, degree)  # the weight at the minimum
-        for model, name in (
-            (power(degree), "kappa_power"), (difference(degree), "kappa_power"), (product(degree), "kappa_product"),
-        ):  # fmt: skip
-            derived = derive(model).gd_map
+        for model in (power(degree), difference(degree), product(degree)):
+            derived, name = derive(model).gd_map, kappa_of(model)
             first, *rest = model.weights
-            alike = {w: 0 for w in rest} if "difference" in model.name else {w: first for w in rest}
+            alike = {w: 0 if model.separable else first for w in rest}
             slope = X * (X * unit**degree * U**degree - Y)
             step = derived[first].subs(alike | {GRADIENT_BETA: slope}).subs(first, unit * U) / unit
             yield typed["u_next"].subs({KAPPA: typed[name]}).subs(L, degree), step
