@@ -35,7 +35,7 @@ def test_every_panel_holds_its_runs_and_predictions(ds):
     [(lr, norm)] = drawn(figure, "predicted_beta_l1")
     one = theory.predict(MODEL, PROBLEM, 0.3)
     np.testing.assert_allclose(norm[-1], one.endpoint(lr[-1]).l1_norm)
-    [dots] = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "endpoints"]
+    [dots] = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "descent"]
     np.testing.assert_array_equal(dots.get_array(), row.lr[good])
     np.testing.assert_allclose(drawn(figure, "lr_critical")[0][0], PRED.lr_critical)
     assert "theory allows" in text_of(figure)
