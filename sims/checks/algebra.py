@@ -8,6 +8,7 @@ from ...theory.derivation.landscape import Landscape
 from ...theory.families import difference, power, product
 from ...theory.loss import logistic
 from ...theory.statements import Formulas
+from ..descent import descend
 from .cases import dense_problem, only_positive, unequal_weights
 from .points import Point, interpolating, targets
 from .registry import Case, Comparison, check
@@ -26,8 +27,6 @@ ONE_STEP = {  # the formula of each weight
 @check("ALG-1")
 def one_step(f: Formulas, case: Case) -> list[Comparison]:
     """One step of a run against the formula, the loss gradient of beta taken from the data."""
-    from ..descent import descend
-
     model, lr = case.choose(MODELS), case.rng.uniform(0.01, 0.2)
     problem = dense_problem(case, 3, 5, only_positive(model))
     theta = unequal_weights(case, model, problem.d)
@@ -128,8 +127,6 @@ def gauss_newton_bound(f: Formulas, case: Case) -> list[Comparison]:
 @check("ALG-7", cases=8)
 def dual_step(f: Formulas, case: Case) -> list[Comparison]:
     """A step in 60 digits, a step of a run for w^2, and the Jacobian of the dual map by complex steps."""
-    from ..descent import descend
-
     depth, model = case.choose((2, 3, 4, 5)), power(case.choose((2, 3, 4, 5)))
     problem = dense_problem(case, case.choose((3, 1)), 4, positive=True)
     X = np.hstack([problem.X, -problem.X]) if case.index % 2 else problem.X  # doubled, as of u^L - v^L

@@ -7,6 +7,7 @@ from scipy.integrate import solve_ivp
 
 from ...theory.families import difference, power, product
 from ...theory.statements import Formulas
+from ..descent import descend
 from .cases import dense_problem, only_positive, unequal_weights
 from .points import Point
 from .registry import Case, Comparison, check
@@ -18,8 +19,6 @@ STEPS = (600, 1200)  # of two runs over the horizon
 @check("BEA-1", cases=6)
 def orders(f: Formulas, case: Case) -> list[Comparison]:
     """The distance of two runs to each flow after the same time, and its slope; flows by SciPy's DOP853."""
-    from ..descent import descend
-
     model = case.choose((power(2), difference(2), product(3)))
     problem = dense_problem(case, case.choose((3, 1, 2)), 3, only_positive(model))
     theta = unequal_weights(case, model, problem.d)

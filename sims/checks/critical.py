@@ -13,7 +13,10 @@ from ...theory.prediction.frontiers import Interpolators
 from ...theory.prediction.prediction import Prediction, predict
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ..descent import descend
+from ..gradient_flow import flow
 from ..status import Status
+from ..sweeps import sweep
 from .cases import dense_problem, only_positive, sparse_problem, weights_of, whole_degree
 from .registry import Case, Comparison, NotApplicable, check
 
@@ -40,8 +43,6 @@ def between(pred: Prediction, share: float) -> float:
 @check("CRIT-1", cases=6, quick_cases=3)
 def order(f: Formulas, case: Case) -> list[Comparison]:
     """The flow integrated in the weights, and the multiplier of the sharpest direction at its end."""
-    from ..gradient_flow import flow
-
     model = case.choose(MODELS)
     problem = dense_problem(case, *case.choose(SIZES), only_positive(model))
     scale = float(case.rng.uniform(0.1, 0.4))
@@ -130,9 +131,6 @@ def _dual(problem: Problem, slope: float, positive: bool) -> float:
 @check("CRIT-3", cases=9, quick_cases=4)
 def stable_or_not(f: Formulas, case: Case) -> list[Comparison]:
     """Runs from beside the flattest interpolator, and from generic starts above lr_max."""
-    from ..descent import descend
-    from ..sweeps import sweep
-
     model = case.choose(SHORT)
     problem = dense_problem(case, *case.choose(((3, 8), (5, 12), (8, 20))), only_positive(model))
     kit = Interpolators(doubled(model), problem)
@@ -153,8 +151,6 @@ def stable_or_not(f: Formulas, case: Case) -> list[Comparison]:
 @check("CRIT-4", cases=30, quick_cases=6)
 def largest_converging(f: Formulas, case: Case) -> Comparison:
     """The largest converging learning rate of a grid, in steps of about 5% of lr_max."""
-    from ..sweeps import sweep
-
     model = case.choose(SHORT)
     problem = sparse_problem(case, *case.choose(((10, 40), (10, 30), (15, 45))), only_positive(model))
     pred = predicted(case, model, problem)
@@ -168,8 +164,6 @@ def largest_converging(f: Formulas, case: Case) -> Comparison:
 @check("CRIT-5", cases=4, quick_cases=3)
 def false_convergence(f: Formulas, case: Case) -> list[Comparison]:
     """How often runs at kappa = 2 hold a tolerance for up to 3 steps, and that none counts as converged."""
-    from ..sweeps import sweep
-
     x, y = case.rng.uniform(0.5, 2.0, 2)
     tol, unit = 1e-5 * y**2, (y / x) ** 0.5
     starts = np.sort(unit * np.sqrt(2) * np.abs(np.cos(case.rng.uniform(0, np.pi, 500 if case.quick else 1000))))

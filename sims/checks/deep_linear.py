@@ -5,6 +5,7 @@ from scipy.optimize import brentq
 
 from ...theory.linear.network import LinearNetwork, linear_network
 from ...theory.statements import Formulas
+from ..linear import descend, flow
 from .registry import Case, Comparison, NotApplicable, check
 
 SHAPES = ((1, 1), (3, 3), (3, 4), (4, 2))  # of the target: outputs, inputs
@@ -57,8 +58,6 @@ def _split(net: LinearNetwork, parameters: np.ndarray) -> Layers:
 
 
 def _descend(net: LinearNetwork, layers: Layers, lr: float, steps: int, record_every: int = 0):
-    from ..linear import descend
-
     return descend(
         net, lr, theta0=layers, max_steps=steps, hold=steps + 2, track_every=0, record_every=record_every
     )  # fmt: skip
@@ -71,8 +70,6 @@ def _gaps(layers: Layers) -> Layers:
 @check("DEEP-1", cases=9)
 def balancedness(f: Formulas, case: Case) -> list[Comparison]:
     """One step, and a whole gradient flow, of random layers."""
-    from ..linear import flow
-
     net, lr = _network(case, shapes=SHAPES[1:]), case.rng.uniform(0.05, 0.5)
     layers = _random_layers(net, case)
     slopes, before = _gradients(layers, net.target), _gaps(layers)
@@ -92,8 +89,6 @@ def balancedness(f: Formulas, case: Case) -> list[Comparison]:
 @check("DEEP-2")
 def mode_path(f: Formulas, case: Case) -> Comparison:
     """The strengths of all modes along an integrated flow."""
-    from ..linear import flow
-
     net, scale = _network(case, depths=(2,)), case.rng.uniform(0.05, 0.3)
     path = flow(net, init_scale=scale, rtol=1e-12, tol=1e-6)
     t = path.time.values[:, None]

@@ -13,6 +13,7 @@ from ...theory.problem import Problem
 from ...theory.schedule import ramp
 from ...theory.statements import Formulas
 from ...theory.update_rule import UpdateRule
+from ..descent import descend
 from ..status import Status
 from .cases import only_positive, sparse_problem, whole_degree
 from .critical import between, predicted
@@ -24,8 +25,6 @@ SHARES = (0.1, 0.4, 0.7)
 
 def _run_between(case: Case, models) -> tuple[Prediction, float, np.ndarray, float]:
     """A run that converges between the critical learning rates: its prediction, lr, coefficients and sharpness."""
-    from ..descent import descend
-
     model = case.choose(models)
     problem = sparse_problem(case, *((3, 12), (5, 20))[case.index // 9 % 2], only_positive(model))
     scale = 0.3 if whole_degree(model) > 2 else (0.1, 0.03)[case.index // 18 % 2]
@@ -83,8 +82,6 @@ def limits(f: Formulas, case: Case) -> list[Comparison]:
 
 def _heavy_ball(pred: Prediction, lr: float) -> np.ndarray | None:
     """Where descent with momentum 0.5 ends; None if it does not."""
-    from ..descent import descend
-
     run = descend(
         pred.dynamics.model, pred.problem, lr, theta0=pred.starts[0], rule=UpdateRule(momentum=0.5),
         max_steps=10_000, track_every=0, backend="numpy",
@@ -95,8 +92,6 @@ def _heavy_ball(pred: Prediction, lr: float) -> np.ndarray | None:
 @check("FRO-8", cases=8, quick_cases=3)
 def slow_ramps(f: Formulas, case: Case) -> Comparison:
     """Ten times slower a ramp, and how much nearer it ends to the sweeping process."""
-    from ..descent import descend
-
     model = power(2)
     problem = sparse_problem(case, *case.choose(((3, 12), (5, 20))), positive=True)
     pred = predict(model, problem, 0.1)

@@ -15,6 +15,7 @@ from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from ...theory.update_rule import UpdateRule
+from ..descent import descend
 from ..status import Status
 from .cases import dense_problem, only_positive, sparse_problem, unequal_weights
 from .registry import Case, Comparison, NotApplicable, check
@@ -29,8 +30,6 @@ def _beta(model: Parameterization, theta: np.ndarray) -> np.ndarray:
 @check("EXT-1", cases=12, quick_cases=4)
 def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     """Where the linear map of two states loses stability, and runs from beside a minimum below and above that."""
-    from ..descent import descend
-
     model, n, b = case.choose(MODELS), 1 + 2 * (case.index % 2), case.rng.uniform(0.0, 0.9)
     data = dense_problem(case, n, n + 2)
     minimum = unequal_weights(case, model, data.d)
@@ -85,8 +84,6 @@ def weight_decay(f: Formulas, case: Case) -> Comparison:
 
 def _settle(model: Parameterization, problem: Problem, theta: np.ndarray, decay: float) -> np.ndarray:
     """Where the heavy ball on ``L + decay |theta|^2 / 2`` comes to rest."""
-    from ..descent import descend
-
     lr = 0.5 / np.linalg.eigvalsh(problem.X @ problem.X.T / problem.n)[-1]
     settings: dict[str, Any] = dict(theta0=theta, max_steps=5_000, tol=1e-22, track_every=0, backend="numpy")
     run = descend(model, problem, lr, rule=UpdateRule(momentum=0.9, weight_decay=decay), **settings)
@@ -111,8 +108,6 @@ def _lasso(problem: Problem, penalty: float, positive: bool) -> np.ndarray:
 @check("EXT-3", cases=30, quick_cases=5)
 def sgd_shrinkage(f: Formulas, case: Case) -> Comparison:
     """Descent with one random sample a step: the mean over the coefficients of ln(u v / alpha^2)."""
-    from ..descent import descend
-
     problem, alpha = sparse_problem(case, 6, 12), case.rng.uniform(0.1, 0.3)
     lr = case.rng.uniform(0.2, 0.5) / (4 * (problem.X**2).sum(axis=1).max())
     rule = UpdateRule(batch=1, noise_seed=int(case.rng.integers(2**31)))

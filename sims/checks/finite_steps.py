@@ -6,6 +6,7 @@ from ...theory.families import difference, power
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ..descent import descend
 from ..status import Status
 from .cases import dense_problem, only_positive, unequal_weights
 from .mirror import endpoint_of, starts, value
@@ -25,8 +26,6 @@ def _slopes(problem: Problem, beta: np.ndarray) -> np.ndarray:
 
 def _recorded(model: Parameterization, problem: Problem, theta0: np.ndarray, lr: float, steps: int, tol: float):
     """A run with its weights and dL/dbeta before every step, (T, d)."""
-    from ..descent import descend
-
     run = descend(model, problem, lr, theta0=theta0, tol=tol, max_steps=steps, track_every=0, record_every=1)
     beta = _beta(model, run.path_theta.transpose("weight", "step", "feature").values)
     return run, _slopes(problem, beta[:-1])
@@ -44,8 +43,6 @@ def _kernel(problem: Problem) -> np.ndarray:
 
 def _at_the_edge(model: Parameterization, problem: Problem, theta0: np.ndarray):
     """The run at the largest learning rate of a grid that converges, with its lr."""
-    from ..descent import descend
-
     top = np.linalg.eigvalsh(_kernel(problem))[-1] / problem.n
     for fraction in FRACTIONS:
         lr = float(fraction * 2 / top)

@@ -11,8 +11,12 @@ from ...theory.derivation.numpy_law import array_law
 from ...theory.errors import NoInterpolator
 from ...theory.families import difference, power, product
 from ...theory.parameterization import Parameterization
+from ...theory.prediction.dual import dual_root
+from ...theory.prediction.transport import Transport
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ..descent import descend
+from ..gradient_flow import flow
 from .cases import dense_problem, only_positive, unequal_weights
 from .mirror import endpoint_of, flow_beside_clock, slope, starts, value
 from .registry import Case, Comparison, NotApplicable, check
@@ -69,8 +73,6 @@ def _invariant(model: Parameterization, theta0: np.ndarray):
 @check("GF-2", cases=14, quick_cases=7)
 def endpoint(f: Formulas, case: Case) -> list[Comparison]:
     """The minimum of the dual against an integrated flow, and its divergence against other interpolators."""
-    from ..gradient_flow import flow
-
     model, name = case.choose(ROUTES)
     problem = dense_problem(case, 1 + case.index % 3, 6, only_positive(model))
     theta0 = np.sort(unequal_weights(case, model, problem.d), axis=0)[::-1]
@@ -108,9 +110,6 @@ def solver(f: Formulas, case: Case) -> list[Comparison]:
 
 
 def _solved(f: Formulas, case: Case, depth: int) -> list[Comparison]:
-    from ...theory.prediction.dual import dual_root
-    from ...theory.prediction.transport import Transport
-
     scale = 10.0 ** -case.rng.uniform(1, 8 if depth == 2 else 4)
     model = power(depth)
     problem = dense_problem(case, 3, 6, positive=True)
@@ -147,8 +146,6 @@ def _in_many_digits(depth: int, w0: float, s: float) -> tuple[float, float]:
 @check("GF-4", cases=12, quick_cases=6)
 def existence(f: Formulas, case: Case) -> list[Comparison]:
     """A linear program says which of the three a problem is; a long flow says where it goes."""
-    from ..gradient_flow import flow
-
     depth, kind = 2 + case.index // 3 % 2, case.choose(("inside", "boundary", "outside"))
     model, n, d = power(depth), 2, 5
     X, b = case.rng.standard_normal((n, d)), case.rng.uniform(0.5, 1.0, d)
@@ -197,8 +194,6 @@ def _long_flow(depth: int, problem: Problem, w0: np.ndarray, times) -> np.ndarra
 @check("GF-5", cases=8, quick_cases=4)
 def small_start(f: Formulas, case: Case) -> list[Comparison]:
     """A linear program and its dual certificate against an integrated flow from a small start."""
-    from ..gradient_flow import flow
-
     family, depth = case.choose(((difference, 2), (power, 2), (difference, 3), (power, 3)))
     model = family(depth)
     problem, beta, on, p, q = _with_certificate(case, model, 2 + case.index // 4 % 2, 6)
@@ -268,8 +263,6 @@ def chain_from_zero(f: Formulas, case: Case) -> list[Comparison]:
 @check("GF-7", cases=6, quick_cases=3)
 def small_steps(f: Formulas, case: Case) -> list[Comparison]:
     """Descent at three small learning rates: the slope of its distance to the flow, and the shift that explains it."""
-    from ..descent import descend
-
     model = case.choose((power(2), difference(2)))
     problem = dense_problem(case, case.choose((1, 2, 3)), 5, only_positive(model), correlation=0.2)
     theta0 = unequal_weights(case, model, problem.d)

@@ -10,6 +10,8 @@ from ...theory.prediction.prediction import predict
 from ...theory.prediction.transport import Transport
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ..descent import descend
+from ..gradient_flow import flow
 from .cases import dense_problem, only_positive, unequal_weights
 from .points import Point
 from .registry import Case, Comparison, NotApplicable, check
@@ -21,8 +23,6 @@ EDGE_STEPS = 150
 @check("GFS-1", cases=10, quick_cases=5)
 def end_of_flow(f: Formulas, case: Case) -> Comparison:
     """The largest Hessian eigenvalue where an integrated flow ends: from a chain, and with several samples."""
-    from ..gradient_flow import flow
-
     chain, several = product(case.choose((2, 3, 2, 4))), case.choose((None, None, power(2), None, difference(2)))
     if (model := several or chain) is chain:
         y, theta = case.rng.uniform(0.5, 2.0), case.rng.uniform(0.3, 1.5, (len(model.weights), 1))
@@ -46,8 +46,6 @@ def end_of_flow(f: Formulas, case: Case) -> Comparison:
 @check("GFS-2")
 def threshold_of_a_pair(f: Formulas, case: Case) -> list[Comparison]:
     """Where phi returns to its value, by bisection on the step; the side of 400 steps; and two runs beside it."""
-    from ..descent import descend
-
     model, y = product(2), case.rng.uniform(0.5, 2.0)
     theta = np.array([[case.rng.uniform(1.0, 2.0)], [case.rng.uniform(0.2, 0.8)]])
     if abs(theta.prod() - y) < 0.2:
@@ -102,8 +100,6 @@ def sufficient_conditions(f: Formulas, case: Case) -> list[Comparison]:
 @check("GFS-4", cases=30, quick_cases=6)
 def several_samples(f: Formulas, case: Case) -> list[Comparison]:
     """The share of falling steps along runs at the edge of stability, and phi after them."""
-    from ..descent import descend
-
     model, (n, d) = case.choose((power(2), difference(2))), case.choose(((3, 12), (4, 12), (5, 15)))
     problem = dense_problem(case, n, d, only_positive(model))
     lr = case.rng.uniform(1.05, 1.2) * float(predict(model, problem, init_scale=0.1).lr_critical_final)

@@ -15,6 +15,7 @@ from ...theory.prediction.coordinates import Doubled, doubled
 from ...theory.prediction.frontiers import Interpolators
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ..descent import descend
 from .cases import dense_problem, only_positive, sparse_problem, whole_degree
 from .critical import between, predicted
 from .registry import Case, Comparison, check
@@ -240,8 +241,6 @@ def _implicit(coordinates: Doubled, problem: Problem, b: np.ndarray, lr: float, 
 @check("FRO-5", cases=6, quick_cases=3)
 def exact_drift(f: Formulas, case: Case) -> list[Comparison]:
     """The clock before and after a run's one step, and the sharpness along the push by finite differences."""
-    from ..descent import descend
-
     model = case.choose(POWERS)
     L, n, d = whole_degree(model), *case.choose(((1, 3), (3, 5), (4, 7)))
     problem, w = dense_problem(case, n, d, positive=True), case.rng.uniform(0.4, 1.2, d)

@@ -9,6 +9,8 @@ from ...theory.families import difference, power, product
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ..descent import descend
+from ..gradient_flow import flow
 from .cases import dense_problem, only_positive, unequal_weights
 from .points import Point
 from .registry import Case, Comparison, check
@@ -109,8 +111,6 @@ def kernel_sums(f: Formulas, case: Case) -> list[Comparison]:
 @check("INV-6")
 def counts(f: Formulas, case: Case) -> list[Comparison]:
     """Ranks of what runs towards several targets span: steps within a coordinate, flows in the duals of w^L."""
-    from ..descent import descend
-
     one, several = case.choose((power(2), power(3))), case.choose((product(3), power(2), difference(3)))
     problem = dense_problem(case, case.choose((2, 1, 3)), 5, positive=True)
     theta, many = (unequal_weights(case, model, problem.d) for model in (one, several))
@@ -136,8 +136,6 @@ def _courses(case: Case, model: Parameterization, n: int | None = None, lift: fl
 
     ``lift`` raises the first weight of each coordinate.
     """
-    from ..descent import descend
-
     problem = dense_problem(case, case.choose((3, 1, 2)) if n is None else n, 5, only_positive(model))
     theta = unequal_weights(case, model, problem.d)
     theta[0] += lift
@@ -152,8 +150,6 @@ def _courses(case: Case, model: Parameterization, n: int | None = None, lift: fl
 
 
 def _flow(model: Parameterization, problem: Problem, theta: np.ndarray) -> np.ndarray:
-    from ..gradient_flow import flow
-
     return flow(model, problem, theta0=theta, rtol=1e-13, tol=1e-12).path_theta.values
 
 

@@ -12,7 +12,9 @@ from ...theory.families import difference, power, product
 from ...theory.prediction.divergence import divergence_ratio
 from ...theory.statements import Formulas
 from ...theory.statements.maps import kappa_of
+from ..descent import descend
 from ..status import Phase, Status
+from ..sweeps import sweep
 from .cases import sparse_problem, whole_degree
 from .critical import between, predicted
 from .period_doublings import doublings
@@ -42,8 +44,6 @@ def _start(model, weight: float) -> np.ndarray:
 @check("BIF-1", cases=14, quick_cases=7)
 def scalar_map(f: Formulas, case: Case) -> list[Comparison]:
     """Every step of a recorded run against the map, its curvature at the minimum, and the flip's normal form."""
-    from ..descent import descend
-
     model = case.choose(SCALAR)
     L, (x, y) = whole_degree(model), _one_feature(case)
     problem, unit, scale = single_point([x], y), (y / x) ** (1 / L), _kappa_per_lr(f, model, x, y)
@@ -74,8 +74,6 @@ def _scalar_step(u, kappa, L: int):
 @check("BIF-2", cases=6, quick_cases=3)
 def cycle_of_two(f: Formulas, case: Case) -> list[Comparison]:
     """Where runs settle, and how fast nearby ones join them; the ends of the range by root finding."""
-    from ..sweeps import sweep
-
     model = case.choose((power(2), product(2)))
     x, y = _one_feature(case)
     problem, unit = single_point([x], y), (y / x) ** 0.5
@@ -137,8 +135,6 @@ def _imbalance_factor(kappa):
 @check("BIF-3", cases=4, quick_cases=3)
 def chaos(f: Formulas, case: Case) -> list[Comparison]:
     """Runs from inside and from outside the bound, the Lyapunov exponent of long runs, constants by root finding."""
-    from ..sweeps import sweep
-
     model, (x, y) = power(2), _one_feature(case)
     problem, unit, scale = single_point([x], y), (y / x) ** 0.5, _kappa_per_lr(f.of("BIF-1"), power(2), x, y)
     options: dict[str, Any] = dict(tol=1e-30, track_every=0, backend="numba")
@@ -179,8 +175,6 @@ def _first_sign_change() -> float:
 @check("BIF-4", cases=4, quick_cases=3)
 def period_doublings(f: Formulas, case: Case) -> list[Comparison]:
     """Newton's method on orbit and multiplier; the divergence by root finding; the periods of runs in between."""
-    from ..sweeps import sweep
-
     found = []
     for L in (2, 3, 4):
         measured = _constants(L)
@@ -214,8 +208,6 @@ def _constants(L: int) -> tuple[float, ...]:
 @check("BIF-5", cases=6, quick_cases=3)
 def unbalanced_product(f: Formulas, case: Case) -> list[Comparison]:
     """Every step of a recorded run of two unequal layers."""
-    from ..descent import descend
-
     x, y = _one_feature(case)
     theta = case.rng.uniform(0.3, 1.2, (2, 1)) * [[1.0], [case.rng.choice([-1.0, 1.0])]]
     lr = float(case.rng.uniform(0.05, 0.4)) / (x * y)
@@ -230,8 +222,6 @@ def unbalanced_product(f: Formulas, case: Case) -> list[Comparison]:
 @check("BIF-6", cases=4, quick_cases=3)
 def phases(f: Formulas, case: Case) -> list[Comparison]:
     """Phases and periods of a sweep over kappa against the bifurcations; the ways in which others converge."""
-    from ..sweeps import sweep
-
     model = case.choose((power(2), power(4)))
     L, (x, y), doubled = whole_degree(model), _one_feature(case), f.of("BIF-4")
     names = dict(kappa_2="kappa_2", kappa_3="kappa_3", kappa_4="kappa_4", chaos="kappa_limit", divergence="divergence")
@@ -260,9 +250,6 @@ def phases(f: Formulas, case: Case) -> list[Comparison]:
 
 def _ways_to_converge(f: Formulas, case: Case) -> list[Comparison]:
     """Runs on several samples, below and above lr_critical_final and from far away, by their rising steps."""
-    from ..descent import descend
-    from ..sweeps import sweep
-
     problem = sparse_problem(case, *case.choose(((3, 12), (5, 20), (6, 30))), positive=True)
     pred, found = predicted(case, power(2), problem), []
     for lr, least, most in ((0.98 * pred.lr_critical_final, 0, 1), (between(pred, 0.6), 2, 2)):

@@ -7,6 +7,7 @@ from ...theory.families import difference, power, product
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formulas
+from ..descent import descend
 from .cases import dense_problem, unequal_weights
 from .points import Point, interpolating
 from .registry import Case, Comparison, check
@@ -76,8 +77,6 @@ def balanced(f: Formulas, case: Case) -> list[Comparison]:
 
 
 def _run(model: Parameterization, problem: Problem, lr: float, theta: np.ndarray, steps: int) -> xr.Dataset:
-    from ..descent import descend
-
     return descend(model, problem, lr, theta0=theta, max_steps=steps, track_every=0, backend="numpy")
 
 
