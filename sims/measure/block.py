@@ -19,7 +19,7 @@ from ..status import Phase, Status
 from .attractor import attractors
 from .outcome import outcomes
 from .phase import phases
-from .settled import measured_endpoints
+from .settled import measured_settled
 from .sharpness import sharpness_at
 
 
@@ -76,7 +76,7 @@ def measure_block(job: Job, runs: Runs) -> dict:
     """All outcomes of the runs of :func:`advance_block`."""
     found = outcomes(job.landscape, runs)
     found |= _phases(job, runs, found["status"])
-    return found | measured_endpoints(job, runs)
+    return found | measured_settled(job, runs)
 
 
 def _phases(job: Job, runs: Runs, status: np.ndarray) -> dict:

@@ -28,7 +28,7 @@ def settled_points(options: Options) -> tuple[Point, ...]:
     return tuple(point for point, wanted in asked.items() if wanted)
 
 
-def measured_endpoints(job: Job, runs: Runs) -> dict:
+def measured_settled(job: Job, runs: Runs) -> dict:
     """The variables ``averaged_*`` and ``cooled_*`` of finished runs, NaN where a run diverged."""
     found = {}
     if job.options.average:
