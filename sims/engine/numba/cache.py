@@ -52,7 +52,15 @@ def _load(text: str) -> ModuleType:
 def _digest(text: str) -> str:
     imported = (
         (Path(__file__).parent / name).read_text()
-        for name in ("../draws.py", "feature.py", "lanes.py", "microkernel.py", "processor.py", "rows.py")
+        for name in (
+            "../draws.py",
+            "feature.py",
+            "intrinsics.py",
+            "lanes.py",
+            "microkernel.py",
+            "processor.py",
+            "rows.py",
+        )
     )
     parts = [text, *imported, version("numba"), version("numpy"), sys.version]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

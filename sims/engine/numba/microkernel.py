@@ -8,8 +8,8 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+from .intrinsics import intrinsic
 from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, splat
 from .rows import load_register, row_address, store
 

@@ -7,7 +7,8 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from .intrinsics import intrinsic
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero

@@ -6,8 +6,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
+from .intrinsics import intrinsic, intrinsic_of_literals
 from .lanes import BYTES, KINDS, PARTS, Lanes, Place, Value, join, registers_of, split
 
 
@@ -158,7 +159,7 @@ def store(_context, A, row, value):
     return types.void(A, types.intp, value), generate
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic_of_literals
 def gather(_context, A, row, apart, count):
     """Rows ``row``, ``row + apart`` ... of an array (rows, LANES), a tuple of ``count``, which is a constant."""
     number = count.literal_value
@@ -186,7 +187,7 @@ def scatter(_context, A, row, apart, values):
     return types.void(A, types.intp, types.intp, values), generate
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic_of_literals
 def numbers(_context, A, first, apart, count):
     """Entries ``first``, ``first + apart`` ... of a C-contiguous array, a tuple of ``count``, which is a constant."""
     number = count.literal_value
