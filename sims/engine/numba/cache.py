@@ -50,18 +50,8 @@ def _load(text: str) -> ModuleType:
 
 
 def _digest(text: str) -> str:
-    imported = (
-        (Path(__file__).parent / name).read_text()
-        for name in (
-            "../draws.py",
-            "feature.py",
-            "intrinsics.py",
-            "lanes.py",
-            "microkernel.py",
-            "processor.py",
-            "rows.py",
-        )
-    )
+    here = ("feature.py", "intrinsics.py", "lanes.py", "microkernel.py", "processor.py", "rows.py")
+    imported = ((Path(__file__).parent / name).read_text() for name in ("../draws.py", *here))
     parts = [text, *imported, version("numba"), version("numpy"), sys.version]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

@@ -42,7 +42,7 @@ def nudged(product, shift, v, nudge, noise):
 def rest(sums, slopes, g, weights, weight_decay, slow):
     """The three sums over features that tell a run with weight decay at rest, with those of one more feature.
 
-    ``|grad|^2``, ``|theta|^2`` and the number of features that leave a saddle, as :func:`decayed_calm` of
+    ``|grad|^2``, ``|theta|^2`` and the number of features that leave a saddle, as ``decayed_calm`` of
     :mod:`gdbias.sims.engine.reference` says it.
     """
     square, norms, leaving = sums
