@@ -109,7 +109,7 @@ def moved(name, weights, gradient, lr, t, memory):
 
 
 @pytest.mark.parametrize("problem", [PROBLEM, theory.single_point([1.0, 0.5], 0.7)], ids=["several", "one"])
-@pytest.mark.parametrize("backend", ["numpy"])
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("name", OWN)
 def test_declared_steps_move_as_written(name, backend, problem):
     lr, steps, memory = 0.003, 40, {}
@@ -196,7 +196,7 @@ def test_values_that_do_not_fit_the_step_are_refused(given, message):
         UpdateRule(**given)
 
 
-@pytest.mark.parametrize("backend", ["numpy"])
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_weights_and_parameters_may_have_any_name(backend):
     plain, odd = theory.custom("a*b - p*q"), theory.custom("g_dot*v - v_dot*velocity_v")
     run = partial(sims.descend, problem=PROBLEM, lr=0.01, max_steps=50, backend=backend, window=512)
@@ -227,3 +227,13 @@ def test_means_go_on_counting_steps(backend):
     run = partial(sims.descend, MODEL, PROBLEM, 0.02, rule=rule, backend=backend)
     mean = run(max_steps=32, record_every=1).path_theta.values[21:].mean(axis=0)
     assert float(run(max_steps=20, average=12).averaged_theta_l2) == pytest.approx(np.linalg.norm(mean), rel=1e-12)
+
+
+@pytest.mark.parametrize("rule", [NORMALISED, CLIPPED, SIGN], ids=str)
+def test_totals_of_drawn_samples_and_in_single_precision(rule):
+    drawn = UpdateRule(step=rule.step, step_parameters=rule.step_parameters, batch=2, noise_seed=1)
+    run = partial(sims.descend, MODEL, PROBLEM, 0.003, max_steps=60, rule=drawn)
+    np.testing.assert_allclose(run(backend="numba").theta, run(backend="numpy").theta, rtol=1e-9)
+    grid = dict(lr=[0.003, 0.1, 30.0], init_scale=[0.1, 1.0], max_steps=200, rule=rule)
+    single, double = (sims.sweep(MODEL, PROBLEM, precision=number, **grid).status for number in ("float32", "float64"))
+    np.testing.assert_array_equal(single == sims.Status.DIVERGED, double == sims.Status.DIVERGED)

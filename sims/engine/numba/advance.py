@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from gdbias.sims.engine.draws import normal, stream, uniform
-from gdbias.sims.engine.numba.feature import added, bound, dot, nudged, product, rest
+from gdbias.sims.engine.numba.feature import added, bound, dot, nudged, plus, product, rest
 from gdbias.sims.engine.numba.lanes import fma, larger, less, sqrt, total
 from gdbias.sims.engine.numba.law_stub import (
     DECAYS,
@@ -19,6 +19,7 @@ from gdbias.sims.engine.numba.law_stub import (
     SCHEDULED,
     SETTLES,
     STATES,
+    TOTALS,
     TRACKS,
     WEIGHT_DECAY,
     WEIGHTS,
@@ -31,6 +32,7 @@ from gdbias.sims.engine.numba.law_stub import (
     number,
     schedule,
     step,
+    totals,
 )
 from gdbias.sims.engine.numba.microkernel import ROWS, matmul, tile
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals, take_next
@@ -198,7 +200,13 @@ def advance(
                 if run[q] >= 0:
                     p, done = run[q], A[TIME, q] / schedule_steps
                     A[RATE, q] = schedule(first[p], lr[p], done) if done < 1.0 else lr[p]
-        rates = load(A, RATE)
+        rates, read = load(A, RATE), own
+        if TOTALS:
+            matmul(XT, R, B, XT_first, XT_last)
+            sums = gather(A, NONE, 0, TOTALS)
+            for j in range(d):
+                sums = plus(sums, totals(rates, load(B, j), own, gather(T, j, D, STATES)))
+            read = own + sums
         if ONE_SAMPLE:
             slope, ahead = load(R, 0), load(A, NONE)
             for j in range(d):
@@ -212,7 +220,7 @@ def advance(
                     gradients = gather(B, j, 1, ROWS)
                 else:
                     gradients = tile(XT, j, R, XT_first[j], XT_last[j + ROWS - 1])
-                fold(move, rates, gradients, j, D, T, B, own)
+                fold(move, rates, gradients, j, D, T, B, read)
         for q in range(LANES):
             A[TIME, q] += 1.0
             A[DUE, q] = 1.0 if run[q] >= 0 else 0.0
@@ -235,9 +243,9 @@ def look(losses, f, i, n, y, scale, tracked, F, R, C):
 
 
 @njit(nogil=True, forceinline=True, error_model="numpy")
-def move(rates, g, j, D, T, B, own):
+def move(rates, g, j, D, T, B, read):
     # The step of feature j.
-    after = step(rates, g, own, gather(T, j, D, STATES))
+    after = step(rates, g, read, gather(T, j, D, STATES))
     scatter(T, j, D, after)
     store(B, j, effective(after))
     return rates

@@ -33,6 +33,12 @@ def bound(shift, seconds, g, v):
 
 
 @traced
+def plus(a, b):
+    """``a_p + b_p``."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+@traced
 def nudged(product, shift, v, nudge, noise):
     """``H v + shift v + nudge noise``."""
     return tuple(k + shift * x + nudge * z for k, x, z in zip(product, v, noise, strict=True))

@@ -28,7 +28,7 @@ def advance_kernel(dynamics: Dynamics, one_sample: bool = False, number: str = "
         LANES=LANES * (2 if number == "float32" else 1),
         **variants(rule),
         TRACKS=number == "float64",
-        ONE_SAMPLE=one_sample and not rule.stochastic,
+        ONE_SAMPLE=one_sample and not rule.stochastic and not rule.step.totals,
         NUDGE=NUDGE,
     )
 
@@ -50,6 +50,7 @@ def kernel_text(driver: str, dynamics: Dynamics, number: str, **constants: float
         WEIGHTS=len(model.weights),
         STATES=len(model.weights) + len(state_symbols(model, step)),
         PARAMETERS=len(step.parameters),
+        TOTALS=len(step.totals),
     )
     stub = next(node for node in ast.parse(driver).body if isinstance(node, ast.ImportFrom) and node.module == STUB)
     law = ["from gdbias.sims.engine.numba import lanes as xp", "from gdbias.sims.engine.numba.lanes import law", ""]

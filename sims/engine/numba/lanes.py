@@ -113,6 +113,12 @@ class Value:
 
         return _each(write, self, 0.0)
 
+    def __pow__(self, other):
+        return _on_each(math.pow, self, other)
+
+    def __rpow__(self, other):
+        return _on_each(math.pow, other, self)
+
 
 def _each(instruction: str | Callable, *operands) -> Value:
     """The value of an instruction on each register of lanes or numbers, which it takes as the widest among them."""
@@ -247,6 +253,34 @@ def larger(a, b):
 
 
 @traced
+def sign(a):
+    """1, -1, or a itself where it is 0 or not a number."""
+
+    def write(builder, x, zero, above, below):
+        negative = builder.select(builder.fcmp_ordered("<", x, zero), below, x)
+        return builder.select(builder.fcmp_ordered("<", zero, x), above, negative)
+
+    return _each(write, a, 0.0, 1.0, -1.0)
+
+
+@traced
+def minimum(a, b):
+    """The smaller of two, not a number where one is none."""
+    return _each(lambda builder, x, y: _chosen(builder, "<", x, y), a, b)
+
+
+@traced
+def maximum(a, b):
+    """The larger of two, not a number where one is none."""
+    return _each(lambda builder, x, y: _chosen(builder, ">", x, y), a, b)
+
+
+def _chosen(builder, order: str, x, y):
+    first = builder.or_(builder.fcmp_ordered(order, x, y), builder.fcmp_unordered("!=", x, x))
+    return builder.select(first, x, y)
+
+
+@traced
 def size(a):
     """``|a|``."""
     return abs(a)
@@ -267,29 +301,31 @@ def total(a):
     return Value(kind, place, numbers)
 
 
+def _on_each(scalar: Callable, *operands) -> Any:
+    """A function of numbers on each lane."""
+    given = [x for x in operands if isinstance(x, Value)]
+    if not given:
+        return scalar(*operands)
+    kind, place = _widest(operands), given[0].place
+    if place is None:
+        return Value(kind)
+    number = kind.number if isinstance(kind, Lanes) else kind
+    function = place.context.get_function(scalar, number(*[number] * len(operands)))
+
+    def write(builder, *registers):
+        if not isinstance(kind, Lanes):
+            return function(builder, registers)
+        result = ir.Constant(registers[0].type, ir.Undefined)
+        for q in range(registers[0].type.count):
+            value = function(builder, [builder.extract_element(register, _INDEX(q)) for register in registers])
+            result = builder.insert_element(result, value, _INDEX(q))
+        return result
+
+    return _each(write, *operands)
+
+
 def _elementwise(scalar: Callable) -> Callable:
-    @traced
-    def of(x):
-        if not isinstance(x, Value):
-            return scalar(x)
-        kind, place = x.kind, x.place
-        if place is None:
-            return Value(kind)
-        number = kind.number if isinstance(kind, Lanes) else kind
-        function = place.context.get_function(scalar, number(number))
-
-        def write(builder, register):
-            if not isinstance(kind, Lanes):
-                return function(builder, [register])
-            result = ir.Constant(register.type, ir.Undefined)
-            for q in range(register.type.count):
-                value = function(builder, [builder.extract_element(register, _INDEX(q))])
-                result = builder.insert_element(result, value, _INDEX(q))
-            return result
-
-        return _each(write, x)
-
-    return of
+    return traced(lambda x: _on_each(scalar, x))
 
 
 # Of a number or of every lane.

@@ -13,13 +13,14 @@ LANES: int = 16  # runs in a block
 WEIGHTS: int = 1  # of a feature
 STATES: int = 1  # weights and state variables of a feature
 PARAMETERS: int = 0  # of the step
+TOTALS: int = 0  # over all weights that it reads, in place of its tangent
 WEIGHT_DECAY: int = 0  # its place among them
 DECAYS: bool = False  # weight decay belongs to the objective
 DRAWS: bool = False  # steps draw samples or label noise
 SCHEDULED: bool = False  # the learning rate has a schedule
 SETTLES: bool = False  # runs converge once the rule has settled
 TRACKS: bool = True  # the sharpness is looked at along the path
-ONE_SAMPLE: bool = False  # there is one sample, and no draw
+ONE_SAMPLE: bool = False  # there is one sample, no draw and no total
 NUDGE: float = 0.0  # noise of a power step
 
 
@@ -36,7 +37,11 @@ def curvature(*weights) -> Any:
 
 
 def step(lr, g, parameters, weights_and_state) -> Any:
-    """Weights and state after a step, with g = dL/dbeta."""
+    """Weights and state after a step, with g = dL/dbeta; its totals are behind the parameters."""
+
+
+def totals(lr, g, parameters, weights_and_state) -> Any:
+    """The feature's part of each total."""
 
 
 def tangent(lr, g, g_dot, parameters, weights_and_state, tangent) -> Any:
