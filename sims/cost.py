@@ -15,8 +15,8 @@ import numpy as np
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
-from .engine.numba.processor import cores
 from .grid import Grid
+from .machine import cores
 from .options import SHORTEST_WINDOW, SweepOptions
 from .parallel.chunks import compute, write
 from .parallel.local import side_by_side

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...theory.statements import Formulas, Statement, select, statements, unproved
 from ...theory.validate import whole
-from ..engine.numba.processor import cores
+from ..machine import cores
 from ..parallel.progress import progress_bar
 from ..store.provenance import versions
 from .load import load_file

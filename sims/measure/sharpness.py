@@ -13,7 +13,7 @@ from ...theory.derivation.landscape import Landscape
 from ...theory.lanczos import LANCZOS_STEPS, RESIDUAL, ROUNDS, Sharpness, first_vectors
 from ..engine.numba.cache import load_kernel
 from ..engine.numba.microkernel import spans
-from ..engine.numba.processor import cores
+from ..machine import cores
 
 PIECE = 128  # points that a core takes at once
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.numba.processor import cores
+from ..machine import cores
 from ..options import SweepOptions
 from .chunks import compute, write
 from .plan import Chunk, Plan

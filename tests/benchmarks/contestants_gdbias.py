@@ -9,7 +9,7 @@ from gdbias import sims, theory
 from gdbias.sims.engine.cuda.gpu import gpu_module
 from gdbias.sims.engine.job import Job
 from gdbias.sims.engine.numba.backend import advance
-from gdbias.sims.engine.numba.processor import cores
+from gdbias.sims.machine import cores
 from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
 from gdbias.theory.derivation.landscape import Landscape

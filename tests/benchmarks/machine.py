@@ -9,7 +9,7 @@ from pathlib import Path
 from ceiling import FLAGS, compiler
 
 from gdbias.sims.engine.cuda.gpu import gpu_module
-from gdbias.sims.engine.numba.processor import cores
+from gdbias.sims.machine import cores
 from gdbias.sims.store.provenance import versions
 from gdbias.theory import MissingExtra
 

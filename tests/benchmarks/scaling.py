@@ -10,7 +10,7 @@ import numpy as np
 from contestants_gdbias import loop_contestant, sweep_contestant
 from workloads import Workload
 
-from gdbias.sims.engine.numba.processor import cores
+from gdbias.sims.machine import cores
 
 _SWEEP = "from gdbias import sims, theory; sims.sweep(theory.power(2), theory.single_point((1.0,), 1.0), lr=[0.1, 0.2])"
 _HELP = "import sys; sys.argv = ['gdbias', '--help']; from gdbias.figures.cli.command import main; main()"

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ....theory.problem import Problem
+from ...machine import cores
 from ..backends import EVERY, LONGEST, NEAR, REPEATS, Followed, measured_steps
 from ..job import Job
 from ..rule_settings import settings
@@ -10,7 +11,6 @@ from ..runs import Runs, power_noise
 from .kernels import advance_kernel, follow_kernel
 from .lanes import LANES
 from .microkernel import spans
-from .processor import cores
 from .workers import work
 
 

@@ -1,6 +1,5 @@
-"""What the processor is asked for: its cores, a shared counter, and denormal numbers flushed to 0."""
+"""What the processor is asked for: a shared counter, and denormal numbers flushed to 0."""
 
-import os
 import platform
 
 import numpy as np
@@ -12,11 +11,6 @@ from .intrinsics import intrinsic
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @intrinsic
