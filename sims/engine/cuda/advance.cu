@@ -5,9 +5,9 @@
 // law.cuh is generated. It says what is constant of a model and its rule: WEIGHTS of a feature; STATES, the numbers x
 // of a feature, its weights and behind them the state of the rule; PARAMETERS of the rule's step and TOTALS over all
 // weights that it reads, together its `own` numbers; WEIGHT_DECAY, the place of that parameter; DECAYS, DRAWS,
-// SCHEDULED and SETTLES, whether the rule has weight decay, random draws, a schedule, and steps before which no run converges
-// (a branch not taken is not compiled); ROWS of the data in a tile; NUDGE, the noise of a power step; outcomes. And it is
-// the law:
+// SCHEDULED and SETTLES, whether the rule has weight decay, random draws, a schedule, and steps before which no run
+// converges (a branch not taken is not compiled); ROWS of the data in a tile; NUDGE, the noise of a power step;
+// outcomes. And it is the law:
 //     effective(x)                                    beta
 //     jacobian(x, out[WEIGHTS])                       d beta / d w
 //     curvature(x, out[WEIGHTS * (WEIGHTS + 1) / 2])  its second derivatives, the upper triangle row by row
