@@ -12,6 +12,7 @@ from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
 from ...theory.lanczos import LANCZOS_STEPS, RESIDUAL, ROUNDS, Sharpness, first_vectors
 from ..engine.numba.cache import load_kernel
+from ..engine.numba.lanes import LANES
 from ..engine.numba.microkernel import spans
 from ..machine import cores
 
@@ -44,15 +45,27 @@ def _piece(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, ad
         return found
     with np.errstate(over="ignore", invalid="ignore"):
         hessian = landscape.hessian(theta[finite], adaptive)
-    arrays = (hessian.jacobian, hessian.diagonal, hessian.curvature, vector[:, :, finite])
-    value, residual, top = np.empty(len(finite)), np.empty(len(finite)), np.empty((m, d, len(finite)))
+    data, transposed = spans(hessian.X), spans(hessian.X.T)
+    N, D, blocks = len(data[0]), len(transposed[0]), -(-len(finite) // LANES)
+    value, residual, top = np.empty((blocks, LANES)), np.empty((blocks, LANES)), np.empty((blocks, m, D, LANES))
     _kernel().top_eigenvalues(
-        *spans(hessian.X), *spans(hessian.X.T), *(np.array(a, order="C") for a in arrays),
-        min(m * d, LANCZOS_STEPS), ROUNDS, RESIDUAL, value, residual, top,
+        *data, *transposed, _blocks(hessian.jacobian, D), _blocks(hessian.diagonal, D),
+        _blocks(hessian.curvature[None], N), _blocks(vector[:, :, finite], D),
+        m, min(m * d, LANCZOS_STEPS), ROUNDS if m * d > LANCZOS_STEPS else 1, RESIDUAL, value, residual, top,
     )  # fmt: skip
-    for whole, part in zip(found, (value, residual, rows(top)), strict=True):
-        whole[finite] = part
+    vectors = np.moveaxis(top, -1, 1)[..., :d].reshape(-1, m, d)
+    for whole, part in zip(found, (value.ravel(), residual.ravel(), vectors), strict=True):
+        whole[finite] = part[: len(finite)]
     return found
+
+
+def _blocks(values: np.ndarray, rows: int) -> np.ndarray:
+    """Columns (weight, feature, point) as blocks (block, weight, row, lane); the last repeats its last point."""
+    m, d, count = values.shape
+    lanes = np.minimum(np.arange(-(-count // LANES) * LANES), count - 1)
+    blocks = np.zeros((len(lanes) // LANES, m, rows, LANES))
+    blocks[:, :, :d] = np.moveaxis(values[..., lanes].reshape(m, d, -1, LANES), 2, 0)
+    return blocks
 
 
 @lru_cache

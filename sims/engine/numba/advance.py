@@ -4,10 +4,10 @@ A kernel is this text with the law, and what is constant of it, in place of the 
 """
 
 import numpy as np
-from numba import njit
 
 from gdbias.sims.engine.draws import normal, stream, uniform
 from gdbias.sims.engine.numba.feature import added, bound, dot, nudged, plus, product, rest
+from gdbias.sims.engine.numba.intrinsics import inlined, inner, kernel
 from gdbias.sims.engine.numba.lanes import fma, larger, less, sqrt, total
 from gdbias.sims.engine.numba.law_stub import (
     DECAYS,
@@ -36,7 +36,7 @@ from gdbias.sims.engine.numba.law_stub import (
 )
 from gdbias.sims.engine.numba.microkernel import ROWS, matmul, tile
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals, take_next
-from gdbias.sims.engine.numba.rows import blocks, fold, gather, keep, load, numbers, pointer, scatter, store
+from gdbias.sims.engine.numba.rows import blocks, fold, gather, keep, load, numbers, pointer, scatter, store, wholes
 from gdbias.sims.status import Status
 
 # Numbers of a block: 0, learning rate, excess loss, objective of the step before, limit of the loss, steps, steps
@@ -46,9 +46,7 @@ NONE, RATE, EXCESS, LAST, LIMIT, TIME, CALM, RISES, DUE, TOP, AHEAD = range(11)
 CONVERGED, DIVERGED, STEP_LIMIT = map(int, (Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT))
 
 
-# No fast-math flags: with them the registers of one value may round differently, so that a run's numbers would depend
-# on its lane.
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def advance(
     X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
     scale, floor, tol, hold, max_steps, track_every, record_every,
@@ -68,7 +66,9 @@ def advance(
     counts = STATES * D, WEIGHTS * D, D, D, N, N, N, N, 11
     memory = np.zeros(((STATES + WEIGHTS + 2) * D + 4 * N + 11, LANES), number)
     T, V, B, M, R, C, F, Q, A = blocks(memory, counts)
-    run = np.full(LANES, -1)
+    run = wholes(LANES)
+    for q in range(LANES):
+        run[q] = -1
     live, tick, empty, stale = 0, 0, False, True
     while halt[0] == 0:
         # Lanes are refilled only where the tracking clock of the block strikes, so that every run is
@@ -102,11 +102,11 @@ def advance(
                         store(B, j, effective(gather(T, j, D, WEIGHTS)))
                     store(A, AHEAD, tile(X, 0, B, X_first[0], X_last[ROWS - 1])[0])
                     stale = False
-                losses = look(losses, load(A, AHEAD), 0, n, pointer(y), scale, tracked, F, R, C)
+                losses = look(losses, load(A, AHEAD), 0, n, pointer(y, 0), scale, tracked, F, R, C)
             else:
                 for i in range(0, n, ROWS):
                     predictions = tile(X, i, B, X_first[i], X_last[i + ROWS - 1])
-                    losses = fold(look, losses, predictions, i, n, pointer(y), scale, tracked, F, R, C)
+                    losses = fold(look, losses, predictions, i, n, pointer(y, 0), scale, tracked, F, R, C)
             x, now = losses * scale - floor, load(A, DUE)
             if DECAYS:
                 matmul(XT, R, M, XT_first, XT_last)
@@ -229,7 +229,7 @@ def advance(
     keep(memory)
 
 
-@njit(nogil=True, forceinline=True, error_model="numpy")
+@inlined
 def look(losses, f, i, n, y, scale, tracked, F, R, C):
     # The losses with that of sample i, whose slope and curvature are kept.
     if i < n:
@@ -242,7 +242,7 @@ def look(losses, f, i, n, y, scale, tracked, F, R, C):
     return losses
 
 
-@njit(nogil=True, forceinline=True, error_model="numpy")
+@inlined
 def move(rates, g, j, D, T, B, read):
     # The step of feature j.
     after = step(rates, g, read, gather(T, j, D, STATES))
@@ -251,7 +251,7 @@ def move(rates, g, j, D, T, B, read):
     return rates
 
 
-@njit(nogil=True, error_model="numpy")
+@inner
 def draw(R, F, y, A, run, key, scale, batch, label_noise, noise_steps):
     # Loss slopes of the samples drawn (selection sampling: Fan, Muller and Rezucha 1962), at noisy targets.
     n, state, need = y.size, np.zeros(LANES, dtype=np.uint64), np.zeros(LANES)

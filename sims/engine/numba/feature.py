@@ -1,6 +1,6 @@
 """What kernels compute from the weights of one feature: tuples with an entry for each weight, summed in order."""
 
-from .lanes import larger, less, size, traced
+from .lanes import larger, less, traced
 
 
 @traced
@@ -27,7 +27,7 @@ def product(slopes, seconds, g, pulled, v):
 def bound(shift, seconds, g, v):
     """The larger of shift and the sums of a row of ``|g h_pq|`` (Gershgorin); as many rows as v."""
     for row in _rows(seconds, len(v)):
-        absolute = [size(second * g) for second in row]
+        absolute = [abs(second * g) for second in row]
         shift = larger(shift, sum(absolute[1:], absolute[0]))
     return shift
 
@@ -58,7 +58,7 @@ def rest(sums, slopes, g, weights, weight_decay, slow):
     for pull, grad, w in zip(pulls, grads, weights, strict=True):
         rate = grad + slow * w
         growing = growing + less(rate, 0.0) * (1 - less(w, 0.0)) + less(0.0, rate) * (1 - less(0.0, w))
-        excess = excess + size(pull) - weight_decay * size(w)
+        excess = excess + abs(pull) - weight_decay * abs(w)
     square, norms = square + dot(grads, grads), norms + dot(weights, weights)
     return square, norms, leaving + less(0.0, growing) * less(0.0, excess)
 

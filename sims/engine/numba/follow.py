@@ -4,9 +4,9 @@ A kernel is this text with the law, and what is constant of it, in place of the 
 """
 
 import numpy as np
-from numba import njit
 
 from gdbias.sims.engine.numba.feature import dot
+from gdbias.sims.engine.numba.intrinsics import inlined, kernel
 from gdbias.sims.engine.numba.lanes import less, log, sqrt, total
 from gdbias.sims.engine.numba.law_stub import (
     LANES,
@@ -29,7 +29,7 @@ from gdbias.sims.engine.numba.rows import gather, load, numbers, scatter, store
 NONE, RATE, LIMIT, GROWN, TOP, GONE = range(6)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def follow(
     X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
     scale, steps, measured, every, longest, repeats, near,
@@ -139,7 +139,7 @@ def follow(
     restore_denormals(control)
 
 
-@njit(nogil=True, forceinline=True, error_model="numpy")
+@inlined
 def look_at(j, x, v, B, M):
     # The coefficient of feature j, and its change along the tangent vector.
     store(B, j, effective(x))

@@ -1,15 +1,22 @@
-"""Numba's intrinsics with the types of their callers, who do not pass the typing context: Numba does."""
+"""What compiled code is made of: kernels, functions that they call, and Numba's intrinsics as they are called."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, cast
 
-from numba import extending
+from numba import extending, njit
 
 P = ParamSpec("P")
 
+# Without the entries for Python and C that nobody uses. No fast-math flags: with them the registers of one value may
+# round differently, so that a run's numbers would depend on its lane.
+_njit: Any = partial(cast(Any, njit), nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+kernel, inner = _njit(cache=True), _njit(no_cpython_wrapper=True)
+inlined = _njit(no_cpython_wrapper=True, forceinline=True)
+
 
 def intrinsic(declare: Callable[Concatenate[Any, P], Any]) -> Callable[P, Any]:
-    """A function of compiled code, whose result ``declare`` types and generates."""
+    """A function of compiled code, whose result ``declare`` types and generates; Numba passes the typing context."""
     return cast(Any, extending.intrinsic(declare))
 
 

@@ -1,80 +1,68 @@
-"""Largest eigenvalues of many Hessians at once, a block of lanes at a time.
+"""Largest eigenvalues of many Hessians at once, a block of points at a time: the kernel behind :mod:`sharpness`.
 
-The kernel behind :mod:`gdbias.sims.measure.sharpness`, compiled from this file's text by
-:mod:`gdbias.sims.engine.numba.cache`, as generated kernels are.
+It is compiled from this file's text by :mod:`cache`, as the drivers are.
 """
 
 import numpy as np
-from numba import njit
 
-from gdbias.sims.engine.numba.lanes import LANES, less, sqrt
+from gdbias.sims.engine.numba.intrinsics import inner, kernel
+from gdbias.sims.engine.numba.lanes import LANES, choose, larger, less, sqrt, total
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals
-from gdbias.sims.engine.numba.rows import load, store
+from gdbias.sims.engine.numba.rows import blocks, keep, load, pointer, store
 
 HALVINGS = 64  # of an interval around a Ritz value: to the last bit
 EPSILON, TINY = 2.3e-16, 1e-300
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def top_eigenvalues(
     X, X_first, X_last, XT, XT_first, XT_last,  # data, each matrix with the spans of its rows
-    jacobian, diagonal, curvature,  # of Hessian: (weight, feature, point), (pair, feature, point), (sample, point)
-    start, steps, rounds, tolerance,
-    value, residual, vector,  # results; start and vector (weight, feature, point)
+    jacobian, diagonal, curvature,  # of each block's Hessians: (weight, feature), (pair, feature), (sample)
+    start, m, steps, rounds, tolerance,
+    value, residual, vector,  # results; start and vector (weight, feature) of each block
 ):  # fmt: skip
     # By Lanczos steps with full reorthogonalisation, restarted from the Ritz vector until the residual is below
-    # tolerance |value|. Below, J v is the change of beta, J^T X^T A X J + D the Hessian.
-    m, d, points = start.shape
-    n, N, D, pairs = curvature.shape[0], X.shape[0], XT.shape[0], diagonal.shape[0]
+    # tolerance |value|. Below, J v is the change of beta, J^T X^T A X J + D the Hessian. Features and samples are those
+    # of the data with rows of zeros, and so are the rows of the other arrays, blocks one behind the other.
+    N, D = X.shape[0], XT.shape[0]
+    size, pairs = m * D, m * (m + 1) // 2 * D
     control = flush_denormals()
-    J, G, A = np.zeros((m * D, LANES)), np.zeros((pairs * D, LANES)), np.zeros((N, LANES))
-    M, F = np.zeros((D, LANES)), np.zeros((N, LANES))  # J v, then X^T A X J v; X J v
-    W, Q = np.zeros((m * D, LANES)), np.zeros((steps * m * D, LANES))  # H v; the Krylov basis
-    alpha, beta, ritz = np.zeros((steps, LANES)), np.zeros((steps, LANES)), np.zeros((steps, LANES))
-    found, error, undone = np.zeros((1, LANES)), np.zeros(LANES), np.zeros(LANES)
-    for at in range(0, points, LANES):
-        count = min(LANES, points - at)
-        for q in range(count):
-            undone[q] = 1.0
-            for j in range(d):
-                for p in range(m):
-                    J[p * D + j, q], Q[p * D + j, q] = jacobian[p, j, at + q], start[p, j, at + q]
-                for p in range(pairs):
-                    G[p * D + j, q] = diagonal[p, j, at + q]
-            for i in range(n):
-                A[i, q] = curvature[i, at + q]
-        undone[count:] = 0.0
+    # J v, then X^T A X J v; X J v; H v; the Krylov basis; the tridiagonal matrix, its top vector, what its
+    # factorisation takes from both ends; its top eigenvalue and the residual.
+    counts = D, N, size, steps * size, steps, steps, steps, steps, steps, 1, 1
+    memory = np.zeros((D + N + size + steps * size + 5 * steps + 2, LANES), np.float64)
+    M, F, W, Q, alpha, beta, ritz, forward, backward, found, error = blocks(memory, counts)
+    for block in range(value.shape[0]):
+        J, G, A = pointer(jacobian, block * size), pointer(diagonal, block * pairs), pointer(curvature, block * N)
+        for row in range(size):
+            store(Q, row, load(start, block * size + row))
+        undone = 1.0 + 0.0 * load(M, 0)
         for _ in range(rounds):
-            tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, W, Q, alpha, beta, m)
-            top_of_tridiagonal(alpha, beta, found, ritz, error)
-            for row in range(m * D):  # the Ritz vector
-                total = load(ritz, 0) * load(Q, row)
+            tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, W, Q, alpha, beta, m, D, N, steps)
+            top_of_tridiagonal(alpha, beta, found, ritz, error, forward, backward, steps)
+            for row in range(size):  # the Ritz vector
+                entry = load(ritz, 0) * load(Q, row)
                 for k in range(1, steps):
-                    total = total + load(ritz, k) * load(Q, k * m * D + row)
-                store(Q, row, total)
-            left = 0.0
-            for q in range(LANES):
-                if undone[q] > 0.0:
-                    value[at + q], residual[at + q] = found[0, q], error[q]
-                    for j in range(d):
-                        for p in range(m):
-                            vector[p, j, at + q] = Q[p * D + j, q]
-                    undone[q] = 1.0 if error[q] > tolerance * abs(found[0, q]) else 0.0
-                    left += undone[q]
-            if left == 0.0 or steps == m * d:
+                    entry = entry + load(ritz, k) * load(Q, k * size + row)
+                store(Q, row, entry)
+                store(vector, block * size + row, choose(undone, entry, load(vector, block * size + row)))
+            store(value, block, choose(undone, load(found, 0), load(value, block)))
+            store(residual, block, choose(undone, load(error, 0), load(residual, block)))
+            undone = undone * less(tolerance * abs(load(found, 0)), load(error, 0))
+            if total(undone) == 0.0:
                 break
     restore_denormals(control)
+    keep(memory)
 
 
-@njit(nogil=True)
-def tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, W, Q, alpha, beta, m):
+@inner
+def tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, W, Q, alpha, beta, m, D, N, steps):
     """Lanczos steps from the vector in the first rows of Q, which become the basis; a row of alpha and beta a step.
 
     Where the Krylov space closes on itself, later vectors and rows of beta are 0 and those of alpha no top eigenvalue.
     """
-    D, size = M.shape[0], W.shape[0]
-    steps = Q.shape[0] // size
+    size = m * D
     alive = below = 1.0 - less(load(Q, 0), -np.inf)
     scale = 1.0 / sqrt(dot(Q, 0, Q, 0, size))
     for row in range(size):
@@ -87,7 +75,7 @@ def tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, W, 
                 moved = moved + load(J, p * D + j) * load(Q, at + p * D + j)
             store(M, j, moved)
         matmul(X, M, F, X_first, X_last)
-        for i in range(F.shape[0]):
+        for i in range(N):
             store(F, i, load(F, i) * load(A, i))
         matmul(XT, F, M, XT_first, XT_last)
         for p in range(m):
@@ -118,7 +106,7 @@ def tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, W, 
                 store(Q, at + size + row, load(W, row) * scale)
 
 
-@njit(nogil=True)
+@inner
 def dot(A, a, B, b, size):
     """Dot products of ``size`` rows of A from row a on and of B from row b on, a lane each."""
     total = load(A, a) * load(B, b)
@@ -127,22 +115,19 @@ def dot(A, a, B, b, size):
     return total
 
 
-@njit(nogil=True)
-def top_of_tridiagonal(alpha, beta, value, ritz, error):
+@inner
+def top_of_tridiagonal(alpha, beta, value, ritz, error, forward, backward, steps):
     """Largest eigenvalue of each lane's tridiagonal matrix, its unit vector, and what beta leaves as residual.
 
     By bisection on the pivots of ``T - x``, all negative where x lies above the spectrum, and by the twisted
     factorisation, which starts where the vector is largest. NaN where an entry is not finite.
     """
-    steps = alpha.shape[0]
-    low, high = np.full((1, LANES), -np.inf), np.full((1, LANES), -np.inf)
+    bottom = top = load(alpha, 0)
     for k in range(steps):
-        for q in range(LANES):
-            around = beta[k, q] if k + 1 < steps else 0.0
-            if k > 0:
-                around += beta[k - 1, q]
-            low[0, q], high[0, q] = max(low[0, q], alpha[k, q]), max(high[0, q], alpha[k, q] + around)
-    bottom, top = load(low, 0), load(high, 0)
+        around = load(beta, k) if k + 1 < steps else 0.0 * load(alpha, k)
+        if k > 0:
+            around = around + load(beta, k - 1)
+        bottom, top = larger(bottom, load(alpha, k)), larger(top, load(alpha, k) + around)
     for _ in range(HALVINGS):
         x = 0.5 * (bottom + top)
         pivot = load(alpha, 0) - x
@@ -152,33 +137,38 @@ def top_of_tridiagonal(alpha, beta, value, ritz, error):
             above = above * less(pivot, 0.0)
         top = top + (x - top) * above
         bottom = bottom + (x - bottom) * (1.0 - above)
-    store(value, 0, top)
-    forward, backward = np.empty(steps), np.empty(steps)
-    for q in range(LANES):
-        x, finite = value[0, q], True
-        for k in range(steps):
-            finite = finite and np.isfinite(alpha[k, q]) and np.isfinite(beta[k, q])
-        if not finite:
-            value[0, q] = x = np.nan
-        least = EPSILON * abs(x) + TINY  # pivot
-        for k in range(steps):
-            forward[k] = x - alpha[k, q] - (beta[k - 1, q] ** 2 / forward[k - 1] if k > 0 else 0.0)
-            forward[k] = max(forward[k], least)
-        for k in range(steps - 1, -1, -1):
-            backward[k] = x - alpha[k, q] - (beta[k, q] ** 2 / backward[k + 1] if k + 1 < steps else 0.0)
-            backward[k] = max(backward[k], least)
-        twist, nearest = 0, np.inf
-        for k in range(steps):
-            gap = abs(forward[k] + backward[k] - (x - alpha[k, q]))
-            if gap < nearest:
-                twist, nearest = k, gap
-        ritz[twist, q], square = 1.0, 1.0
-        for k in range(twist - 1, -1, -1):
-            ritz[k, q] = ritz[k + 1, q] * beta[k, q] / forward[k]
-            square += ritz[k, q] ** 2
-        for k in range(twist + 1, steps):
-            ritz[k, q] = ritz[k - 1, q] * beta[k - 1, q] / backward[k]
-            square += ritz[k, q] ** 2
-        for k in range(steps):
-            ritz[k, q] /= np.sqrt(square)
-        error[q] = abs(beta[steps - 1, q] * ritz[steps - 1, q])
+    finite = less(abs(load(alpha, 0)), np.inf)
+    for k in range(steps):
+        finite = finite * less(abs(load(alpha, k)), np.inf) * less(abs(load(beta, k)), np.inf)
+    x = top - 0.0 / finite
+    store(value, 0, x)
+    least = EPSILON * abs(x) + TINY  # pivot
+    store(forward, 0, larger(x - load(alpha, 0), least))
+    for k in range(1, steps):
+        before = load(beta, k - 1) * load(beta, k - 1) / load(forward, k - 1)
+        store(forward, k, larger(x - load(alpha, k) - before, least))
+    store(backward, steps - 1, larger(x - load(alpha, steps - 1), least))
+    for k in range(steps - 2, -1, -1):
+        behind = load(beta, k) * load(beta, k) / load(backward, k + 1)
+        store(backward, k, larger(x - load(alpha, k) - behind, least))
+    twist, nearest = 0.0 * x, 0.0 * x - np.inf  # the row where the vector is largest, and the negative of its gap
+    for k in range(steps):
+        gap = abs(load(forward, k) + load(backward, k) - (x - load(alpha, k)))
+        twist = choose(less(gap, -nearest), 1.0 * k, twist)
+        nearest = larger(nearest, -gap)
+    entry = square = 0.0 * x
+    for k in range(steps - 1, -1, -1):  # from the twist down, then up
+        if k + 1 < steps:
+            entry = entry * load(beta, k) / load(forward, k)
+        entry = entry + less(k - 0.5, twist) * less(twist, k + 0.5)
+        square = square + entry * entry
+        store(ritz, k, entry)
+    entry = 0.0 * x
+    for k in range(1, steps):
+        at_twist = less(k - 1.5, twist) * less(twist, k - 0.5)
+        entry = (entry + at_twist) * load(beta, k - 1) / load(backward, k)
+        square = square + entry * entry
+        store(ritz, k, load(ritz, k) + entry)
+    for k in range(steps):
+        store(ritz, k, load(ritz, k) / sqrt(square))
+    store(error, 0, abs(load(beta, steps - 1) * load(ritz, steps - 1)))

@@ -224,7 +224,8 @@ def _among_lanes(args) -> bool:
 
 for _operator in (operator.add, operator.sub, operator.mul, operator.truediv):
     _trace(_operator, _operator, _among_lanes, (Lanes, Lanes), (Lanes, types.Number), (types.Number, Lanes))
-_trace(operator.neg, operator.neg, _among_lanes, (Lanes,))
+for _operator in (operator.neg, abs):
+    _trace(_operator, _operator, _among_lanes, (Lanes,))
 
 
 def fma_of_registers(builder, register):
@@ -281,9 +282,10 @@ def _chosen(builder, order: str, x, y):
 
 
 @traced
-def size(a):
-    """``|a|``."""
-    return abs(a)
+def choose(flag, a, b):
+    """a where the flag is above 0, else b."""
+    write = lambda builder, zero, f, x, y: builder.select(builder.fcmp_ordered("<", zero, f), x, y)  # noqa: E731
+    return _each(write, 0.0, flag, a, b)
 
 
 @traced
@@ -335,4 +337,4 @@ exp, sqrt, log, cos, log1p = map(_elementwise, (math.exp, math.sqrt, math.log, m
 @traced
 def logaddexp(x, y):
     """``log(e^x + e^y)`` of numbers or of every lane, without overflow."""
-    return larger(x, y) + log1p(exp(-size(x - y)))
+    return larger(x, y) + log1p(exp(-abs(x - y)))

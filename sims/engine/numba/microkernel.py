@@ -6,10 +6,10 @@ numbers depend on nothing but the run, not on the runs beside it, the number of 
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 
-from .intrinsics import intrinsic
+from .intrinsics import inner, intrinsic
 from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, splat
 from .rows import load_register, row_address, store
 
@@ -74,7 +74,7 @@ def tile(_context, A, i, B, first, last):
     return signature, generate
 
 
-@njit(nogil=True)
+@inner
 def matmul(A, B, C, first, last):
     """``C[i] = A[i, first[i]:last[i]] @ B[first[i]:last[i]]`` for A (r, k), B (k, LANES), C (r, LANES)
     of one kind of number.

@@ -4,10 +4,10 @@ import platform
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 
-from .intrinsics import intrinsic
+from .intrinsics import inner, intrinsic
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero
@@ -51,7 +51,7 @@ def _write_control(_context, value):
     return types.void(types.uint32), generate
 
 
-@njit(nogil=True)
+@inner
 def flush_denormals():
     """Round numbers below 1e-308 to 0 in this thread (x86); returns what :func:`restore_denormals` needs.
 
@@ -62,7 +62,7 @@ def flush_denormals():
     return before
 
 
-@njit(nogil=True)
+@inner
 def restore_denormals(before):
     """Undo :func:`flush_denormals`."""
     _write_control(np.uint32(before))  # pyright: ignore[reportCallIssue]

@@ -19,7 +19,7 @@ class Pointer(types.Type):
     counts from the beginning alone, and a block (rows, LANES) is indexed by row and lane.
     """
 
-    def __init__(self, dtype: types.Float):
+    def __init__(self, dtype: types.Number):
         self.dtype = dtype
         super().__init__(name=f"pointer to {dtype}")
 
@@ -31,13 +31,14 @@ class _PointerModel(models.PrimitiveModel):
 
 
 @intrinsic
-def pointer(_context, A):
-    """Where a C-contiguous array begins."""
+def pointer(_context, A, row):
+    """Where a row of an array (rows, LANES) begins."""
 
     def generate(context, builder, signature, args):
-        return _begin(context, builder, signature.args[0], args[0])
+        data, lanes = _begin(context, builder, signature.args[0], args[0]), args[1].type(_lanes(signature.args[0]))
+        return builder.gep(data, [builder.mul(args[1], lanes)])
 
-    return Pointer(A.dtype)(A), generate
+    return Pointer(A.dtype)(A, types.intp), generate
 
 
 @intrinsic
@@ -53,6 +54,16 @@ def blocks(_context, A, counts):
         return context.make_tuple(builder, signature.return_type, places)
 
     return types.UniTuple(Pointer(A.dtype), len(counts))(A, types.UniTuple(types.intp, len(counts))), generate
+
+
+@intrinsic_of_literals
+def wholes(_context, count):
+    """So many whole numbers, a constant, that live as long as the function that asks for them."""
+
+    def generate(_context, builder, _signature, _args):
+        return cgutils.alloca_once(builder, ir.IntType(64), size=count.literal_value)
+
+    return Pointer(types.int64)(count), generate
 
 
 @intrinsic
@@ -132,6 +143,12 @@ def _store(context, builder, kind, array, row, registers):
         written.align = kind.dtype.bitwidth // 8
 
 
+def _registers(context, builder, kind, code, array):
+    place, kind = Place(context, builder), types.unliteral(kind)
+    value = Value(kind, place, split(builder, code) if isinstance(kind, Lanes) else [code])
+    return registers_of(value, KINDS[array.dtype], place)
+
+
 @intrinsic
 def load(_context, A, row):
     """Row ``row`` of an array (rows, LANES)."""
@@ -150,10 +167,8 @@ def store(_context, A, row, value):
         return None  # a typing error
 
     def generate(context, builder, signature, args):
-        place, kind = Place(context, builder), types.unliteral(signature.args[2])
-        registers = split(builder, args[2]) if isinstance(kind, Lanes) else [args[2]]
-        values = registers_of(Value(kind, place, registers), lanes, place)
-        _store(context, builder, signature.args[0], args[0], args[1], values)
+        registers = _registers(context, builder, signature.args[2], args[2], A)
+        _store(context, builder, signature.args[0], args[0], args[1], registers)
         return context.get_dummy_value()
 
     return types.void(A, types.intp, value), generate
@@ -175,13 +190,14 @@ def gather(_context, A, row, apart, count):
 
 @intrinsic
 def scatter(_context, A, row, apart, values):
-    """Write a tuple of lanes to rows ``row``, ``row + apart`` ... of an array (rows, LANES)."""
+    """Write a tuple of lanes or numbers to rows ``row``, ``row + apart`` ... of an array (rows, LANES)."""
 
     def generate(context, builder, signature, args):
         array, row, apart, values = args
-        for k, value in enumerate(cgutils.unpack_tuple(builder, values, len(signature.args[3]))):
+        codes = cgutils.unpack_tuple(builder, values, len(signature.args[3]))
+        for k, (kind, code) in enumerate(zip(signature.args[3].types, codes, strict=True)):
             place = builder.add(row, builder.mul(apart, apart.type(k)))
-            _store(context, builder, signature.args[0], array, place, split(builder, value))
+            _store(context, builder, signature.args[0], array, place, _registers(context, builder, kind, code, A))
         return context.get_dummy_value()
 
     return types.void(A, types.intp, types.intp, values), generate
