@@ -114,7 +114,7 @@ def regime_runs(pred: "Prediction", init_scale: float) -> list[xr.Dataset]:
     Raises:
         NoClosedForm, NoInterpolator: a problem without one of these learning rates.
     """
-    from ..sims import descend
+    from ..sims import descend  # Numba and SymPy, to make runs and not to draw them
     from ..theory import predict
 
     model, problem = pred.dynamics.model, pred.problem

@@ -1,5 +1,9 @@
 """The report of a verification: a table for the terminal, Markdown, and CSV."""
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
 from ..sims.checks import Report, Result, Verdict
 from ..theory.statements import Kind
 
@@ -25,10 +29,6 @@ def error_text(result: Result) -> str:
 
 def print_table(report: Report) -> None:
     """The report as a table on the terminal, with what is to be known of the statements that do not hold."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width of its own
         console = Console(width=140)

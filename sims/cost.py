@@ -179,7 +179,7 @@ def _files(folder: Path) -> int:
 def _resident() -> int:
     """Bytes that this process held at its peak so far: libraries and compiled kernels, mostly; 0 where unknown."""
     try:
-        import resource
+        import resource  # not on every system
     except ImportError:  # Windows
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -18,6 +18,7 @@ from .grid import Grid, learning_rates
 from .measure.divergence import check_range
 from .measure.settled import settled_points
 from .options import SweepOptions
+from .parallel.cluster import require_cluster, run_there
 from .parallel.local import run_here
 from .parallel.plan import Chunk, Plan
 from .parallel.progress import progress_bar
@@ -95,8 +96,6 @@ def sweep(
     )
     attrs = result_attributes(spec, problems)
     if client is not None:
-        from .parallel.cluster import require_cluster
-
         require_cluster(client)
     if store is None:
         arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
@@ -174,8 +173,6 @@ def _fill(
         if client is None:
             run_here(plan, missing, arrays, add)
         else:
-            from .parallel.cluster import run_there
-
             run_there(client, plan, missing, arrays, store, spec, add)
             lost = sum(not _done(plan, chunk, arrays) for chunk in missing)
             if lost:

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
+from ...sims.grid import read_grid
 from ...sims.options import Options, SweepOptions
+from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
@@ -36,7 +39,7 @@ class Quickstart:
     """Folder for the figures, the stored runs and the summary."""
 
     def __call__(self) -> None:
-        from .quickstart_verb import quickstart
+        from .quickstart_verb import quickstart  # all there is
 
         model, problem = self.data.setting()
         summary = quickstart(model, problem, self.out, say=lambda text: print(text, file=sys.stderr))
@@ -58,7 +61,7 @@ class Derive:
     """Write the derivation as a LaTeX document that compiles by itself."""
 
     def __call__(self) -> None:
-        from ...theory import derive, parse
+        from ...theory import derive, parse  # SymPy
 
         require_one(self, "latex", "source", "tex")
         dynamics = derive(parse(self.model))
@@ -82,7 +85,7 @@ class Predict:
     """Initialization scale alpha."""
 
     def __call__(self) -> None:
-        from ...theory import predict
+        from ...theory import predict  # SymPy
 
         pred = predict(*self.data.setting(), self.init_scale)
         print(f"{pred.dynamics.model} on {pred.problem}, init_scale {self.init_scale:g}")
@@ -117,18 +120,18 @@ class Run:
     """Steps between recorded points of the trajectory."""
 
     def __call__(self) -> None:
-        from ...sims import Phase, Status, descend
+        from ...sims import descend  # Numba
 
         model, problem = self.data.setting()
         if self.record_every != 1 and not (self.plot or self.store):
             raise InputError(f"--record-every {self.record_every} has no effect: it needs --plot or --store")
         record_every = self.record_every if self.plot or self.store else 0
         if self.plot:  # before the work
-            from ..look import check_picture
+            from ..look import check_picture  # matplotlib
 
             check_picture(self.plot)
         if self.store:
-            from ...sims.store.files import check_new
+            from ...sims.store.files import check_new  # xarray
 
             check_new(self.store)
         rule = self.rule.rule()
@@ -152,11 +155,11 @@ class Run:
             f"{'edge':20} {run.sharpness.item() / limit:.8g}   sharpness over {limit:.8g}, 1 at the edge of stability"
         )
         if self.store:
-            from ...sims.store.files import save_result
+            from ...sims.store.files import save_result  # xarray
 
             print(f"written to {save_result(run, self.store)}", file=sys.stderr)
         if self.plot:
-            from .. import save, trajectory
+            from .. import save, trajectory  # matplotlib
 
             print(f"written to {save(trajectory(run), self.plot)}", file=sys.stderr)
 
@@ -198,10 +201,7 @@ class Sweep:
     reach the store under the same name."""
 
     def __call__(self) -> None:
-        import numpy as np
-
-        from ...sims import Phase, Status, estimate, sweep
-        from ...sims.grid import read_grid
+        from ...sims import estimate, sweep  # Numba
 
         model, problem = self.data.settings()
         asked: dict[str, Any] = dict(
@@ -231,7 +231,7 @@ class Sweep:
     def _client(self) -> AbstractContextManager:
         if self.scheduler is None:
             return nullcontext()
-        from ...sims.parallel.cluster import connect
+        from ...sims.parallel.cluster import connect  # Zarr
 
         return connect(self.scheduler)
 

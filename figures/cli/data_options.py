@@ -69,7 +69,7 @@ class Data:
 
     def settings(self) -> "tuple[Parameterization | list[Parameterization], Problem | list[Problem]]":
         """As :meth:`setting`, with a list where several models or several n are given."""
-        from ...theory import parse
+        from ...theory import parse  # SymPy
 
         models = [parse(name) for name in COMMA.split(self.model or self.default_model)]
         problems = [self._problem(n) for n in self._samples()]
@@ -82,7 +82,7 @@ class Data:
             raise InputError(f"n = {self.n!r} must be a whole number, or several such as 5,10,20") from None
 
     def _problem(self, n: int) -> "Problem":
-        from ...theory import Problem, diabetes, sparse_regression
+        from ...theory import Problem, diabetes, sparse_regression  # SymPy
 
         require_one(self, *FILES)
         require_effect(self, USERS, self._kind, lambda kind: f"{kind} data" if kind == "synthetic" else f"--{kind}")

@@ -1,14 +1,17 @@
 """The verb ``gdbias deep``: a deep network on images, over learning rates."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from ...sims import deep
 from ...sims.deep.architecture import Network
 from ...sims.deep.options import DeepOptions
+from ...sims.grid import read_grid
+from ...sims.status import Status
 from .effect import require_effect
 
 
@@ -43,11 +46,6 @@ class Deep:
     options: Annotated[DeepOptions, tyro.conf.arg(name="")] = field(default_factory=DeepOptions)
 
     def __call__(self) -> None:
-        from dataclasses import asdict
-
-        from ...sims import deep
-        from ...sims.grid import read_grid
-
         i = self.images
         require_effect(i, {"folder": ("cifar10",)}, i.data, "--data {}".format)
         require_effect(
@@ -64,8 +62,6 @@ class Deep:
 
 def table(ds) -> str:
     """One line a learning rate: how it ended, and its endpoint beside gradient flow's."""
-    from ...sims import Status
-
     c = float(ds.lr_critical)
     lines = [f"lr_critical {c:.4g}, gradient flow: sharpness {float(ds.flow_sharpness):.4g}"]
     lines += ["lr / critical        lr  status         steps  lr S / 2   S / flow  l1 / flow  test loss  test accuracy"]

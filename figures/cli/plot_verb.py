@@ -7,6 +7,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import tyro
 
 from ... import figures
@@ -92,9 +93,7 @@ class Plot:
 
     def _selected(self, ds: "xr.Dataset") -> "xr.Dataset":
         """The result of the asked model, n and seed alone."""
-        import numpy as np
-
-        from ..parts.results import spec_of
+        from ..parts.results import spec_of  # xarray
 
         spec = spec_of(ds)
         for option, dim, asked in (("model", "model", self.model), ("n", "seed", self.n), ("seed", "seed", self.seed)):
@@ -110,14 +109,14 @@ class Plot:
         return ds
 
     def _beside(self) -> "xr.Dataset":
-        from ...sims.store.group import open_result  # slow
+        from ...sims.store.group import open_result  # Zarr and xarray
 
         if self.deep is None:
             raise InputError(f"{self.figure} draws a second result beside the first: name it with --deep STORE")
         return open_result(self.deep)
 
     def _runs(self, ds: "xr.Dataset", pred: Any) -> "list[xr.Dataset]":
-        from ..overview import regime_runs  # slow
+        from ..overview import regime_runs  # matplotlib
         from ..parts.results import grid, require_prediction
         from ..parts.row import choose_row
 
@@ -127,7 +126,7 @@ class Plot:
         return regime_runs(require_prediction(pred, self.figure), float(row["init_scale"]))
 
     def _prediction(self, ds: "xr.Dataset", notes: list[str]) -> "Prediction | list[Prediction] | None":
-        from ..parts.results import stored_prediction  # slow
+        from ..parts.results import stored_prediction  # xarray
 
         if not self.predict:
             return None

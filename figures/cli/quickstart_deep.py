@@ -5,6 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from ...sims import deep
 from ...theory import MissingExtra, Prediction
 from ..deep_contrast import contrast
 from ..look import save
@@ -17,8 +18,6 @@ def deep_quickstart(
     diagonal: xr.Dataset, pred: Prediction, init_scale: float, folder: Path, say: Callable[[str], None], progress: bool
 ) -> list[str]:
     """Train a tanh network 64-48-48-10 on 500 digits, draw ``contrast.png``, and say in Markdown what was found."""
-    from ...sims import deep
-
     try:
         net = deep.network("fcn", width=48, depth=2, activation="tanh")
         data = deep.load("digits", train=500)

@@ -24,7 +24,7 @@ class Report:
     """Folder or URL of a Zarr store, or a .json file of a result."""
 
     def __call__(self) -> None:
-        from ...sims.store.group import open_result
+        from ...sims.store.group import open_result  # Zarr and xarray
 
         print(describe(open_result(self.store), self.store))
 

@@ -42,7 +42,7 @@ class Rule:
 
     def rule(self) -> "UpdateRule":
         """The rule; raises InputError."""
-        from ...theory.steps import parse_parameters, parse_step
+        from ...theory.steps import parse_parameters, parse_step  # SymPy
         from ...theory.update_rule import UpdateRule
 
         values = asdict(self)

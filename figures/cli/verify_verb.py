@@ -50,7 +50,7 @@ class Verify:
     def __call__(self) -> None:
         if self.list:
             return self._print_list()
-        from ...sims.checks import verify
+        from ...sims.checks import verify  # SymPy and Numba
         from ..verification import csv_text, markdown, print_table
 
         if self.json and self.markdown:
@@ -66,7 +66,7 @@ class Verify:
         else:
             print_table(report)
         if self.html:
-            from ..verification_html import html
+            from ..verification_html import html  # matplotlib
 
             write_text(self.html, html(report))
         if self.csv:
@@ -76,10 +76,10 @@ class Verify:
             sys.exit(1)
 
     def _print_list(self) -> None:
-        from ...theory.statements import select, statements
+        from ...theory.statements import select, statements  # SymPy
 
         if self.load is not None:
-            from ...sims.checks.load import load_file
+            from ...sims.checks.load import load_file  # SymPy
 
             load_file(self.load)
         known = statements()

@@ -16,7 +16,7 @@ def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
     """
     if "rule" not in spec_of(ds):
         return 2 / np.asarray(lr, dtype=float)
-    from ...sims import rebuild_rule
+    from ...sims import rebuild_rule  # SymPy, for runs with an update rule
 
     try:
         return np.asarray(rebuild_rule(ds).sharpness_limit(np.asarray(lr, dtype=float)))

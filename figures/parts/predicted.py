@@ -30,7 +30,7 @@ class Ends:
 
 def curve(pred: "Prediction", notes: list[str], points: int) -> "Curve | None":
     """The frontier of a prediction; None, with the reason in ``notes``, where there is none."""
-    from ...theory import frontier
+    from ...theory import frontier  # SymPy and CVXPY, where a frontier is drawn
 
     try:
         return frontier(pred.dynamics.model, pred.problem, points)

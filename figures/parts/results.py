@@ -57,7 +57,7 @@ def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:
     if "model" in ds.coords:
         models = [model for model in models if model.name in np.ravel(ds["model"].values)]
     if "seed" in ds.coords:
-        from ...sims.sweeps import problem_labels
+        from ...sims.sweeps import problem_labels  # Numba, where some of several problems are drawn
 
         seeds = problem_labels(problems)
         problems = [p for p, seed in zip(problems, seeds, strict=True) if seed in np.ravel(ds["seed"].values)]
@@ -66,7 +66,7 @@ def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:
 
 def require_prediction(pred: Any, figure: str) -> "Prediction":
     """The prediction; raises InputError where a figure that needs a prediction is given something else."""
-    from ...theory import Prediction
+    from ...theory import Prediction  # SymPy, which figures of runs alone do without
 
     if not isinstance(pred, Prediction):
         raise InputError(
@@ -151,7 +151,7 @@ def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
     Raises:
         InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`, or with an update rule.
     """
-    from ...sims import rebuild
+    from ...sims import rebuild  # SymPy, where something is predicted
     from ...theory import predict
 
     spec = spec_of(ds)

@@ -100,7 +100,7 @@ def least_sharpness(f: Formulas, case: Case) -> list[Comparison]:
 
 def _program(problem: Problem, one: float, exponent: float, positive: bool) -> tuple[float, np.ndarray]:
     """``min lambda_max(X diag(t) X^T) / n`` over ``X beta = y``, ``t >= one |beta|^exponent``."""
-    import cvxpy as cp
+    import cvxpy as cp  # takes a second, and few checks need it
 
     beta, t = cp.Variable(problem.d), cp.Variable(problem.d)
     size = beta if positive else cp.abs(beta)
@@ -117,7 +117,7 @@ def _program(problem: Problem, one: float, exponent: float, positive: bool) -> t
 
 def _dual(problem: Problem, slope: float, positive: bool) -> float:
     """``max y.nu``, ``(X^T nu)_i <= slope x_i^T P x_i / n`` with P >= 0 of trace 1: for degree 2."""
-    import cvxpy as cp
+    import cvxpy as cp  # takes a second, and few checks need it
 
     nu, P = cp.Variable(problem.n), cp.Variable((problem.n, problem.n), PSD=True)
     left = problem.X.T @ nu if positive else cp.abs(problem.X.T @ nu)

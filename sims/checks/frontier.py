@@ -221,7 +221,7 @@ def _twelve_steps(f: Formulas, case: Case) -> list[Comparison]:
 
 def _implicit(coordinates: Doubled, problem: Problem, b: np.ndarray, lr: float, times: np.ndarray) -> np.ndarray:
     """``argmin D_psi(b, b_before) + h L(b)`` over S <= 2 / lr from time to time, and then onto the interpolators."""
-    import cvxpy as cp
+    import cvxpy as cp  # takes a second, and few checks need it
 
     kit = Interpolators(coordinates, problem)
     log_before, h = cp.Parameter(b.shape), cp.Parameter(nonneg=True)

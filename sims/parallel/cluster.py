@@ -32,7 +32,7 @@ def connect(address: str) -> Any:
         InputError: no scheduler answers there.
     """
     try:
-        from distributed import Client
+        from distributed import Client  # an optional extra
     except ImportError:
         raise MissingExtra("a cluster needs Dask: pip install 'gdbias[cluster]'") from None
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told in one line
@@ -74,7 +74,7 @@ def run_there(
         GdbiasError: a chunk failed again and again, or the cluster was lost. What is written stays.
         InputError: a worker that does not reach the store, or finds another one there.
     """
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker, as_completed  # an optional extra
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
 

@@ -14,7 +14,7 @@ def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[..., 
     if not shown:
         yield lambda count, note="": None
         return
-    from rich.console import Console
+    from rich.console import Console  # where a bar is drawn
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

@@ -27,7 +27,7 @@ def occupied(url: str) -> bool:
         InputError: an unknown protocol.
     """
     try:
-        from fsspec.core import url_to_fs  # pyright: ignore[reportMissingImports]
+        from fsspec.core import url_to_fs  # pyright: ignore[reportMissingImports]  # an optional extra
     except ImportError:
         raise MissingExtra("a store at a URL needs fsspec: pip install 'gdbias[cluster]'") from None
     try:

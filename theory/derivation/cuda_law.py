@@ -59,7 +59,7 @@ __device__ inline double maximum(double a, double b) { return a > b || a != a ? 
 
 
 @lru_cache(maxsize=64)
-def cuda_law(dynamics: Dynamics) -> str:
+def device_functions(dynamics: Dynamics) -> str:
     """The law in CUDA, as constants and device functions.
 
     ``x`` are a feature's numbers, WEIGHTS weights and behind them the state of the rule, STATES in all; ``own`` are the

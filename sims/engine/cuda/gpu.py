@@ -23,7 +23,7 @@ LAUNCH = 0.1  # seconds that a launch should take
 def gpu_module() -> ModuleType:
     """CuPy; raises MissingExtra where it or its GPU is absent."""
     try:
-        import cupy  # pyright: ignore[reportMissingImports]
+        import cupy  # pyright: ignore[reportMissingImports]  # an optional extra
 
         cupy.cuda.runtime.getDeviceCount()
     except Exception as error:

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from ....theory.derivation.cuda_law import cuda_law
+from ....theory.derivation.cuda_law import device_functions
 from ....theory.derivation.dynamics import Dynamics
 from ...status import Status
 from ..rule_settings import variants
@@ -24,7 +24,7 @@ def law_header(dynamics: Dynamics) -> str:
     constants |= {status.name: int(status) for status in (Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT)}
     lines = [f"constexpr int {name} = {int(value)};" for name, value in constants.items()]
     lines += [f"constexpr double NUDGE = {NUDGE!r};"]
-    return "\n".join([*lines, "", cuda_law(dynamics), ""])
+    return "\n".join([*lines, "", device_functions(dynamics), ""])
 
 
 @lru_cache(maxsize=64)
