@@ -25,9 +25,9 @@ def advance(job: Job, runs: Runs) -> None:
     theta, vector, history = columns(runs.theta), columns(runs.vector), columns(runs.history)
     T, V = theta, vector  # T has the state rows behind the weights
     noise = power_noise(*runs.vector.shape[1:])[:, :, None]
-    lr, limit, top = runs.lr, runs.limit, runs.sharpness_max
+    lr, limit, top = runs.lr, runs.divergence_limit, runs.sharpness_max
     calm, rising, last = np.zeros(N, dtype=int), np.zeros(N, dtype=int), np.full(N, np.inf)
-    first, key = runs.first, runs.key
+    first, key = runs.first_lr, runs.draw_key
     alive = np.arange(N)
     step = 0
     with np.errstate(all="ignore"):
@@ -142,7 +142,7 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
     landscape, m, count = job.landscape, runs.vector.shape[1], len(chosen)
     law, values = landscape.law, landscape.dynamics.rule.parameters
     X, _, floor = landscape.samples
-    lr, limit = runs.lr[chosen], runs.limit[chosen] + (runs.loss_min[chosen] - floor)
+    lr, limit = runs.lr[chosen], runs.divergence_limit[chosen] + (runs.loss_min[chosen] - floor)
     T = columns(runs.theta[chosen])
     V = power_noise(*runs.theta.shape[1:])[:, :, None] + np.zeros(T.shape)
     growth, peak, lost = np.zeros(count), np.full(count, -np.inf), np.zeros(count, dtype=bool)

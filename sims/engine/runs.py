@@ -19,9 +19,9 @@ class Runs:
     """
 
     lr: np.ndarray  # once the schedule has settled
-    first: np.ndarray  # learning rate of the first step
-    key: np.ndarray  # of the run's random draws
-    limit: np.ndarray  # excess loss at which it has diverged
+    first_lr: np.ndarray  # learning rate of the first step
+    draw_key: np.ndarray  # seed of its random draws
+    divergence_limit: np.ndarray  # excess loss at which it has diverged
     loss_min: np.ndarray  # smallest attainable loss
     theta: np.ndarray
     vector: np.ndarray  # (run, weight, feature), of the power iteration for the sharpness

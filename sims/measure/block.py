@@ -41,9 +41,9 @@ def begin_runs(
     theta = np.ascontiguousarray(theta[which])
     return Runs(
         lr=last_rate,
-        first=first_rate,
-        key=run_keys(rule.noise_seed, rates, theta[:, :m]) if rule.stochastic else np.zeros(N, dtype=np.uint64),
-        limit=landscape.divergence_limits(starts)[which],
+        first_lr=first_rate,
+        draw_key=run_keys(rule.noise_seed, rates, theta[:, :m]) if rule.stochastic else np.zeros(N, dtype=np.uint64),
+        divergence_limit=landscape.divergence_limits(starts)[which],
         loss_min=smallest_losses(landscape, starts)[which],
         theta=theta.astype(number),
         vector=np.ascontiguousarray(vector[which]),

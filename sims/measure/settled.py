@@ -53,7 +53,7 @@ def averaged(job: Job, runs: Runs) -> np.ndarray:
     for at in range(0, len(bounded), width):
         chosen = bounded[at : at + width]
         part = runs.part(chosen)
-        part = replace(part, first=part.lr, key=~part.key, **not_begun(len(part), (K + 1, *shape)))
+        part = replace(part, first_lr=part.lr, draw_key=~part.draw_key, **not_begun(len(part), (K + 1, *shape)))
         backend(options).advance(further, part)
         lost = (part.outcome != Status.STEP_LIMIT)[:, None, None]
         means[chosen] = np.where(lost, np.nan, part.history[:, 1:].mean(axis=1))

@@ -69,7 +69,8 @@ def _advance(xp, job: Job, runs: Runs) -> None:
     given = [xp.asarray(a) for a in (_tiled(X), _tiled(X.T), np.ascontiguousarray(y))]
     rule, noise = dynamics.rule, power_noise(*runs.vector.shape[1:])
     own = [float(w) for w in settings(dynamics, problem.n)[len(rule.parameters) :]]
-    rates = [xp.asarray(a) for a in (np.array(rule.parameters), noise, runs.lr, runs.first, runs.key, runs.limit)]
+    given = (np.array(rule.parameters), noise, runs.lr, runs.first_lr, runs.draw_key, runs.divergence_limit)
+    rates = [xp.asarray(array) for array in given]
     state = (T, V, F, C, M, Q, steps, calm, rising, last, loss, top, outcome, history)
     while len(active) and not job.halt[0]:
         start = time.perf_counter()

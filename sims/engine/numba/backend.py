@@ -33,7 +33,7 @@ def advance(job: Job, runs: Runs) -> None:
         *spans(X), *spans(X.T), y,
         1.0 / problem.n, job.floor, options.tol, options.hold, options.max_steps, options.track_every,
         job.record_every, settings(dynamics, problem.n), queue, job.halt, power_noise(*runs.vector.shape[1:]),
-        runs.lr, runs.first, runs.key, runs.limit, runs.theta, runs.vector,
+        runs.lr, runs.first_lr, runs.draw_key, runs.divergence_limit, runs.theta, runs.vector,
         runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
     )  # fmt: skip
     tell = None if job.tell is None else lambda tell=job.tell: tell(min(int(queue[0]), len(runs)))
@@ -54,7 +54,7 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
         *spans(X), *spans(X.T), np.ascontiguousarray(y), 1.0 / problem.n,
         options.window, measured_steps(options), EVERY, LONGEST, REPEATS, NEAR,
         np.array(dynamics.rule.parameters), np.zeros(1, dtype=np.int64), job.halt, power_noise(*runs.theta.shape[1:]),
-        runs.lr[chosen], runs.limit[chosen] + (runs.loss_min[chosen] - floor), runs.theta[chosen], *found,
+        runs.lr[chosen], runs.divergence_limit[chosen] + (runs.loss_min[chosen] - floor), runs.theta[chosen], *found,
     )  # fmt: skip
     work(kernel.follow, arguments, min(options.threads or cores(), max(1, -(-count // LANES))), job.halt)
     return found
