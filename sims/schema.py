@@ -136,21 +136,22 @@ _DECLARED: Mapping[str, Variable] = {
 }  # fmt: skip
 
 
+def _long_name(variable: Variable, point: Point) -> str:
+    if point == variable.at[0]:
+        return variable.long_name
+    if point == "path":
+        return (variable.along or POINTS[point][0]).format(variable.long_name.removesuffix(" at the end"))
+    return POINTS[point][0].format(variable.long_name)
+
+
 def _everywhere() -> Iterator[tuple[str, Variable]]:
     """Every variable at every point where some result has it."""
-    for point, (about, having) in POINTS.items():
+    for point, (_, having) in POINTS.items():
         for name, variable in _DECLARED.items():
             kinds = tuple(kind for kind in variable.kinds if kind in having)
-            if not kinds or point not in variable.at:
-                continue
-            here = replace(variable, kinds=kinds, at=(point,))
-            if point == variable.at[0]:
-                yield name, here
-                continue
-            long_name = variable.long_name
-            if point == "path":
-                about, long_name = variable.along or POINTS[point][0], long_name.removesuffix(" at the end")
-            yield f"{point}_{name}", replace(here, long_name=about.format(long_name))
+            if kinds and point in variable.at:
+                here = replace(variable, long_name=_long_name(variable, point), kinds=kinds, at=(point,))
+                yield name if point == variable.at[0] else f"{point}_{name}", here
 
 
 VARIABLES: Mapping[str, Variable] = dict(_everywhere())
