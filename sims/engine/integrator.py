@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.integrate import solve_ivp
+import scipy  # its parts on first use: they take half a second to import
 
 from ...theory.derivation.landscape import Landscape, divergence_limit
 from ...theory.errors import GdbiasError
@@ -62,7 +62,7 @@ def integrate_flow(
     if excess(start) < tol:  # nowhere to go, and no crossing to be seen
         return FlowRun(np.zeros(1), start[None], np.array([excess(start)]), True)
     size = max(float(np.abs(start).max()), 1e-12)
-    path = solve_ivp(
+    path = scipy.integrate.solve_ivp(
         velocity, (0, max_time), start, "LSODA", jac=jacobian, events=arrived, rtol=rtol, atol=1e-3 * rtol * size
     )
     if path.status == -1:

@@ -4,9 +4,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its parts on first use: they take half a second to import
 import sympy as sp
-from scipy.integrate import solve_ivp
-from scipy.optimize import linprog, minimize, nnls
 
 from ..derivation.dynamics import derive
 from ..derivation.numpy_law import array_law
@@ -78,7 +77,9 @@ def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> f
 
     length = float(np.linalg.norm(start)) or 1.0
     critical.terminal = far.terminal = True  # type: ignore[attr-defined]
-    path = solve_ivp(velocity, (0, 1e4), start, events=[critical, far], rtol=1e-8, atol=1e-6 * near * length)
+    path = scipy.integrate.solve_ivp(
+        velocity, (0, 1e4), start, events=[critical, far], rtol=1e-8, atol=1e-6 * near * length
+    )
     if not len(path.t_events[0]):
         return sign * np.inf
     bound = float(law.effective(*path.y[:, -1]))
@@ -107,7 +108,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     limits = np.concatenate([-low[lower], high[upper]])
     cost = np.append(np.zeros(d), -1.0)
     box = [(at, at) if stays else (None, None) for at, stays in zip(low, fixed, strict=True)] + [(None, 1.0)]
-    answer = linprog(cost, slack, limits, np.c_[X, np.zeros(len(y))], y / size, bounds=box)
+    answer = scipy.optimize.linprog(cost, slack, limits, np.c_[X, np.zeros(len(y))], y / size, bounds=box)
     margin = -answer.fun if answer.status == 0 else -np.inf
     if margin > LEAST_MARGIN:
         return bounds
@@ -145,7 +146,7 @@ def loss_min(problem: Problem, bounds: Range) -> float:
     base = np.where(np.isfinite(bounds.lower), bounds.lower, np.where(np.isfinite(bounds.upper), bounds.upper, 0.0))
     columns = np.hstack([X[:, up | free], -X[:, down | free]])
     target = y - X @ base
-    residual = nnls(columns, target)[1] if columns.shape[1] else float(np.linalg.norm(target))
+    residual = scipy.optimize.nnls(columns, target)[1] if columns.shape[1] else float(np.linalg.norm(target))
     rounding = 1e-12 * np.linalg.norm(y)
     return floor + (residual**2 / (2 * problem.n) if residual > rounding else 0.0)
 
@@ -156,7 +157,7 @@ def _general_loss_min(problem: Problem, bounds: Range) -> float:
     cone = [(None if a is None else 0, None if b is None else 0) for a, b in box]
     if (
         problem.loss.targets == "sign"
-        and linprog(np.zeros(d), -y[:, None] * X, -np.ones(len(y)), bounds=cone).status == 0
+        and scipy.optimize.linprog(np.zeros(d), -y[:, None] * X, -np.ones(len(y)), bounds=cone).status == 0
     ):
         return 0.0  # separable: the infimum is not attained
     functions = array_loss(problem.loss)
@@ -166,5 +167,7 @@ def _general_loss_min(problem: Problem, bounds: Range) -> float:
         return functions.loss_value(f, y).mean(), X.T @ functions.loss_slope(f, y) / len(y)
 
     start = np.clip(np.zeros(d), *[np.nan_to_num(b, posinf=1e30, neginf=-1e30) for b in bounds])
-    best = minimize(objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12))
+    best = scipy.optimize.minimize(
+        objective, start, jac=True, bounds=box, method="L-BFGS-B", options=dict(ftol=1e-16, gtol=1e-12)
+    )
     return float(best.fun)

@@ -8,7 +8,7 @@ central flow (arXiv 2410.24206) takes on diagonal networks. All in the doubled c
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dsyev
+import scipy  # its parts on first use: they take half a second to import
 
 from ..errors import GdbiasError, NoInterpolator
 from ..problem import Problem
@@ -56,6 +56,7 @@ def constrained_flow(
         NoInterpolator: the constraint set holds no interpolator that the flow reaches.
         GdbiasError: the flow did not end.
     """
+    lapack = scipy.linalg.lapack
     L, dual, weights = coordinates.degree, coordinates.dual, coordinates.weights
     y = problem.projected[1]
     lr_w = lr * coordinates.rate  # the learning rate of w^L
@@ -90,9 +91,11 @@ def constrained_flow(
                 )
             scaled = columns * w ** (L - 1)
             kernel = scaled @ scaled.T * (L**2 / problem.n)
-            if not dpotrf(limit - kernel)[1]:  # positive definite: S is below its cap, and no eigenvector is needed
+            if not lapack.dpotrf(limit - kernel)[
+                1
+            ]:  # positive definite: S is below its cap, and no eigenvector is needed
                 break
-            values, vectors, _ = dsyev(kernel)
+            values, vectors, _ = lapack.dsyev(kernel)
             if values[-1] <= cap * (1 + OVERSHOOT):
                 break
             top = vectors[:, -1]

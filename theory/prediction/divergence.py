@@ -7,7 +7,7 @@ there meets the outer cycle of two, ``f(f(U)) = U``: at kappa = 2 for L = 2, a C
 
 from functools import lru_cache
 
-from scipy.optimize import brentq
+import scipy  # its parts on first use: they take half a second to import
 
 HIGHEST = 20  # degree up to which the search was checked
 
@@ -30,7 +30,9 @@ def divergence_ratio(degree: int) -> float:
 
     def top(kappa: float) -> float:
         """The largest value of f between 0 and the minimum."""
-        return f(brentq(slope, steepest, 1.0, args=(kappa,)), kappa)
+        return f(scipy.optimize.brentq(slope, steepest, 1.0, args=(kappa,)), kappa)
 
-    crossing = brentq(lambda kappa: f(top(kappa), kappa), 2 / L, 8 / L)  # below it no orbit changes sign
-    return brentq(lambda kappa: f(f(top(kappa), kappa), kappa) - top(kappa), crossing, 2 * crossing) * L / 2
+    crossing = scipy.optimize.brentq(lambda kappa: f(top(kappa), kappa), 2 / L, 8 / L)  # below it no orbit changes sign
+    return (
+        scipy.optimize.brentq(lambda kappa: f(f(top(kappa), kappa), kappa) - top(kappa), crossing, 2 * crossing) * L / 2
+    )

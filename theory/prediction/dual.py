@@ -8,7 +8,7 @@ loss the endpoint solves ``X beta(X^T nu) = y``: the minimum of the strictly con
 from collections.abc import Callable
 
 import numpy as np
-from scipy.integrate import LSODA, OdeSolution
+import scipy  # its parts on first use: they take half a second to import
 
 from ..derivation.dynamics import Dynamics
 from ..derivation.hessian import rows
@@ -122,7 +122,7 @@ def flow_path(
     with np.errstate(all="ignore"):
         pull(start)
         last = 1e-6 * np.linalg.norm(X.T @ slope)
-        solver = LSODA(velocity, 0.0, start, LONGEST, jac=jacobian, first_step=1e-6, **tolerance)
+        solver = scipy.integrate.LSODA(velocity, 0.0, start, LONGEST, jac=jacobian, first_step=1e-6, **tolerance)
         times, pieces = [0.0], []
         while solver.status == "running" and not np.linalg.norm(X.T @ slope) <= last:
             solver.step()
@@ -134,7 +134,7 @@ def flow_path(
             f"{dynamics.model.name}: the path of gradient flow could not be followed beyond "
             f"t = {times[-1]:.3g}: try an init_scale nearer to 0.1"
         )
-    path = OdeSolution(times, pieces) if pieces else lambda t: np.repeat(start[:, None], len(t), axis=1)
+    path = scipy.integrate.OdeSolution(times, pieces) if pieces else lambda t: np.repeat(start[:, None], len(t), axis=1)
     return np.array(times), lambda t: weights(path(t))
 
 

@@ -8,7 +8,7 @@ out together, ``x^2 ~ exp(-rate t)``, so that ``1 - lr S / 2 = rate / 4``. In th
 """
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy  # its parts on first use: they take half a second to import
 
 from ..problem import Problem
 from .coordinates import Doubled
@@ -45,5 +45,5 @@ def undershoot(coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np
     low, high = 1e-12 * values[-1], (1 - 1e-12) * values[-1]
     if not excess(low) < 0 < excess(high):
         return 0.0
-    share = float(brentq(excess, low, high)) / 4  # type: ignore[arg-type]
+    share = float(scipy.optimize.brentq(excess, low, high)) / 4  # type: ignore[arg-type]
     return share if len(values) == 1 or values[1] / 2 < 1 - share else 0.0

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its parts on first use: they take half a second to import
 import sympy as sp
-from scipy.integrate import solve_ivp
-from scipy.special import beta, betaincinv
 
 from ..derivation.characteristic import CLOCK, characteristic_flow, start_symbols
 from ..derivation.dynamics import Dynamics
@@ -112,11 +111,14 @@ class _Chain:
         coefficient = float(sp.Poly(model.effective, *model.weights).coeffs()[0])
         self.start = signs * scale
         self.half = (len(theta0) - 2) / 2
-        self.clock = coefficient * np.prod(signs, axis=0) * scale ** (len(theta0) - 2) / (beta(0.5, self.half) / 2)
+        self.clock = (
+            coefficient * np.prod(signs, axis=0) * scale ** (len(theta0) - 2) / (scipy.special.beta(0.5, self.half) / 2)
+        )
 
     def __call__(self, s: np.ndarray) -> np.ndarray:
         share = s * self.clock  # in (-1, 1) of the whole incomplete beta function
         past = np.abs(share)
+        betaincinv = scipy.special.betaincinv
         q, rest = betaincinv(0.5, self.half, past), betaincinv(self.half, 0.5, 1 - past)  # rest = 1 - q
         with np.errstate(all="ignore"):
             x = np.copysign(np.sqrt(np.where(past < 0.5, q / (1 - q), (1 - rest) / rest)), share)
@@ -142,7 +144,9 @@ class _Integrated:
 
         blown_up.terminal = True  # type: ignore[attr-defined]
         with np.errstate(all="ignore"):
-            path = solve_ivp(velocity, (0, 1), start.ravel(), "DOP853", rtol=1e-12, atol=1e-14, events=blown_up)
+            path = scipy.integrate.solve_ivp(
+                velocity, (0, 1), start.ravel(), "DOP853", rtol=1e-12, atol=1e-14, events=blown_up
+            )
         return path.y[:, -1].reshape(start.shape) if path.status == 0 else np.full(start.shape, np.nan)
 
 
