@@ -9,6 +9,7 @@ import sympy as sp
 
 from ..derivation.dynamics import derive
 from ..derivation.numpy_law import array_law
+from ..derivation.separable import separate
 from ..errors import NoInterpolator
 from ..loss import array_loss, squared
 from ..parameterization import Parameterization
@@ -58,6 +59,11 @@ def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> f
     total = sp.Poly(model.effective, *model.weights).total_degree()
     if total < 2:
         return sign * np.inf
+
+    alone = separate(model.effective, model.weights)
+    if model.degree and alone:  # every term c w^L grows, or falls to 0, by itself
+        terms = [float(alone[w][0]) * at**model.degree for w, at in zip(model.weights, start, strict=True)]
+        return sign * np.inf if any(sign * term > 0 for term in terms) else 0.0
 
     def velocity(_, theta):
         # Slowed so that a zero of the slope, of whatever order, is approached exponentially and never stepped over.
