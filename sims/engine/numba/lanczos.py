@@ -1,6 +1,7 @@
-"""Largest eigenvalues of many Hessians at once, a block of points at a time: the kernel behind :mod:`sharpness`.
+"""Largest eigenvalues of many Hessians at once, a block of points at a time.
 
-It is compiled from this file's text by :mod:`cache`, as the drivers are.
+The kernel behind :mod:`gdbias.sims.measure.sharpness`, compiled from this file's text by
+:mod:`gdbias.sims.engine.numba.cache`, as the drivers are.
 """
 
 import numpy as np
