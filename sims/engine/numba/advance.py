@@ -36,7 +36,19 @@ from gdbias.sims.engine.numba.law_stub import (
 )
 from gdbias.sims.engine.numba.microkernel import ROWS, matmul, tile
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals, take_next
-from gdbias.sims.engine.numba.rows import blocks, fold, gather, keep, load, numbers, pointer, scatter, store, wholes
+from gdbias.sims.engine.numba.rows import (
+    blocks,
+    fold,
+    gather,
+    keep,
+    load,
+    numbers,
+    pointer,
+    room,
+    scatter,
+    store,
+    wholes,
+)
 from gdbias.sims.status import Status
 
 # Numbers of a block: 0, learning rate, excess loss, objective of the step before, limit of the loss, steps, steps
@@ -64,7 +76,7 @@ def advance(
     # Weights and state, unit vectors of the power iteration; beta, then dL/dbeta; J v; loss slopes and curvatures over
     # n, predictions, X J v; numbers of a run.
     counts = STATES * D, WEIGHTS * D, D, D, N, N, N, N, 11
-    memory = np.zeros(((STATES + WEIGHTS + 2) * D + 4 * N + 11, LANES), number)
+    memory = np.zeros((room(counts), LANES), number)
     T, V, B, M, R, C, F, Q, A = blocks(memory, counts)
     run = wholes(LANES)
     for q in range(LANES):

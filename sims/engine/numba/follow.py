@@ -23,7 +23,7 @@ from gdbias.sims.engine.numba.law_stub import (
 )
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals, take_next
-from gdbias.sims.engine.numba.rows import gather, load, numbers, scatter, store
+from gdbias.sims.engine.numba.rows import blocks, gather, keep, load, numbers, room, scatter, store
 
 # Numbers of a block: 0, learning rate, limit of the loss, logarithmic growth, largest loss, whether the loss blew up.
 NONE, RATE, LIMIT, GROWN, TOP, GONE = range(6)
@@ -44,11 +44,11 @@ def follow(
     N, D = X.shape[0], XT.shape[0]  # n and d, with the rows of zeros that fill the last tile
     own = numbers(parameters, 0, 1, PARAMETERS)
     control = flush_denormals()
-    T, V = np.zeros((STATES * D, LANES)), np.zeros((STATES * D, LANES))  # weights and state, and the tangent vector
-    S = np.zeros((WEIGHTS * D, LANES))  # snapshot of the weights
-    B, M = np.zeros((D, LANES)), np.zeros((D, LANES))  # beta and its tangent J v, then n dL/dbeta and its tangent
-    F, Q = np.zeros((N, LANES)), np.zeros((N, LANES))  # predictions and their tangents, then loss slopes and theirs
-    A, last = np.zeros((6, LANES)), np.zeros((longest, LANES))
+    # Weights and state, and the tangent vector; snapshot of the weights; beta and its tangent J v, then n dL/dbeta and
+    # its tangent; predictions and their tangents, then loss slopes and theirs; numbers of a run; growth in last steps.
+    counts = STATES * D, STATES * D, WEIGHTS * D, D, D, N, N, 6, longest
+    memory = np.zeros((room(counts), LANES), np.float64)
+    T, V, S, B, M, F, Q, A, last = blocks(memory, counts)
     gap, size, back = np.zeros(LANES), np.zeros(LANES), np.zeros((repeats, LANES), dtype=np.int64)
     while halt[0] == 0:
         at = take_next(queue) * LANES
@@ -137,6 +137,7 @@ def follow(
             for k in range(repeats):
                 returns[p, k] = back[k, q]
     restore_denormals(control)
+    keep(memory)
 
 
 @inlined

@@ -10,7 +10,7 @@ from gdbias.sims.engine.numba.intrinsics import inner, kernel
 from gdbias.sims.engine.numba.lanes import LANES, choose, larger, less, sqrt, total
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals
-from gdbias.sims.engine.numba.rows import blocks, keep, load, pointer, store
+from gdbias.sims.engine.numba.rows import blocks, keep, load, pointer, room, store
 
 HALVINGS = 64  # of an interval around a Ritz value: to the last bit
 EPSILON, TINY = 2.3e-16, 1e-300
@@ -32,7 +32,7 @@ def top_eigenvalues(
     # J v, then X^T A X J v; X J v; H v; the Krylov basis; the tridiagonal matrix, its top vector, what its
     # factorisation takes from both ends; its top eigenvalue and the residual.
     counts = D, N, size, steps * size, steps, steps, steps, steps, steps, 1, 1
-    memory = np.zeros((D + N + size + steps * size + 5 * steps + 2, LANES), np.float64)
+    memory = np.zeros((room(counts), LANES), np.float64)
     M, F, W, Q, alpha, beta, ritz, forward, backward, found, error = blocks(memory, counts)
     for block in range(value.shape[0]):
         J, G, A = pointer(jacobian, block * size), pointer(diagonal, block * pairs), pointer(curvature, block * N)

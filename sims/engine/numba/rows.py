@@ -42,15 +42,32 @@ def pointer(_context, A, row):
 
 
 @intrinsic
+def room(_context, counts):
+    """The rows that :func:`blocks` of so many rows each need."""
+
+    def generate(_context, builder, signature, args):
+        rows = ir.IntType(64)(1)
+        for count in cgutils.unpack_tuple(builder, args[0], len(signature.args[0])):
+            rows = builder.add(rows, count)
+        return rows
+
+    return types.intp(types.UniTuple(types.intp, len(counts))), generate
+
+
+@intrinsic
 def blocks(_context, A, counts):
-    """Blocks of so many rows each, one behind the other in an array (rows, LANES)."""
+    """Blocks of so many rows each, one behind the other in an array (rows, LANES) with :func:`room` for them.
+
+    They begin at a multiple of a row's bytes, so that no register is read from two lines of the cache.
+    """
 
     def generate(context, builder, signature, args):
-        array, counts = args
-        data, row, places = _begin(context, builder, signature.args[0], array), ir.IntType(64)(0), []
-        for count in cgutils.unpack_tuple(builder, counts, len(signature.args[1])):
-            places.append(builder.gep(data, [builder.mul(row, row.type(_lanes(signature.args[0])))]))
-            row = builder.add(row, count)
+        data, whole, bytes = _begin(context, builder, signature.args[0], args[0]), ir.IntType(64), BYTES * PARTS
+        place = builder.and_(builder.add(builder.ptrtoint(data, whole), whole(bytes - 1)), whole(-bytes))
+        places = []
+        for count in cgutils.unpack_tuple(builder, args[1], len(signature.args[1])):
+            places.append(builder.inttoptr(place, data.type))
+            place = builder.add(place, builder.mul(count, whole(bytes)))
         return context.make_tuple(builder, signature.return_type, places)
 
     return types.UniTuple(Pointer(A.dtype), len(counts))(A, types.UniTuple(types.intp, len(counts))), generate
