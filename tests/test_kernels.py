@@ -1,13 +1,16 @@
-"""A kernel is a driver file with a law in it; what its constants rule out is not compiled."""
+"""A kernel is a driver file with a law in it; what its constants rule out is not compiled, and the rest once."""
 
+import io
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
 from gdbias import sims, theory
 from gdbias.sims.engine.numba import kernels
-from gdbias.sims.engine.numba.cache import load_kernel
+from gdbias.sims.engine.numba.cache import make_kernel
 from gdbias.sims.engine.numba.lanes import LANES
 
 DRIVER = Path(kernels.__file__).with_name("advance.py").read_text()
@@ -23,25 +26,66 @@ OPENED = {  # a branch, and what it alone calls
 @pytest.fixture(scope="module")
 def arguments():
     """The types that the kernel is called with for float32."""
-    model, problem = theory.power(2), theory.sparse_regression(n=3, d=4, sparsity=1, n_test=0)
+    model, problem = theory.power(2), theory.Problem(np.eye(3), np.ones(3))
     sims.sweep(model, problem, 0.1, 0.1, max_steps=1, precision="float32")
     return kernels.advance_kernel(theory.derive(model), number="float32").advance.signatures[0]
 
 
-def without(names, **constants):
+def without(folder, names, **constants):
     """The kernel with those constants, in which nothing bears one of the names."""
     dynamics = theory.derive(theory.power(2), rule=theory.UpdateRule(schedule=theory.cosine(9)))
     text = kernels.kernel_text(DRIVER, dynamics, "float32", **CLOSED | constants)
-    return load_kernel(f"{text}\n\ndel {', '.join(names)}\n").advance
+    return make_kernel(f"{text}\n\ndel {', '.join(names)}\n", "power(2)", folder).advance
 
 
-def test_a_closed_branch_is_not_compiled(arguments):
-    kernel = without([*OPENED.values(), "matmul", "bound", "product", "dot", "curvature", "loss_curvature"])
+def test_a_closed_branch_is_not_compiled(arguments, tmp_path):
+    kernel = without(tmp_path, [*OPENED.values(), "matmul", "bound", "product", "dot", "curvature", "loss_curvature"])
     kernel.compile(arguments)
     assert kernel.signatures == [arguments]
 
 
 @pytest.mark.parametrize("constant", OPENED)
-def test_an_open_branch_is_compiled(constant, arguments):
+def test_an_open_branch_is_compiled(constant, arguments, tmp_path):
     with pytest.raises(TypingError):
-        without([OPENED[constant]], **{constant: True}).compile(arguments)
+        without(tmp_path, [OPENED[constant]], **{constant: True}).compile(arguments)
+
+
+DOUBLE = """
+from gdbias.sims.engine.numba.intrinsics import kernel
+
+
+@kernel
+def double(x):
+    return 2.0 * x
+"""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def double(tmp_path, monkeypatch):
+    """A kernel as a new process finds it in a folder, which returns what was said on a terminal."""
+
+    def call():
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        assert make_kernel(DOUBLE, "twice", tmp_path).double(1.5) == 3.0
+        return sys.stderr.getvalue()
+
+    return call
+
+
+def test_a_kernel_is_compiled_once_and_says_so(double):
+    assert "twice" in double() and not double()
+
+
+@pytest.mark.parametrize("kind, left", [("nbi", 0), ("nbi", 20), ("nbc", 0), ("nbc", 200), ("py", 30)])
+def test_a_damaged_entry_is_made_again(kind, left, double, tmp_path):
+    double()
+    (path,) = tmp_path.rglob(f"*.{kind}")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:left])
+    double()
+    assert path.stat().st_size == len(whole) and not double()

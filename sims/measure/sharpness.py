@@ -70,7 +70,7 @@ def _blocks(values: np.ndarray, rows: int) -> np.ndarray:
 
 @lru_cache
 def _kernel() -> ModuleType:
-    return load_kernel((Path(__file__).parent / "../engine/numba/lanczos.py").read_text())
+    return load_kernel((Path(__file__).parent / "../engine/numba/lanczos.py").read_text(), "the sharpness")
 
 
 def _map(function: Callable, items: range) -> list:

@@ -6,34 +6,42 @@ import os
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
 from platformdirs import user_cache_path
 
 _loading = threading.Lock()
 
 
-def load_kernel(text: str) -> ModuleType:
-    """The module of a generated kernel, whose functions compile when first called.
-
-    The file is named by the hash of its whole text and of what it imports, and written atomically: an
-    edit makes another file, and Numba's own cache beside it serves the next process.
-    """
+def load_kernel(text: str, title: str) -> ModuleType:
+    """The module of a kernel, made once a process."""
     with _loading:
-        return _load(text)
+        return _load(text, title)
 
 
 @lru_cache(maxsize=64)
-def _load(text: str) -> ModuleType:
+def _load(text: str, title: str) -> ModuleType:
+    return make_kernel(text, title, _cache_folder())
+
+
+def make_kernel(text: str, title: str, folder: Path) -> ModuleType:
+    """A module of the text, whose kernels compile when first called, and are then found beside its file.
+
+    The file is named by the hash of its whole text and of what it imports, and written atomically: an
+    edit makes another file, and Numba's own cache beside it serves the next process. What is damaged is made again. On
+    a terminal a line says that a kernel is compiled, which takes seconds.
+    """
     name = f"gdbias_kernel_{_digest(text)}"
-    if name in sys.modules:
-        return sys.modules[name]
-    path = _cache_folder() / f"{name}.py"
-    if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    path = folder / f"{name}.py"
+    if not path.exists() or path.read_text(errors="replace") != text:
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
         with os.fdopen(handle, "w") as file:
             file.write(text)
         os.replace(temporary, path)
@@ -46,7 +54,29 @@ def _load(text: str) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    dispatchers: list[Any] = [value for value in vars(module).values() if isinstance(value, Dispatcher)]
+    for dispatcher in dispatchers:
+        if isinstance(dispatcher._cache, FunctionCache):
+            dispatcher._cache = _Cache(dispatcher.py_func, title)
     return module
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of a kernel, which takes a damaged entry for none."""
+
+    def __init__(self, function: Callable, title: str):
+        super().__init__(function)
+        self.title = title
+
+    def load_overload(self, sig, target_context):
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # whatever reading half a file raises
+            self.flush()
+            found = None
+        if found is None and sys.stderr is not None and sys.stderr.isatty():
+            print(f"compiling the kernel of {self.title}, once", file=sys.stderr)
+        return found
 
 
 def _digest(text: str) -> str:

@@ -40,7 +40,8 @@ def follow_kernel(dynamics: Dynamics) -> ModuleType:
 
 @lru_cache(maxsize=64)
 def _kernel(driver: str, dynamics: Dynamics, number: str, **constants: float) -> ModuleType:
-    return load_kernel(kernel_text(Path(__file__).with_name(driver).read_text(), dynamics, number, **constants))
+    text = kernel_text(Path(__file__).with_name(driver).read_text(), dynamics, number, **constants)
+    return load_kernel(text, dynamics.model.name)
 
 
 def kernel_text(driver: str, dynamics: Dynamics, number: str, **constants: float) -> str:
