@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import get_args
+from typing import TypedDict, Unpack, get_args
 
 import numpy as np
 import xarray as xr
@@ -13,7 +13,7 @@ from ..theory.prediction.endpoints import Endpoint, Method
 from ..theory.prediction.prediction import Prediction, predict
 from ..theory.problem import Problem
 from .grid import Grid, learning_rates, one_value
-from .options import Options
+from .options import BackendName, SweepOptions, options_of
 from .parallel.progress import progress_bar
 from .schema import VARIABLES, attributes, measured
 from .status import Status
@@ -22,6 +22,17 @@ from .sweeps import sweep
 
 METHODS: tuple[Method, ...] = get_args(Method)
 NEARBY = 1.003  # times lr: what descent itself changes by is the floor of every error
+DEFAULTS = SweepOptions(max_steps=400_000, track_every=0)
+
+
+class CompareChanges(TypedDict, total=False):
+    """Keywords of :func:`compare` for :class:`gdbias.sims.options.SweepOptions`: those that have an effect on it."""
+
+    max_steps: int
+    tol: float
+    hold: int
+    backend: BackendName
+    threads: int | None
 
 
 def compare(
@@ -29,13 +40,11 @@ def compare(
     problem: Problem,
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float = 0.1,
+    *,
     methods: Sequence[Method] = METHODS,
-    max_steps: int = 400_000,
-    tol: float = 1e-10,
-    hold: int = 20,
-    backend: str = "numba",
-    threads: int | None = None,
     progress: bool = False,
+    options: SweepOptions | None = None,
+    **changes: Unpack[CompareChanges],
 ) -> xr.Dataset:
     """Run descent at every learning rate, and put the predictors of its endpoint beside it.
 
@@ -43,21 +52,22 @@ def compare(
     sharpness and the test risk: NaN where the run did not converge or the predictor does not apply.
     ``sensitivity`` is what ``beta_found`` itself changes by at 1.003 lr, the floor of every error.
 
+    Further keywords, ``max_steps``, ``tol``, ``hold``, ``backend`` and ``threads``, change single options of the sweep,
+    or of those given together as ``options``; unless given, runs have many steps and no looks at the sharpness.
+
     Returns a dataset over (predictor, lr): errors and predicted values; over lr: the run's status, steps, loss,
     sharpness, l1 norm, beta, test risk, theta. ``attrs["not_predicted"]`` lists (predictor, lr, reason) as JSON.
 
     Raises:
-        InputError: a value outside its limits, or an unknown method.
+        InputError: a value outside its limits, an unknown option or method.
     """
-    options = Options(max_steps, tol, hold, track_every=0, backend=backend, threads=threads)  # type: ignore[arg-type]
+    options = options_of("compare", DEFAULTS, options, changes, CompareChanges)
     for method in methods:
         if method not in METHODS:
             raise InputError(f"unknown method {method!r}: use some of {', '.join(METHODS)}")
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
     every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
-    runs = sweep(
-        model, problem, every, scale, threads=threads, keep=["beta", "theta"], progress=progress, **options.deciding()
-    )
+    runs = sweep(model, problem, every, scale, keep=["beta", "theta"], progress=progress, options=options)
     runs = runs.isel(init_scale=0)
     found, near = (runs.isel(lr=place[part]) for part in (slice(None, len(lrs)), slice(len(lrs), None)))
     spec = result_spec("compare", model, problem, options, lr=lrs, init_scale=scale, methods=list(methods))

@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -17,13 +18,12 @@ from ..theory.problem import Problem
 from ..theory.update_rule import UpdateRule, gradient_descent
 from .grid import Grid
 from .machine import cores
-from .options import SHORTEST_WINDOW, SweepOptions
+from .options import SHORTEST_WINDOW, STORE_CHUNK, SweepChanges, SweepOptions, options_of
 from .parallel.chunks import compute, write
 from .parallel.local import side_by_side
-from .parallel.plan import Plan, Work
+from .parallel.plan import KEPT, Plan, Work
 from .status import Status
 from .store.group import open_for_writing
-from .sweeps import KEPT, STORE_CHUNK, planned
 
 SETTINGS = 4  # pairs of a model and a problem that are tried
 FIRST_CAP = 1000  # steps of a first try
@@ -59,26 +59,29 @@ def estimate(
     problem: Problem | Sequence[Problem],
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
+    *,
+    rule: UpdateRule = gradient_descent,
     keep: Sequence[str] = KEPT,
     stored: bool = True,
-    rule: UpdateRule = gradient_descent,
-    **options,
+    options: SweepOptions | None = None,
+    **changes: Unpack[SweepChanges],
 ) -> Estimate:
     """What :func:`gdbias.sims.sweep` with these arguments will cost, after about ten seconds of trying.
 
     Runs spread evenly over the grid of up to four pairs of a model and a problem are made, their outcomes written
-    to a temporary store when ``stored``, and time and bytes scaled up.
+    to a temporary store when ``stored``, and time and bytes scaled up. Options are those of ``sweep``.
 
     Raises:
         InputError: as ``sweep``.
     """
-    asked = SweepOptions(**options)
-    plan = planned(model, problem, lr, init_scale, keep, stored, asked, rule)
+    options = options_of("estimate", SweepOptions(), options, changes)
+    plan = Plan.of(model, problem, lr, init_scale, rule, keep, options, stored)
+    plan.check(here=True)
     samples = _samples(plan)
     tries = [_tried(sample, stored, BUDGET / len(samples)) for sample in samples]
     tried = sum(t.runs for t in tries)
     chunks = [chunk.runs for chunk in plan.chunks()]
-    beside = side_by_side(len(chunks), asked)
+    beside = side_by_side(len(chunks), options)
     size = sum(t.size for t in tries) / tried * plan.runs
     computing = sum(t.computing for t in tries) / tried * plan.runs
     writing = sum(t.writing for t in tries) / len(tries) * len(chunks)
@@ -112,7 +115,7 @@ def _samples(plan: Plan) -> list[Plan]:
         axes = _middles(len(plan.scales), rows), _middles(len(plan.lrs), max(1, runs // rows))
         samples.append(
             replace(plan, models=[model], problems=[problem], scales=plan.scales[axes[0]], lrs=plan.lrs[axes[1]],
-                    chunk_runs=STORE_CHUNK)
+                    options=replace(plan.options, chunk_runs=STORE_CHUNK))
         )  # fmt: skip
     return samples
 

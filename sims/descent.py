@@ -1,5 +1,8 @@
 """One run of gradient descent, optionally with its history."""
 
+from dataclasses import replace
+from typing import Unpack
+
 import numpy as np
 import xarray as xr
 
@@ -10,13 +13,13 @@ from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
 from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
 from ..theory.validate import whole
-from .engine.backends import backend as backend_of
+from .engine.backends import backend
 from .engine.job import Job
 from .grid import one_value
 from .measure.block import advance_block, measure_block
 from .measure.outcome import measure, sharpness_at
 from .measure.settled import flow_ends
-from .options import Options
+from .options import Changes, Options, options_of
 from .store.dataset import add_path, single_result
 from .store.provenance import result_attributes, result_spec
 
@@ -28,40 +31,37 @@ def descend(
     problem: Problem,
     lr: float,
     init_scale: float = 0.1,
+    *,
     theta0: np.ndarray | None = None,
-    max_steps: int = 100_000,
-    tol: float = 1e-10,
-    hold: int = 20,
-    track_every: int = 11,
-    window: int = 0,
-    average: int = 0,
-    cool: bool = False,
-    backend: str = "numba",
+    rule: UpdateRule = gradient_descent,
     record_every: int = 0,
     gfs_sharpness: bool = False,
-    rule: UpdateRule = gradient_descent,
+    options: Options | None = None,
+    **changes: Unpack[Changes],
 ) -> xr.Dataset:
     """Run ``theta <- theta - lr grad L(theta)`` until the excess loss holds ``tol``, blows up, or ``max_steps``.
 
     A run that :func:`gdbias.sims.sweep` makes with the same arguments is bitwise the same. With
     ``record_every = k`` the state at every k-th step is kept: variables ``path_*`` over the dimension
-    ``step`` (the last step is among the plain variables). With ``window`` a run that neither converged nor
-    diverged is followed for so many more steps to tell its phase, period and Lyapunov exponent.
-    With ``average`` and ``cool`` two endpoints without oscillation are measured as well, ``averaged_*`` and
-    ``cooled_*``, as in :func:`gdbias.sims.sweep`. With ``gfs_sharpness`` the recorded path has the sharpness of the
-    endpoint of gradient flow from each of its states, ``path_gfs_sharpness`` (arXiv 2305.13064).
+    ``step`` (the last step is among the plain variables). With ``gfs_sharpness`` the recorded path has the sharpness
+    of the endpoint of gradient flow from each of its states, ``path_gfs_sharpness`` (arXiv 2305.13064).
+
+    Further keywords change single options of :class:`gdbias.sims.options.Options`, or of those given together as
+    ``options``: when the run ends (``max_steps``, ``tol``, ``hold``), what is watched (``track_every``), what is
+    measured beyond its end as in :func:`gdbias.sims.sweep` (``window``, ``average``, ``cool``), and what computes it
+    (``backend``, ``threads``).
 
     Returns a dataset in the common schema: status, steps, loss, sharpness, norms, beta (feature),
     theta (weight, feature), with how to make it again in ``attrs``.
 
     Raises:
-        InputError: a value outside its limits.
+        InputError: an unknown option, or a value outside its limits.
     """
     landscape = Landscape(derive(model, require_problem(problem).loss, rule), problem)
-    options = Options(max_steps, tol, hold, track_every, window, average, cool, backend, threads=1)  # type: ignore[arg-type]
+    options = replace(options_of("descend", Options(), options, changes), threads=1)
     require_rule(rule).check(problem.n, problem.loss)
     options.check(rule)
-    backend_of(options).check(problem, here=True)
+    backend(options).check(problem, here=True)
     lr = one_value(lr, "lr")
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)

@@ -1,5 +1,7 @@
 """Gradient flow, by integrating the weights: independent of theory's dual variables."""
 
+from typing import Unpack
+
 import numpy as np
 import xarray as xr
 
@@ -7,12 +9,11 @@ from ..theory.derivation.dynamics import derive
 from ..theory.derivation.landscape import Landscape
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
-from ..theory.validate import real
 from .engine.integrator import integrate
 from .grid import one_value
 from .measure.block import smallest_losses
 from .measure.outcome import measure
-from .options import Options
+from .options import FlowChanges, FlowOptions, Options, options_of
 from .store.dataset import add_path, single_result
 from .store.provenance import result_attributes, result_spec
 
@@ -21,10 +22,10 @@ def flow(
     model: Parameterization,
     problem: Problem,
     init_scale: float = 0.1,
+    *,
     theta0: np.ndarray | None = None,
-    tol: float = 1e-10,
-    rtol: float = 1e-9,
-    max_time: float = 1e9,
+    options: FlowOptions | None = None,
+    **changes: Unpack[FlowChanges],
 ) -> xr.Dataset:
     """Integrate ``d theta / dt = -grad L(theta)`` until the excess loss is below ``tol``.
 
@@ -32,23 +33,24 @@ def flow(
     The result has descent's schema without ``lr``: ``steps`` counts the integrator's, ``path_*`` runs over
     ``time``, and ``lr_critical = 2 / sharpness_max`` (arXiv 2505.21423).
 
+    Further keywords, ``tol``, ``rtol`` and ``max_time``, change single options of
+    :class:`gdbias.sims.options.FlowOptions`, or of those given together as ``options``.
+
     Raises:
-        InputError: a value outside its limits.
+        InputError: an unknown option, or a value outside its limits.
         GdbiasError: the integrator failed.
     """
     landscape = Landscape(derive(model, require_problem(problem).loss), problem)
-    options = Options(tol=tol, hold=1, track_every=1)
-    rtol = real("rtol", rtol, above=0, below=1, hint="use for example 1e-9")
-    max_time = real("max_time", max_time, above=0, hint="use for example 1e9")
+    options = options_of("flow", FlowOptions(), options, changes)
     init = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if init is None else model.theta0(init, problem.d)
     spec = result_spec(
-        "flow", model, problem, options, init_scale=init, theta0=start if init is None else None, rtol=rtol,
-        max_time=max_time,
+        "flow", model, problem, Options(tol=options.tol, hold=1, track_every=1), init_scale=init,
+        theta0=start if init is None else None, rtol=options.rtol, max_time=options.max_time,
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     [smallest] = smallest_losses(landscape, start[None])
-    run = integrate(landscape, start, smallest, options.tol, rtol, max_time)
+    run = integrate(landscape, start, smallest, options)
     along = measure(landscape, run.states[run.kept])
     found = run.outcome(along, smallest)
     ds = single_result(found, model, {} if init is None else {"init_scale": init}, attrs)

@@ -1,10 +1,15 @@
-"""The options of a run: when it ends and how it is computed, the same for Python and the command line."""
+"""The options of a run: when it ends and how it is computed, the same for Python and the command line.
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+Each is a field of a class below, and a keyword of the verbs that have it: the :class:`TypedDict` beside the class.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from ..theory.errors import InputError
-from ..theory.validate import real, whole
+from ..theory.validate import real, shown, whole
 
 if TYPE_CHECKING:  # SymPy, which the command line's help does without
     from ..theory.update_rule import UpdateRule
@@ -13,13 +18,19 @@ LARGEST = 10**18  # steps, which the kernels count in 64 bits
 LARGEST_SINGLE = 2**23 - 1  # the same in float32, which the half of a step still fits
 SHORTEST_WINDOW = 512  # three returns of the longest period, and as much again for the exponent
 LONGEST_AVERAGE = 10_000  # steps, whose states are held in memory
+MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
 BACKENDS = {"numba": "numba.backend", "numpy": "reference", "cupy": "cuda.gpu"}  # name: module of the engine
-PRECISIONS = ("float64", "float32")
+if TYPE_CHECKING:
+    BackendName = str
+else:
+    BackendName = Literal[tuple(BACKENDS)]  # the choices of the command line
+
+Given = TypeVar("Given", bound="Any")  # a dataclass of options
 
 
 @dataclass(frozen=True)
-class Options:
-    """When a run ends, what is watched on the way, and which backend computes it."""
+class RunOptions:
+    """When a run ends, and how often its sharpness is looked at."""
 
     max_steps: int = 100_000
     """Steps after which a run is stopped with status STEP_LIMIT."""
@@ -31,6 +42,30 @@ class Options:
     track_every: int = 11
     """Steps between looks at the sharpness for its maximum along the path; 0 for none. Odd, because at the
     edge of stability the weights alternate between two sides."""
+
+    def __post_init__(self):
+        for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), low, LARGEST))
+        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
+
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide a result, by name: not how the work is shared out."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("result", True)}
+
+
+class RunChanges(TypedDict, total=False):
+    """Keywords of the verbs for :class:`RunOptions`."""
+
+    max_steps: int
+    tol: float
+    hold: int
+    track_every: int
+
+
+@dataclass(frozen=True)
+class Options(RunOptions):
+    """When a run ends, what is watched on the way, and which backend computes it."""
+
     window: int = 0
     """Steps that a run which did not converge or diverge is followed on, to tell its phase: periodic, chaotic or
     neither. 0 for none; 2000 is enough for most."""
@@ -39,19 +74,18 @@ class Options:
     Even, since at the edge of stability the weights alternate between two sides. 0 for none."""
     cool: bool = False
     """Follow gradient flow from where the run ended to its own end: variables cooled_*."""
-    backend: Literal["numba", "numpy", "cupy"] = "numba"
+    backend: BackendName = "numba"
     """numba: the compiled engine; numpy: the readable reference; cupy: an NVIDIA GPU."""
     threads: int | None = field(default=None, metadata={"result": False})
     """Worker threads, all cores unless given; results do not depend on it."""
 
     def __post_init__(self):
-        for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0), ("window", 0)):
-            object.__setattr__(self, name, whole(name, getattr(self, name), low, LARGEST))
+        super().__post_init__()
+        object.__setattr__(self, "window", whole("window", self.window, 0, LARGEST))
         if 0 < self.window < SHORTEST_WINDOW:
             raise InputError(
                 f"window = {self.window} is too short for a phase: use at least {SHORTEST_WINDOW}, or 0 for none"
             )
-        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
         object.__setattr__(self, "average", whole("average", self.average, 0, LONGEST_AVERAGE))
         if self.average % 2:
             raise InputError(
@@ -83,9 +117,15 @@ class Options:
                 f"weight_decay = {rule.weight_decay:g}: use average, or no weight decay"
             )
 
-    def deciding(self) -> dict[str, Any]:
-        """The options that decide a result, by name: all but ``threads``."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("result", True)}
+
+class Changes(RunChanges, total=False):
+    """Keywords of the verbs for :class:`Options`."""
+
+    window: int
+    average: int
+    cool: bool
+    backend: BackendName
+    threads: int | None
 
 
 @dataclass(frozen=True)
@@ -94,11 +134,16 @@ class SweepOptions(Options):
 
     precision: Literal["float64", "float32"] = "float64"
     """float64; or float32 for a map of divergence, which has status (diverged or bounded) and steps alone."""
+    chunk_runs: int | None = field(default=None, metadata={"result": False})
+    """Runs that are computed together, and written together to a store, which keeps what it was made with; 1024 of a
+    store and 8192 in memory unless given. Results do not depend on it."""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.precision not in PRECISIONS:
-            raise InputError(f"unknown precision {self.precision!r}: use one of {', '.join(PRECISIONS)}")
+        if self.chunk_runs is not None:
+            object.__setattr__(self, "chunk_runs", whole("chunk_runs", self.chunk_runs, 1))
+        if self.precision not in ("float64", "float32"):
+            raise InputError(f"unknown precision {self.precision!r}: use one of float64, float32")
         if self.precision == "float64":
             return
         alone = "precision = 'float32' tells whether runs diverge, and nothing else"
@@ -116,7 +161,70 @@ class SweepOptions(Options):
             raise InputError(f"track_every = {self.track_every} looks at the sharpness, and {alone}: leave it out")
         object.__setattr__(self, "track_every", 0)
 
+    def chunk(self, stored: bool) -> int:
+        """Runs of one chunk, of a result that is stored or in memory."""
+        return self.chunk_runs or (STORE_CHUNK if stored else MEMORY_CHUNK)
+
     def deciding(self) -> dict[str, Any]:
         """As for a run, and ``precision`` where it is not float64."""
         asked = super().deciding()
         return asked if self.precision == "float32" else {k: v for k, v in asked.items() if k != "precision"}
+
+
+class SweepChanges(Changes, total=False):
+    """Keywords of the verbs for :class:`SweepOptions`."""
+
+    precision: Literal["float64", "float32"]
+    chunk_runs: int | None
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """When gradient flow ends, and how closely it is followed."""
+
+    tol: float = RunOptions.tol
+    """Excess loss below which it has arrived."""
+    rtol: float = 1e-9
+    """Relative error of the integrator's steps."""
+    max_time: float = 1e9
+    """Time after which it is given up with status STEP_LIMIT."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
+        object.__setattr__(self, "rtol", real("rtol", self.rtol, above=0, below=1, hint="use for example 1e-9"))
+        object.__setattr__(self, "max_time", real("max_time", self.max_time, above=0, hint="use for example 1e9"))
+
+
+class FlowChanges(TypedDict, total=False):
+    """Keywords of the verbs for :class:`FlowOptions`."""
+
+    tol: float
+    rtol: float
+    max_time: float
+
+
+def options_of(
+    verb: str, defaults: Given, given: Given | None, changes: Mapping[str, Any], taken: type | None = None
+) -> Given:
+    """The options of a verb: its defaults, or those that were given together, with the changes by keyword.
+
+    ``taken`` has the options that the verb uses, all unless given.
+
+    Raises:
+        InputError: an option that the verb does not have, or a value outside its limits.
+    """
+    names = [f.name for f in fields(defaults) if taken is None or f.name in taken.__annotations__]
+    for name in changes:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            raise InputError(
+                f"{verb} has no option {name!r}: " + (f"do you mean {near[0]}?" if near else f"use {', '.join(names)}")
+            )
+    if given is None:
+        return replace(defaults, **changes)
+    if not isinstance(given, type(defaults)):
+        raise InputError(f"options = {shown(given)} is no {type(defaults).__name__}: make one, or use keywords")
+    for f in fields(defaults):
+        if f.name not in names and getattr(given, f.name) not in (f.default, getattr(defaults, f.name)):
+            raise InputError(f"{f.name} = {getattr(given, f.name)} has no effect on {verb}: leave it out")
+    return replace(given, **changes)

@@ -1,28 +1,24 @@
 """Thousands of runs over learning rates and initialization scales, problems and models."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
-from ..theory.errors import GdbiasError, InputError
+from ..theory.errors import GdbiasError
 from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem
-from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
-from ..theory.validate import shown
-from .engine.backends import backend as backend_of
-from .grid import Grid, learning_rates
-from .measure.divergence import check_range
-from .measure.settled import settled_points
-from .options import SweepOptions
+from ..theory.update_rule import UpdateRule, gradient_descent
+from .grid import Grid
+from .options import SweepChanges, SweepOptions, options_of
 from .parallel.cluster import require_cluster, run_there
 from .parallel.local import run_here
-from .parallel.plan import Chunk, Plan
+from .parallel.plan import KEPT, Chunk, Plan
 from .parallel.progress import progress_bar
-from .schema import ALONG, VARIABLES, attributes, measured, vectors
+from .schema import ALONG, VARIABLES, attributes
 from .status import Status
 from .store.group import open_for_writing, open_result
 from .store.provenance import result_attributes, result_spec
@@ -31,30 +27,20 @@ from .store.url import located
 if TYPE_CHECKING:
     from distributed import Client  # pyright: ignore[reportMissingImports]
 
-KEPT = vectors("diagonal")  # unless asked for less
-MEMORY_CHUNK, STORE_CHUNK = 8192, 1024  # runs; a store loses at most the chunks under way
-
 
 def sweep(
     model: Parameterization | Sequence[Parameterization],
     problem: Problem | Sequence[Problem],
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
-    max_steps: int = 100_000,
-    tol: float = 1e-10,
-    hold: int = 20,
-    track_every: int = 11,
-    window: int = 0,
-    average: int = 0,
-    cool: bool = False,
-    backend: str = "numba",
-    threads: int | None = None,
+    *,
+    rule: UpdateRule = gradient_descent,
     keep: Sequence[str] = KEPT,
     store: str | PathLike | None = None,
     progress: bool = False,
-    rule: UpdateRule = gradient_descent,
     client: "Client | None" = None,
-    precision: str = "float64",
+    options: SweepOptions | None = None,
+    **changes: Unpack[SweepChanges],
 ) -> xr.Dataset:
     """Gradient descent from every initialization scale at every learning rate, each run to its end.
 
@@ -67,6 +53,10 @@ def sweep(
     again with the same arguments computes only what is missing; the result is then read as it is used.
     ``keep`` names the vectors to keep among beta and theta. With ``client``, of a Dask cluster, the chunks are
     computed by its workers, which write them into the store themselves: all must reach it under its name.
+
+    Further keywords change single options of :class:`gdbias.sims.options.SweepOptions`, or of those given together as
+    ``options``: when runs end (``max_steps``, ``tol``, ``hold``), how often their sharpness is looked at
+    (``track_every``), how they are computed (``backend``, ``threads``, ``chunk_runs``), and what is measured:
 
     Every run gets a ``phase`` (:class:`gdbias.sims.Phase`). To tell periodic from chaotic, runs that neither
     converged nor diverged are followed for ``window`` more steps, which change nothing else: ``period`` by
@@ -84,12 +74,14 @@ def sweep(
     sharpness with its residual and its maximum along the path, norms, test risk, beta, theta.
 
     Raises:
-        InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
+        InputError: an unknown option, a value outside its limits, or a store that cannot be used, which stays as it
+            is.
         MissingExtra: backend "cupy" without CuPy or its GPU.
         GdbiasError: a cluster that loses its workers again and again. Finished chunks are kept.
     """
-    options = SweepOptions(max_steps, tol, hold, track_every, window, average, cool, backend, threads, precision)  # type: ignore[arg-type]
-    plan = planned(model, problem, lr, init_scale, keep, store is not None, options, rule, here=client is None)
+    options = options_of("sweep", SweepOptions(), options, changes)
+    plan = Plan.of(model, problem, lr, init_scale, rule, keep, options, store is not None)
+    plan.check(here=client is None)
     models, problems = list(plan.models), list(plan.problems)
     spec = result_spec(
         "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
@@ -108,40 +100,6 @@ def sweep(
         place = str(place.resolve() if isinstance(place, Path) else place)
         _fill(plan, {n: group[n] for n in plan.variables}, progress, client, place, attrs["spec"])
     return open_result(store, load=False)
-
-
-def planned(
-    model: Parameterization | Sequence[Parameterization],
-    problem: Problem | Sequence[Problem],
-    lr: float | np.ndarray | Sequence[float] | Grid,
-    init_scale: float | np.ndarray | Sequence[float] | Grid,
-    keep: Sequence[str],
-    stored: bool,
-    options: SweepOptions,
-    rule: UpdateRule,
-    here: bool = True,
-) -> Plan:
-    """The plan of a sweep with these arguments; raises InputError as :func:`sweep` does."""
-    single = options.precision == "float32"
-    if single and tuple(keep) not in ((), KEPT):
-        raise InputError(f"keep = {shown(keep)} keeps vectors, and precision = 'float32' has none: leave it out")
-    plan = Plan(
-        _listed(model), _listed(problem), np.atleast_1d(learning_rates(init_scale, "init_scale")),
-        np.atleast_1d(learning_rates(lr)), not isinstance(model, Parameterization), not isinstance(problem, Problem),
-        () if single else tuple(keep), options, require_rule(rule), STORE_CHUNK if stored else MEMORY_CHUNK,
-        measured("map") if single else measured("diagonal", ("end", *settled_points(options))),
-    )  # fmt: skip
-    options.check(rule)
-    for one in plan.problems:
-        rule.check(one.n, one.loss)
-        backend_of(options).check(one, here)
-    if single:
-        check_range(plan.models, plan.problems, plan.scales, plan.lrs, rule)
-    return plan
-
-
-def _listed(given) -> list:
-    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
 def _coordinates(plan: Plan) -> dict[str, np.ndarray]:

@@ -6,13 +6,7 @@ import pytest
 
 from small_stores import SCALES
 
-SWEEP = importlib.import_module("gdbias.sims.sweeps")  # the module: sims.sweep is the function
 LOCAL = importlib.import_module("gdbias.sims.parallel.local")
-
-
-@pytest.fixture
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(SWEEP, "STORE_CHUNK", 4)  # one init_scale a chunk
 
 
 @pytest.fixture

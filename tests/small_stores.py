@@ -15,6 +15,11 @@ def arguments(**other):
     ) | other  # fmt: skip
 
 
+def chunked(**other):
+    """The same with one init_scale a chunk."""
+    return arguments(**other) | dict(chunk_runs=4)
+
+
 def assert_same(one, other):
     """Bitwise, but for the eigenvalues."""
     assert set(one.variables) == set(other.variables)

@@ -12,7 +12,7 @@ from gdbias import sims
 from gdbias.sims import Status
 from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
-from small_stores import arguments, assert_same
+from small_stores import arguments, assert_same, chunked
 
 
 def cut(content):
@@ -29,26 +29,26 @@ def emptied(content):
 
 @pytest.mark.parametrize("name", ["loss", "theta", "status"])
 @pytest.mark.parametrize("damage", [cut, flipped, emptied])
-def test_a_chunk_that_cannot_be_read_is_computed_again(tmp_path, small_chunks, computed, name, damage):
+def test_a_chunk_that_cannot_be_read_is_computed_again(tmp_path, computed, name, damage):
     store = tmp_path / "a.zarr"
-    whole = sims.sweep(**arguments(), store=store).load()
+    whole = sims.sweep(**chunked(), store=store).load()
     [chunk] = [p for p in (store / name / "c" / "1").rglob("*") if p.is_file()]
     chunk.write_bytes(damage(chunk.read_bytes()))
     with pytest.raises(InputError, match="damaged.*same sweep again"):
         open_result(store)
     computed.clear()
     with pytest.warns(UserWarning, match=f"1 chunks that are lost or cannot be read .{name}."):
-        again = sims.sweep(**arguments(), store=store)
+        again = sims.sweep(**chunked(), store=store)
     assert computed == [1]
     assert_same(again, whole)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        sims.sweep(**arguments(), store=store)
+        sims.sweep(**chunked(), store=store)
     assert computed == [1]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_keeps_the_finished_chunks(tmp_path, small_chunks, monkeypatch, code):
+def test_a_full_disk_keeps_the_finished_chunks(tmp_path, monkeypatch, code):
     store, put, full = tmp_path / "a.zarr", zarr.storage._local._put, importlib.import_module("os").strerror(code)
 
     def refused(path, value, exclusive=False):
@@ -60,32 +60,32 @@ def test_a_full_disk_keeps_the_finished_chunks(tmp_path, small_chunks, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(zarr.storage._local, "_put", refused)
         with pytest.raises(InputError, match=f"failed .{full}.: make room"):
-            sims.sweep(**arguments(), store=store)
+            sims.sweep(**chunked(), store=store)
     assert list((open_result(store).status != Status.NOT_RUN).all("lr").values) == [True, False, False]
-    assert_same(sims.sweep(**arguments(), store=store), whole)
+    assert_same(sims.sweep(**chunked(), store=store), whole)
 
 
-def test_what_a_killed_writer_left_half_written_is_removed(tmp_path, small_chunks):
+def test_what_a_killed_writer_left_half_written_is_removed(tmp_path):
     store = tmp_path / "a.zarr"
-    whole = sims.sweep(**arguments(), store=store).load()
+    whole = sims.sweep(**chunked(), store=store).load()
     (store / "loss" / "c" / "1" / "0.0123456789abcdef.partial").write_bytes(b"half")
-    assert_same(sims.sweep(**arguments(), store=store), whole)
+    assert_same(sims.sweep(**chunked(), store=store), whole)
     assert not list(store.rglob("*.partial"))
 
 
-def test_a_store_at_a_url(small_chunks, computed):
+def test_a_store_at_a_url(computed):
     fsspec = pytest.importorskip("fsspec")
     url = "memory://runs/a.zarr"
     with pytest.raises(InputError, match="does not exist"):
         open_result(url)
     try:
         whole = sims.sweep(**arguments())
-        assert_same(sims.sweep(**arguments(), store=url), whole)
+        assert_same(sims.sweep(**chunked(), store=url), whole)
         computed.clear()
-        assert_same(sims.sweep(**arguments(), store=url), whole)
+        assert_same(sims.sweep(**chunked(), store=url), whole)
         assert not computed
         with pytest.raises(InputError, match="holds another spec"):
-            sims.sweep(**arguments(max_steps=7), store=url)
+            sims.sweep(**chunked(max_steps=7), store=url)
         np.testing.assert_array_equal(open_result(url).status, whole.status)
     finally:
         fsspec.filesystem("memory").rm("/runs", recursive=True)
@@ -99,34 +99,34 @@ def test_an_unknown_protocol_is_refused(url):
 
 
 @pytest.mark.parametrize("name", ["loss", "theta", "sharpness"])
-def test_a_chunk_that_was_lost_is_computed_again(tmp_path, small_chunks, computed, name):
+def test_a_chunk_that_was_lost_is_computed_again(tmp_path, computed, name):
     store = tmp_path / "a.zarr"
-    whole = sims.sweep(**arguments(), store=store).load()
+    whole = sims.sweep(**chunked(), store=store).load()
     [chunk] = [p for p in (store / name / "c" / "1").rglob("*") if p.is_file()]
     chunk.unlink()
     computed.clear()
     with pytest.warns(UserWarning, match=f"1 chunks that are lost or cannot be read .{name}."):
-        again = sims.sweep(**arguments(), store=store)
+        again = sims.sweep(**chunked(), store=store)
     assert computed == [1]
     assert_same(again, whole)
 
 
-def test_damaged_coordinates_are_written_again(tmp_path, small_chunks, computed):
+def test_damaged_coordinates_are_written_again(tmp_path, computed):
     store = tmp_path / "a.zarr"
-    whole = sims.sweep(**arguments(), store=store).load()
+    whole = sims.sweep(**chunked(), store=store).load()
     for name in ("lr", "init_scale"):
         chunk = store / name / "c" / "0"
         chunk.write_bytes(cut(chunk.read_bytes()))
     computed.clear()
-    assert_same(sims.sweep(**arguments(), store=store), whole)
+    assert_same(sims.sweep(**chunked(), store=store), whole)
     assert not computed
 
 
-def test_damaged_metadata_is_one_line(tmp_path, small_chunks):
+def test_damaged_metadata_is_one_line(tmp_path):
     store = tmp_path / "a.zarr"
-    sims.sweep(**arguments(), store=store)
+    sims.sweep(**chunked(), store=store)
     meta = store / "loss" / "zarr.json"
     meta.write_bytes(cut(meta.read_bytes()))
-    for use in (lambda: sims.sweep(**arguments(), store=store), lambda: open_result(store)):
+    for use in (lambda: sims.sweep(**chunked(), store=store), lambda: open_result(store)):
         with pytest.raises(InputError, match="damaged"):
             use()

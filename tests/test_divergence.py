@@ -93,8 +93,8 @@ def test_runs_depend_on_no_neighbour_and_no_thread():
     xr.testing.assert_equal(once, back.isel(lr=slice(None, None, -1)))
 
 
-def test_a_stored_map_resumes(tmp_path, small_chunks, computed):
-    asked = dict(lr=[0.1, 0.3, 1.0, 3.0], init_scale=SCALES, max_steps=500, precision="float32")
+def test_a_stored_map_resumes(tmp_path, computed):
+    asked = dict(lr=[0.1, 0.3, 1.0, 3.0], init_scale=SCALES, max_steps=500, precision="float32", chunk_runs=4)
     store = tmp_path / "map.zarr"
     first = sims.sweep(theory.power(2), REGRESSION, store=store, **asked).load()
     assert sorted(first.data_vars) == ["status", "steps"] and computed == list(range(len(SCALES)))

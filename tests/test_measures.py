@@ -155,10 +155,10 @@ def test_diabetes_without_scikit_learn_says_what_to_install(monkeypatch):
 
 
 def test_runs_that_cannot_be_cooled_are_counted_and_lose_no_other(monkeypatch):
-    def failing(landscape, theta, smallest):
+    def failing(landscape, theta, *rest):
         if theta.max() < 1.0001:  # the larger learning rate ends farther from 1
             raise GdbiasError("no end")
-        return integrate(landscape, theta, smallest)
+        return integrate(landscape, theta, *rest)
 
     integrate = ENDPOINTS.integrate
     monkeypatch.setattr(ENDPOINTS, "_exact_end", lambda *_: None)

@@ -171,8 +171,6 @@ def test_without_a_window_bounded_runs_stay_undecided_and_nothing_else_changes()
 def test_phases_are_stored_and_resumed(tmp_path, monkeypatch):
     import importlib
 
-    module = importlib.import_module("gdbias.sims.sweeps")
-    monkeypatch.setattr(module, "STORE_CHUNK", 36)  # one init_scale a chunk
     local = importlib.import_module("gdbias.sims.parallel.local")
     memory, write = several(), local.write
     calls = []
@@ -185,11 +183,11 @@ def test_phases_are_stored_and_resumed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(local, "write", fail_second)
     with pytest.raises(KeyboardInterrupt):
-        several(store=tmp_path / "a.zarr")
+        several(store=tmp_path / "a.zarr", chunk_runs=36)  # one init_scale a chunk
     half = open_result(tmp_path / "a.zarr")
     assert (half.phase.values == Phase.NOT_RUN).sum() == 36 == (half.status.values == Status.NOT_RUN).sum()
     monkeypatch.setattr(local, "write", write)
-    stored = several(store=tmp_path / "a.zarr")
+    stored = several(store=tmp_path / "a.zarr", chunk_runs=36)
     for name in ("phase", "period", "lyapunov"):
         np.testing.assert_array_equal(stored[name].values, memory[name].values)
         assert stored[name].dtype == memory[name].dtype and stored[name].attrs == memory[name].attrs

@@ -10,7 +10,7 @@ from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
-from small_stores import arguments, assert_same
+from small_stores import arguments, assert_same, chunked
 
 LOCAL = importlib.import_module("gdbias.sims.parallel.local")
 
@@ -20,9 +20,9 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_store_holds_the_numbers_of_memory(tmp_path, small_chunks, threads):
+def test_a_store_holds_the_numbers_of_memory(tmp_path, threads):
     full = sims.sweep(**arguments())
-    stored = sims.sweep(**arguments(threads=threads), store=tmp_path / "new" / "a.zarr")
+    stored = sims.sweep(**chunked(threads=threads), store=tmp_path / "new" / "a.zarr")
     assert_same(full, stored)
     assert_same(full, open_result(tmp_path / "new" / "a.zarr"))
     assert {int(s) for s in np.unique(full.status)} >= {Status.DIVERGED}
@@ -33,23 +33,23 @@ def test_a_store_holds_the_numbers_of_memory(tmp_path, small_chunks, threads):
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [".a.zarr.lock", "a.zarr"]  # nothing in sight
 
 
-def test_models_and_seeds_are_stored(tmp_path, small_chunks):
+def test_models_and_seeds_are_stored(tmp_path):
     problems = [theory.sparse_regression(n=5, d=8, sparsity=2, n_test=0, seed=seed) for seed in (4, 7)]
-    many = arguments(model=[theory.difference(2), theory.product(2)], problem=problems)
+    many = chunked(model=[theory.difference(2), theory.product(2)], problem=problems)
     assert_same(sims.sweep(**many), sims.sweep(**many, store=tmp_path / "a.zarr"))
 
 
-def test_only_what_is_missing_is_computed(tmp_path, small_chunks, computed):
+def test_only_what_is_missing_is_computed(tmp_path, computed):
     path = tmp_path / "a.zarr"
-    full = sims.sweep(**arguments(), store=path)
+    full = sims.sweep(**chunked(), store=path)
     assert computed == [0, 1, 2]
-    assert_same(full, sims.sweep(**arguments(threads=2), store=path))  # threads are no part of the spec
+    assert_same(full, sims.sweep(**chunked(threads=2), store=path))  # threads are no part of the spec
     assert computed == [0, 1, 2]
     group = zarr.open_group(path, mode="r+")
     group["status"][1] = Status.NOT_RUN
     group["loss"][1] = 0.0
     assert (open_result(path).status[1] == Status.NOT_RUN).all()
-    assert_same(full, sims.sweep(**arguments(), store=path))
+    assert_same(full, sims.sweep(**chunked(), store=path))
     assert computed == [0, 1, 2, 1]
 
 
@@ -109,8 +109,8 @@ def test_a_missing_store_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("scales", [3, 12])  # in turn; side by side
-def test_an_interrupt_keeps_the_finished_chunks(tmp_path, monkeypatch, small_chunks, scales):
-    many = arguments(init_scale=np.linspace(0.1, 0.4, scales), threads=2)
+def test_an_interrupt_keeps_the_finished_chunks(tmp_path, monkeypatch, scales):
+    many = chunked(init_scale=np.linspace(0.1, 0.4, scales), threads=2)
     path, write, written = tmp_path / "a.zarr", LOCAL.write, []
 
     def interrupted(found, region, names, arrays):

@@ -1,7 +1,5 @@
 """Update rules agree with hand-typed twins, with themselves on every path, and with what theory says of them."""
 
-import importlib
-
 import numpy as np
 import pytest
 import scipy.optimize
@@ -133,14 +131,14 @@ def test_stochastic_descent_ends_where_the_exact_formula_says(rule, lr, backend)
 
 
 @pytest.mark.parametrize("rule", RULES[2:3], ids=str)
-def test_random_draws_depend_on_no_chunk_store_or_grid(rule, tmp_path, monkeypatch):
+def test_random_draws_depend_on_no_chunk_store_or_grid(rule, tmp_path):
     grid = dict(lr=[0.005, 0.01, 0.02, 0.03, 0.04], init_scale=[0.05, 0.1, 0.2])
     options = dict(max_steps=150, tol=1e-14, rule=rule)
     whole = sims.sweep(MODEL, PROBLEM, **grid, **options)
     assert len(np.unique(whole.theta.values.reshape(15, -1), axis=0)) == 15
-    monkeypatch.setattr(importlib.import_module("gdbias.sims.sweeps"), "STORE_CHUNK", 2)
     for threads in (1, 2):
-        stored = sims.sweep(MODEL, PROBLEM, **grid, **options, threads=threads, store=tmp_path / f"{threads}.zarr")
+        shared = dict(threads=threads, chunk_runs=2, store=tmp_path / f"{threads}.zarr")
+        stored = sims.sweep(MODEL, PROBLEM, **grid, **options, **shared)
         for name in ("theta", "loss", "steps", "rising_steps", "status"):
             np.testing.assert_array_equal(stored[name], whole[name])
     part = sims.sweep(MODEL, PROBLEM, [0.03, 0.01], [0.2], **options)

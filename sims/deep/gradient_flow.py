@@ -12,6 +12,7 @@ from .training_loss import Objective, loss_at
 
 RTOL = 1e-3  # of the weights' norm, the local error of one step
 MARGIN = 1.1  # the sharpness may grow by so much until it is looked at again
+MOST_STEPS = 10**5  # of one flow
 LOOK = 20.0  # time between looks, in units of 1 / sharpness
 
 
@@ -44,7 +45,6 @@ def integrate(
     tol: float | None = None,
     max_time: float = np.inf,
     rtol: float = RTOL,
-    max_steps: int = 100_000,
     vector: np.ndarray | None = None,
     tell: Callable[[FlowPath], None] = lambda path: None,
 ) -> FlowPath:
@@ -59,7 +59,7 @@ def integrate(
     time = 0.0
     rate = path.look(objective, time)
     h = 1.0 / rate
-    while path.steps < max_steps and time < max_time and (tol is None or path.loss >= tol):
+    while path.steps < MOST_STEPS and time < max_time and (tol is None or path.loss >= tol):
         h = min(h, longest(STAGES) / (MARGIN * rate), max_time - time)
         count = stages(MARGIN * rate * h)
         new = step(objective, path.theta, velocity, h, count)

@@ -1,10 +1,12 @@
 """When a deep run ends and what is watched on the way, the same for Python and the command line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypedDict
 
 from ...theory.errors import InputError
 from ...theory.validate import real, whole
+from ..options import RunOptions
 
 LOSSES = ("squared", "cross_entropy")
 
@@ -19,7 +21,7 @@ class DeepOptions:
     """Training loss below which a run ends."""
     hold: int = 10
     """Consecutive steps for which the loss must stay below tol."""
-    max_steps: int = 100_000
+    max_steps: int = RunOptions.max_steps
     """Steps after which a run is stopped with status STEP_LIMIT."""
     track_every: int = 51
     """Steps between looks at the sharpness for its maximum along the path. Odd, because at the edge of stability
@@ -39,6 +41,30 @@ class DeepOptions:
             raise InputError(f"unknown precision {self.precision!r}: use float32 or float64")
 
     @property
-    def common(self) -> tuple[str, ...]:
-        """The fields that all runs of a sweep share."""
-        return ("hold", "max_steps", "track_every", "average", "precision")
+    def common(self) -> dict[str, Any]:
+        """The options that all runs of a sweep share, by name."""
+        return {name: getattr(self, name) for name in CommonChanges.__annotations__}
+
+
+class CommonChanges(TypedDict, total=False):
+    """Keywords of the deep verbs for :class:`DeepOptions` that all runs of a sweep share."""
+
+    hold: int
+    max_steps: int
+    track_every: int
+    average: int
+    precision: Literal["float32", "float64"]
+
+
+class DeepChanges(CommonChanges, total=False):
+    """Keywords of one deep run for :class:`DeepOptions`."""
+
+    loss: Literal["squared", "cross_entropy"]
+    tol: float
+
+
+class DeepSweepChanges(CommonChanges, total=False):
+    """The same of a deep sweep, which takes several losses and thresholds."""
+
+    loss: str | Sequence[str]
+    tol: float | Sequence[float]

@@ -87,5 +87,5 @@ class DeepPlan:
             loss=self.losses,
             tol=self.tols,
             lr=self.lrs.tolist(),
-            **{name: getattr(self.options, name) for name in self.options.common},
+            **self.options.common,
         )

@@ -2,19 +2,21 @@
 
 import json
 from dataclasses import asdict
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
 
 from ...theory.validate import one_or_more, real, whole
 from ..grid import one_value
+from ..options import options_of
 from ..schema import VARIABLES, attributes
 from ..store.provenance import result_attributes
 from .architecture import Network
 from .data import Data
 from .gradient_flow import RTOL, integrate
 from .one_run import flow_outcome, in_precision, run
-from .options import DeepOptions
+from .options import DeepChanges, DeepOptions
 from .training_loss import objective
 
 
@@ -22,29 +24,28 @@ def descend(
     net: Network,
     data: Data,
     lr: float,
-    loss: str = "squared",
-    tol: float = 5e-3,
-    hold: int = 10,
-    max_steps: int = 100_000,
-    track_every: int = 51,
-    average: int = 20,
-    precision: str = "float32",
+    *,
     record_every: int = 0,
+    options: DeepOptions | None = None,
+    **changes: Unpack[DeepChanges],
 ) -> xr.Dataset:
     """One run of full-batch gradient descent, as in :func:`gdbias.sims.deep.sweep`.
 
     With ``record_every`` the variables ``path_*`` over ``step`` hold loss, sharpness, adaptive sharpness, norms and
     test risk, every so many steps, and at the end.
 
+    Further keywords, ``loss``, ``tol``, ``hold``, ``max_steps``, ``track_every``, ``average`` and ``precision``, change
+    single options of :class:`gdbias.sims.deep.options.DeepOptions`, or of those given together as ``options``.
+
     Raises:
-        InputError: a value outside its limits.
+        InputError: an unknown option, or a value outside its limits.
     """
-    options = DeepOptions(loss, tol, hold, max_steps, track_every, average, precision)  # type: ignore[arg-type]
+    options = options_of("deep.descend", DeepOptions(), options, changes)
     lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
     [net], [data] = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
     spec = _spec("deep descend", net, data, asdict(options), lr=float(lr))
-    with in_precision(precision):
-        theta0, target = objective(net, data, loss, precision)
+    with in_precision(options.precision):
+        theta0, target = objective(net, data, options.loss, options.precision)
         found, watch = run(target, theta0, float(lr), options, record_every)
     return _dataset(found, spec, {"lr": float(lr)}, "step", watch.steps, watch.states)
 
@@ -52,10 +53,10 @@ def descend(
 def flow(
     net: Network,
     data: Data,
-    loss: str = "squared",
-    tol: float = 5e-3,
+    loss: str = DeepOptions.loss,
+    tol: float = DeepOptions.tol,
     rtol: float = RTOL,
-    precision: str = "float32",
+    precision: str = DeepOptions.precision,
 ) -> xr.Dataset:
     """Gradient flow ``d theta / dt = -grad L(theta)`` until the training loss is ``tol``.
 

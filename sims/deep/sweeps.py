@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,7 @@ import xarray as xr
 from ...theory.errors import InputError
 from ...theory.validate import one_or_more, real, real_array
 from ..grid import Grid, learning_rates
+from ..options import options_of
 from ..parallel.progress import progress_bar
 from ..schema import VARIABLES, attributes, measured
 from ..status import Status
@@ -24,7 +26,7 @@ from .checkpoint import Checkpoint
 from .data import Data
 from .gradient_flow import FlowPath, integrate
 from .one_run import flow_outcome, in_precision, run
-from .options import DeepOptions
+from .options import DeepOptions, DeepSweepChanges
 from .plan import DeepPlan
 from .training_loss import Objective, objective
 
@@ -33,16 +35,12 @@ def sweep(
     net: Network | Sequence[Network],
     data: Data | Sequence[Data],
     lr: float | np.ndarray | Sequence[float] | Grid,
-    loss: str | Sequence[str] = "squared",
-    tol: float | Sequence[float] = 5e-3,
-    hold: int = 10,
-    max_steps: int = 100_000,
-    track_every: int = 51,
-    average: int = 20,
-    precision: str = "float32",
+    *,
     relative: bool = False,
     store: str | PathLike | None = None,
     progress: bool = False,
+    options: DeepOptions | None = None,
+    **changes: Unpack[DeepSweepChanges],
 ) -> xr.Dataset:
     """Full-batch gradient descent from one start at every learning rate, and gradient flow from the same start.
 
@@ -54,7 +52,8 @@ def sweep(
 
     With ``store`` every run is written when done (Zarr), and calling again with the same arguments computes only
     what is missing; a run under way is saved every minute in ``<store>.checkpoint`` and goes on from there. Gradient
-    flow, which takes about as long as one run, starts again if it is interrupted.
+    flow, which takes about as long as one run, starts again if it is interrupted. Options are those of
+    :func:`gdbias.sims.deep.descend`.
 
     Returns a dataset over lr in the schema of :func:`gdbias.sims.sweep`: status, steps, loss, sharpness with its
     residual and its maximum along the path, adaptive sharpness, norms, test risk, accuracies; ``averaged_*`` of the
@@ -62,19 +61,22 @@ def sweep(
     ``flow_*`` and ``lr_critical = 2 / flow_sharpness_max`` of gradient flow.
 
     Raises:
-        InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
+        InputError: an unknown option, a value outside its limits, or a store that cannot be used, which stays as it
+            is.
     """
+    common = {name: value for name, value in changes.items() if name not in ("loss", "tol")}
+    options = options_of("deep.sweep", DeepOptions(), options, common)
+    loss, tol = changes.get("loss", options.loss), changes.get("tol", options.tol)
     given = {"model": net, "seed": data, "objective": loss, "tol": tol}
     one = Network | Data | str
     several = tuple(name for name, value in given.items() if not isinstance(value, one) and np.ndim(value))
     losses = [str(name) for name in np.ravel(loss)]  # type: ignore[arg-type]
     tols = [real("tol", t, above=0) for t in np.ravel(real_array("tol", tol, "give one number, or several").tolist())]
-    common = dict(hold=hold, max_steps=max_steps, track_every=track_every, average=average, precision=precision)
-    options = [DeepOptions(one, threshold, **common) for one in losses for threshold in tols]  # type: ignore[arg-type]
-    if not options:
+    each = [replace(options, loss=one, tol=threshold) for one in losses for threshold in tols]
+    if not each:
         raise InputError("a sweep needs at least one loss and one tol, got an empty list")
     nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
-    plan = DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, options[0])
+    plan = DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, each[0])
     known = None
     if relative:
         if several:

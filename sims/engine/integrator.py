@@ -8,6 +8,7 @@ import scipy  # its parts on first use: they take half a second to import
 
 from ...theory.derivation.landscape import Landscape, divergence_limit
 from ...theory.errors import GdbiasError
+from ..options import FlowOptions
 from ..status import Status
 
 POINTS = 400  # of the path that a result keeps, at the integrator's own steps
@@ -46,14 +47,15 @@ class FlowRun:
 
 
 def integrate_flow(
-    name: str, velocity: Callable, jacobian: Callable | None, excess: Callable, start: np.ndarray, tol: float,
-    rtol: float, max_time: float,
-) -> FlowRun:  # fmt: skip
+    name: str, velocity: Callable, jacobian: Callable | None, excess: Callable, start: np.ndarray, options: FlowOptions
+) -> FlowRun:
     """``dx / dt = velocity(t, x)`` by LSODA from the vector ``start``, until ``excess(x)`` is below ``tol``.
 
     Raises:
         GdbiasError: the integrator failed.
     """
+
+    tol, rtol = options.tol, options.rtol
 
     def arrived(_, x):
         return excess(x) - tol
@@ -62,8 +64,9 @@ def integrate_flow(
     if excess(start) < tol:  # nowhere to go, and no crossing to be seen
         return FlowRun(np.zeros(1), start[None], np.array([excess(start)]), True)
     size = max(float(np.abs(start).max()), 1e-12)
+    close = dict(rtol=rtol, atol=1e-3 * rtol * size)
     path = scipy.integrate.solve_ivp(
-        velocity, (0, max_time), start, "LSODA", jac=jacobian, events=arrived, rtol=rtol, atol=1e-3 * rtol * size
+        velocity, (0, options.max_time), start, "LSODA", jac=jacobian, events=arrived, **close
     )
     if path.status == -1:
         raise GdbiasError(
@@ -73,10 +76,7 @@ def integrate_flow(
     return FlowRun(path.t, path.y.T, np.array([excess(state) for state in path.y.T]), path.status == 1)
 
 
-def integrate(
-    landscape: Landscape, start: np.ndarray, smallest: float, tol: float = 1e-10, rtol: float = 1e-9,
-    max_time: float = 1e9,
-) -> FlowRun:  # fmt: skip
+def integrate(landscape: Landscape, start: np.ndarray, smallest: float, options: FlowOptions) -> FlowRun:
     """Gradient flow of a diagonal network from ``start`` (weight, feature); ``smallest`` is the smallest loss.
 
     Raises:
@@ -97,5 +97,5 @@ def integrate(
         return float(landscape.mean_loss(landscape.predictions(*flat.reshape(start.shape)))) - floor
 
     name = landscape.dynamics.model.name
-    run = integrate_flow(name, velocity, jacobian, excess, start.ravel(), tol, rtol, max_time)
+    run = integrate_flow(name, velocity, jacobian, excess, start.ravel(), options)
     return replace(run, states=run.states.reshape(-1, *start.shape))

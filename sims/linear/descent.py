@@ -8,7 +8,7 @@ from ...theory.derivation.landscape import divergence_limit
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork
 from ..engine.runs import NUDGE, power_noise
-from ..options import Options
+from ..options import RunOptions
 from ..status import Status
 
 
@@ -33,7 +33,7 @@ def excess_loss(net: LinearNetwork, product: np.ndarray) -> np.ndarray:
 
 
 def advance(
-    net: LinearNetwork, starts: np.ndarray, lr: np.ndarray, options: Options, record_every: int = 0
+    net: LinearNetwork, starts: np.ndarray, lr: np.ndarray, options: RunOptions, record_every: int = 0
 ) -> LinearRuns:
     """Runs from ``starts`` (run, parameter) at the learning rates ``lr`` (run,), each to its end.
 

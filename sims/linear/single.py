@@ -1,17 +1,18 @@
 """One run of gradient descent, or of gradient flow, on a deep linear network."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
 
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork, require_network
-from ...theory.validate import real, whole
+from ...theory.validate import whole
 from ..descent import check_history
 from ..engine.integrator import integrate_flow
 from ..grid import one_value
-from ..options import Options
+from ..options import FlowChanges, FlowOptions, RunChanges, RunOptions, options_of
 from ..store.dataset import add_path, single_result
 from ..store.provenance import result_attributes
 from .descent import advance, excess_loss
@@ -26,12 +27,11 @@ def descend(
     init_scale: float = 0.1,
     start: str = "spectral",
     seed: int = 0,
+    *,
     theta0: Sequence[np.ndarray] | None = None,
-    max_steps: int = 100_000,
-    tol: float = 1e-10,
-    hold: int = 20,
-    track_every: int = 11,
     record_every: int = 0,
+    options: RunOptions | None = None,
+    **changes: Unpack[RunChanges],
 ) -> xr.Dataset:
     """Run ``W_l <- W_l - lr grad_l L(W)`` until the excess loss holds ``tol``, blows up, or ``max_steps``.
 
@@ -39,10 +39,13 @@ def descend(
     :func:`gdbias.sims.descend`, with ``modes``, ``imbalance`` and ``parameters`` (all layers, one after another);
     ``path_*`` over ``step`` with ``record_every``.
 
+    Further keywords, ``max_steps``, ``tol``, ``hold`` and ``track_every``, change single options of
+    :class:`gdbias.sims.options.RunOptions`, or of those given together as ``options``.
+
     Raises:
-        InputError: a value outside its limits.
+        InputError: an unknown option, or a value outside its limits.
     """
-    options = Options(max_steps, tol, hold, track_every, backend="numpy")
+    options = options_of("linear.descend", RunOptions(), options, changes)
     lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
     begin, coordinates, told = _begin(net, init_scale, start, seed, theta0)
     check_history(options.max_steps, record_every, begin.size)
@@ -65,25 +68,24 @@ def flow(
     init_scale: float = 0.1,
     start: str = "spectral",
     seed: int = 0,
+    *,
     theta0: Sequence[np.ndarray] | None = None,
-    tol: float = 1e-10,
-    rtol: float = 1e-9,
-    max_time: float = 1e9,
+    options: FlowOptions | None = None,
+    **changes: Unpack[FlowChanges],
 ) -> xr.Dataset:
     """Integrate ``dW_l / dt = -grad_l L(W)`` by LSODA until the excess loss is below ``tol``.
 
     The result has descent's schema without ``lr``: ``steps`` counts the integrator's, ``path_*`` runs over
-    ``time``, and ``lr_critical = 2 / sharpness_max`` (arXiv 2505.21423).
+    ``time``, and ``lr_critical = 2 / sharpness_max`` (arXiv 2505.21423). Options are those of :func:`gdbias.sims.flow`.
 
     Raises:
-        InputError: a value outside its limits.
+        InputError: an unknown option, or a value outside its limits.
         GdbiasError: the integrator failed.
     """
-    options = Options(tol=tol, hold=1, track_every=1, backend="numpy")
-    rtol = real("rtol", rtol, above=0, below=1, hint="use for example 1e-9")
-    max_time = real("max_time", max_time, above=0, hint="use for example 1e9")
+    options = options_of("linear.flow", FlowOptions(), options, changes)
     begin, coordinates, told = _begin(net, init_scale, start, seed, theta0)
-    attrs = result_attributes(spec_of("flow", net, options, rtol=rtol, max_time=max_time, **told), [])
+    followed = RunOptions(tol=options.tol, hold=1, track_every=1)
+    attrs = result_attributes(spec_of("flow", net, followed, rtol=options.rtol, max_time=options.max_time, **told), [])
 
     def velocity(_, theta):
         return -chain.pack(chain.gradient(chain.unpack(theta, net.shapes), net.target))
@@ -96,9 +98,7 @@ def flow(
     def excess(theta) -> float:
         return float(excess_loss(net, chain.product(chain.unpack(theta, net.shapes))))
 
-    run = integrate_flow(
-        net.name, velocity, jacobian if begin.size <= DENSE else None, excess, begin, options.tol, rtol, max_time
-    )
+    run = integrate_flow(net.name, velocity, jacobian if begin.size <= DENSE else None, excess, begin, options)
     course = along(net, run.states[run.kept])
     found = run.outcome(course, net.loss_min)
     return add_path(single_result(found, None, coordinates, attrs), "time", run.times[run.kept], course)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,7 @@ from ...theory import NoInterpolator
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork, require_network
 from ..grid import Grid, learning_rates
-from ..options import Options
+from ..options import RunChanges, RunOptions, options_of
 from ..parallel.plan import check_distinct, check_kept
 from ..parallel.progress import progress_bar
 from ..schema import VARIABLES, attributes, measured, vectors
@@ -65,27 +66,28 @@ def sweep(
     init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
     start: str = "spectral",
     seed: int = 0,
-    max_steps: int = 100_000,
-    tol: float = 1e-10,
-    hold: int = 20,
-    track_every: int = 11,
+    *,
     keep: Sequence[str] = ("modes", "parameters"),
     store: str | PathLike | None = None,
     progress: bool = False,
+    options: RunOptions | None = None,
+    **changes: Unpack[RunChanges],
 ) -> xr.Dataset:
     """Gradient descent on a deep linear network from every scale at every learning rate, each run to its end.
 
     Runs, statuses and phases are those of :func:`gdbias.sims.sweep`, starts those of
     :meth:`gdbias.theory.LinearNetwork.start`. With ``store`` every piece is written when done (Zarr), and calling
-    again with the same arguments computes only what is missing.
+    again with the same arguments computes only what is missing. Options are those of
+    :func:`gdbias.sims.linear.descend`.
 
     Returns a dataset over (init_scale, lr): status, steps, loss, sharpness with its residual and its maximum along
     the path, norms, ``imbalance``, ``modes`` (mode), ``parameters`` (parameter).
 
     Raises:
-        InputError: a value outside its limits, or a store that cannot be used. Nothing is overwritten.
+        InputError: an unknown option, a value outside its limits, or a store that cannot be used, which stays as it
+            is.
     """
-    options = Options(max_steps, tol, hold, track_every, backend="numpy")
+    options = options_of("linear.sweep", RunOptions(), options, changes)
     scales = np.atleast_1d(learning_rates(init_scale, "init_scale"))
     plan = LinearPlan(require_network(net), scales, np.atleast_1d(learning_rates(lr)), tuple(keep))
     starts = [chain.pack(net.start(scale, start, seed)) for scale in scales.tolist()]
@@ -104,7 +106,7 @@ def sweep(
     return open_result(store)
 
 
-def _fill(plan: LinearPlan, options: Options, starts: list[np.ndarray], arrays: dict, progress: bool) -> None:
+def _fill(plan: LinearPlan, options: RunOptions, starts: list[np.ndarray], arrays: dict, progress: bool) -> None:
     with progress_bar("runs", len(starts) * len(plan.lrs), progress) as add:
         for row, begin in enumerate(starts):
             for at in range(0, len(plan.lrs), plan.columns):

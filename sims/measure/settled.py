@@ -14,7 +14,7 @@ from ..engine.backends import backend
 from ..engine.integrator import integrate
 from ..engine.job import Job
 from ..engine.runs import Runs, not_begun
-from ..options import Options
+from ..options import FlowOptions, Options
 from ..schema import Point, measured
 from ..status import Status
 from .outcome import ended, state
@@ -72,7 +72,7 @@ def flow_ends(landscape: Landscape, starts: np.ndarray, smallest: np.ndarray) ->
         if landscape.problem.loss == squared and np.isfinite(theta).all():
             exact = _exact_end(landscape, theta)
             try:
-                end[:] = integrate(landscape, theta, least).states[-1] if exact is None else exact
+                end[:] = integrate(landscape, theta, least, FlowOptions()).states[-1] if exact is None else exact
             except GdbiasError as error:  # must not end a sweep: other runs are finished
                 failures.append(error)
     if failures:

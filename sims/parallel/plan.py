@@ -1,6 +1,6 @@
 """The plan of a sweep: its axes, its variables, and the chunks it is computed in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,16 @@ import numpy as np
 from ...theory.errors import InputError
 from ...theory.parameterization import Parameterization, require_model
 from ...theory.problem import Problem, require_problem
-from ...theory.update_rule import UpdateRule
+from ...theory.update_rule import UpdateRule, require_rule
+from ...theory.validate import shown
+from ..engine.backends import backend
+from ..grid import learning_rates
+from ..measure.divergence import check_range
+from ..measure.settled import settled_points
 from ..options import SweepOptions
 from ..schema import VARIABLES, measured, vectors
+
+KEPT = vectors("diagonal")  # unless asked for less
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,25 @@ class Plan:
     lrs: np.ndarray
     many_models: bool
     many_problems: bool
+    rule: UpdateRule
     keep: tuple[str, ...]
     options: SweepOptions
-    rule: UpdateRule
-    chunk_runs: int
-    names: tuple[str, ...] = measured("diagonal")
+    stored: bool
+
+    @classmethod
+    def of(cls, model, problem, lr, init_scale, rule, keep, options: SweepOptions, stored: bool) -> "Plan":
+        """The plan of a sweep of one or many models and problems, as :func:`gdbias.sims.sweep` takes them.
+
+        Raises:
+            InputError: a value outside its limits.
+        """
+        single = options.precision == "float32"
+        if single and tuple(keep) not in ((), KEPT):
+            raise InputError(f"keep = {shown(keep)} keeps vectors, and precision = 'float32' has none: leave it out")
+        scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
+        many = not isinstance(model, Parameterization), not isinstance(problem, Problem)
+        kept = () if single else tuple(keep)
+        return cls(_listed(model), _listed(problem), scales, lrs, *many, require_rule(rule), kept, options, stored)
 
     def __post_init__(self):
         if not self.models or not self.problems:
@@ -74,6 +95,24 @@ class Plan:
         if len({p.d for p in self.problems}) > 1 and self.keep:
             raise InputError("problems differ in their number of features: use keep=() to drop beta and theta")
         check_distinct(lr=self.lrs, init_scale=self.scales)
+
+    def check(self, here: bool) -> None:
+        """Raise InputError where rule, options and data do not fit each other, or not the backend.
+
+        And MissingExtra where that lacks what it needs to run ``here``.
+        """
+        self.options.check(self.rule)
+        for problem in self.problems:
+            self.rule.check(problem.n, problem.loss)
+            backend(self.options).check(problem, here)
+        if self.options.precision == "float32":
+            check_range(self.models, self.problems, self.scales, self.lrs, self.rule)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables of such results, whether or not a problem has held-out samples."""
+        single = self.options.precision == "float32"
+        return measured("map") if single else measured("diagonal", ("end", *settled_points(self.options)))
 
     @property
     def axes(self) -> dict[str, int]:
@@ -126,8 +165,13 @@ class Plan:
 
     @property
     def _chunk_sides(self) -> tuple[int, int]:
-        columns = min(len(self.lrs), self.chunk_runs)
-        return max(1, min(len(self.scales), self.chunk_runs // columns)), columns
+        runs = self.options.chunk(self.stored)
+        columns = min(len(self.lrs), runs)
+        return max(1, min(len(self.scales), runs // columns)), columns
+
+
+def _listed(given) -> list:
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
 def check_distinct(**axes: np.ndarray) -> None:

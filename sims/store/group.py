@@ -181,6 +181,11 @@ def _same_layout(path: str | PathLike, group: zarr.Group, layout: Layout) -> Non
                 f"store {path} has dimensions {', '.join(found) or 'none'} of {name}, asked is "
                 f"{', '.join(layout.dims(name)) or 'none'}: give one value, or a list, as when the store was made"
             )
+        if array is not None and array.chunks != layout.chunk_shape(name):  # two writers would share a chunk
+            raise InputError(
+                f"store {path} has chunks of shape {array.chunks} of {name}, asked are {layout.chunk_shape(name)}: "
+                "use the chunk_runs that it was made with"
+            )
 
 
 def _holds(path: str | PathLike, wanted: dict) -> bool:
