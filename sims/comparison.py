@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TypedDict, Unpack, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..theory.prediction.endpoints import Endpoint, Method
 from ..theory.prediction.prediction import Prediction, predict
 from ..theory.problem import Problem
 from .grid import Grid, learning_rates, one_value
-from .options import BackendName, SweepOptions, options_of
+from .options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
 from .parallel.progress import progress_bar
 from .schema import VARIABLES, attributes, measured
 from .status import Status
@@ -22,11 +23,25 @@ from .sweeps import sweep
 
 METHODS: tuple[Method, ...] = get_args(Method)
 NEARBY = 1.003  # times lr: what descent itself changes by is the floor of every error
-DEFAULTS = SweepOptions(max_steps=400_000, track_every=0)
+
+
+@dataclass(frozen=True)
+class CompareOptions(Deciding):
+    """When the runs end that predictors are compared with, and how they are computed, as of a sweep."""
+
+    max_steps: int = 400_000
+    tol: float = RunOptions.tol
+    hold: int = RunOptions.hold
+    backend: BackendName = Options.backend
+    threads: int | None = field(default=None, metadata={"result": False})
+
+    def sweep(self) -> SweepOptions:
+        """The same of a sweep, without looks at the sharpness; raises InputError."""
+        return SweepOptions(track_every=0, **vars(self))
 
 
 class CompareChanges(TypedDict, total=False):
-    """Keywords of :func:`compare` for :class:`gdbias.sims.options.SweepOptions`: those that have an effect on it."""
+    """Keywords of :func:`compare` for :class:`CompareOptions`."""
 
     max_steps: int
     tol: float
@@ -43,7 +58,7 @@ def compare(
     *,
     methods: Sequence[Method] = METHODS,
     progress: bool = False,
-    options: SweepOptions | None = None,
+    options: CompareOptions | None = None,
     **changes: Unpack[CompareChanges],
 ) -> xr.Dataset:
     """Run descent at every learning rate, and put the predictors of its endpoint beside it.
@@ -52,8 +67,8 @@ def compare(
     sharpness and the test risk: NaN where the run did not converge or the predictor does not apply.
     ``sensitivity`` is what ``beta_found`` itself changes by at 1.003 lr, the floor of every error.
 
-    Further keywords, ``max_steps``, ``tol``, ``hold``, ``backend`` and ``threads``, change single options of the sweep,
-    or of those given together as ``options``; unless given, runs have many steps and no looks at the sharpness.
+    Further keywords, ``max_steps``, ``tol``, ``hold``, ``backend`` and ``threads``, change single
+    options of :class:`gdbias.sims.comparison.CompareOptions`, or of those given together as ``options``.
 
     Returns a dataset over (predictor, lr): errors and predicted values; over lr: the run's status, steps, loss,
     sharpness, l1 norm, beta, test risk, theta. ``attrs["not_predicted"]`` lists (predictor, lr, reason) as JSON.
@@ -61,13 +76,14 @@ def compare(
     Raises:
         InputError: a value outside its limits, an unknown option or method.
     """
-    options = options_of("compare", DEFAULTS, options, changes, CompareChanges)
+    options = options_of("compare", CompareOptions(), options, changes)
+    asked = options.sweep()
     for method in methods:
         if method not in METHODS:
             raise InputError(f"unknown method {method!r}: use some of {', '.join(METHODS)}")
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
     every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
-    runs = sweep(model, problem, every, scale, keep=["beta", "theta"], progress=progress, options=options)
+    runs = sweep(model, problem, every, scale, keep=["beta", "theta"], progress=progress, options=asked)
     runs = runs.isel(init_scale=0)
     found, near = (runs.isel(lr=place[part]) for part in (slice(None, len(lrs)), slice(len(lrs), None)))
     spec = result_spec("compare", model, problem, options, lr=lrs, init_scale=scale, methods=list(methods))

@@ -13,7 +13,7 @@ from .engine.integrator import integrate
 from .grid import one_value
 from .measure.block import smallest_losses
 from .measure.outcome import measure
-from .options import FlowChanges, FlowOptions, Options, options_of
+from .options import FlowChanges, FlowOptions, options_of
 from .store.dataset import add_path, single_result
 from .store.provenance import result_attributes, result_spec
 
@@ -45,8 +45,7 @@ def flow(
     init = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if init is None else model.theta0(init, problem.d)
     spec = result_spec(
-        "flow", model, problem, Options(tol=options.tol, hold=1, track_every=1), init_scale=init,
-        theta0=start if init is None else None, rtol=options.rtol, max_time=options.max_time,
+        "flow", model, problem, options, init_scale=init, theta0=start if init is None else None,
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     [smallest] = smallest_losses(landscape, start[None])

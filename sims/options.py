@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 else:
     BackendName = Literal[tuple(BACKENDS)]  # the choices of the command line
 
-Given = TypeVar("Given", bound="Any")  # a dataclass of options
+
+@dataclass(frozen=True)
+class Deciding:
+    """Options, most of which decide a result."""
+
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide a result, by name: not how the work is shared out."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("result", True)}
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Deciding):
     """When a run ends, and how often its sharpness is looked at."""
 
     max_steps: int = 100_000
@@ -47,10 +54,6 @@ class RunOptions:
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low, LARGEST))
         object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
-
-    def deciding(self) -> dict[str, Any]:
-        """The options that decide a result, by name: not how the work is shared out."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("result", True)}
 
 
 class RunChanges(TypedDict, total=False):
@@ -179,7 +182,7 @@ class SweepChanges(Changes, total=False):
 
 
 @dataclass(frozen=True)
-class FlowOptions:
+class FlowOptions(Deciding):
     """When gradient flow ends, and how closely it is followed."""
 
     tol: float = RunOptions.tol
@@ -203,28 +206,22 @@ class FlowChanges(TypedDict, total=False):
     max_time: float
 
 
-def options_of(
-    verb: str, defaults: Given, given: Given | None, changes: Mapping[str, Any], taken: type | None = None
-) -> Given:
-    """The options of a verb: its defaults, or those that were given together, with the changes by keyword.
+Kind = TypeVar("Kind", bound="Any")  # a dataclass of options
 
-    ``taken`` has the options that the verb uses, all unless given.
+
+def options_of(verb: str, defaults: Kind, given: Kind | None, changes: Mapping[str, Any]) -> Kind:
+    """The options of a verb: its defaults, or those that were given together, with the changes by keyword.
 
     Raises:
         InputError: an option that the verb does not have, or a value outside its limits.
     """
-    names = [f.name for f in fields(defaults) if taken is None or f.name in taken.__annotations__]
+    names = [f.name for f in fields(defaults)]
     for name in changes:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             raise InputError(
                 f"{verb} has no option {name!r}: " + (f"do you mean {near[0]}?" if near else f"use {', '.join(names)}")
             )
-    if given is None:
-        return replace(defaults, **changes)
-    if not isinstance(given, type(defaults)):
+    if given is not None and not isinstance(given, type(defaults)):
         raise InputError(f"options = {shown(given)} is no {type(defaults).__name__}: make one, or use keywords")
-    for f in fields(defaults):
-        if f.name not in names and getattr(given, f.name) not in (f.default, getattr(defaults, f.name)):
-            raise InputError(f"{f.name} = {getattr(given, f.name)} has no effect on {verb}: leave it out")
-    return replace(given, **changes)
+    return replace(defaults if given is None else given, **changes)

@@ -142,7 +142,7 @@ class Run:
             self.init_scale,
             record_every=record_every,
             rule=rule,
-            **self.options.deciding(),
+            options=self.options,
         )
         print(f"{model} on {problem}, init_scale {self.init_scale:g}")
         print(f"{'status':20} {Status(int(run.status)).name}")
@@ -207,10 +207,9 @@ class Sweep:
         asked: dict[str, Any] = dict(
             lr=read_grid(self.lr),
             init_scale=read_grid(self.init_scale),
-            threads=self.options.threads,
             keep=("beta", "theta") if self.keep_vectors else (),
             rule=self.rule.rule(),
-            **self.options.deciding(),
+            options=self.options,
         )
         if self.dry_run and self.scheduler:
             raise InputError("--dry-run tells what the sweep costs on this machine: leave out --scheduler")

@@ -53,8 +53,8 @@ class Deep:
         )
         data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder)
         ds = deep.sweep(
-            self.network, data, read_grid(self.lr), **asdict(self.options), relative=self.relative,
-            store=self.store, progress=True,
+            self.network, data, read_grid(self.lr), options=self.options, relative=self.relative, store=self.store,
+            progress=True,
         )  # fmt: skip
         print(table(ds))
         print(f"written to {self.store}", file=sys.stderr)

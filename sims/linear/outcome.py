@@ -8,7 +8,7 @@ from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork
 from ..measure.outcome import STABLE
 from ..measure.phase import phases
-from ..options import RunOptions
+from ..options import Deciding
 from ..status import Status
 from .descent import LinearRuns, excess_loss
 
@@ -60,9 +60,8 @@ def along(net: LinearNetwork, states: np.ndarray) -> dict:
         return measure(net, states) | {"loss": excess_loss(net, chain.product(layers)) + net.loss_min}
 
 
-def spec_of(kind: str, net: LinearNetwork, options: RunOptions, **rest) -> dict:
+def spec_of(kind: str, net: LinearNetwork, options: Deciding, **rest) -> dict:
     """The spec of a result: what decides its numbers. ``theory.linear_network(**spec["network"])`` is the network."""
-    chosen = options.deciding() | {"average": 0, "cool": False}  # as in the stores of before
     problem = {"kind": "whitened", "fingerprint": net.fingerprint}
-    plain = dict(kind=f"linear {kind}", model=[net.name], network=net.spec, problem=[problem], **chosen, **rest)
-    return json.loads(json.dumps(plain))
+    made = dict(kind=f"linear {kind}", model=[net.name], network=net.spec, problem=[problem])
+    return json.loads(json.dumps(made | options.deciding() | rest))

@@ -84,8 +84,7 @@ def flow(
     """
     options = options_of("linear.flow", FlowOptions(), options, changes)
     begin, coordinates, told = _begin(net, init_scale, start, seed, theta0)
-    followed = RunOptions(tol=options.tol, hold=1, track_every=1)
-    attrs = result_attributes(spec_of("flow", net, followed, rtol=options.rtol, max_time=options.max_time, **told), [])
+    attrs = result_attributes(spec_of("flow", net, options, **told), [])
 
     def velocity(_, theta):
         return -chain.pack(chain.gradient(chain.unpack(theta, net.shapes), net.target))

@@ -91,7 +91,15 @@ def sweep(
     scales = np.atleast_1d(learning_rates(init_scale, "init_scale"))
     plan = LinearPlan(require_network(net), scales, np.atleast_1d(learning_rates(lr)), tuple(keep))
     starts = [chain.pack(net.start(scale, start, seed)) for scale in scales.tolist()]
-    told = dict(lr=plan.lrs.tolist(), init_scale=scales.tolist(), start=start, seed=int(seed), keep=list(plan.keep))
+    told = dict(
+        lr=plan.lrs.tolist(),
+        init_scale=scales.tolist(),
+        start=start,
+        seed=int(seed),
+        keep=list(plan.keep),
+        average=0,
+        cool=False,
+    )
     attrs = result_attributes(spec_of("sweep", net, options, **told), [])
     with suppress(NoInterpolator):  # too narrow for the target: nothing is at rest there
         attrs["lr_max"] = net.lr_max

@@ -14,7 +14,7 @@ import numpy as np
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.update_rule import UpdateRule, gradient_descent
-from ..options import Options
+from ..options import Deciding
 
 _PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr", "jax", "equinox")
 
@@ -23,7 +23,7 @@ def result_spec(
     kind: str,
     model: Parameterization | list[Parameterization],
     problem: Problem | list[Problem],
-    options: Options,
+    options: Deciding,
     rule: UpdateRule = gradient_descent,
     **rest,
 ) -> dict:
