@@ -1,6 +1,7 @@
 """A step of one's own is read from text, told from others of its name, refused if it cannot run, run as its equations
 say by every backend, as stable as they say, and made again from what is stored."""
 
+import pickle
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import sympy as sp
 
 from gdbias import sims, theory
+from gdbias.figures.cli.command import main
 from gdbias.theory import InputError, UpdateRule
 from gdbias.theory.steps import (
     GRADIENT,
@@ -155,6 +157,20 @@ def test_a_declared_step_is_found_by_its_name_or_its_equations():
         assert parse_step(name) is step and parse_step(str(step)) is step
     assert UpdateRule(step="heavy_ball", momentum=0.9) == UpdateRule(momentum=0.9)
     assert UpdateRule(step="gradient_descent").lowers_loss and not UpdateRule(step="heavy_ball").lowers_loss
+
+
+def test_a_new_rule_is_one_entry_of_the_table(monkeypatch, tmp_path, capsys):
+    update = WEIGHT - LEARNING_RATE * GRADIENT / (sp.Symbol("eps") + GRADIENT_NORM)
+    declared = theory.Step("normalised", update, defaults={"eps": 1e-3}, lowers_loss=True)
+    monkeypatch.setitem(STEPS, "normalised", declared)
+    rule = UpdateRule(step="normalised")
+    assert rule.parameters == (1e-3,) and rule.lowers_loss
+    assert UpdateRule(**rule.spec) == rule and UpdateRule(**rule.spec).step is declared
+    main(["run", "--n", "4", "--d", "8", "--lr", "0.01", "--max-steps", "20", "--step", "normalised",
+          "--store", str(tmp_path / "a.zarr")])  # fmt: skip
+    assert sims.rebuild_rule(sims.store.open_result(tmp_path / "a.zarr")) == rule
+    assert pickle.loads(pickle.dumps(rule)) == rule  # as workers get it
+    assert "total(gradient**2)" in str(theory.derive(MODEL, rule=rule).gd_map)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,13 @@ def test_an_update_rule_in_a_file(folders):
     )
 
 
+def test_a_step_in_a_file(folders):
+    text = 'step = "weight - lr*sign(gradient)/(1 + decay*step)"\nstep-parameters = "decay=0.01"\nbackend = "numpy"\n'
+    stored = sweep(folders[0], spec=SPEC + text)
+    own = theory.UpdateRule(step="weight - lr*sign(gradient)/(1 + decay*step)", step_parameters={"decay": 0.01})
+    assert sims.rebuild_rule(stored) == own
+
+
 def test_an_empty_file_changes_nothing(folders):
     small = (
         "--signs",

@@ -30,9 +30,9 @@ class Rule:
     noise_seed: int = 0
     """Seed of batches and label noise."""
     step: str | None = None
-    """Another step than these, by its name or its equations: the new weight, then each state variable and its start, as
-    in "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0". They have weight, gradient, lr, step (its
-    number), + - * / **, sqrt exp log sign abs min max, and total(...), a sum over all weights of the run."""
+    """Another step, by its name or its equations: the new weight, then each state variable and its start, as in
+    "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0". Names are weight, gradient, lr, step (from 0),
+    state and parameters; + - * / **, sqrt exp log sign abs min max, and total(...), a sum over all weights."""
     step_parameters: str | None = None
     """Values of the other names in those equations, such as "beta=0.9, eps=1e-8"."""
 

@@ -62,7 +62,7 @@ def _functions(model: Parameterization, loss: Loss, rule: Step, shape: str) -> l
 
 def _step_functions(model: Parameterization, rule: Step) -> list[Function]:
     numbers = (*model.weights, *state_symbols(model, rule))
-    step = [*gd_map(model, rule).values()]
+    step = [_substitute(model, rule, w, rule.update) for w in model.weights]
     step += [_substitute(model, rule, w, s.update) for w in model.weights for s in rule.memory]
     function = Function("step", (_LR, _G, *rule_symbols(model, rule), *numbers), tuple(step), many=True)
     if rule.totals:
@@ -117,7 +117,8 @@ def _written(model: Parameterization, rule: Step) -> dict:
 
 def gd_map(model: Parameterization, rule: Step) -> dict[sp.Symbol, sp.Expr]:
     """Each weight's next value, in the weights, the state, ``lr`` and ``g`` (arXiv 2002.09277)."""
-    return {w: _substitute(model, rule, w, rule.update) for w in model.weights}
+    told = {_written(model, rule)[total]: sp.Symbol(str(total), real=True) for total in rule.totals}
+    return {w: _substitute(model, rule, w, rule.update).xreplace(told) for w in model.weights}
 
 
 def _substitute(model: Parameterization, rule: Step, w: sp.Symbol, expression: sp.Expr) -> sp.Expr:
