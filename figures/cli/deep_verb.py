@@ -1,7 +1,7 @@
 """The verb ``gdbias deep``: a deep network on images, over learning rates."""
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
