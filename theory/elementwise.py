@@ -15,6 +15,11 @@ from sympy.printing.pycode import PythonCodePrinter
 _LR = sp.Symbol("lr", real=True)
 
 
+def simplest(expression: sp.Expr) -> sp.Expr:
+    """SymPy's simplest form; what has one operation is its own, and spares a sweep the import of SymPy's units."""
+    return expression if expression.count_ops() < 2 else sp.simplify(expression)
+
+
 class LawPrinter(PythonCodePrinter):
     """Products for whole powers, floats for rationals, functions of the array module ``xp``."""
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-from .elementwise import Function, on_arrays
+from .elementwise import Function, on_arrays, simplest
 from .errors import InputError
 
 PREDICTION, TARGET = sp.symbols("f y", real=True)
@@ -33,7 +33,7 @@ class Loss:
     @cached_property
     def slope(self) -> sp.Expr:
         """The derivative of the value in the prediction."""
-        return sp.simplify(sp.diff(self.value, PREDICTION))
+        return simplest(sp.diff(self.value, PREDICTION))
 
     @cached_property
     def curvature(self) -> sp.Expr:

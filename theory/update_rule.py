@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from .elementwise import simplest
 from .errors import InputError
 from .loss import Loss
 from .schedule import Schedule, constant, parse_schedule
@@ -33,8 +34,9 @@ def _flip(step: Step) -> Callable:
     if not step.totals:
         linear = sp.Matrix(new).jacobian(old).subs(dict.fromkeys(old, 0))
         if linear.free_symbols <= {S, LEARNING_RATE, *step.parameters} and not linear.has(*_NOT_LINEAR):
-            roots = sp.solve((linear + sp.eye(len(old))).det(), S)
-    limit = sp.lambdify([LEARNING_RATE, *step.parameters], sp.simplify(roots[0]) if len(roots) == 1 else sp.oo)
+            roots = sp.solve((linear + sp.eye(len(old))).det(), S, simplify=False)
+    limit = simplest(roots[0]) if len(roots) == 1 else sp.oo
+    limit = sp.lambdify([LEARNING_RATE, *step.parameters], limit, "numpy")  # SciPy's functions take long to import
     return lambda lr, *values: limit(lr, *values) + 0 * lr
 
 
