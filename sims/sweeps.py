@@ -18,9 +18,9 @@ from .parallel.cluster import require_cluster, run_there
 from .parallel.local import run_here
 from .parallel.plan import KEPT, Chunk, Plan
 from .parallel.progress import progress_bar
-from .schema import ALONG, VARIABLES, attributes
 from .status import Status
-from .store.group import open_for_writing, open_result
+from .store.dataset import seed_labels
+from .store.filled import filled
 from .store.provenance import result_attributes, result_spec
 from .store.url import located
 
@@ -89,17 +89,13 @@ def sweep(
     attrs = result_attributes(spec, problems)
     if client is not None:
         require_cluster(client)
-    if store is None:
-        arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
-        _fill(plan, arrays, progress, client, None, attrs["spec"])
-        variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
-        coordinates = {n: (ALONG.get(n, n), values, attributes(n)) for n, values in _coordinates(plan).items()}
-        return xr.Dataset(variables, coordinates, attrs)
-    with open_for_writing(store, plan, _coordinates(plan), attrs) as group:
-        place = located(store)
-        place = str(place.resolve() if isinstance(place, Path) else place)
-        _fill(plan, {n: group[n] for n in plan.variables}, progress, client, place, attrs["spec"])
-    return open_result(store, load=False)
+
+    def fill(arrays: Mapping[str, Any]) -> None:
+        place = None if store is None else located(store)
+        place = str(place.resolve()) if isinstance(place, Path) else place  # as a worker elsewhere finds it
+        _fill(plan, arrays, progress, client, place, attrs["spec"])
+
+    return filled(plan, _coordinates(plan), attrs, store, fill, load=False)
 
 
 def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
@@ -107,18 +103,11 @@ def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
     if plan.many_models:
         values["model"] = np.array([m.name for m in plan.models])
     if plan.many_problems:
-        values["seed"] = np.array(problem_labels(plan.problems))
+        values["seed"] = np.array(seed_labels(plan.problems))
         values["n"] = np.array([p.n for p in plan.problems])
     if "theta" in plan.keep and not plan.many_models:
         values["weight"] = np.array([w.name for w in plan.models[0].weights])
     return values
-
-
-def problem_labels(problems: Sequence[Problem]) -> list:
-    """The coordinate ``seed`` of each problem: its own where all have different ones, else 0, 1, 2 ..."""
-    seeds = [p.spec.get("seed") for p in problems]
-    distinct = None not in seeds and len(set(seeds)) == len(seeds)
-    return seeds if distinct else list(range(len(seeds)))
 
 
 def _fill(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ...sims.store.dataset import seed_labels
 from ...theory.errors import GdbiasError, InputError
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:
     if "model" in ds.coords:
         models = [model for model in models if model.name in np.ravel(ds["model"].values)]
     if "seed" in ds.coords:
-        from ...sims.sweeps import problem_labels  # Numba, where some of several problems are drawn
-
-        seeds = problem_labels(problems)
+        seeds = seed_labels(problems)
         problems = [p for p, seed in zip(problems, seeds, strict=True) if seed in np.ravel(ds["seed"].values)]
     return models, problems
 

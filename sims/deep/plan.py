@@ -7,6 +7,7 @@ import numpy as np
 
 from ...theory.errors import InputError
 from ..schema import VARIABLES, measured
+from ..store.dataset import seed_labels
 from .architecture import Network
 from .data import Data
 from .options import DeepOptions
@@ -45,11 +46,9 @@ class DeepPlan:
     @property
     def axes(self) -> dict[str, np.ndarray]:
         """The coordinates of the result, outermost first."""
-        seeds = [data.spec.get("seed") for data in self.data]
-        distinct = None not in seeds and len(set(seeds)) == len(seeds)
         every = {
             "model": np.array([net.name for net in self.nets]),
-            "seed": np.array(seeds if distinct else range(len(seeds))),
+            "seed": np.array(seed_labels(self.data)),
             "objective": np.array(self.losses),
             "tol": np.array(self.tols),
         }

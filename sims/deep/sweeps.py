@@ -1,12 +1,12 @@
 """Deep runs: one, many over learning rates, and the gradient flow they are compared with."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
@@ -16,9 +16,10 @@ from ...theory.validate import one_or_more, real, real_array
 from ..grid import Grid, learning_rates
 from ..options import options_of
 from ..parallel.progress import progress_bar
-from ..schema import VARIABLES, attributes, measured
+from ..schema import measured
 from ..status import Status
-from ..store.group import open_for_writing, open_result
+from ..store.filled import filled
+from ..store.group import open_result
 from ..store.provenance import result_attributes
 from .architecture import Network
 from .backend import jax
@@ -83,18 +84,8 @@ def sweep(
             raise InputError(f"relative learning rates differ along {several[0]!r}: sweep its entries one by one")
         plan, known = _absolute(plan, store, progress)
     attrs = result_attributes(json.loads(json.dumps(plan.spec())), [])
-    if store is None:
-        arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
-        _compute(plan, arrays, progress, None, known)
-        ds = xr.Dataset(
-            {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays},
-            {n: (n, values, attributes(n)) for n, values in plan.axes.items()},
-            attrs,
-        )
-    else:
-        with open_for_writing(store, plan, plan.axes, attrs) as group:
-            _compute(plan, {n: group[n] for n in plan.variables}, progress, _beside(store), known)
-        ds = open_result(store)
+    saved = None if store is None else _beside(store)
+    ds = filled(plan, plan.axes, attrs, store, lambda arrays: _compute(plan, arrays, progress, saved, known))
     ds.attrs["lr_critical"] = ds.lr_critical.values.tolist()
     return ds
 
@@ -104,7 +95,7 @@ def _beside(store: str | PathLike) -> Path:
     return path.with_name(f"{path.name}.checkpoint")
 
 
-def _compute(plan: DeepPlan, arrays: dict, progress: bool, saved: Path | None, known: dict | None) -> None:
+def _compute(plan: DeepPlan, arrays: Mapping[str, Any], progress: bool, saved: Path | None, known: dict | None) -> None:
     """Compute what is missing, case by case: gradient flow first, then the largest learning rates, the quickest."""
     runs = int(np.prod([len(values) for values in plan.axes.values()]))
     with in_precision(plan.options.precision), progress_bar("runs", runs, progress) as add:
@@ -157,7 +148,7 @@ def _flow(target: Objective, theta0: jax.Array, options: DeepOptions, add: Calla
     return flow_outcome(target, integrate(target, theta0, options.tol, tell=tell))
 
 
-def _write(arrays: dict, index: tuple[int, ...], found: dict, last: str) -> None:
+def _write(arrays: Mapping[str, Any], index: tuple[int, ...], found: dict, last: str) -> None:
     for name in [n for n in found if n in arrays and n != last] + [last]:
         if found[name] is not None:
             arrays[name][index if index else ...] = found[name]

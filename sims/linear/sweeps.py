@@ -1,10 +1,10 @@
 """Many runs of a deep linear network over learning rates and initialization scales."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
@@ -16,9 +16,9 @@ from ..grid import Grid, learning_rates
 from ..options import RunChanges, RunOptions, options_of
 from ..parallel.plan import check_distinct, check_kept
 from ..parallel.progress import progress_bar
-from ..schema import VARIABLES, attributes, measured, vectors
+from ..schema import VARIABLES, measured, vectors
 from ..status import Status
-from ..store.group import open_for_writing, open_result
+from ..store.filled import filled
 from ..store.provenance import result_attributes
 from .descent import advance
 from .outcome import outcomes, spec_of
@@ -91,30 +91,22 @@ def sweep(
     scales = np.atleast_1d(learning_rates(init_scale, "init_scale"))
     plan = LinearPlan(require_network(net), scales, np.atleast_1d(learning_rates(lr)), tuple(keep))
     starts = [chain.pack(net.start(scale, start, seed)) for scale in scales.tolist()]
-    told = dict(
-        lr=plan.lrs.tolist(),
-        init_scale=scales.tolist(),
-        start=start,
-        seed=int(seed),
-        keep=list(plan.keep),
-        average=0,
-        cool=False,
-    )
+    told = dict(lr=plan.lrs.tolist(), init_scale=scales.tolist(), start=start, seed=int(seed), keep=list(plan.keep))
+    told |= dict(average=0, cool=False)  # as in the stores of before
     attrs = result_attributes(spec_of("sweep", net, options, **told), [])
     with suppress(NoInterpolator):  # too narrow for the target: nothing is at rest there
         attrs["lr_max"] = net.lr_max
     coordinates = {"init_scale": scales, "lr": plan.lrs}
-    if store is None:
-        arrays = {n: np.full(plan.shape(n), VARIABLES[n].fill, VARIABLES[n].dtype) for n in plan.variables}
+
+    def fill(arrays: Mapping[str, Any]) -> None:
         _fill(plan, options, starts, arrays, progress)
-        variables = {n: (plan.dims(n), arrays[n], attributes(n)) for n in VARIABLES if n in arrays}
-        return xr.Dataset(variables, {n: (n, values, attributes(n)) for n, values in coordinates.items()}, attrs)
-    with open_for_writing(store, plan, coordinates, attrs) as group:
-        _fill(plan, options, starts, {n: group[n] for n in plan.variables}, progress)
-    return open_result(store)
+
+    return filled(plan, coordinates, attrs, store, fill)
 
 
-def _fill(plan: LinearPlan, options: RunOptions, starts: list[np.ndarray], arrays: dict, progress: bool) -> None:
+def _fill(
+    plan: LinearPlan, options: RunOptions, starts: list[np.ndarray], arrays: Mapping[str, Any], progress: bool
+) -> None:
     with progress_bar("runs", len(starts) * len(plan.lrs), progress) as add:
         for row, begin in enumerate(starts):
             for at in range(0, len(plan.lrs), plan.columns):

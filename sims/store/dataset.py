@@ -1,6 +1,7 @@
 """Arrays to xarray: single results in the common schema."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,6 +23,13 @@ def single_result(
     if model is not None:
         coords["weight"] = ("weight", [w.name for w in model.weights], attributes("weight"))
     return xr.Dataset(variables, coords, dict(attrs))
+
+
+def seed_labels(problems: Sequence[Any]) -> list:
+    """The coordinate ``seed`` of each problem: its spec's where all have different ones, else 0, 1, 2 ..."""
+    seeds = [problem.spec.get("seed") for problem in problems]
+    distinct = None not in seeds and len(set(seeds)) == len(seeds)
+    return seeds if distinct else list(range(len(seeds)))
 
 
 def add_path(ds: xr.Dataset, dim: str, index: np.ndarray, path: Mapping[str, np.ndarray]) -> xr.Dataset:
