@@ -1,5 +1,6 @@
 """A sweep on a cluster of processes gives the numbers of a local one, also when a worker is killed meanwhile."""
 
+import importlib
 import os
 import signal
 import threading
@@ -15,10 +16,10 @@ from small_stores import arguments, assert_same
 
 distributed = pytest.importorskip("distributed")
 from gdbias.figures.cli.command import main  # noqa: E402
-from gdbias.sims.parallel import cluster as cluster_module  # noqa: E402
-from gdbias.sims.parallel.cluster import connect  # noqa: E402
+from gdbias.sims.parallel.cluster import connect, run_there  # noqa: E402
 from gdbias.sims.store.group import open_result  # noqa: E402
 
+SWEEPS = importlib.import_module("gdbias.sims.sweeps")
 SLOW = dict(max_steps=20_000, lr=sims.Grid(0.3, 60.0, 64), init_scale=sims.Grid(0.01, 0.5, 512))
 
 
@@ -95,19 +96,18 @@ def test_workers_that_do_not_reach_the_store_are_told(tmp_path, client, monkeypa
     store, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
     sims.sweep(**arguments(max_steps=7), store=other)
     before = open_result(other)
-    run_there = cluster_module.run_there
 
     def elsewhere(place):
-        return lambda client, plan, missing, options, rule, arrays, store, spec, add: run_there(
-            client, plan, missing, options, rule, arrays, place, spec, add
+        return lambda client, plan, missing, arrays, store, *rest: run_there(
+            client, plan, missing, arrays, place, *rest
         )
 
     for place, told in ((str(other), "finds another sweep at"), (str(tmp_path / "none.zarr"), "does not reach store")):
-        monkeypatch.setattr(cluster_module, "run_there", elsewhere(place))
+        monkeypatch.setattr(SWEEPS, "run_there", elsewhere(place))
         with pytest.raises(InputError, match=told):
             sims.sweep(**arguments(), store=store, client=client)
     assert open_result(other).equals(before)
-    monkeypatch.setattr(cluster_module, "run_there", lambda *given: None)
+    monkeypatch.setattr(SWEEPS, "run_there", lambda *given: None)
     with pytest.raises(GdbiasError, match="chunks are not in store"):
         sims.sweep(**arguments(), store=store, client=client)
 
