@@ -20,7 +20,7 @@ from .parallel.plan import KEPT, Chunk, Plan
 from .parallel.progress import progress_bar
 from .status import Status
 from .store.dataset import seed_labels
-from .store.filled import filled
+from .store.filling import filled
 from .store.provenance import result_attributes, result_spec
 from .store.url import located
 

@@ -18,7 +18,7 @@ from ..options import options_of
 from ..parallel.progress import progress_bar
 from ..schema import measured
 from ..status import Status
-from ..store.filled import filled
+from ..store.filling import filled
 from ..store.group import open_result
 from ..store.provenance import result_attributes
 from .architecture import Network

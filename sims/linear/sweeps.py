@@ -18,7 +18,7 @@ from ..parallel.plan import check_distinct, check_kept
 from ..parallel.progress import progress_bar
 from ..schema import VARIABLES, measured, vectors
 from ..status import Status
-from ..store.filled import filled
+from ..store.filling import filled
 from ..store.provenance import result_attributes
 from .descent import advance
 from .outcome import outcomes, spec_of
