@@ -21,8 +21,6 @@ from gdbias.sims.measure.block import begin_runs
 from gdbias.sims.options import Options
 from gdbias.sims.status import Status
 from gdbias.theory.derivation.landscape import Landscape
-from gdbias.theory.derivation.law import law_functions
-from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.loss import LOSSES
 
 CXX, NVCC = shutil.which("c++"), shutil.which("nvcc")
@@ -48,7 +46,7 @@ def pointer(array):
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
 def test_the_law_in_c_is_that_in_python(tmp_path, model, rule, loss):
     dynamics, rng, size = theory.derive(model, loss, rule), np.random.default_rng(0), 50
-    law, (step,) = array_law(dynamics), [f for f in law_functions(model, loss, rule) if f.name == "step"]
+    law, (step,) = dynamics.law.arrays, [f for f in dynamics.law.functions if f.name == "step"]
     m, P = len(model.weights), len(step.values)
     x, numbers = rng.uniform(0.1, 0.9, (P, size)), rng.uniform(0.1, 0.9, (7, size))
     own = rng.uniform(0.1, 0.9, len(step.arguments) - 2 - P)

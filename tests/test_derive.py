@@ -7,7 +7,6 @@ import sympy as sp
 import reference
 from gdbias import theory
 from gdbias.theory.derivation.landscape import Landscape
-from gdbias.theory.derivation.numpy_law import array_law
 
 CASES = [(family, L) for family in reference.FAMILIES for L in (1, 2, 3, 4)]
 IDS = [f"{family}({L})" for family, L in CASES]
@@ -28,7 +27,7 @@ def relative(got, expected):
 def test_gradient(family, L):
     dyn, problem, theta = setting(family, L)
     X, y = problem.X, problem.y
-    law = array_law(dyn)
+    law = dyn.law.arrays
     g = X.T @ (X @ law.effective(*theta) - y) / problem.n
     got = np.stack([slope * g for slope in law.jacobian(*theta)])
     assert relative(got, reference.gradient(family, L, theta, X, y)) < 1e-14
@@ -43,7 +42,7 @@ def test_gd_map(family, L):
     X, y, lr = problem.X, problem.y, 0.05
     g = X.T @ (X @ reference.effective(family, L, theta) - y) / problem.n
     expected, _ = reference.descend(family, L, theta, X, y, lr, 1)
-    assert relative(np.stack(array_law(dyn).step(lr, g, *theta)), expected) < 1e-14
+    assert relative(np.stack(dyn.law.arrays.step(lr, g, *theta)), expected) < 1e-14
     step = sp.lambdify([*sp.symbols("lr g", real=True), *dyn.model.weights], list(dyn.gd_map.values()))
     assert relative(np.stack(step(lr, g, *theta)), expected) < 1e-14
 

@@ -6,7 +6,6 @@ import pytest
 import reference
 from gdbias import theory
 from gdbias.theory.derivation.dynamics import derive
-from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.prediction import dual
 from gdbias.theory.prediction.transport import Transport
 from integrated import close, flow_of
@@ -31,7 +30,7 @@ def root(name, problem, alpha):
     transport = Transport(dynamics, dynamics.model.theta0(alpha, problem.d))
     X, y, _ = problem.projected
     nu = dual.dual_root(dynamics, problem, transport)
-    beta = array_law(dynamics).effective(*transport(X.T @ nu))
+    beta = dynamics.law.arrays.effective(*transport(X.T @ nu))
     return np.linalg.norm(X @ beta - y) / np.linalg.norm(y)
 
 

@@ -148,10 +148,9 @@ def test_the_exponent_is_that_of_the_dense_hessian():
 @pytest.mark.parametrize("name", ["power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"])
 @pytest.mark.parametrize("rule", [theory.gradient_descent.step, HEAVY_BALL], ids=lambda rule: rule.name)
 def test_the_tangent_of_a_step_is_its_derivative(name, rule):
-    from gdbias.theory.derivation.numpy_law import array_law
 
     dynamics = theory.derive(theory.parse(name), rule=theory.UpdateRule(step=rule))
-    law, count = array_law(dynamics), len(dynamics.model.weights) * (1 + len(rule.state))
+    law, count = dynamics.law.arrays, len(dynamics.model.weights) * (1 + len(rule.state))
     point, dot = np.random.default_rng([3, count]).standard_normal((2, count + 1, 5))  # g, weights, state
     h = 1e-5
     ahead, behind = (np.stack(law.step(0.1, *(point + s * dot))) for s in (h, -h))

@@ -7,7 +7,6 @@ import reference
 from gdbias import theory
 from gdbias.theory.derivation.dynamics import derive
 from gdbias.theory.derivation.landscape import Landscape
-from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.prediction.attainable import attainable_range
 from integrated import close, flow_of, integrate, labels, random_problem
 
@@ -186,7 +185,7 @@ def test_logistic_has_a_path_but_no_endpoint():
         _ = prediction.flow
     with pytest.raises(theory.NoClosedForm):
         _ = prediction.lr_critical_final
-    law = array_law(derive(theory.difference(2), "logistic"))
+    law = derive(theory.difference(2), "logistic").law.arrays
 
     def gradient(theta):
         return (
@@ -214,7 +213,7 @@ def test_logistic_has_a_path_but_no_endpoint():
 def test_custom_models(text, start):
     model = theory.custom(text, start)
     problem, _ = random_problem("difference", 2)
-    law = array_law(derive(model))
+    law = derive(model).law.arrays
 
     def gradient(theta):
         g = problem.X.T @ (problem.X @ law.effective(*theta) - problem.y) / problem.n

@@ -10,7 +10,6 @@ import sympy as sp
 import reference
 from gdbias import theory
 from gdbias.theory.derivation.law import state_symbols
-from gdbias.theory.derivation.numpy_law import array_law
 from gdbias.theory.loss import array_loss
 from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 
@@ -156,7 +155,7 @@ def test_a_rule_with_roots():  # square roots and their inverses run on arrays
     rule = theory.Step(
         "scaled", WEIGHT - LEARNING_RATE * GRADIENT / sp.sqrt(mean), (theory.StateVariable(speed, sp.Integer(0), mean),)
     )
-    law = array_law(theory.derive(theory.power(1), rule=theory.UpdateRule(step=rule)))
+    law = theory.derive(theory.power(1), rule=theory.UpdateRule(step=rule)).law.arrays
     g, speed = np.array([2.0, -3.0]), np.array([1.0, 0.5])
     weight, state = law.step(0.1, g, np.array([1.0, 1.0]), speed)
     np.testing.assert_allclose(state, (speed + g**2) / 2, rtol=1e-15)
@@ -169,7 +168,7 @@ def test_numba_compiles_the_text():
     dyn = theory.derive(theory.difference(3), "logistic")
     names = {"xp": math, "law": numba.njit}
     exec(dyn.source("numba"), names)
-    law = array_law(dyn)
+    law = dyn.law.arrays
     rng = np.random.default_rng(0)
     for _ in range(20):
         u, v, g, f = rng.standard_normal(4)

@@ -6,7 +6,6 @@ import pytest
 from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.theory import UpdateRule
-from gdbias.theory.derivation.numpy_law import array_law
 
 PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, signs="positive", n_test=0)
 
@@ -25,7 +24,7 @@ def test_a_small_start_is_left(model, scale, backend):
     beta, theta = run.beta.values, run.theta.values
     assert PROBLEM.loss_at(beta[None])[0] < 0.1 * PROBLEM.loss_at(np.zeros((1, PROBLEM.d)))[0]
     gradient = PROBLEM.X.T @ (PROBLEM.X @ beta - PROBLEM.y) / PROBLEM.n
-    pulled = np.stack(array_law(theory.derive(model)).jacobian(*theta)) * gradient + decay * theta
+    pulled = np.stack(theory.derive(model).law.arrays.jacobian(*theta)) * gradient + decay * theta
     assert np.linalg.norm(pulled) < 1.01e-4 * decay * np.linalg.norm(theta)
 
 

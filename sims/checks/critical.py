@@ -5,7 +5,6 @@ import numpy as np
 from ...theory.datasets import single_point
 from ...theory.derivation.dynamics import derive
 from ...theory.derivation.landscape import Landscape
-from ...theory.derivation.numpy_law import array_law
 from ...theory.errors import NoInterpolator
 from ...theory.families import difference, power, product
 from ...theory.prediction.coordinates import doubled
@@ -63,7 +62,7 @@ def order(f: Formulas, case: Case) -> list[Comparison]:
 def _multiplier(model, problem: Problem, theta: np.ndarray, lr: float, size: float = 1e-5) -> float:
     """Of the sharpest direction in one step of descent, by the steps from its two sides."""
     dynamics = derive(model)
-    law, top = array_law(dynamics), Landscape(dynamics, problem).sharpness(theta[None]).vector[0]
+    law, top = dynamics.law.arrays, Landscape(dynamics, problem).sharpness(theta[None]).vector[0]
 
     def after(t: np.ndarray) -> np.ndarray:
         g = problem.X.T @ (problem.X @ law.effective(*t) - problem.y) / problem.n

@@ -8,7 +8,6 @@ from scipy.optimize import brentq, linprog
 
 from ...theory.derivation.dynamics import derive
 from ...theory.derivation.landscape import Landscape
-from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
 from ...theory.loss import logistic
 from ...theory.parameterization import Parameterization
@@ -24,7 +23,7 @@ MODELS = (power(2), difference(2), product(2), power(3))
 
 
 def _beta(model: Parameterization, theta: np.ndarray) -> np.ndarray:
-    return array_law(derive(model)).effective(*theta)
+    return derive(model).law.arrays.effective(*theta)
 
 
 @check("EXT-1", cases=12, quick_cases=4)

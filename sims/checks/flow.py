@@ -7,7 +7,6 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import linprog, nnls
 
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.numpy_law import array_law
 from ...theory.errors import NoInterpolator
 from ...theory.families import difference, power, product
 from ...theory.parameterization import Parameterization
@@ -60,7 +59,7 @@ def _balanced(f: Formulas, case: Case) -> Comparison:
 
 
 def _effective(model: Parameterization):
-    law = array_law(derive(model))
+    law = derive(model).law.arrays
     return lambda theta: law.effective(*theta)
 
 

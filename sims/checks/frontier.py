@@ -8,7 +8,6 @@ from scipy.optimize import bisect, linprog
 from ...theory.datasets import single_point
 from ...theory.derivation.dynamics import derive
 from ...theory.derivation.landscape import Landscape
-from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
 from ...theory.prediction.constrained import constrained_flow
 from ...theory.prediction.coordinates import Doubled, doubled
@@ -48,7 +47,7 @@ def _slope_at_0(function, step: float) -> float:
 
 def _pull(model, X: np.ndarray, w: np.ndarray) -> np.ndarray:
     """``X^T u`` of the top eigenvector of the tangent kernel."""
-    scaled = X * np.broadcast_to(array_law(derive(model)).jacobian(w)[0], w.shape)
+    scaled = X * np.broadcast_to(derive(model).law.arrays.jacobian(w)[0], w.shape)
     return X.T @ np.linalg.eigh(scaled @ scaled.T)[1][:, -1]
 
 

@@ -7,7 +7,6 @@ import sympy as sp
 from scipy.integrate import solve_ivp
 
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.numpy_law import array_law
 from ...theory.parameterization import Parameterization
 from ...theory.problem import Problem
 from ...theory.statements import Formula
@@ -34,7 +33,7 @@ def slope(formula: Formula, name: str, order: int = 1) -> Formula:
 
 def flow_beside_clock(model: Parameterization, problem: Problem, theta0: np.ndarray, horizon: float, settle=0.0):
     """Weights (weight, d), clocks ``-int g dt`` and ``int g^2 dt`` (d,) at the horizon, or once ``|g| <= settle``."""
-    law, shape, d = array_law(derive(model)), theta0.shape, problem.d
+    law, shape, d = derive(model).law.arrays, theta0.shape, problem.d
 
     def gradient(theta):
         return problem.X.T @ (problem.X @ law.effective(*theta) - problem.y) / problem.n

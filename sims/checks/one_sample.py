@@ -7,7 +7,6 @@ from scipy.linalg import null_space
 from scipy.optimize import linprog, minimize
 
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.numpy_law import array_law
 from ...theory.families import difference, power, product
 from ...theory.parameterization import Parameterization
 from ...theory.prediction.coordinates import doubled
@@ -27,7 +26,7 @@ def _sample(case: Case, d: int, signed: bool = False) -> tuple[np.ndarray, float
 
 def _top_eigenvalue(model: Parameterization, x: np.ndarray, slope: Callable, theta: np.ndarray) -> float:
     """Of the Hessian of ``l(x . beta)``, its columns by complex steps of the gradient."""
-    law, shape = array_law(derive(model)), theta.shape
+    law, shape = derive(model).law.arrays, theta.shape
 
     def gradient(flat):
         weights = flat.reshape(shape)

@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 
 from ...theory.derivation.dynamics import derive
-from ...theory.derivation.numpy_law import array_law
 from ...theory.errors import InputError
 from ...theory.families import parse
 from ..schema import attributes
@@ -29,7 +28,7 @@ def paired(run: xr.Dataset) -> xr.Dataset:
         raise InputError(f"{len(step)} states that are not consecutive steps: give a run with record_every=1")
     dynamics = derive(parse(json.loads(run.attrs["spec"])["model"][0]))
     theta = run["path_theta"].transpose("weight", "feature", "step").values
-    beta = array_law(dynamics).effective(*theta).T  # (step, feature)
+    beta = dynamics.law.arrays.effective(*theta).T  # (step, feature)
     beta = (beta[:-1] + beta[1:]) / 2
     variables = {"beta": (("step", "feature"), beta), "beta_l1": (("step",), np.abs(beta).sum(axis=1))}
     coordinates = {"step": (("step",), step[:-1] + 0.5), "time": (("step",), float(run["lr"]) * (step[:-1] + 0.5))}

@@ -9,7 +9,6 @@ import sympy as sp
 
 from ..elementwise import Function, LawPrinter
 from .dynamics import Dynamics
-from .law import law_functions
 
 
 class _CPrinter(LawPrinter):
@@ -66,7 +65,7 @@ def device_functions(dynamics: Dynamics) -> str:
     PARAMETERS of the rule's step and behind them its TOTALS over all weights.
     """
     model, rule = dynamics.model, dynamics.rule
-    functions = {function.name: function for function in law_functions(model, dynamics.loss, rule)}
+    functions = {function.name: function for function in dynamics.law.functions}
     functions.setdefault("totals", Function("totals", (), (), many=True))
     step, totals = functions["step"], len(functions["totals"].values)
     own, numbers = step.arguments[2 : -len(step.values)], step.arguments[-len(step.values) :]

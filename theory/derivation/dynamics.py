@@ -9,9 +9,9 @@ from ..errors import NoClosedForm
 from ..loss import Loss, parse_loss, squared
 from ..parameterization import Parameterization, require_model
 from ..update_rule import UpdateRule, gradient_descent
-from . import law as law
 from .characteristic import characteristic_flow, start_symbols
 from .invariants import Invariant, find_invariants
+from .law import Law, gd_map, law_of
 from .mirror import MirrorMap, mirror_map, potential
 
 GRADIENT_BETA = sp.Symbol("g", real=True)
@@ -76,7 +76,7 @@ class Dynamics:
     @cached_property
     def gd_map(self) -> dict[sp.Symbol, sp.Expr]:
         """Each weight's value after one step at learning rate ``lr``."""
-        return law.gd_map(self.model, self.rule.step)
+        return gd_map(self.model, self.rule.step)
 
     @cached_property
     def invariants(self) -> tuple[Invariant, ...]:
@@ -114,9 +114,14 @@ class Dynamics:
         """The coefficient ``beta(s)`` on the flow; raises NoClosedForm."""
         return sp.simplify(self.effective.subs(self.flow, simultaneous=True))
 
+    @property
+    def law(self) -> Law:
+        """The elementwise functions that every backend runs."""
+        return law_of(self.model, self.loss, self.rule.step, self.rule.schedule.shape)
+
     def source(self, target: str = "numba") -> str:
         """The generated text of the law, exactly as the kernels run it; raises InputError."""
-        return law.law_source(self.model, self.loss, self.rule, target)
+        return self.law.python(target)
 
     def chain(self) -> list[tuple[str, sp.Expr | dict | str]]:
         """The derivation in reading order: (title, formula), or a sentence where no closed form exists."""

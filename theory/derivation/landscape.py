@@ -10,7 +10,6 @@ from ..lanczos import Sharpness, largest_eigenvalues
 from ..problem import Problem
 from .dynamics import Dynamics
 from .hessian import Hessian, columns, rows
-from .numpy_law import array_law
 
 DIVERGENCE = 1e6  # times max(1, first loss)
 
@@ -33,7 +32,7 @@ class Landscape:
     @cached_property
     def law(self) -> SimpleNamespace:
         """The functions of the law on arrays, each weight by itself."""
-        return array_law(self.dynamics)
+        return self.dynamics.law.arrays
 
     @cached_property
     def samples(self) -> tuple[np.ndarray, np.ndarray, float]:

@@ -1,24 +1,26 @@
-"""Law source: the text of a model's elementwise arithmetic, generated for every backend."""
+"""The law: a model's elementwise arithmetic, generated for every backend."""
 
 import keyword
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import SimpleNamespace
 
 import sympy as sp
 
-from ..elementwise import Function
+from ..elementwise import Function, on_arrays
 from ..errors import InputError
 from ..loss import Loss, loss_functions
 from ..parameterization import Parameterization
 from ..schedule import FIRST, LAST, PROGRESS, SHAPES
 from ..steps import GRADIENT, LEARNING_RATE, WEIGHT, Step
-from ..update_rule import UpdateRule
 
 TARGETS = ("numba", "numpy")
 _LR, _G = sp.symbols("lr g", real=True)
 
 
-def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: str = "numba") -> str:
-    """The Python text of a law, the functions a kernel calls.
+@dataclass(frozen=True)
+class Law:
+    """What kernels call: the elementwise functions of a model, a loss, a step and the shape of a schedule.
 
     ``effective(w...)``, ``jacobian(w...)`` (d beta / d w_p), ``curvature(w...)`` (upper triangle of the
     second derivatives, row by row), ``step(lr, g, parameters..., w..., state...)`` with g = dL/dbeta of the coordinate,
@@ -26,25 +28,36 @@ def law_source(model: Parameterization, loss: Loss, rule: UpdateRule, target: st
     the dots, ``loss_value(f, y)``, ``loss_slope(f, y)``, ``loss_curvature(f, y)`` and
     ``schedule(first, last, progress)``, a learning rate. A step that reads totals over all weights has no tangent, but
     ``totals(lr, g, parameters..., w..., state...)``, the coordinate's part of each; ``step`` takes their sums behind
-    the parameters. Numbers of the rule are no part of the text.
-
-    Raises:
-        InputError: an unknown target.
+    the parameters. Numbers of the rule are no part of it.
     """
-    if target not in TARGETS:
-        raise InputError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
-    return _law_source(model, loss, rule.step, rule.schedule.shape, target)
+
+    model: Parameterization
+    loss: Loss
+    step: Step
+    shape: str
+
+    @cached_property
+    def functions(self) -> tuple[Function, ...]:
+        """As expressions."""
+        return tuple(_functions(self.model, self.loss, self.step, self.shape))
+
+    def python(self, target: str = "numba") -> str:
+        """As text, of one coordinate for Numba or of whole arrays for NumPy; raises InputError for another target."""
+        if target not in TARGETS:
+            raise InputError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
+        texts = [function.text(target) for function in self.functions]
+        return "\n\n".join([f"# {self.model.name}, {self.loss.name} loss, {self.step.name}", *texts])
+
+    @cached_property
+    def arrays(self) -> SimpleNamespace:
+        """On NumPy arrays: the text run; weights are separate arguments."""
+        return on_arrays(self.python("numpy"))
 
 
 @lru_cache(maxsize=256)
-def _law_source(model: Parameterization, loss: Loss, rule: Step, shape: str, target: str) -> str:
-    texts = [function.text(target) for function in _functions(model, loss, rule, shape)]
-    return "\n\n".join([f"# {model.name}, {loss.name} loss, {rule.name}", *texts])
-
-
-def law_functions(model: Parameterization, loss: Loss, rule: UpdateRule) -> list[Function]:
-    """The functions of :func:`law_source` as expressions."""
-    return _functions(model, loss, rule.step, rule.schedule.shape)
+def law_of(model: Parameterization, loss: Loss, step: Step, shape: str) -> Law:
+    """The one law of equal declarations, whose functions are derived once."""
+    return Law(model, loss, step, shape)
 
 
 def _functions(model: Parameterization, loss: Loss, rule: Step, shape: str) -> list[Function]:

@@ -8,7 +8,6 @@ import scipy  # its parts on first use: they take half a second to import
 import sympy as sp
 
 from ..derivation.dynamics import derive
-from ..derivation.numpy_law import array_law
 from ..derivation.separable import separate
 from ..errors import NoInterpolator
 from ..loss import array_loss, squared
@@ -50,7 +49,7 @@ def attainable_range(model: Parameterization, theta0: np.ndarray) -> Range:
 
 @lru_cache(maxsize=4096)
 def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> float:
-    law = array_law(derive(model))
+    law = derive(model).law.arrays
     slope = lambda theta: np.array(law.jacobian(*theta), dtype=float)  # noqa: E731
     steepness = float(np.linalg.norm(slope(start)))
     if steepness == 0:

@@ -13,7 +13,6 @@ import scipy  # its parts on first use: they take half a second to import
 from ..derivation.dynamics import Dynamics
 from ..derivation.hessian import rows
 from ..derivation.landscape import Landscape
-from ..derivation.numpy_law import array_law
 from ..errors import GdbiasError, NoInterpolator
 from ..problem import Problem
 from .transport import Transport
@@ -36,7 +35,7 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.
         NoInterpolator: no root was found.
     """
     X, y, _ = problem.projected
-    law, degree = array_law(dynamics), dynamics.model.degree
+    law, degree = dynamics.law.arrays, dynamics.model.degree
     size = np.linalg.norm(y)
 
     def state(nu: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -90,7 +89,7 @@ def flow_path(
         GdbiasError: the integrator failed.
     """
     X, y, _ = problem.projected
-    law, n, shape, dual = array_law(dynamics), problem.n, theta0.shape, transport.linear
+    law, n, shape, dual = dynamics.law.arrays, problem.n, theta0.shape, transport.linear
     landscape = Landscape(dynamics, problem)
     slope = np.empty(len(y))  # of the loss in the predictions, at the state seen last
 

@@ -9,7 +9,6 @@ import sympy as sp
 
 from ..derivation.characteristic import CLOCK, characteristic_flow, start_symbols
 from ..derivation.dynamics import Dynamics
-from ..derivation.numpy_law import array_law
 from ..derivation.separable import separate
 from ..parameterization import Parameterization
 
@@ -129,7 +128,7 @@ class _Integrated:
     """All coordinates at once by an explicit Runge-Kutta method, each with its own clock scaled to 1."""
 
     def __init__(self, dynamics: Dynamics, theta0: np.ndarray):
-        self.law, self.theta0 = array_law(dynamics), theta0
+        self.law, self.theta0 = dynamics.law.arrays, theta0
 
     def __call__(self, s: np.ndarray) -> np.ndarray:
         start = np.broadcast_to(_rows(self.theta0, s), (len(self.theta0), *s.shape))
