@@ -18,8 +18,9 @@ import sys
 from gdbias import sims, theory
 problem = theory.sparse_regression(n=5, d=12, sparsity=2, n_test=20)
 sims.sweep(theory.difference(2), problem, sims.Grid(0.01, 1, 96), sims.Grid(0.01, 1, {rows}),
-           max_steps=3000, window=512, threads=2, store=sys.argv[1])
+           max_steps=3000, window=512, threads=2, chunk_runs=192, store=sys.argv[1])
 """
+LONGEST = 0.3  # seconds between a chunk that is done and the kill
 
 
 @dataclass
@@ -48,16 +49,16 @@ def kill_again_and_again(folder: Path, kills: int, rows: int, seed: int = 0) -> 
     A sweep that comes to its end is compared with the uninterrupted one, and a new one begun.
     """
     whole, found, rng = folder / "whole.zarr", Killed(), random.Random(seed)
-    began = time.monotonic()
     assert start(whole, rows).wait() == 0
-    longest = time.monotonic() - began
     differing: set[str] = set()
     while found.kills < kills:
         part, done = folder / f"part{found.kills}.zarr", {}
         while True:
             process = start(part, rows)
+            while found.kills < kills and process.poll() is None and finished(part).keys() <= done.keys():
+                time.sleep(0.005)  # until a chunk is done, so that there is something to lose
             try:
-                code = process.wait(timeout=rng.uniform(0.2, 1.0) * longest if found.kills < kills else None)
+                code = process.wait(timeout=rng.uniform(0, LONGEST) if found.kills < kills else None)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()

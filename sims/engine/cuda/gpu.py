@@ -66,7 +66,7 @@ def _advance(xp, job: Job, runs: Runs) -> None:
     steps, calm, rising = (xp.zeros(N, dtype=np.int64) for _ in range(3))
     last, loss, top = xp.full(N, np.inf), xp.empty(N), xp.asarray(runs.sharpness_max)
     outcome, history = xp.asarray(ended), xp.asarray(runs.history)
-    given = [xp.asarray(a) for a in (_tiled(X), _tiled(X.T), np.ascontiguousarray(y))]
+    data = [xp.asarray(a) for a in (_tiled(X), _tiled(X.T), np.ascontiguousarray(y))]
     rule, noise = dynamics.rule, power_noise(*runs.vector.shape[1:])
     own = [float(w) for w in settings(dynamics, problem.n)[len(rule.parameters) :]]
     given = (np.array(rule.parameters), noise, runs.lr, runs.first_lr, runs.draw_key, runs.divergence_limit)
@@ -77,7 +77,7 @@ def _advance(xp, job: Job, runs: Runs) -> None:
         whole = [np.int64(w) for w in (options.hold, options.max_steps, options.track_every, job.record_every,
                                        runs.history.shape[1], turn)]  # fmt: skip
         arguments = (
-            np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), np.int64(side), *given,
+            np.int64(len(active)), xp.asarray(active), np.int64(N), np.int64(n), np.int64(d), np.int64(side), *data,
             1.0 / problem.n, float(job.floor), float(options.tol), *whole, *own, *rates, *state,
         )  # fmt: skip
         kernel((-(-len(active) // side),), (side * team,), arguments, shared_mem=8 * side * (n + d + team))
