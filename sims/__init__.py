@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from . import checks, deep, linear
+    from . import checks, deep, linear, store
     from .checks import verify
     from .comparison import compare
     from .cost import estimate
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from .measure.average import paired
     from .remake import rebuild, rebuild_rule
     from .status import Phase, Status
-    from .store import group as store
     from .sweeps import sweep
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

@@ -26,6 +26,7 @@ def ramped(pred, lr, steps, noise, **options):
     return sims.descend(MODEL, pred.problem, lr, theta0=pred.flow.theta, rule=rule, track_every=0, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n, d", [(3, 12), (5, 20)])
 def test_a_ramp_of_ten_times_the_steps_ends_closer_to_the_limit(n, d):
     pred, lr = setting(n, d, seed=0)

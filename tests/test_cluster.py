@@ -42,6 +42,7 @@ def test_the_numbers_are_those_of_a_local_sweep(tmp_path, client, stored):
     assert_same(sims.sweep(**arguments(), client=client, store=store), sims.sweep(**arguments()))
 
 
+@pytest.mark.slow
 def test_a_worker_killed_under_way_is_replaced(tmp_path, client):
     """As bit-equal as two local sweeps in the same chunks: also the eigenvalues."""
     here = sims.sweep(**arguments(**SLOW), store=tmp_path / "here.zarr")

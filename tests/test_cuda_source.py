@@ -106,6 +106,7 @@ def host(tmp_path, monkeypatch):
     gpu._kernel.cache_clear()
 
 
+@pytest.mark.slow
 @needs_cxx
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
@@ -163,6 +164,7 @@ def test_an_interrupt_ends_the_gpus_launches(host):
     np.testing.assert_array_equal(runs.theta[0], start[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NVCC is None, reason="no nvcc here")
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_it_compiles_as_cuda(tmp_path, rule):

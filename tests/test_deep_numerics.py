@@ -156,6 +156,7 @@ def test_flow_ends_at_the_threshold(data):
     assert (np.diff(flow.path_loss) < 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["resnet", "vit"])
 def test_other_kinds_train(data, kind):
     theta, target = objective(sims.deep.network(kind, **KINDS[kind]), data)

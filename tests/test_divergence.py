@@ -37,12 +37,14 @@ def require_same(single, double, cells=2):
     assert (single.steps == double.steps).values[one & other].mean() > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", [REGRESSION, ONE_SAMPLE], ids=["regression", "one sample"])
 @pytest.mark.parametrize("model", ["power(2)", "power(3)", "difference(2)", "product(3)", "custom(u*v - w**2)"])
 def test_a_map_agrees_with_double_precision(model, problem):
     require_same(*both(model, problem))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [
@@ -63,6 +65,7 @@ def test_with_another_loss():
     require_same(single, double)
 
 
+@pytest.mark.slow
 def test_large_margins_are_no_divergence():
     single, double = both("power(1)", LABELS, lr=np.geomspace(1, 3000, 60), init_scale=1.0)
     assert diverged(double).sum() < 20 and (double.loss.values[~diverged(double)] < 1e6).all()

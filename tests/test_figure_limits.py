@@ -39,10 +39,15 @@ def test_the_edge_is_that_of_the_rule():
     assert line(figures.trajectory(run), "edge").get_ydata()[0] == pytest.approx(30)
 
 
-def test_a_step_of_ones_own_has_no_edge():
-    from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
+def test_a_step_of_ones_own_has_its_own_edge():
+    ds = swept(UpdateRule(step="weight - lr*gradient/2"))
+    drawn = line(figures.norm_sharpness(ds), "hyperbola")
+    np.testing.assert_allclose(drawn.get_ydata(), 4 / drawn.get_xdata())
+    figures.phase_diagram(ds)
 
-    ds = swept(UpdateRule(step=theory.Step("half", WEIGHT - LEARNING_RATE * GRADIENT / 2)))
+
+def test_a_step_without_a_linear_map_has_no_edge():
+    ds = swept(UpdateRule(step="weight - lr*sign(gradient)"))
     assert line(figures.norm_sharpness(ds), "hyperbola") is None
     figures.phase_diagram(ds)
 

@@ -23,6 +23,7 @@ CALLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no signal that stands for Ctrl-C reaches one process alone")
 @pytest.mark.parametrize("name", CALLS)
 def test_an_interrupt_ends_a_run(name):

@@ -46,6 +46,7 @@ def mutated(id, name, symbol, factor):
     return REGISTRY | {id: replace(REGISTRY[id], formulas=lambda: wrong)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", MUTATIONS)
 def test_a_wrong_coefficient_fails_there_and_in_its_dependants_only(id):
     dependants = {other for other, statement in REGISTRY.items() if id in statement.depends}

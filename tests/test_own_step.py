@@ -212,6 +212,7 @@ def test_values_that_do_not_fit_the_step_are_refused(given, message):
         UpdateRule(**given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_weights_and_parameters_may_have_any_name(backend):
     plain, odd = theory.custom("a*b - p*q"), theory.custom("g_dot*v - v_dot*velocity_v")
@@ -245,6 +246,7 @@ def test_means_go_on_counting_steps(backend):
     assert float(run(max_steps=20, average=12).averaged_theta_l2) == pytest.approx(np.linalg.norm(mean), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [NORMALISED, CLIPPED, SIGN], ids=str)
 def test_totals_of_drawn_samples_and_in_single_precision(rule):
     drawn = UpdateRule(step=rule.step, step_parameters=rule.step_parameters, batch=2, noise_seed=1)

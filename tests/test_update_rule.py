@@ -24,6 +24,7 @@ def run(rule, lr=0.01, **options):
     return sims.descend(MODEL, PROBLEM, lr, rule=rule, **(dict(max_steps=200, tol=1e-14) | options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_backends_and_sweep_agree(rule):
     fast, slow = run(rule), run(rule, backend="numpy")
@@ -47,6 +48,7 @@ def test_momentum_and_decay_are_the_hand_typed_twin():
     np.testing.assert_allclose(run(rule, lr, max_steps=150).theta, theta, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_batches_have_their_size_and_draw_every_sample_alike():
     # With targets 0 and X = identity a sample that is drawn moves its own weight, so that draws can be counted.
     drawn = theory.Problem(np.eye(5), np.zeros(5))

@@ -86,6 +86,7 @@ def test_a_wrong_coefficient_fails(mine):
     assert report.failures == ["MINE-1"]
 
 
+@pytest.mark.slow
 def test_worker_processes_find_the_same(mine):
     path = mine()
     ids = ["ALG-1", "MINE-1"]
@@ -95,6 +96,7 @@ def test_worker_processes_find_the_same(mine):
         np.testing.assert_array_equal(one[id].errors, two[id].errors)
 
 
+@pytest.mark.slow
 def test_statements_of_an_imported_module_run_beside_worker_processes(mine, monkeypatch):
     path = mine()
     monkeypatch.syspath_prepend(path.parent)

@@ -10,6 +10,7 @@ from gdbias.theory import UpdateRule
 PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, signs="positive", n_test=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("model", [theory.power(2), theory.power(3), theory.difference(2), theory.product(2)], ids=str)
 @pytest.mark.parametrize("scale", [1e-3, 0.1])
@@ -45,6 +46,7 @@ def test_the_start_at_a_saddle_is_no_minimum(backend):
     assert run.status == Status.STEP_LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("model", [theory.power(2), theory.difference(2), theory.product(2)], ids=str)
 @pytest.mark.parametrize("scale", [1e-12, 1e-100])
