@@ -7,6 +7,7 @@ from typing import get_args
 import numpy as np
 
 from ..derivation.dynamics import Dynamics, derive
+from ..derivation.landscape import Landscape
 from ..errors import InputError, NoClosedForm, NoInterpolator
 from ..loss import squared
 from ..parameterization import Parameterization
@@ -14,10 +15,10 @@ from ..problem import Problem, require_problem
 from ..validate import real, real_array, whole
 from .coordinates import doubled
 from .divergence import HIGHEST, divergence_ratio
-from .dual import path_sharpness_max
 from .endpoints import Endpoint, Method, endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
 from .frontiers import Interpolators, sharpness_min
+from .integration import flow_path
 from .paths import Path, path
 from .transport import Transport
 
@@ -64,11 +65,8 @@ class Prediction:
     def sharpness_max(self) -> float | np.ndarray:
         """The largest sharpness along the gradient-flow path, its endpoint included."""
         ends = self.flow.sharpness if self.problem.loss == squared else -np.inf  # refuses before any path
-        values = [
-            path_sharpness_max(self.dynamics, self.problem, theta0, transport)
-            for theta0, transport in zip(self.starts, self._transports, strict=True)
-        ]
-        values = np.maximum(values, ends)
+        landscape = Landscape(self.dynamics, self.problem)
+        values = np.maximum([flow_path(landscape, theta0).sharpness_max() for theta0 in self.starts], ends)
         return np.array(values) if self._many else float(np.ravel(values)[0])
 
     @cached_property
