@@ -34,7 +34,7 @@ def loss_derivatives(loss, f, y):
     return -y * chance, chance * (1 - chance)
 
 
-def flow_truth(family, L, theta0, X, y, loss="squared", arrived=1e-6, rtol=1e-9):
+def flow_truth(family, L, theta0, X, y, loss="squared", arrived=1e-6, rtol=1e-11):
     """The largest Hessian eigenvalue along gradient flow, and its end, where dL/dbeta is ``arrived`` of the first."""
     n, shape = len(y), theta0.shape
     alpha = np.abs(theta0).max(axis=0)

@@ -57,5 +57,5 @@ def test_data_of_any_size_have_the_sharpness_that_scaling_gives(model, c):
 def test_small_starts_of_degree_three_have_a_limit():
     """The path tends to a greedy one (2607.12332), to which the distance is of order alpha^(L - 2)."""
     problem = drawn("difference", 7)
-    near, nearer = (theory.predict(theory.difference(3), problem, alpha).lr_critical for alpha in (1e-7, 1e-12))
-    assert near == pytest.approx(nearer, rel=2e-6)
+    near, nearer = (theory.predict(theory.difference(3), problem, alpha).lr_critical for alpha in (1e-5, 1e-8))
+    assert near == pytest.approx(nearer, rel=3e-5)
