@@ -57,17 +57,18 @@ class _Flow:
 
     def __init__(self, landscape: Landscape, theta: np.ndarray):
         self.landscape, self.theta = landscape, theta
-        self.velocity = self.moving(theta)
+        self.velocity, self.pull = self._moving(theta)
 
-    def moving(self, theta: np.ndarray) -> np.ndarray:
-        """Minus the gradient at theta (weight, feature)."""
+    def _moving(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Minus the gradient at theta (weight, feature), and dL/dbeta there."""
         landscape = self.landscape
         g = landscape.slope(landscape.predictions(*theta))
-        return -np.stack([slope * g for slope in landscape.law.jacobian(*theta)])
+        return -np.stack([slope * g for slope in landscape.law.jacobian(*theta)]), g
 
     def after(self, step: float) -> tuple[np.ndarray, np.ndarray]:
         """The weights after a step, and an estimate of their error."""
-        return rosenbrock_step(self.moving, self._solver(step), self.theta, self.velocity, step)
+        solve = self._solver(step)
+        return rosenbrock_step(lambda theta: self._moving(theta)[0], solve, self.theta, self.velocity, step)
 
     def _solver(self, step: float) -> Callable[[np.ndarray], np.ndarray]:
         """``(1 / (GAMMA step) + H)^-1``, with ``H = J^T A J + D`` of n samples and small blocks D (Woodbury)."""
@@ -79,11 +80,12 @@ class _Flow:
         inverse = np.linalg.inv(blocks + np.eye(m) / (GAMMA * step))
         root = np.sqrt(hessian.curvature[:, 0])
         rows = root[:, None] * X
-        factors = scipy.linalg.lu_factor(np.eye(len(X)) + rows * np.einsum("pi,ipq,qi->i", J, inverse, J) @ rows.T)
+        matrix = np.eye(len(X)) + rows * np.einsum("pi,ipq,qi->i", J, inverse, J) @ rows.T
+        factors = scipy.linalg.lu_factor(matrix, check_finite=False)  # what is not finite is a step that is too long
 
         def solve(right: np.ndarray) -> np.ndarray:
             alone = np.einsum("ipq,qi->pi", inverse, right)
-            pulled = rows.T @ scipy.linalg.lu_solve(factors, rows @ (J * alone).sum(axis=0))
+            pulled = rows.T @ scipy.linalg.lu_solve(factors, rows @ (J * alone).sum(axis=0), check_finite=False)
             return alone - np.einsum("ipq,qi->pi", inverse, J * pulled)
 
         return solve
@@ -104,14 +106,11 @@ def flow_path(landscape: Landscape, theta0: np.ndarray, end: float = 1e-6, accur
     name = landscape.dynamics.model.name
     flow, states, steps = _Flow(landscape, theta0.astype(float)), [theta0.astype(float)], []
 
-    def pull(theta: np.ndarray) -> float:
-        return float(np.linalg.norm(landscape.slope(landscape.predictions(*theta))))
-
     with np.errstate(all="ignore"):
-        last = end * pull(flow.theta)
+        last = end * np.linalg.norm(flow.pull)
         fastest = (np.abs(flow.velocity) / _size(flow.theta)).max()
         step = FIRST_CHANGE / fastest if fastest > 0 else np.inf
-        while np.isfinite(step) and pull(flow.theta) > last:
+        while np.isfinite(step) and np.linalg.norm(flow.pull) > last:
             while True:
                 theta, error = flow.after(step)
                 missed = (np.abs(error) / _size(flow.theta)).max() / accuracy
