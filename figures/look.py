@@ -14,6 +14,7 @@ import matplotlib.figure
 import matplotlib.style
 from matplotlib.rcsetup import cycler
 
+from ..sims.store.place import at_home, check_file
 from ..theory.errors import InputError
 
 COLUMN, PAGE = 3.4, 7.0  # inches, the widths of one column and of the page
@@ -96,17 +97,15 @@ class Figure(matplotlib.figure.Figure):
 
 
 def check_picture(path: str | PathLike) -> Path:
-    """The path of a figure to save; raises InputError for another suffix or a folder that does not exist."""
-    path = Path(path)
+    """The path of a figure to save; raises InputError for another suffix or a path that cannot be written."""
+    path = at_home(path)
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise InputError(
             f"{str(path)!r} ends in {suffix or 'no suffix'!r}: a figure is saved as {', '.join(FORMATS)}; "
             f"for example {str(path.with_suffix('.pdf') if path.name else 'figure.pdf')!r}"
         )
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {str(path)!r} (no such folder): choose a folder that exists and can be written")
-    return path
+    return check_file(path)
 
 
 def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> Path:
@@ -127,8 +126,7 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> Path:
     try:
         path.write_bytes(content)
     except OSError as error:
-        reason = f"cannot write {str(path)!r} ({error.strerror}): choose a folder that exists and can be written"
-        raise InputError(reason) from None
+        raise InputError(f"{path} cannot be written ({error.strerror}): make room, or choose another folder") from None
     return path
 
 

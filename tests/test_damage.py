@@ -2,14 +2,17 @@
 
 import errno
 import importlib
+import shutil
 import warnings
 
 import numpy as np
 import pytest
+import zarr
 import zarr.storage._local
 
-from gdbias import sims
+from gdbias import sims, theory
 from gdbias.sims import Status
+from gdbias.sims.store.files import save_result
 from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
 from small_stores import arguments, assert_same, chunked
@@ -122,11 +125,61 @@ def test_damaged_coordinates_are_written_again(tmp_path, computed):
     assert not computed
 
 
-def test_damaged_metadata_is_one_line(tmp_path):
+@pytest.mark.parametrize("name", ["loss", "theta", "status", "lr"])
+@pytest.mark.parametrize("left", [50, 0, None], ids=["cut", "emptied", "removed"])
+def test_an_array_without_its_description_is_computed_again(tmp_path, name, left):
+    store = tmp_path / "a.zarr"
+    whole = sims.sweep(**chunked(), store=store).load()
+    meta = store / name / "zarr.json"
+    if left is None:
+        shutil.rmtree(meta.parent)
+    else:
+        meta.write_bytes(meta.read_bytes()[:left])
+        with pytest.raises(InputError, match="damaged.*same sweep again"):
+            open_result(store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_same(sims.sweep(**chunked(), store=store), whole)
+
+
+def test_a_description_that_another_layout_needs_stays(tmp_path):
     store = tmp_path / "a.zarr"
     sims.sweep(**chunked(), store=store)
     meta = store / "loss" / "zarr.json"
-    meta.write_bytes(cut(meta.read_bytes()))
-    for use in (lambda: sims.sweep(**chunked(), store=store), lambda: open_result(store)):
-        with pytest.raises(InputError, match="damaged"):
-            use()
+    meta.write_bytes(meta.read_bytes()[:50])
+    with pytest.raises(InputError, match="chunks of shape"):
+        sims.sweep(**arguments(chunk_runs=2), store=store)
+    assert meta.stat().st_size == 50
+
+
+@pytest.mark.parametrize("name", ["sharpness", "theta", "init_scale"])
+def test_a_lost_chunk_is_told_when_the_result_is_opened(tmp_path, name):
+    store = tmp_path / "a.zarr"
+    sims.sweep(**chunked(), store=store)
+    next(path for path in (store / name / "c").rglob("*") if path.is_file()).unlink()
+    with pytest.raises(InputError, match=f"of {name} is lost.: ask for the same sweep again"):
+        open_result(store)
+
+
+def test_a_store_that_is_not_finished_has_lost_nothing(tmp_path):
+    store = tmp_path / "a.zarr"
+    sims.sweep(**chunked(), store=store)
+    zarr.open_group(store, mode="r+")["status"][1] = Status.NOT_RUN
+    [chunk] = [path for path in (store / "loss" / "c" / "1").rglob("*") if path.is_file()]
+    chunk.unlink()
+    assert list((open_result(store).status == Status.NOT_RUN).any("lr").values) == [False, True, False]
+
+
+@pytest.mark.parametrize("name", ["loss", "lyapunov", "lr"])  # a number, NaN, a coordinate
+def test_a_lost_chunk_of_a_single_result_is_told(tmp_path, name):
+    run = sims.descend(theory.difference(2), arguments()["problem"], 0.05, max_steps=5)
+    store = save_result(run, tmp_path / "run.zarr")
+    assert open_result(store).equals(run)
+    (store / name / "c").unlink()
+    with pytest.raises(InputError, match=f"of {name} is lost.: make the result again"):
+        open_result(store)
+
+
+def test_the_format_of_a_store_is_its_own(tmp_path):
+    with zarr.config.set({"default_zarr_format": 2}):
+        assert_same(sims.sweep(**chunked(), store=tmp_path / "a.zarr"), sims.sweep(**chunked()))

@@ -16,6 +16,7 @@ import tyro
 from ...sims.grid import read_grid
 from ...sims.options import Options, SweepOptions
 from ...sims.status import Phase, Status
+from ...sims.store.place import check_file
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .deep_verb import Deep
@@ -64,6 +65,8 @@ class Derive:
         from ...theory import derive, parse  # SymPy
 
         require_one(self, "latex", "source", "tex")
+        if self.tex is not None:
+            check_file(self.tex)  # before the work
         dynamics = derive(parse(self.model))
         if self.tex is not None:
             write_text(self.tex, dynamics.document())

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ...sims import Status, sweep
+from ...sims.store.group import check_store
+from ...sims.store.place import check_place
 from ...theory import InputError, Parameterization, Problem, predict
 from ..diagram import phase_diagram
 from ..look import save
@@ -17,6 +19,7 @@ SCALES = np.geomspace(0.01, 0.5, 16)
 RATES = 48
 MAX_STEPS = 20_000
 COARSE = 24
+STORE = "sweep.zarr"  # the first of its files to be made
 
 
 def quickstart(
@@ -32,18 +35,16 @@ def quickstart(
     which any run of a coarse sweep still converges.
 
     Raises:
-        InputError: a folder that cannot be written, or a stored sweep of other options in it.
+        InputError: a folder that cannot be written, or that holds something else, or a stored sweep of other options.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"folder {folder} cannot be written ({error.strerror}): choose another with --out") from None
+    folder = _own(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     say(f"predicting the flow of {model} at {len(SCALES)} initialization scales")
     pred = predict(model, problem, SCALES)
     critical = np.asarray(pred.lr_critical)
     say("finding the learning rates at which runs converge")
     rates = _rates(model, problem, critical)
-    ds = sweep(model, problem, rates, SCALES, max_steps=MAX_STEPS, store=folder / "sweep.zarr", progress=progress)
+    ds = sweep(model, problem, rates, SCALES, max_steps=MAX_STEPS, store=folder / STORE, progress=progress)
     say("drawing")
     row = len(SCALES) // 2
     save(phase_diagram(ds, pred), folder / "phase_diagram.png")
@@ -54,6 +55,20 @@ def quickstart(
     summary = folder / "summary.md"
     summary.write_text(text, encoding="utf-8")
     return summary
+
+
+def _own(folder: Path) -> Path:
+    """A folder that is new, or of an earlier quickstart, whose files are made anew; raises InputError for others."""
+    folder = check_place(folder / "summary.md", "folder", "choose another with --out").parent
+    others = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if others and not (folder / STORE).is_dir():
+        raise InputError(
+            f"folder {folder} holds {others[0]} and no quickstart, which would be written over: choose a new folder "
+            "with --out"
+        )
+    if others:
+        check_store(folder / STORE)
+    return folder
 
 
 def _rates(model: Parameterization, problem: Problem, critical: np.ndarray) -> np.ndarray:

@@ -8,8 +8,12 @@ from typing import Annotated
 
 import tyro
 
+from ...sims.store.place import check_file
 from ...theory.errors import InputError
+from .effect import flag
 from .text_file import write_text
+
+LISTED_NOT = ("quick", "seed", "workers", "markdown", "html", "csv")  # options of what --list does not do
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Verify:
 
     def __call__(self) -> None:
         if self.list:
+            for name in LISTED_NOT:
+                if getattr(self, name) != getattr(Verify, name):
+                    raise InputError(f"{flag(name, getattr(self, name))} has no effect on --list: it needs a check")
             return self._print_list()
         from ...sims.checks import verify  # SymPy and Numba
         from ..verification import csv_text, markdown, print_table
@@ -56,8 +63,8 @@ class Verify:
         if self.json and self.markdown:
             raise InputError("--json and --markdown both print: choose one")
         for path in (self.html, self.csv):
-            if path is not None and not path.parent.is_dir():
-                raise InputError(f"cannot write {path} (no such folder): choose a folder that exists")
+            if path is not None:
+                check_file(path)
         report = verify(self.only or None, self.quick, self.seed, self.workers, self.load, progress=True)
         if self.json:
             print(report.to_json())

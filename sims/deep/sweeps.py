@@ -19,7 +19,7 @@ from ..parallel.progress import progress_bar
 from ..schema import measured
 from ..status import Status
 from ..store.filling import filled
-from ..store.group import open_result
+from ..store.group import check_store, readable_values
 from ..store.provenance import result_attributes
 from .architecture import Network
 from .backend import jax
@@ -78,6 +78,7 @@ def sweep(
         raise InputError("a sweep needs at least one loss and one tol, got an empty list")
     nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
     plan = DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, each[0])
+    store = None if store is None else _local(store)
     known = None
     if relative:
         if several:
@@ -90,9 +91,15 @@ def sweep(
     return ds
 
 
-def _beside(store: str | PathLike) -> Path:
-    path = Path(store)
-    return path.with_name(f"{path.name}.checkpoint")
+def _local(store: str | PathLike) -> Path:
+    place = check_store(store)
+    if not isinstance(place, Path):
+        raise InputError(f"store {store} is a URL, and a deep sweep is stored on this machine: choose a local path")
+    return place
+
+
+def _beside(store: Path) -> Path:
+    return store.with_name(f"{store.name}.checkpoint")
 
 
 def _compute(plan: DeepPlan, arrays: Mapping[str, Any], progress: bool, saved: Path | None, known: dict | None) -> None:
@@ -120,14 +127,13 @@ def _compute(plan: DeepPlan, arrays: Mapping[str, Any], progress: bool, saved: P
                 add(1)
 
 
-def _absolute(plan: DeepPlan, store: str | PathLike | None, progress: bool) -> tuple[DeepPlan, dict | None]:
+def _absolute(plan: DeepPlan, store: Path | None, progress: bool) -> tuple[DeepPlan, dict | None]:
     """The plan with its multiples of lr_critical as learning rates: a store's own, or found from gradient flow."""
-    if store is not None and Path(store).exists() and any(Path(store).iterdir()):
-        stored = open_result(store)
-        one = "lr_critical" in stored and stored.lr_critical.ndim == 0
-        multiples = stored.lr.values / stored.lr_critical.values if one else np.empty(0)
+    known = {} if store is None else readable_values(store, "lr", "lr_critical")
+    if len(known) == 2 and known["lr_critical"].ndim == 0:
+        multiples = known["lr"] / known["lr_critical"]
         if multiples.shape == plan.lrs.shape and np.allclose(multiples, plan.lrs, rtol=1e-3):
-            return replace(plan, lrs=stored.lr.values), None
+            return replace(plan, lrs=known["lr"]), None
     [case] = plan.cases()
     with in_precision(plan.options.precision), progress_bar("gradient flow", 1, progress) as add:
         theta0, target = objective(case.net, case.data, case.options.loss, case.options.precision)

@@ -14,7 +14,7 @@ import numpy as np
 import zarr
 
 from ...theory.errors import GdbiasError, InputError, MissingExtra
-from ..store.group import complete_chunks
+from ..store.damage import complete_chunks
 from ..store.provenance import versions
 from .chunks import compute, write
 from .plan import Chunk, Plan, Work

@@ -11,24 +11,23 @@ import xarray as xr
 from zarr.errors import UnstableSpecificationWarning
 
 from ...theory.errors import InputError
+from .damage import COMPRESSOR, complete_chunks
+from .place import check_place
+from .url import located
 
 
 def check_new(path: str | PathLike) -> Path:
-    """The path of a result to write, its folder made where missing.
+    """The local path of a result to write.
 
     Raises:
-        InputError: something is there already, or the folder cannot be written.
+        InputError: something is there already, or it cannot be written.
     """
-    path = Path(path)
+    path = located(path)
+    if not isinstance(path, Path):
+        raise InputError(f"{path} is a URL, and a single run is written to this machine alone: choose a local path")
     if path.exists():
         raise InputError(f"{path} exists and a single run does not resume: choose another path, or remove it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
-    return path
+    return check_place(path, "store")
 
 
 def save_result(ds: xr.Dataset, path: str | PathLike) -> Path:
@@ -41,14 +40,16 @@ def save_result(ds: xr.Dataset, path: str | PathLike) -> Path:
     """
     path = check_new(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             part = Path(folder) / "part"
             if path.suffix == ".json":
                 part.write_text(_text(ds), encoding="utf-8")
             else:
-                with warnings.catch_warnings():
+                with warnings.catch_warnings(), complete_chunks():
                     warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
-                    ds.to_zarr(part, mode="w-", zarr_format=3, consolidated=False)
+                    encoding = {name: {"compressors": COMPRESSOR} for name in ds.variables}
+                    ds.drop_encoding().to_zarr(part, mode="w-", zarr_format=3, consolidated=False, encoding=encoding)
             part.rename(path)
     except OSError as error:
         raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
@@ -65,8 +66,12 @@ def read_text(path: Path) -> xr.Dataset:
 
 
 def _text(ds: xr.Dataset) -> str:
-    content = ds.to_dict() | {"dtypes": {str(name): str(v.dtype) for name, v in ds.variables.items()}}
+    content = ds.to_dict() | {"dtypes": {str(name): _dtype(v.dtype) for name, v in ds.variables.items()}}
     return json.dumps(content, indent=1, default=_plain) + "\n"
+
+
+def _dtype(dtype: np.dtype) -> str:
+    return "str" if dtype.kind == "T" else str(dtype)  # text of a store, whose type no name gives
 
 
 def _plain(value):

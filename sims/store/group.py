@@ -2,10 +2,9 @@
 
 import errno
 import json
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,17 +13,16 @@ import numpy as np
 import xarray as xr
 import zarr
 from filelock import AcquireReturnProxy, FileLock, Timeout
-from zarr.codecs import ZstdCodec
 from zarr.errors import UnstableSpecificationWarning
 
 from ...theory.errors import InputError
 from ..schema import ALONG, VARIABLES, attributes
-from .damage import UNREADABLE, repair
+from .damage import COMPRESSOR, UNREADABLE, complete_chunks, lost, readable, remove_unreadable, repair
 from .files import read_text
+from .place import check_place
 from .url import is_url, located, occupied
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, a quota
-COMPRESSOR = ZstdCodec(checksum=True)  # a damaged chunk shall not be read as numbers
 
 
 class Layout(Protocol):
@@ -51,7 +49,7 @@ def open_for_writing(
     Raises:
         InputError: a path that cannot be written, holds something else or another spec, or is being written.
     """
-    path = located(path)
+    path = check_store(path)
     try:
         _holds(path, json.loads(attrs["spec"]))  # refuses before anything is written, the lock included
         lock = nullcontext() if is_url(path) else _lock(Path(path))
@@ -71,9 +69,25 @@ def open_for_writing(
             ) from None
 
 
-def complete_chunks() -> AbstractContextManager:
-    """Chunks that hold fill values alone are written too, so that a chunk that is absent is a chunk that was lost."""
-    return zarr.config.set({"array.write_empty_chunks": True})
+def check_store(path: str | PathLike) -> str | Path:
+    """Where a sweep can be stored: in a new folder, or one that holds a result.
+
+    Raises:
+        InputError: a path that cannot be written, or holds something else.
+    """
+    path = located(path)
+    if is_url(path):
+        return path
+    path = Path(path)
+    if path.suffix == ".json":
+        raise InputError(
+            f"store {path} would be one text, and a sweep is written chunk by chunk into a folder: use for example "
+            f"{path.with_suffix('.zarr')}"
+        )
+    check_place(path, "store")
+    if _there(path) and _spec_at(path) is None:
+        raise InputError(f"{path} exists and is not a gdbias store: choose another path")
+    return path
 
 
 def _lock(path: Path) -> AcquireReturnProxy:
@@ -83,8 +97,6 @@ def _lock(path: Path) -> AcquireReturnProxy:
     real = path.resolve()
     lock = FileLock(real.with_name(f".{real.name}.lock"))
     real.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=real.parent):  # a lock that cannot be written would look taken
-        pass
     return lock.acquire(timeout=0)
 
 
@@ -95,7 +107,7 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
     Without ``load`` a variable of a folder or URL is read when it is first used.
 
     Raises:
-        InputError: no gdbias store at that path, or a chunk that cannot be read.
+        InputError: no gdbias store at that path, or a chunk that is lost or cannot be read.
     """
     path = located(path)
     if not (occupied(str(path)) if is_url(path) else Path(path).exists()):
@@ -105,76 +117,90 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
             warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
             stored = is_url(path) or Path(path).suffix != ".json"
             ds = xr.open_zarr(path, consolidated=False, chunks=None) if stored else read_text(Path(path))
+            if stored and not is_url(path):
+                _require_whole(Path(path))
             ds = ds.load() if load else ds
+    except InputError:
+        raise
     except UNREADABLE as error:
         if _spec_at(path) is None:
             raise InputError(
                 f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote"
             ) from None
-        raise InputError(
-            f"store {path} is damaged ({error}): ask for the same sweep again, which computes what cannot be read"
-        ) from None
-    except (OSError, KeyError, TypeError) as error:
+        raise _damaged(path, " ".join(str(error).split())) from None
+    except (OSError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
     if _spec_of(ds.attrs) is None:
         raise InputError(f"{path} was not written by gdbias: it has no spec")
     return ds.set_coords([name for name in ALONG if name in ds])
 
 
+def readable_values(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """The arrays of a local store of these names, of any length, that are there and can be read."""
+    found: dict[str, np.ndarray] = {}
+    for name in names:
+        with suppress(OSError, KeyError, *UNREADABLE):
+            array: Any = zarr.open_group(path, mode="r")[name]
+            found[name] = np.asarray(array[...])
+    return found
+
+
+def _require_whole(path: Path) -> None:
+    """Raise InputError where a chunk is lost: Zarr takes it for fill values."""
+    arrays: dict[str, Any] = dict(zarr.open_group(path, mode="r").arrays())
+    for name, region in lost(arrays, path):
+        at = ", ".join(f"{part.start}:{part.stop}" for part in region)
+        raise _damaged(path, f"the chunk [{at}] of {name} is lost")
+
+
+def _damaged(path: str | PathLike, reason: str) -> InputError:
+    resumes = "sweep" in (_spec_at(path) or {}).get("kind", "")
+    remedy = "ask for the same sweep again, which computes what cannot be read" if resumes else "make the result again"
+    return InputError(f"store {path} is damaged ({reason}): {remedy}")
+
+
 def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Mapping) -> zarr.Group:
-    if _holds(path, json.loads(attrs["spec"])):
-        try:
-            group: zarr.Group = zarr.open_group(str(path), mode="r+")
-            _same_layout(path, group, layout)
-            if "status" in group:
-                repair(group, [name for name in layout.variables if name in group], path)
-        except InputError:
-            raise
-        except UNREADABLE as error:
-            raise InputError(
-                f"store {path} is damaged ({' '.join(str(error).split())}): remove what cannot be read, or the store, "
-                "and ask for the same sweep again"
-            ) from None
-    else:
-        try:
-            group = zarr.open_group(str(path), mode="w-", attributes=dict(attrs))
-        except OSError as error:
-            raise InputError(
-                f"store {path} cannot be written ({error.strerror or error}): choose another path"
-            ) from None
+    stored = _holds(path, json.loads(attrs["spec"]))
+    try:
+        group = zarr.open_group(str(path), mode="r+" if stored else "w-", zarr_format=3, attributes=dict(attrs))
+    except OSError as error:
+        raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None
+    if stored:
+        _same_layout(path, group, layout)
+        remove_unreadable(group, [*coordinates, *layout.variables])
+    begun = "status" in group  # so were all others
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
         for name, values in coordinates.items():
-            values = np.asarray(values)
-            if values.dtype.kind == "U":
-                values = values.astype(object)
-            if name not in group:
-                group.create_array(
-                    name, shape=values.shape, dtype="str" if values.dtype == object else values.dtype,
-                    dimension_names=(ALONG.get(name, name),), attributes=attributes(name),
-                )  # fmt: skip
-            array: Any = group[name]
-            try:
-                written = np.array_equal(array[:], values)
-            except UNREADABLE:
-                written = False
-            if not written:  # new, or damaged, or its writer was killed here
-                array[:] = values
-    for name in layout.variables:
-        if name not in group:
-            variable = VARIABLES[name]
-            group.create_array(
-                name, shape=layout.shape(name), chunks=layout.chunk_shape(name), dtype=variable.dtype,
-                fill_value=variable.fill, dimension_names=layout.dims(name), attributes=attributes(name),
-                compressors=COMPRESSOR,
-            )  # fmt: skip
+            _write_coordinate(group, name, np.asarray(values))
+    made = [name for name in layout.variables if name not in group]
+    for name in made:
+        variable = VARIABLES[name]
+        group.create_array(
+            name, shape=layout.shape(name), chunks=layout.chunk_shape(name), dtype=variable.dtype,
+            fill_value=variable.fill, dimension_names=layout.dims(name), attributes=attributes(name),
+            compressors=COMPRESSOR,
+        )  # fmt: skip
+    if begun:
+        repair(group, layout.variables, path, made)
     return group
+
+
+def _write_coordinate(group: zarr.Group, name: str, values: np.ndarray) -> None:
+    values = values.astype(object) if values.dtype.kind == "U" else values
+    if name not in group:
+        group.create_array(
+            name, shape=values.shape, dtype="str" if values.dtype == object else values.dtype,
+            dimension_names=(ALONG.get(name, name),), attributes=attributes(name), compressors=COMPRESSOR,
+        )  # fmt: skip
+    array: Any = group[name]
+    array[:] = values  # each time: it may be damaged, or its writer was killed here
 
 
 def _same_layout(path: str | PathLike, group: zarr.Group, layout: Layout) -> None:
     """Refuses a list of one where the store was made for one, and the other way round: they share a spec."""
     for name in layout.variables:
-        array: Any = group.get(name)
+        array: Any = group.get(name) if readable(group, name) else None
         found = None if array is None else tuple(array.metadata.dimension_names or ())
         if found is not None and found != layout.dims(name):
             raise InputError(
@@ -190,12 +216,7 @@ def _same_layout(path: str | PathLike, group: zarr.Group, layout: Layout) -> Non
 
 def _holds(path: str | PathLike, wanted: dict) -> bool:
     """Whether the store of the wanted spec is there; raises InputError where something else is."""
-    if is_url(path):
-        there = occupied(str(path))
-    else:
-        local = Path(path)
-        there = local.exists() and not (local.is_dir() and not any(local.iterdir()))
-    if not there:
+    if not _there(path):
         return False
     found = _spec_at(path)
     if found is None:
@@ -209,6 +230,14 @@ def _holds(path: str | PathLike, wanted: dict) -> bool:
                 "or ask for the stored spec to resume"
             )
     return True
+
+
+def _there(path: str | PathLike) -> bool:
+    """Whether something is at the path; an empty folder is nothing."""
+    if is_url(path):
+        return occupied(str(path))
+    local = Path(path)
+    return local.exists() and not (local.is_dir() and not any(local.iterdir()))
 
 
 def _spec_at(path: str | PathLike) -> dict | None:

@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from ...theory.errors import InputError, MissingExtra
+from .place import at_home
 
 
 def located(path: str | PathLike) -> str | Path:
-    """A local path, also for a URL of the local file system; any other URL as it is."""
+    """A local path, also for a URL of the local file system, with ``~`` as the user's home; any other URL as it is.
+
+    Raises:
+        InputError: something that is no path, or the home of nobody.
+    """
     text = str(path)
     local = next((text.removeprefix(p) for p in ("file://", "local://") if text.startswith(p)), None)
-    return Path(local) if local is not None else text if is_url(text) else Path(path)
+    if local is None and is_url(text):
+        return text
+    return at_home(path if local is None else local)
 
 
 def is_url(path: str | PathLike) -> bool:
