@@ -13,18 +13,6 @@ LR, L = sp.Symbol("lr", real=True), sp.Symbol("L", positive=True)
 MODELS = (power(2), power(3), difference(2), difference(3), product(2), product(3))
 
 
-def _typed_steps():
-    """The steps for any depth, as papers write them."""
-    w, u, v, others = sp.symbols("w u v others", real=True)
-    g = GRADIENT_BETA
-    return {
-        "w_next": w - LR * L * w ** (L - 1) * g,  # power
-        "u_next": u - LR * L * u ** (L - 1) * g,  # difference
-        "v_next": v + LR * L * v ** (L - 1) * g,
-        "factor_next": u - LR * others * g,  # product; others is the product of the other factors
-    }
-
-
 def _derived_steps():
     typed = _typed_steps()
     for degree in (2, 3, 4):
@@ -36,16 +24,21 @@ def _derived_steps():
         yield put(typed["factor_next"], u=first, others=sp.prod(rest)), derive(model).gd_map[first]
 
 
-statement(
+@statement(
     "ALG-1", "One step of gradient descent moves a weight by lr times d beta / d theta times g.",
     kind="identity", source="derived", tolerance=1e-10, families=COVERED, proof=_derived_steps,
     conditions="g = X^T (X beta - y) / n",
-)(_typed_steps)  # fmt: skip
-
-
-def _entry():
-    slope_p, slope_q, A, same, g, curvature = sp.symbols("slope_p slope_q A same g curvature", real=True)
-    return {"entry": slope_p * A * slope_q + same * g * curvature}
+)  # fmt: skip
+def _typed_steps():
+    """The steps for any depth, as papers write them."""
+    w, u, v, others = sp.symbols("w u v others", real=True)
+    g = GRADIENT_BETA
+    return {
+        "w_next": w - LR * L * w ** (L - 1) * g,  # power
+        "u_next": u - LR * L * u ** (L - 1) * g,  # difference
+        "v_next": v + LR * L * v ** (L - 1) * g,
+        "factor_next": u - LR * others * g,  # product; others is the product of the other factors
+    }
 
 
 def _derived_entries():
@@ -69,16 +62,14 @@ def _derived_entries():
             )  # fmt: skip
 
 
-statement(
+@statement(
     "ALG-2", "The Hessian of weights p, q in features i, j is slope_p A_ij slope_q, and for i = j also g_i d2 beta.",
     kind="identity", source="derived", tolerance=1e-10, families=COVERED, proof=_derived_entries,
     conditions="A = X^T X / n; same = 1 for i = j, else 0",
-)(_entry)  # fmt: skip
-
-
-def _hessian_product():
-    slope, vector, pulled, g, bent, curvature = sp.symbols("slope vector pulled g bent curvature", real=True)
-    return {"moved": slope * vector, "bent": curvature * vector, "product": slope * pulled + g * bent}
+)  # fmt: skip
+def _entry():
+    slope_p, slope_q, A, same, g, curvature = sp.symbols("slope_p slope_q A same g curvature", real=True)
+    return {"entry": slope_p * A * slope_q + same * g * curvature}
 
 
 def _sum_of_entries():
@@ -107,16 +98,14 @@ def _sum_of_entries():
         yield put(typed["product"], slope=slope[p, i], pulled=A.row(i).dot(moved), g=g[i], bent=bent), by_entries
 
 
-statement(
+@statement(
     "ALG-3", "A Hessian product needs one product with X and one with its transpose: moved, then pulled back.",
     kind="identity", source="derived", tolerance=1e-10, families=COVERED, proof=_sum_of_entries,
     conditions="moved and bent are summed over the weights; pulled = X^T X moved / n",
-)(_hessian_product)  # fmt: skip
-
-
-def _kernel():
-    x_a, x_b, tangent, n = sp.symbols("x_a x_b tangent n", real=True)
-    return {"kernel": x_a * tangent * x_b / n}
+)  # fmt: skip
+def _hessian_product():
+    slope, vector, pulled, g, bent, curvature = sp.symbols("slope vector pulled g bent curvature", real=True)
+    return {"moved": slope * vector, "bent": curvature * vector, "product": slope * pulled + g * bent}
 
 
 def _same_nonzero_spectrum():
@@ -125,13 +114,21 @@ def _same_nonzero_spectrum():
     yield (M.T * M).charpoly(t).as_expr(), t**2 * (M * M.T).charpoly(t).as_expr()
 
 
-statement(
+@statement(
     "ALG-4", "At an interpolator the Hessian has the nonzero eigenvalues of the n by n K = X diag(k) X^T / n.",
     kind="identity", source="derived", tolerance=1e-10, families=COVERED, proof=_same_nonzero_spectrum,
     conditions="summed over the features; k = |grad beta|^2; the other eigenvalues are 0",
-)(_kernel)  # fmt: skip
+)  # fmt: skip
+def _kernel():
+    x_a, x_b, tangent, n = sp.symbols("x_a x_b tangent n", real=True)
+    return {"kernel": x_a * tangent * x_b / n}
 
 
+@statement(
+    "ALG-5", "For another loss l the gradient of beta is X^T l' / n, and A becomes X^T diag(l'') X / n.",
+    kind="identity", source="derived", tolerance=1e-10, families=COVERED, depends=("ALG-2",),
+    conditions="summed over the samples; l smooth in the prediction",
+)  # fmt: skip
 def _any_loss():
     x, x_i, x_j, slope, curvature, n = sp.symbols("x x_i x_j slope curvature n", real=True)
     return {
@@ -142,41 +139,21 @@ def _any_loss():
     }
 
 
-statement(
-    "ALG-5", "For another loss l the gradient of beta is X^T l' / n, and A becomes X^T diag(l'') X / n.",
-    kind="identity", source="derived", tolerance=1e-10, families=COVERED, depends=("ALG-2",),
-    conditions="summed over the samples; l smooth in the prediction",
-)(_any_loss)  # fmt: skip
-
-
-def _weyl():
-    g, radius = sp.symbols("g radius", nonnegative=True)
-    return {"bound": g * radius} | {
-        name: _radius(model)
-        for name, model in (("power_2", power(2)), ("difference_2", difference(2)), ("product_2", product(2)))
-    }
-
-
 def _radius(model) -> sp.Expr:
     """Spectral radius of the second derivatives of beta, a constant for degree 2."""
     return sp.Max(*(abs(value) for value in sp.hessian(model.effective, model.weights).eigenvals()))
 
 
-statement(
+@statement(
     "ALG-6", "Sharpness differs from the largest eigenvalue of K by at most the largest |g_i| rho(d2 beta_i).",
     kind="proved", source="derived (Weyl)", tolerance=1e-10, families=COVERED,
     conditions="rho is the spectral radius: 2 for w^2 and u^2 - v^2, 1 for u v; attained at theta = 0",
-)(_weyl)  # fmt: skip
-
-
-def _dual_step():
-    g, beta = GRADIENT_BETA, sp.Symbol("beta", positive=True)
-    slope, eigenvalue = sp.symbols("slope eigenvalue", real=True)
-    return {
-        "tangent_slope": 2 * L * (L - 1) * beta ** (1 - 2 / L),
-        "dual_step": -LR * g - LR**2 * slope * g**2 / 4,
-        "dual_step_2": sp.log(abs(1 - 2 * LR * g)) / 2,
-        "factor": 1 - LR * eigenvalue,
+)  # fmt: skip
+def _weyl():
+    g, radius = sp.symbols("g radius", nonnegative=True)
+    return {"bound": g * radius} | {
+        name: _radius(model)
+        for name, model in (("power_2", power(2)), ("difference_2", difference(2)), ("product_2", product(2)))
     }
 
 
@@ -205,9 +182,18 @@ def _dual_step_of_power():
     yield typed["dual_step_2"], sp.log(abs(sp.cancel(step / weight))) / 2
 
 
-statement(
+@statement(
     "ALG-7", "A step moves the dual variable by -lr g and a drift -lr^2 k'(beta) g^2 / 4, and stability there is K's.",
     kind="identity", source="derived", tolerance=1e-10, families=("power(L)", "difference(L) on [X, -X]"),
     proof=_dual_step_of_power,
     conditions="dz = d beta / k; up to lr^3, for w^2 exactly; the other families in the coordinates of RED-1",
-)(_dual_step)  # fmt: skip
+)  # fmt: skip
+def _dual_step():
+    g, beta = GRADIENT_BETA, sp.Symbol("beta", positive=True)
+    slope, eigenvalue = sp.symbols("slope eigenvalue", real=True)
+    return {
+        "tangent_slope": 2 * L * (L - 1) * beta ** (1 - 2 / L),
+        "dual_step": -LR * g - LR**2 * slope * g**2 / 4,
+        "dual_step_2": sp.log(abs(1 - 2 * LR * g)) / 2,
+        "factor": 1 - LR * eigenvalue,
+    }

@@ -10,17 +10,6 @@ from .registry import statement
 LR = sp.Symbol("lr", real=True)
 
 
-def _corrections():
-    grad, H_grad, HH_grad, T_grad_grad = sp.symbols("grad H_grad HH_grad T_grad_grad", real=True)
-    loss, k = sp.symbols("loss k", real=True)
-    return {
-        "first": -grad,
-        "second": -LR * H_grad / 2,
-        "third": -(LR**2) * (HH_grad / 3 + T_grad_grad / 12),
-        "modified_loss": loss + LR * k * GRADIENT_BETA**2 / 4,
-    }
-
-
 def _one_step_of_the_flow():
     """On any loss of one weight, by its Taylor series: after a time lr the flow is where the step is, up to lr^4."""
     typed, (x, *series) = _corrections(), sp.symbols("x l1:5", real=True)
@@ -54,9 +43,18 @@ def _gradient_of_the_modified_loss():
             yield sp.diff(extra, w), second * H_grad
 
 
-statement(
+@statement(
     "BEA-1", "Descent follows a flow with corrections in lr: with one, two, three terms it is lr, lr^2, lr^3 away.",
     kind="proved", source="2009.11162; third term derived", tolerance=0.05, proof=_one_step_of_the_flow,
     families=("power(L)", "difference(L)", "product(L)"), reason="the error is of a slope in log lr",
     conditions="bounded time, lr S < 2 on the path; k g^2 summed over the features; H, T: derivatives of the gradient",
-)(_corrections)  # fmt: skip
+)  # fmt: skip
+def _corrections():
+    grad, H_grad, HH_grad, T_grad_grad = sp.symbols("grad H_grad HH_grad T_grad_grad", real=True)
+    loss, k = sp.symbols("loss k", real=True)
+    return {
+        "first": -grad,
+        "second": -LR * H_grad / 2,
+        "third": -(LR**2) * (HH_grad / 3 + T_grad_grad / 12),
+        "modified_loss": loss + LR * k * GRADIENT_BETA**2 / 4,
+    }

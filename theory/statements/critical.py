@@ -12,20 +12,13 @@ SHARPNESS = sp.Symbol("sharpness", positive=True)
 CONVEX = ("power(L)", "difference(L)", "product(L)")
 
 
-def _edge():
-    return {"lr_edge": 2 / SHARPNESS}
-
-
-statement(
+@statement(
     "CRIT-1", "2 over the largest sharpness of the flow, that of its end and the least of interpolators are ordered.",
     kind="proved", source="2505.21423", tolerance=1e-5, families=CONVEX, conditions="squared loss, an interpolator",
     reason="the sharpness is found by iteration and the least one by a convex program",
-)(_edge)  # fmt: skip
-
-
-def _tangents():
-    k = L**2 * BETA ** (2 - 2 / L)  # also of difference(L) with one weight 0
-    return {"tangent_power": k, "tangent_product": k / L}
+)  # fmt: skip
+def _edge():
+    return {"lr_edge": 2 / SHARPNESS}
 
 
 def _derived_tangents():
@@ -46,49 +39,46 @@ def _balanced(model) -> sp.Expr:
     return curvature.subs({s: BETA for s in curvature.free_symbols})
 
 
-statement(
+@statement(
     "CRIT-2", "The least sharpness of an interpolator is a convex program in beta and a bound of the tangent.",
     kind="proved", source="derived", tolerance=1e-5, proof=_derived_tangents, families=CONVEX,
     conditions="squared loss, an interpolator",
     reason="interior-point solvers of programs with matrices end at relative gaps of about 1e-7",
-)(_tangents)  # fmt: skip
+)  # fmt: skip
+def _tangents():
+    k = L**2 * BETA ** (2 - 2 / L)  # also of difference(L) with one weight 0
+    return {"tangent_power": k, "tangent_product": k / L}
 
 
-def _stable():
-    return {"stable": sp.Piecewise((1, LR * SHARPNESS < 2), (0, True))}
-
-
-statement(
+@statement(
     "CRIT-3", "From beside the flattest interpolator descent converges below lr_max, and from nowhere above it.",
     kind="proved", source="1602.04915", tolerance=0.5, families=("power(L)", "difference(L)"),
     conditions="almost every start; lr at least 2% away from lr_max = 2 / least sharpness",
     reason="whether a run converges is 0 or 1: the error is 0, or 1",
-)(_stable)  # fmt: skip
+)  # fmt: skip
+def _stable():
+    return {"stable": sp.Piecewise((1, LR * SHARPNESS < 2), (0, True))}
 
 
-def _edge_of_runs():
-    return {"lr_reached": 2 / SHARPNESS}
-
-
-statement(
+@statement(
     "CRIT-4", "From a generic start the largest lr at which descent converges is mostly within 10% of lr_max.",
     kind="empirical", source="derived", tolerance=0.1, families=("power(2)", "difference(2)"),
     conditions="init_scale 0.1, n >= 10, an interpolator inside the range of the model",
     reason="a law that is seen, not proved: descent may diverge below lr_max",
-)(_edge_of_runs)  # fmt: skip
+)  # fmt: skip
+def _edge_of_runs():
+    return {"lr_reached": 2 / SHARPNESS}
 
 
+@statement(
+    "CRIT-5", "A chaotic run holds a loss tolerance by chance, three times more rarely for each step asked for.",
+    kind="empirical", source="derived", tolerance=0.1, families=("power(2)",),
+    conditions="n = d = 1, kappa = 2, tol much below y^2; lr S <= 2 tells such a run from one that converged",
+    reason="a rate from 1000 runs",
+)  # fmt: skip
 def _chance():
     tol, hold, y = sp.symbols("tol hold y", positive=True)
     density = 1 / sp.pi  # at u = 1, of the invariant measure 1 / (pi sqrt(2 - u^2))
     width = sp.sqrt(2 * tol) / y  # of {loss < tol} around each of u = 1 and u = -1
     first = 1 - sp.Rational(1, 3)  # the share of visits that do not follow another, where the map triples distances
     return {"false_rate": first * 2 * density * width * sp.Integer(3) ** (1 - hold)}
-
-
-statement(
-    "CRIT-5", "A chaotic run holds a loss tolerance by chance, three times more rarely for each step asked for.",
-    kind="empirical", source="derived", tolerance=0.1, families=("power(2)",),
-    conditions="n = d = 1, kappa = 2, tol much below y^2; lr S <= 2 tells such a run from one that converged",
-    reason="a rate from 1000 runs",
-)(_chance)  # fmt: skip

@@ -11,11 +11,6 @@ LR, B, ABOVE, BELOW, WEIGHT, OTHERS, U, KAPPA = sp.symbols("lr B above below w o
 L, LAYER, S, LEFT, RIGHT, T, A0 = sp.symbols("L l s s_i s_j t a0", positive=True)
 
 
-def _balancedness():
-    """Entry by entry: ``above`` of grad_(l+1)^T grad_(l+1), ``below`` of grad_l grad_l^T."""
-    return {"B_next": B + LR**2 * (ABOVE - BELOW), "B_flow": B}
-
-
 def _balancedness_derived():
     """Two layers of width 2: what one step makes of W_2^T W_2 - W_1 W_1^T, of first and second order in lr."""
     first, target = (sp.Matrix(sp.symbols(f"{name}:2", real=True)) for name in ("p", "r"))
@@ -31,15 +26,14 @@ def _balancedness_derived():
         yield sp.diff(typed["B_flow"].subs(B, sp.expand(after[i])), LR).subs(LR, 0), 0
 
 
-statement(
+@statement(
     "DEEP-1", "Gradient flow conserves W_(l+1)^T W_(l+1) - W_l W_l^T; one step adds lr^2 times the same of gradients.",
     kind="identity", source="1802.06509", tolerance=1e-10, families=COVERED, proof=_balancedness_derived,
     conditions="any shapes and learning rate",
-)(_balancedness)  # fmt: skip
-
-
-def _mode_path():
-    return {"strength": S / (1 + (S / A0 - 1) * sp.exp(-2 * S * T))}
+)  # fmt: skip
+def _balancedness():
+    """Entry by entry: ``above`` of grad_(l+1)^T grad_(l+1), ``below`` of grad_l grad_l^T."""
+    return {"B_next": B + LR**2 * (ABOVE - BELOW), "B_flow": B}
 
 
 def _mode_path_derived():
@@ -50,24 +44,13 @@ def _mode_path_derived():
     yield sp.diff(strength, T), -chain.tangent.subs(balanced) * (strength - S)
 
 
-statement(
+@statement(
     "DEEP-2", "Along gradient flow of two layers every singular mode rises on a sigmoid of its own rate 2 s.",
     kind="identity", source="1312.6120", tolerance=1e-10, families=COVERED, proof=_mode_path_derived,
     conditions="depth 2, balanced start aligned with the target's singular vectors",
-)(_mode_path)  # fmt: skip
-
-
-def _chains():
-    """One weight of a mode; ``others`` is the product of the mode's other weights, ``u = w / s^(1/L)``."""
-    return {
-        "w_next": WEIGHT - LR * OTHERS * (OTHERS * WEIGHT - S),
-        "kappa": LR * S ** (2 - 2 / L),
-        "u_next": U - KAPPA * (U**L - 1) * U ** (L - 1),
-        "multiplier": 1 - L * LR * S ** (2 - 2 / L),  # of a small error in a balanced mode: -1 at the flip
-        "cycle_high": S * (sp.sqrt(1 + 3 / (LR * S)) + sp.sqrt(1 - 1 / (LR * S))) ** 2 / 4,  # depth 2, 1 < lr s
-        "cycle_low": S * (sp.sqrt(1 + 3 / (LR * S)) - sp.sqrt(1 - 1 / (LR * S))) ** 2 / 4,
-        "cycle_end": (sp.sqrt(5) - 1) / S,
-    }
+)  # fmt: skip
+def _mode_path():
+    return {"strength": S / (1 + (S / A0 - 1) * sp.exp(-2 * S * T))}
 
 
 def _chains_derived():
@@ -93,19 +76,24 @@ def _chains_derived():
     yield sp.expand(slope).subs(lr, typed["cycle_end"].subs(S, 1)), -1
 
 
-statement(
+@statement(
     "DEEP-3", "Started along the target's singular vectors, each mode descends as a chain of scalars, at any learning "
     "rate; a balanced one oscillates above lr L s^(2 - 2/L) = 2.",
     kind="identity", source="derived; compare 2502.20531", tolerance=1e-10, families=COVERED, proof=_chains_derived,
     conditions="layers aligned with the singular vectors; balanced for the multiplier; depth 2 for the 2-cycle, which "
     "is stable for 1 < lr s < sqrt(5) - 1",
-)(_chains)  # fmt: skip
-
-
-def _spectrum():
-    """``share`` is what layer l adds to the eigenvalue of the pair (i, j)."""
-    share = LEFT ** (2 * (L - LAYER) / L) * RIGHT ** (2 * (LAYER - 1) / L)
-    return {"share": share, "sharpness": L * S ** (2 - 2 / L)}
+)  # fmt: skip
+def _chains():
+    """One weight of a mode; ``others`` is the product of the mode's other weights, ``u = w / s^(1/L)``."""
+    return {
+        "w_next": WEIGHT - LR * OTHERS * (OTHERS * WEIGHT - S),
+        "kappa": LR * S ** (2 - 2 / L),
+        "u_next": U - KAPPA * (U**L - 1) * U ** (L - 1),
+        "multiplier": 1 - L * LR * S ** (2 - 2 / L),  # of a small error in a balanced mode: -1 at the flip
+        "cycle_high": S * (sp.sqrt(1 + 3 / (LR * S)) + sp.sqrt(1 - 1 / (LR * S))) ** 2 / 4,  # depth 2, 1 < lr s
+        "cycle_low": S * (sp.sqrt(1 + 3 / (LR * S)) - sp.sqrt(1 - 1 / (LR * S))) ** 2 / 4,
+        "cycle_end": (sp.sqrt(5) - 1) / S,
+    }
 
 
 def _spectrum_derived():
@@ -125,12 +113,16 @@ def _spectrum_derived():
         yield _spectrum()["sharpness"].subs(L, depth), at_minimum
 
 
-statement(
+@statement(
     "DEEP-4", "At a balanced minimum the Hessian's eigenvalues are sums over the layers, one for each pair of "
     "singular vectors; the largest is L s_1^(2 - 2/L).",
     kind="identity", source="2002.04710", tolerance=1e-10, families=COVERED, proof=_spectrum_derived,
     conditions="balanced, zero error",
-)(_spectrum)  # fmt: skip
+)  # fmt: skip
+def _spectrum():
+    """``share`` is what layer l adds to the eigenvalue of the pair (i, j)."""
+    share = LEFT ** (2 * (L - LAYER) / L) * RIGHT ** (2 * (LAYER - 1) / L)
+    return {"share": share, "sharpness": L * S ** (2 - 2 / L)}
 
 
 @statement(

@@ -6,30 +6,26 @@ from .frontier import COVERED, LR, SHARPNESS
 from .registry import statement
 
 
-def _endpoints():
-    return {"sharpness": 2 / LR}
-
-
-statement(
+@statement(
     "FRO-6", "Descent at a constant lr ends at the constrained flow's endpoint, of sharpness 2 / lr, to a few percent.",
     kind="empirical", source="derived", tolerance=0.05, families=COVERED,
     conditions="lr between lr_critical_final and lr_max, a run that converges within 10,000 steps",
     reason="a law that is seen, not proved: the error is the relative distance of the coefficients",
-)(_endpoints)  # fmt: skip
+)  # fmt: skip
+def _endpoints():
+    return {"sharpness": 2 / LR}
 
 
-def _effective_rate():
-    return {"lr_effective": 2 / SHARPNESS, "remaining": sp.Symbol("error", positive=True) / 2}
-
-
-statement(
+@statement(
     "FRO-7", "Half the error of the flow capped at 2 / lr is undershoot: capped at the final sharpness, half is left. "
     "Heavy ball does not follow it: with the same cap its runs diverge, or end farther away.",
     kind="empirical", source="derived", tolerance=0.1, families=("power(2)", "power(3)"), depends=("EXT-1",),
     conditions="runs as in FRO-6; the final sharpness is taken from the run, and is 0.2% or more below 2 / lr; "
     "momentum 0.5 at 1.5 lr, which is stable up to the same sharpness",
     reason="a law that is seen, not proved",
-)(_effective_rate)  # fmt: skip
+)  # fmt: skip
+def _effective_rate():
+    return {"lr_effective": 2 / SHARPNESS, "remaining": sp.Symbol("error", positive=True) / 2}
 
 
 @statement(
@@ -44,15 +40,6 @@ def _slow_ramps():
     return {"error": first * (length / longer) ** sp.Rational(1, 2)}
 
 
-def _undershoot():
-    rate, lam, third, fourth = sp.symbols("rate lam third fourth", real=True)
-    return {
-        "balance": third**2 / (LR * lam - rate),  # of an eigenvector with the eigenvalue lam, summed over all of them
-        "quartic": fourth / (3 * LR),
-        "undershoot": rate / 4,
-    }
-
-
 def _undershoot_derived():
     """Weights w + (-1)^t x u with x^2 ~ exp(-rate t), and their mean c x^2 away from the end along an eigenvector."""
     typed = _undershoot()
@@ -65,7 +52,7 @@ def _undershoot_derived():
     yield typed["undershoot"].subs(rate, -sp.diff(multiplier, below).subs(below, 0) * below), below
 
 
-statement(
+@statement(
     "FRO-9", "Where one direction oscillates the sharpness ends below 2 / lr by what lets the oscillation die out: the "
     "rate at which third and fourth derivatives of the loss are in balance fixes 1 - lr S / 2.",
     kind="empirical", source="derived", tolerance=0.1, families=("power(L)", "difference(L)"),
@@ -74,4 +61,11 @@ statement(
     "derivatives along its eigenvector u, of third the part along each eigenvector",
     reason="a law that is seen, not proved, at an end that is predicted to a percent: the error is that of "
     "1 - lr S / 2, predicted over measured",
-)(_undershoot)  # fmt: skip
+)  # fmt: skip
+def _undershoot():
+    rate, lam, third, fourth = sp.symbols("rate lam third fourth", real=True)
+    return {
+        "balance": third**2 / (LR * lam - rate),  # of an eigenvector with the eigenvalue lam, summed over all of them
+        "quartic": fourth / (3 * LR),
+        "undershoot": rate / 4,
+    }

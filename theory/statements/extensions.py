@@ -12,10 +12,6 @@ SHARPNESS, DECAY, L, COUNT, BETA, CURVATURE, LOSSES, NORM, BEST = sp.symbols(
 )
 
 
-def _heavy_ball():
-    return {"lr_max": (2 + 2 * B) / SHARPNESS}
-
-
 def _heavy_ball_derived():
     """(theta, theta_before) along an eigenvector: a root reaches -1, and the product of both roots stays b < 1."""
     root, step = sp.Symbol("root"), sp.Matrix([[1 + B - LR * SHARPNESS, -B], [1, 0]])
@@ -23,19 +19,13 @@ def _heavy_ball_derived():
     yield step.det(), B
 
 
-statement(
+@statement(
     "EXT-1", "Heavy-ball momentum b moves the edge of stability to lr S = 2 + 2 b.",
     kind="identity", source="Polyak 1964", tolerance=1e-10, proof=_heavy_ball_derived,
     families=("power(L)", "difference(L)", "product(L)"), conditions="0 <= b < 1, at a minimum; linear stability",
-)(_heavy_ball)  # fmt: skip
-
-
-def _weight_decay():
-    """Of one coefficient of size beta; m is 1 for power and difference, L for product."""
-    return {
-        "penalty": COUNT * DECAY * BETA ** (2 / L) / 2,
-        "slope": COUNT * DECAY * BETA ** (2 / L - 1) / L,
-    }
+)  # fmt: skip
+def _heavy_ball():
+    return {"lr_max": (2 + 2 * B) / SHARPNESS}
 
 
 def _weight_decay_derived():
@@ -53,12 +43,18 @@ def _weight_decay_derived():
                 yield (slope + DECAY * weight).subs(at).subs(still), 0
 
 
-statement(
+@statement(
     "EXT-2", "Weight decay penalises the coefficients: the LASSO at depth 2, the power 2/L of each at depth L.",
     kind="proved", source="2002.09277", tolerance=1e-8, proof=_weight_decay_derived,
     families=("power(L)", "difference(L)", "product(L)"),
     conditions="the minimum for L = 2, any stationary point with its weights balanced and beta not 0 for L >= 3",
-)(_weight_decay)  # fmt: skip
+)  # fmt: skip
+def _weight_decay():
+    """Of one coefficient of size beta; m is 1 for power and difference, L for product."""
+    return {
+        "penalty": COUNT * DECAY * BETA ** (2 / L) / 2,
+        "slope": COUNT * DECAY * BETA ** (2 / L - 1) / L,
+    }
 
 
 @statement(

@@ -23,21 +23,6 @@ def _weight(w0, s):
     return (w0 ** (2 - L) - L * (L - 2) * s) ** (-1 / (L - 2))
 
 
-def _potentials():
-    """Coefficients in the clock and potentials; the potentials without a depth are the derived ones."""
-    layers = (U1 + U2) / 2, (U1 - U2) / 2
-    known = {name: derive(model).potential for name, model in MODELS.items()}
-    return {
-        "beta_power_2": W**2 * sp.exp(4 * S),
-        "beta_power_L": _weight(W, S) ** L,
-        "beta_difference_2": U**2 * sp.exp(4 * S) - V**2 * sp.exp(-4 * S),
-        "beta_difference_L": _weight(U, S) ** L - _weight(V, -S) ** L,
-        "beta_product_2": (layers[0] * sp.exp(S)) ** 2 - (layers[1] * sp.exp(-S)) ** 2,
-        "potential_power_L": -(BETA ** (2 / L)) / (2 * (L - 2)),
-        "potential_balanced_L": -L * BETA ** (2 / L) / (2 * (L - 2)),  # product
-    } | {f"potential_{name}": psi for name, psi in known.items()}
-
-
 def _potentials_derived():
     typed = _potentials()
     for name, model in MODELS.items():
@@ -56,24 +41,25 @@ def _any_sign(expression):
     return expression.subs({s: sp.Symbol(s.name, real=True) for s in expression.free_symbols}, simultaneous=True)
 
 
-statement(
+@statement(
     "GF-1", "Gradient flow is mirror flow: psi'(beta) moves by s with ds/dt = -g, and beta is a function of s alone.",
     kind="identity", source="2002.09277, 1802.08246, 2102.09769", tolerance=1e-10, proof=_potentials_derived,
     families=(*COVERED, "product(L) balanced"),
     conditions="starts above 0; potentials for power and balanced product with L >= 3 and for L = 2",
-)(_potentials)  # fmt: skip
-
-
-def _conjugates():
-    """The conjugate of the potential in the clock, ``|theta(s)|^2 / (2 L)``."""
-    plus, minus = ((U1 + U2) / 2) ** 2, ((U1 - U2) / 2) ** 2
+)  # fmt: skip
+def _potentials():
+    """Coefficients in the clock and potentials; the potentials without a depth are the derived ones."""
+    layers = (U1 + U2) / 2, (U1 - U2) / 2
+    known = {name: derive(model).potential for name, model in MODELS.items()}
     return {
-        "conjugate_power_2": W**2 * sp.exp(4 * S) / 4,
-        "conjugate_power_L": _weight(W, S) ** 2 / (2 * L),
-        "conjugate_difference_2": (U**2 * sp.exp(4 * S) + V**2 * sp.exp(-4 * S)) / 4,
-        "conjugate_difference_L": (_weight(U, S) ** 2 + _weight(V, -S) ** 2) / (2 * L),
-        "conjugate_product_2": (plus * sp.exp(2 * S) + minus * sp.exp(-2 * S)) / 2,
-    }
+        "beta_power_2": W**2 * sp.exp(4 * S),
+        "beta_power_L": _weight(W, S) ** L,
+        "beta_difference_2": U**2 * sp.exp(4 * S) - V**2 * sp.exp(-4 * S),
+        "beta_difference_L": _weight(U, S) ** L - _weight(V, -S) ** L,
+        "beta_product_2": (layers[0] * sp.exp(S)) ** 2 - (layers[1] * sp.exp(-S)) ** 2,
+        "potential_power_L": -(BETA ** (2 / L)) / (2 * (L - 2)),
+        "potential_balanced_L": -L * BETA ** (2 / L) / (2 * (L - 2)),  # product
+    } | {f"potential_{name}": psi for name, psi in known.items()}
 
 
 def _conjugates_derived():
@@ -89,21 +75,21 @@ def _conjugates_derived():
         yield sp.diff(found, S), known.flow_effective
 
 
-statement(
+@statement(
     "GF-2", "Gradient flow ends at beta(X^T nu), the interpolator nearest to the start in D_psi; nu minimises "
     "sum_i psi*(s_i) - y.nu.",
     kind="proved", source="2002.09277", tolerance=1e-8, families=COVERED, proof=_conjugates_derived,
     conditions="an interpolator within reach (GF-4), starts above 0", depends=("GF-1",),
-)(_conjugates)  # fmt: skip
-
-
-def _condition():
-    w = sp.Symbol("w", positive=True)
-    condition = sp.Symbol("condition", positive=True)
+)  # fmt: skip
+def _conjugates():
+    """The conjugate of the potential in the clock, ``|theta(s)|^2 / (2 L)``."""
+    plus, minus = ((U1 + U2) / 2) ** 2, ((U1 - U2) / 2) ** 2
     return {
-        "condition_2": sp.Abs(2 * sp.log(w / W)),
-        "condition_L": L / (L - 2) * sp.Abs((w / W) ** (L - 2) - 1),
-        "residual": sp.Float(1e-12) + 20 * sp.Rational(1, 2**53) * condition,
+        "conjugate_power_2": W**2 * sp.exp(4 * S) / 4,
+        "conjugate_power_L": _weight(W, S) ** 2 / (2 * L),
+        "conjugate_difference_2": (U**2 * sp.exp(4 * S) + V**2 * sp.exp(-4 * S)) / 4,
+        "conjugate_difference_L": (_weight(U, S) ** 2 + _weight(V, -S) ** 2) / (2 * L),
+        "conjugate_product_2": (plus * sp.exp(2 * S) + minus * sp.exp(-2 * S)) / 2,
     }
 
 
@@ -122,12 +108,20 @@ def _positive(expression):
     return put(expression, **{W.name: W})
 
 
-statement(
+@statement(
     "GF-3", "Damped Newton from nu = 0 finds the root to 1e-12, or to what rounding leaves: it amplifies a relative "
     "error of s by the condition number |s k / beta|, which grows as alpha^(2-L).",
     kind="empirical", source="derived", tolerance=1e-8, families=("power(L)",), proof=_condition_derived,
     conditions="alpha from 1e-1 to 1e-8 for L = 2, to 1e-4 for L = 3 and 4",
-)(_condition)  # fmt: skip
+)  # fmt: skip
+def _condition():
+    w = sp.Symbol("w", positive=True)
+    condition = sp.Symbol("condition", positive=True)
+    return {
+        "condition_2": sp.Abs(2 * sp.log(w / W)),
+        "condition_L": L / (L - 2) * sp.Abs((w / W) ** (L - 2) - 1),
+        "residual": sp.Float(1e-12) + 20 * sp.Rational(1, 2**53) * condition,
+    }
 
 
 @statement(
@@ -155,14 +149,6 @@ def _small_start():
     }
 
 
-def _clock_of_three():
-    """The clock left to a blow-up, by Legendre's integral; the roots -u_p^2 shifted by tau."""
-    high, middle, low = U3**2, U2**2, U1**2  # u1 < u2 < u3 at the start
-    modulus = (high - middle) / (high - low)
-    angle = sp.asin(sp.sqrt((high - low) / (TAU + high)))
-    return {"clock_left": sp.elliptic_f(angle, modulus) / sp.sqrt(high - low)}
-
-
 def _clock_of_three_derived():
     """``d(u_p^2)/ds = 2 beta`` for every layer, so ``d tau / d s = 2 sqrt(prod(tau + u_p0^2))``; ds = d tau over it."""
     model = product(3)
@@ -174,20 +160,18 @@ def _clock_of_three_derived():
     yield sp.simplify(slope.subs(places) ** 2 * 4 * cubic), sp.Integer(1)
 
 
-statement(
+@statement(
     "GF-6", "Three unbalanced layers move on an elliptic curve: where u_p^2 = u_p0^2 + tau, the clock left to the "
     "blow-up is Legendre's F, whose inverse is Weierstrass's p.",
     kind="identity", source="derived", tolerance=1e-10, families=("product(3)",), proof=_clock_of_three_derived,
     conditions="0 < u1 < u2 < u3 at the start",
-)(_clock_of_three)  # fmt: skip
-
-
-def _chain_from_zero():
-    u = sp.Symbol("u", real=True)
-    return {
-        "beta": u * (u**2 + ALPHA**2) ** ((L - 1) / 2),
-        "clock": u * ALPHA ** (1 - L) * sp.hyper((HALF, (L - 1) / 2), (sp.Rational(3, 2),), -(u**2) / ALPHA**2),
-    }
+)  # fmt: skip
+def _clock_of_three():
+    """The clock left to a blow-up, by Legendre's integral; the roots -u_p^2 shifted by tau."""
+    high, middle, low = U3**2, U2**2, U1**2  # u1 < u2 < u3 at the start
+    modulus = (high - middle) / (high - low)
+    angle = sp.asin(sp.sqrt((high - low) / (TAU + high)))
+    return {"clock_left": sp.elliptic_f(angle, modulus) / sp.sqrt(high - low)}
 
 
 def _chain_from_zero_derived():
@@ -203,15 +187,17 @@ def _chain_from_zero_derived():
         yield sp.diff(sp.hyperexpand(found["clock"].subs(L, depth)), u), 1 / slope
 
 
-statement(
+@statement(
     "GF-6b", "From the standard start of product(L) the clock is Gauss's 2F1 of the layer that starts at 0.",
     kind="identity", source="derived", tolerance=1e-10, families=("product(L)",), proof=_chain_from_zero_derived,
     conditions="u_1 = ... = u_{L-1} = alpha, u_L = 0 at the start",
-)(_chain_from_zero)  # fmt: skip
-
-
-def _small_steps():
-    return {"order": sp.Integer(1), "square_shift": -4 * LR * ENERGY}
+)  # fmt: skip
+def _chain_from_zero():
+    u = sp.Symbol("u", real=True)
+    return {
+        "beta": u * (u**2 + ALPHA**2) ** ((L - 1) / 2),
+        "clock": u * ALPHA ** (1 - L) * sp.hyper((HALF, (L - 1) / 2), (sp.Rational(3, 2),), -(u**2) / ALPHA**2),
+    }
 
 
 def _small_steps_derived():
@@ -223,9 +209,11 @@ def _small_steps_derived():
     yield _small_steps()["square_shift"].subs(ENERGY, LR * g**2), second * LR**2
 
 
-statement(
+@statement(
     "GF-7", "The endpoint of descent tends to the flow's at first order in lr: to that order w0^2 is multiplied by "
     "exp(-4 lr integral of g^2 dt).",
     kind="proved", source="derived; 2302.08982", tolerance=0.05, families=("power(2)", "difference(2)"),
     conditions="lr S well below 2", proof=_small_steps_derived, reason="slopes and first-order changes",
-)(_small_steps)  # fmt: skip
+)  # fmt: skip
+def _small_steps():
+    return {"order": sp.Integer(1), "square_shift": -4 * LR * ENERGY}

@@ -32,13 +32,6 @@ def _slope() -> sp.Expr:
     return 2 * L * (L - 1) * BETA ** (1 - 2 / L)  # dk / d beta
 
 
-def _drift():
-    return {
-        "drift": -(LR**2) / 4 * _slope() * (PULL / N) ** 2,  # of z, of two steps with the residuals +u and -u
-        "sharpness_slope": _slope() * PULL**2 / N,  # dS / d beta_i for the top eigenvector u of K
-    }
-
-
 def _second_order():
     typed = _drift()
     for degree in (2, 3, 4):
@@ -49,17 +42,15 @@ def _second_order():
         yield _slope().subs(L, degree), sp.diff(TANGENT.subs(L, degree), BETA)
 
 
-statement(
+@statement(
     "FRO-1", "Residuals that alternate push descent down the sharpness: -lr^2 / 4 times its gradient, to second order.",
     kind="identity", source="derived", tolerance=1e-8, proof=_second_order, families=COVERED,
     conditions=DOUBLED + "; to second order in the residual", reason="derivatives by finite differences",
-)(_drift)  # fmt: skip
-
-
-def _constrained():
+)  # fmt: skip
+def _drift():
     return {
-        "clock_change": 4 * sp.Symbol("dual", real=True) - 4 * sp.Symbol("push", real=True) * 4 / N,  # of ln b
-        "cap": 2 / LR,
+        "drift": -(LR**2) / 4 * _slope() * (PULL / N) ** 2,  # of z, of two steps with the residuals +u and -u
+        "sharpness_slope": _slope() * PULL**2 / N,  # dS / d beta_i for the top eigenvector u of K
     }
 
 
@@ -69,22 +60,17 @@ def _clock_of_squares():
     yield _slope().subs(L, 2), 4
 
 
-statement(
+@statement(
     "FRO-2", "The constrained flow adds X^T nu minus 4 diag(X^T M X) / n with one matrix M >= 0 to the clock, for w^2.",
     kind="proved", source="2410.24206", tolerance=1e-6, proof=_clock_of_squares,
     families=("power(2)", "difference(2)"), conditions="lr up to lr_max; M is 0 where S never reaches 2 / lr",
     reason="the flow lets the sharpness exceed its cap by 1e-7",
-)(_constrained)  # fmt: skip
-
-
-def _divergences():
-    """``D_psi(beta, b)`` of one coordinate from the potentials."""
-    psi = {"two": (BETA * sp.log(BETA) - BETA) / 4, "more": -(BETA ** (2 / L)) / (2 * (L - 2))}
-    b = BETA_0
+)  # fmt: skip
+def _constrained():
     return {
-        f"divergence_{name}": sp.expand(p - p.subs(BETA, b) - sp.diff(p, BETA).subs(BETA, b) * (BETA - b))
-        for name, p in psi.items()
-    } | {"budget": sp.Symbol("divergence", positive=True) / 2}
+        "clock_change": 4 * sp.Symbol("dual", real=True) - 4 * sp.Symbol("push", real=True) * 4 / N,  # of ln b
+        "cap": 2 / LR,
+    }
 
 
 def _curvatures():
@@ -94,21 +80,20 @@ def _curvatures():
         yield sp.diff(typed["divergence_more"].subs(L, degree), BETA, 2), 1 / TANGENT.subs(L, degree)
 
 
-statement(
+@statement(
     "FRO-3", "The constrained flow comes nearer to interpolators with S <= 2 / lr, by twice the loss or more.",
     kind="proved", source="derived", tolerance=1e-6, proof=_curvatures, families=COVERED,
     conditions=DOUBLED + "; lr up to lr_max; equal where the constraint never binds",
     reason="the flow comes from an ODE solver, and the constrained one is followed in steps",
-)(_divergences)  # fmt: skip
-
-
-def _one_sample():
-    nu, mu, x = sp.symbols("nu mu x", real=True)
+)  # fmt: skip
+def _divergences():
+    """``D_psi(beta, b)`` of one coordinate from the potentials."""
+    psi = {"two": (BETA * sp.log(BETA) - BETA) / 4, "more": -(BETA ** (2 / L)) / (2 * (L - 2))}
+    b = BETA_0
     return {
-        "beta": BETA_0 * sp.exp(nu * x - mu * x**2),
-        "sharpness": 4 * BETA * x**2,
-        "remaining": sp.Symbol("error", positive=True) * 3 / 4,  # of one step's, after twelve
-    }
+        f"divergence_{name}": sp.expand(p - p.subs(BETA, b) - sp.diff(p, BETA).subs(BETA, b) * (BETA - b))
+        for name, p in psi.items()
+    } | {"budget": sp.Symbol("divergence", positive=True) / 2}
 
 
 def _stationary():
@@ -120,22 +105,20 @@ def _stationary():
     yield typed["sharpness"], TANGENT.subs(L, 2) * x**2
 
 
-statement(
+@statement(
     "FRO-4", "The interpolator of S <= 2 / lr nearest to the start is one implicit step of the constrained flow: its "
     "end for one sample; for more, twelve steps leave 3/4 of its distance at most. Tiny starts give the least l1 norm.",
     kind="proved", source="derived", tolerance=1e-3, proof=_stationary, families=("power(2)", "difference(2)"),
     conditions="closed form for n = 1; lr between lr_critical_final and lr_max; that the steps tend to the flow is "
     "proved, the 3/4 are measured",
     reason="the constrained flow is followed in quarter steps of descent, which moves its endpoint by about 1e-3",
-)(_one_sample)  # fmt: skip
-
-
-def _increments():
-    factor = 1 - LR * L * W ** (L - 2) * G
+)  # fmt: skip
+def _one_sample():
+    nu, mu, x = sp.symbols("nu mu x", real=True)
     return {
-        "increment_two": sp.log(sp.Abs(factor.subs(L, 2))) / 2,
-        "increment_more": -(W ** (2 - L)) * (sp.Abs(factor) ** (2 - L) - 1) / (L * (L - 2)),
-        "steepness": TANGENT * (_slope() * PULL**2 / N) ** 2,  # of S along the push of z, summed over coordinates
+        "beta": BETA_0 * sp.exp(nu * x - mu * x**2),
+        "sharpness": 4 * BETA * x**2,
+        "remaining": sp.Symbol("error", positive=True) * 3 / 4,  # of one step's, after twelve
     }
 
 
@@ -150,8 +133,15 @@ def _exact_steps():
         )
 
 
-statement(
+@statement(
     "FRO-5", "The clock's increment in a step of descent is exact, and one push along the sharpness meets its cap.",
     kind="identity", source="derived", tolerance=1e-6, proof=_exact_steps, families=COVERED, conditions=DOUBLED,
     reason="the push is compared with a finite difference of the sharpness",
-)(_increments)  # fmt: skip
+)  # fmt: skip
+def _increments():
+    factor = 1 - LR * L * W ** (L - 2) * G
+    return {
+        "increment_two": sp.log(sp.Abs(factor.subs(L, 2))) / 2,
+        "increment_more": -(W ** (2 - L)) * (sp.Abs(factor) ** (2 - L) - 1) / (L * (L - 2)),
+        "steepness": TANGENT * (_slope() * PULL**2 / N) ** 2,  # of S along the push of z, summed over coordinates
+    }

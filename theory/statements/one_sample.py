@@ -11,11 +11,6 @@ L, X, Y, BETA, X_MAX, X_MIN, Q = sp.symbols("L x y beta x_max x_min Q", positive
 FAMILIES = ("power(L)", "difference(L)", "product(L)")
 
 
-def _sharpness():
-    term = L**2 * BETA ** (2 - 2 / L) * X**2
-    return {"term": term, "balanced_term": term / L}  # of power and difference; of product
-
-
 def _sharpness_derived():
     """The derived tangent k where ``w = beta^(1/L)``, for difference where v is 0, for product with equal layers."""
     for depth in (2, 3, 4):
@@ -28,42 +23,33 @@ def _sharpness_derived():
             yield _sharpness()[name].subs(L, depth), derive(model).tangent.subs(places) * X**2
 
 
-statement(
+@statement(
     "ONE-1", "At an interpolator of one sample the sharpness is the sum of L^2 |beta_i|^(2-2/L) x_i^2, for balanced "
     "products 1/L of it.",
     kind="identity", source="2505.21423", tolerance=1e-10, families=FAMILIES, proof=_sharpness_derived,
     conditions="n = 1, loss 0; one of u_i, v_i is 0 for difference",
-)(_sharpness)  # fmt: skip
-
-
-def _norms():
-    return {
-        "beta_l1": Y / X_MAX,
-        "theta_l1": (Y / X_MAX) ** (1 / L),
-        "theta_l2_squared": (Y / X_MAX) ** (2 / L),
-        "sharpness": L**2 * Y ** (2 - 2 / L) * X_MAX ** (2 / L),
-    }
+)  # fmt: skip
+def _sharpness():
+    term = L**2 * BETA ** (2 - 2 / L) * X**2
+    return {"term": term, "balanced_term": term / L}  # of power and difference; of product
 
 
 def _norms_derived():
     yield _norms()["sharpness"], sp.powdenest(_sharpness()["term"].subs({BETA: Y / X_MAX, X: X_MAX}), force=True)
 
 
-statement(
+@statement(
     "ONE-2", "|beta|_1, |theta|_1 and |theta|_2 have one minimiser among the interpolators, the vertex of the largest "
     "|x_i|: concave functions on a simplex.",
     kind="proved", source="2505.21423", tolerance=1e-10, families=FAMILIES, proof=_norms_derived,
     conditions="n = 1, y > 0, a single largest |x_i|",
-)(_norms)  # fmt: skip
-
-
-def _flattest():
-    c = (Y / Q) ** ((L - 2) / L)
+)  # fmt: skip
+def _norms():
     return {
-        "sharpness_2": 4 * Y * X_MIN,
-        "q_term": X ** (-2 / (L - 2)),  # Q is its sum
-        "weight": (c / X) ** (1 / (L - 2)),
-        "sharpness": L**2 * Y ** (2 - 2 / L) * Q ** (2 / L - 1),
+        "beta_l1": Y / X_MAX,
+        "theta_l1": (Y / X_MAX) ** (1 / L),
+        "theta_l2_squared": (Y / X_MAX) ** (2 / L),
+        "sharpness": L**2 * Y ** (2 - 2 / L) * X_MAX ** (2 / L),
     }
 
 
@@ -77,23 +63,20 @@ def _flattest_derived():
         yield sp.powdenest(multiplier.subs(X, 2 * X) / multiplier, force=True), sp.Integer(1)
 
 
-statement(
+@statement(
     "ONE-3", "The flattest interpolator has w_i proportional to x_i^(-1/(L-2)) for L >= 3, and is the vertex of the "
     "least |x_i| for L = 2.",
     kind="proved", source="2505.21423", tolerance=1e-8, families=FAMILIES, proof=_flattest_derived,
     depends=("ONE-1",), conditions="n = 1, y > 0, no x_i = 0; balanced layers for product, where S is 1/L of it",
     reason="the minimum of a numerical solver",
-)(_flattest)  # fmt: skip
-
-
-def _errors():
-    prior, spread, noise, gap, trace, cross = sp.symbols("prior_x prior_xx noise gap trace cross", positive=True)
-    noise_x, noise_xx = sp.symbols("inverse_x inverse_xx", positive=True)
+)  # fmt: skip
+def _flattest():
+    c = (Y / Q) ** ((L - 2) / L)
     return {
-        "bayes": prior * Y / spread,  # prior_x = (Q x)_i, prior_xx = x^T Q x
-        "error": gap + trace - cross / spread,  # gap of b to it, tr(Sigma Q), x^T Q Sigma Q x
-        "noise_shift": noise_x * noise / noise_xx,  # inverse_x = (Sigma^-1 x)_i, inverse_xx = x^T Sigma^-1 x
-        "matching_prior": X ** (-(2 * L - 2) / (L - 2)),
+        "sharpness_2": 4 * Y * X_MIN,
+        "q_term": X ** (-2 / (L - 2)),  # Q is its sum
+        "weight": (c / X) ** (1 / (L - 2)),
+        "sharpness": L**2 * Y ** (2 - 2 / L) * Q ** (2 / L - 1),
     }
 
 
@@ -110,18 +93,21 @@ def _errors_derived():
         yield formula.subs(known), at[i].subs(t, best)
 
 
-statement(
+@statement(
     "ONE-4", "For a teacher drawn from N(0, Q) the expected error is least at Q x y / (x^T Q x), for any covariance "
     "of the test features: neither the flattest nor the sparsest interpolator.",
     kind="proved", source="derived", tolerance=1e-10, families=FAMILIES, proof=_errors_derived, depends=("ONE-3",),
     conditions="n = 1; with label noise and a known teacher it is the teacher shifted along Sigma^-1 x",
-)(_errors)  # fmt: skip
-
-
-def _logistic():
-    m = sp.Symbol("m", positive=True)
-    p = 1 / (1 + sp.exp(m))
-    return {"sharpness": X_MIN * (4 * p * (1 - p) * m - 2 * p), "condition": 2 * (1 - p) * m}
+)  # fmt: skip
+def _errors():
+    prior, spread, noise, gap, trace, cross = sp.symbols("prior_x prior_xx noise gap trace cross", positive=True)
+    noise_x, noise_xx = sp.symbols("inverse_x inverse_xx", positive=True)
+    return {
+        "bayes": prior * Y / spread,  # prior_x = (Q x)_i, prior_xx = x^T Q x
+        "error": gap + trace - cross / spread,  # gap of b to it, tr(Sigma Q), x^T Q Sigma Q x
+        "noise_shift": noise_x * noise / noise_xx,  # inverse_x = (Sigma^-1 x)_i, inverse_xx = x^T Sigma^-1 x
+        "matching_prior": X ** (-(2 * L - 2) / (L - 2)),
+    }
 
 
 def _logistic_derived():
@@ -136,9 +122,13 @@ def _logistic_derived():
     yield _logistic()["sharpness"], tangent * second * X_MIN**2 + first * X_MIN * curvature
 
 
-statement(
+@statement(
     "ONE-5", "In classification at margin m the sharpness is least at the vertex of the least x_i, the norm at that of "
     "the largest.",
     kind="proved", source="derived", tolerance=1e-10, families=("power(2)",), proof=_logistic_derived,
     conditions="logistic loss, one sample x > 0 of label 1, 2 (1 - p) m > 1 with p = 1 / (1 + e^m)",
-)(_logistic)  # fmt: skip
+)  # fmt: skip
+def _logistic():
+    m = sp.Symbol("m", positive=True)
+    p = 1 / (1 + sp.exp(m))
+    return {"sharpness": X_MIN * (4 * p * (1 - p) * m - 2 * p), "condition": 2 * (1 - p) * m}

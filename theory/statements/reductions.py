@@ -11,10 +11,6 @@ G, LR, L, S, X = GRADIENT_BETA, sp.Symbol("lr", real=True), sp.Symbol("L", posit
 U, V, W = sp.symbols("u v w", real=True)
 
 
-def _one_power():
-    return {"u": W, "v": W, "mirrored": -X, "learning_rate": LR, "sharpness": S}
-
-
 def _steps_of_one_power():
     for depth in DEPTHS:
         step = derive(power(depth)).gd_map[W]
@@ -23,15 +19,13 @@ def _steps_of_one_power():
         yield v, step.subs({W: V, G: -G}, simultaneous=True)  # of a mirrored column g has the other sign
 
 
-statement(
+@statement(
     "RED-1", "u^L - v^L on X takes the steps of w^L on [X, -X] with the weights u, then v.",
     kind="identity", source="derived", tolerance=1e-12, families=("difference(L)", "power(L)"),
     proof=_steps_of_one_power, conditions="u and v may differ; learning rate and sharpness are the same",
-)(_one_power)  # fmt: skip
-
-
-def _rotated():
-    return {"u": (U + V) / 2, "v": (U - V) / 2, "learning_rate": LR / 2, "sharpness": S / 2}
+)  # fmt: skip
+def _one_power():
+    return {"u": W, "v": W, "mirrored": -X, "learning_rate": LR, "sharpness": S}
 
 
 def _rotated_steps():
@@ -44,15 +38,13 @@ def _rotated_steps():
     yield derive(chain).tangent.subs(turned, simultaneous=True), square.tangent / 2
 
 
-statement(
+@statement(
     "RED-2", "u v takes the steps of p^2 - q^2 at half the learning rate, with p, q = (u + v) / 2, (u - v) / 2.",
     kind="identity", source="derived", tolerance=1e-12, families=("product(2)", "difference(2)"),
     proof=_rotated_steps, conditions="sharpness of the product is half that of p^2 - q^2",
-)(_rotated)  # fmt: skip
-
-
-def _balanced():
-    return {"factor": W, "learning_rate": LR / L, "sharpness": S / L, "flat_directions": (L - 1) * sp.Symbol("d")}
+)  # fmt: skip
+def _rotated():
+    return {"u": (U + V) / 2, "v": (U - V) / 2, "learning_rate": LR / 2, "sharpness": S / 2}
 
 
 def _balanced_steps():
@@ -64,8 +56,10 @@ def _balanced_steps():
         yield chain.tangent.subs(alike), one.tangent / depth
 
 
-statement(
+@statement(
     "RED-3", "A product of L equal weights takes the steps of w^L at the learning rate over L.",
     kind="identity", source="derived", tolerance=1e-10, families=("product(L)", "power(L)"), proof=_balanced_steps,
     conditions="layers equal in every coordinate; sharpness and flat directions at interpolators",
-)(_balanced)  # fmt: skip
+)  # fmt: skip
+def _balanced():
+    return {"factor": W, "learning_rate": LR / L, "sharpness": S / L, "flat_directions": (L - 1) * sp.Symbol("d")}
