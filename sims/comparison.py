@@ -8,11 +8,8 @@ from typing import TypedDict, Unpack, get_args
 import numpy as np
 import xarray as xr
 
-from ..theory.errors import GdbiasError, InputError
-from ..theory.parameterization import Parameterization
+from ..theory import GdbiasError, InputError, Parameterization, Prediction, Problem, predict
 from ..theory.prediction.endpoints import Endpoint, Method
-from ..theory.prediction.prediction import Prediction, predict
-from ..theory.problem import Problem
 from .grid import Grid, learning_rates, one_value
 from .options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
 from .parallel.progress import progress_bar

@@ -13,9 +13,7 @@ from typing import Unpack
 
 import numpy as np
 
-from ..theory.parameterization import Parameterization
-from ..theory.problem import Problem
-from ..theory.update_rule import UpdateRule, gradient_descent
+from ..theory import Parameterization, Problem, UpdateRule, gradient_descent
 from .grid import Grid
 from .machine import cores
 from .options import SHORTEST_WINDOW, STORE_CHUNK, SweepChanges, SweepOptions, options_of

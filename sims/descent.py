@@ -6,10 +6,8 @@ from typing import Unpack
 import numpy as np
 import xarray as xr
 
-from ..theory.derivation.dynamics import derive
+from ..theory import InputError, Parameterization, derive
 from ..theory.derivation.landscape import Landscape
-from ..theory.errors import InputError
-from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
 from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
 from ..theory.validate import whole

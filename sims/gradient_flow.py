@@ -5,9 +5,8 @@ from typing import Unpack
 import numpy as np
 import xarray as xr
 
-from ..theory.derivation.dynamics import derive
+from ..theory import Parameterization, derive
 from ..theory.derivation.landscape import Landscape
-from ..theory.parameterization import Parameterization
 from ..theory.problem import Problem, require_problem
 from .engine.integrator import integrate
 from .grid import one_value

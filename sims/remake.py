@@ -5,13 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import xarray as xr
 
+from ..theory import GdbiasError, InputError, Parameterization, Problem, UpdateRule, parse
 from ..theory.datasets import MADE_BY_SPEC
-from ..theory.errors import GdbiasError, InputError
-from ..theory.families import parse
 from ..theory.loss import LOSSES
-from ..theory.parameterization import Parameterization
-from ..theory.problem import Problem
-from ..theory.update_rule import UpdateRule
 from ..theory.validate import shown
 
 

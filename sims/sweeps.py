@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from ..theory.errors import GdbiasError
-from ..theory.parameterization import Parameterization
-from ..theory.problem import Problem
-from ..theory.update_rule import UpdateRule, gradient_descent
+from ..theory import GdbiasError, Parameterization, Problem, UpdateRule, gradient_descent
 from .grid import Grid
 from .options import SweepChanges, SweepOptions, options_of
 from .parallel.cluster import require_cluster, run_there

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from ...sims import deep
+from ...sims import Status, deep
 from ...sims.deep.architecture import Network
 from ...sims.deep.options import DeepOptions
 from ...sims.grid import read_grid
-from ...sims.status import Status
 from .effect import require_effect
 
 

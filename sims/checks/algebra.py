@@ -3,10 +3,8 @@
 import numpy as np
 from mpmath import mp, mpf
 
-from ...theory.derivation.dynamics import derive
+from ...theory import derive, difference, logistic, power, product
 from ...theory.derivation.landscape import Landscape
-from ...theory.families import difference, power, product
-from ...theory.loss import logistic
 from ...theory.statements import Formulas
 from ..descent import descend
 from .cases import dense_problem, only_positive, unequal_weights

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from ...theory.datasets import sparse_regression
-from ...theory.parameterization import Parameterization
+from ...theory import Parameterization, Problem, sparse_regression
 from ...theory.prediction.coordinates import Doubled
-from ...theory.problem import Problem
 from .registry import Case
 
 

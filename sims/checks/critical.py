@@ -2,20 +2,12 @@
 
 import numpy as np
 
-from ...theory.datasets import single_point
-from ...theory.derivation.dynamics import derive
+from ...theory import NoInterpolator, Prediction, Problem, derive, difference, power, predict, product, single_point
 from ...theory.derivation.landscape import Landscape
-from ...theory.errors import NoInterpolator
-from ...theory.families import difference, power, product
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.frontiers import Interpolators
-from ...theory.prediction.prediction import Prediction, predict
-from ...theory.problem import Problem
 from ...theory.statements import Formulas
-from ..descent import descend
-from ..gradient_flow import flow
-from ..status import Status
-from ..sweeps import sweep
+from .. import Status, descend, flow, sweep
 from .cases import dense_problem, only_positive, sparse_problem, weights_of, whole_degree
 from .registry import Case, Comparison, NotApplicable, check
 

@@ -3,18 +3,12 @@
 import numpy as np
 from scipy.optimize import brentq
 
-from ...theory.errors import GdbiasError
-from ...theory.families import difference, power
+from ...theory import GdbiasError, Prediction, Problem, UpdateRule, difference, power, predict, ramp
 from ...theory.prediction.constrained import constrained_flow
 from ...theory.prediction.coordinates import Doubled, doubled
-from ...theory.prediction.prediction import Prediction, predict
 from ...theory.prediction.sweeping_process import adiabatic
-from ...theory.problem import Problem
-from ...theory.schedule import ramp
 from ...theory.statements import Formulas
-from ...theory.update_rule import UpdateRule
-from ..descent import descend
-from ..status import Status
+from .. import Status, descend
 from .cases import only_positive, sparse_problem, whole_degree
 from .critical import between, predicted
 from .registry import Case, Comparison, NotApplicable, check

@@ -6,16 +6,10 @@ import numpy as np
 import sympy as sp
 from scipy.optimize import brentq, linprog
 
-from ...theory.derivation.dynamics import derive
+from ...theory import Parameterization, Problem, UpdateRule, derive, difference, logistic, power, product
 from ...theory.derivation.landscape import Landscape
-from ...theory.families import difference, power, product
-from ...theory.loss import logistic
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
 from ...theory.statements import Formulas
-from ...theory.update_rule import UpdateRule
-from ..descent import descend
-from ..status import Status
+from .. import Status, descend
 from .cases import dense_problem, only_positive, sparse_problem, unequal_weights
 from .registry import Case, Comparison, NotApplicable, check
 

@@ -2,12 +2,9 @@
 
 import numpy as np
 
-from ...theory.families import difference, power
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
+from ...theory import Parameterization, Problem, difference, power
 from ...theory.statements import Formulas
-from ..descent import descend
-from ..status import Status
+from .. import Status, descend
 from .cases import dense_problem, only_positive, unequal_weights
 from .mirror import endpoint_of, starts, value
 from .registry import Case, Comparison, NotApplicable, check

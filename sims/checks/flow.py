@@ -6,16 +6,11 @@ import sympy as sp
 from scipy.integrate import solve_ivp
 from scipy.optimize import linprog, nnls
 
-from ...theory.derivation.dynamics import derive
-from ...theory.errors import NoInterpolator
-from ...theory.families import difference, power, product
-from ...theory.parameterization import Parameterization
+from ...theory import NoInterpolator, Parameterization, Problem, derive, difference, power, product
 from ...theory.prediction.dual import dual_root
 from ...theory.prediction.transport import Transport
-from ...theory.problem import Problem
 from ...theory.statements import Formulas
-from ..descent import descend
-from ..gradient_flow import flow
+from .. import descend, flow
 from .cases import dense_problem, only_positive, unequal_weights
 from .mirror import endpoint_of, flow_beside_clock, slope, starts, value
 from .registry import Case, Comparison, NotApplicable, check

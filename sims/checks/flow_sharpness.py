@@ -3,15 +3,11 @@
 import numpy as np
 from scipy.optimize import brentq
 
-from ...theory.derivation.dynamics import derive
-from ...theory.families import difference, power, product
+from ...theory import Problem, derive, difference, power, predict, product
 from ...theory.prediction.dual import dual_root
-from ...theory.prediction.prediction import predict
 from ...theory.prediction.transport import Transport
-from ...theory.problem import Problem
 from ...theory.statements import Formulas
-from ..descent import descend
-from ..gradient_flow import flow
+from .. import descend, flow
 from .cases import dense_problem, only_positive, unequal_weights
 from .points import Point
 from .registry import Case, Comparison, NotApplicable, check

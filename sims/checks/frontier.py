@@ -5,14 +5,11 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import bisect, linprog
 
-from ...theory.datasets import single_point
-from ...theory.derivation.dynamics import derive
+from ...theory import Problem, derive, difference, power, product, single_point
 from ...theory.derivation.landscape import Landscape
-from ...theory.families import difference, power, product
 from ...theory.prediction.constrained import constrained_flow
 from ...theory.prediction.coordinates import Doubled, doubled
 from ...theory.prediction.frontiers import Interpolators
-from ...theory.problem import Problem
 from ...theory.statements import Formulas
 from ..descent import descend
 from .cases import dense_problem, only_positive, sparse_problem, whole_degree

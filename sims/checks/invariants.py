@@ -5,12 +5,9 @@ from itertools import combinations
 import numpy as np
 from mpmath import matrix, mp, mpf
 
-from ...theory.families import difference, power, product
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
+from ...theory import Parameterization, Problem, difference, power, product
 from ...theory.statements import Formulas
-from ..descent import descend
-from ..gradient_flow import flow
+from .. import descend, flow
 from .cases import dense_problem, only_positive, unequal_weights
 from .points import Point
 from .registry import Case, Comparison, check

@@ -7,14 +7,11 @@ import mpmath
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from ...theory.datasets import single_point
-from ...theory.families import difference, power, product
+from ...theory import difference, power, product, single_point
 from ...theory.prediction.divergence import divergence_ratio
 from ...theory.statements import Formulas
 from ...theory.statements.maps import kappa_of
-from ..descent import descend
-from ..status import Phase, Status
-from ..sweeps import sweep
+from .. import Phase, Status, descend, sweep
 from .cases import sparse_problem, whole_degree
 from .critical import between, predicted
 from .period_doublings import doublings

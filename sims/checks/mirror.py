@@ -6,9 +6,7 @@ import numpy as np
 import sympy as sp
 from scipy.integrate import solve_ivp
 
-from ...theory.derivation.dynamics import derive
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
+from ...theory import Parameterization, Problem, derive
 from ...theory.statements import Formula
 from .registry import NotApplicable
 

@@ -6,9 +6,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import linprog, minimize
 
-from ...theory.derivation.dynamics import derive
-from ...theory.families import difference, power, product
-from ...theory.parameterization import Parameterization
+from ...theory import Parameterization, derive, difference, power, product
 from ...theory.prediction.coordinates import doubled
 from ...theory.statements import Formulas
 from .cases import only_positive, weights_of

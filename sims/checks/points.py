@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
+from ...theory import Parameterization, Problem
 from ...theory.loss import PREDICTION, TARGET, squared
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from ...theory.families import difference, power, product
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
+from ...theory import Parameterization, Problem, difference, power, product
 from ...theory.statements import Formulas
 from ..descent import descend
 from .cases import dense_problem, unequal_weights

@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from ...theory import Problem, UpdateRule
 from ...theory.derivation.hessian import columns
 from ...theory.derivation.landscape import Landscape
-from ...theory.problem import Problem
-from ...theory.update_rule import UpdateRule
 from ..status import Status
 from .backends import EVERY, LONGEST, NEAR, REPEATS, Followed, measured_steps
 from .draws import array_normal, array_uniform

@@ -5,9 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from ...theory.derivation.dynamics import derive
-from ...theory.errors import InputError
-from ...theory.families import parse
+from ...theory import InputError, derive, parse
 from ..schema import attributes
 
 

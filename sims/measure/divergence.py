@@ -5,12 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...theory.derivation.dynamics import derive
+from ...theory import InputError, Parameterization, Problem, UpdateRule, derive
 from ...theory.derivation.landscape import Landscape
-from ...theory.errors import InputError
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
-from ...theory.update_rule import UpdateRule
 from ..engine.runs import Runs
 from ..status import Status
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...theory import GdbiasError, NoInterpolator, squared
 from ...theory.derivation.landscape import Landscape
-from ...theory.errors import GdbiasError, NoInterpolator
-from ...theory.loss import squared
 from ...theory.prediction.dual import dual_root
 from ...theory.prediction.transport import Transport
 from ..engine.backends import backend

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...theory.parameterization import Parameterization
-from ...theory.problem import Problem
-from ...theory.update_rule import UpdateRule, gradient_descent
+from ...theory import Parameterization, Problem, UpdateRule, gradient_descent
 from ..options import Deciding
 
 _PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr", "jax", "equinox")

@@ -6,14 +6,14 @@ from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
 from ..loss import logistic
 from .formula import put
-from .registry import statement
+from .registry import Proof, statement
 
 COVERED = ("power(L)", "difference(L)", "product(L)")
 LR, L = sp.Symbol("lr", real=True), sp.Symbol("L", positive=True)
 MODELS = (power(2), power(3), difference(2), difference(3), product(2), product(3))
 
 
-def _derived_steps():
+def _derived_steps() -> Proof:
     typed = _typed_steps()
     for degree in (2, 3, 4):
         for model, names in ((power(degree), ("w_next",)), (difference(degree), ("u_next", "v_next"))):
@@ -41,7 +41,7 @@ def _typed_steps():
     }
 
 
-def _derived_entries():
+def _derived_entries() -> Proof:
     typed = _entry()["entry"]
     i, j = sp.symbols("i j", integer=True)
     for model in MODELS:
@@ -72,7 +72,7 @@ def _entry():
     return {"entry": slope_p * A * slope_q + same * g * curvature}
 
 
-def _sum_of_entries():
+def _sum_of_entries() -> Proof:
     """Two weights, two features: the rows of the Hessian of ALG-2 times v are the product's parts, summed."""
     entry, typed = _entry()["entry"], _hessian_product()
     A = sp.MatrixSymbol("A", 2, 2).as_explicit()
@@ -108,7 +108,7 @@ def _hessian_product():
     return {"moved": slope * vector, "bent": curvature * vector, "product": slope * pulled + g * bent}
 
 
-def _same_nonzero_spectrum():
+def _same_nonzero_spectrum() -> Proof:
     """``det(t - M^T M) = t^(m d - n) det(t - M M^T)`` for M = X J / sqrt(n), here 2 by 4."""
     M, t = sp.Matrix(2, 4, sp.symbols("m1:9", real=True)), sp.Symbol("t")
     yield (M.T * M).charpoly(t).as_expr(), t**2 * (M * M.T).charpoly(t).as_expr()
@@ -164,7 +164,7 @@ def dual_of_power(depth: int, w: sp.Symbol) -> sp.Expr:
     return sp.integrate((sp.diff(model.effective, weight) / model.tangent).subs(weight, w), w)
 
 
-def _dual_step_of_power():
+def _dual_step_of_power() -> Proof:
     typed, w = _dual_step(), sp.Symbol("w", positive=True)
     for depth in (2, 3, 4, 5):
         dynamics = derive(power(depth))

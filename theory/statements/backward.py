@@ -5,12 +5,12 @@ import sympy as sp
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
 from .formula import put
-from .registry import statement
+from .registry import Proof, statement
 
 LR = sp.Symbol("lr", real=True)
 
 
-def _one_step_of_the_flow():
+def _one_step_of_the_flow() -> Proof:
     """On any loss of one weight, by its Taylor series: after a time lr the flow is where the step is, up to lr^4."""
     typed, (x, *series) = _corrections(), sp.symbols("x l1:5", real=True)
     loss = sp.Add(*(slope * x**order / sp.factorial(order) for order, slope in enumerate(series, 1)))

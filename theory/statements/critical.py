@@ -4,7 +4,7 @@ import sympy as sp
 
 from ..derivation.dynamics import derive
 from ..families import difference, power, product
-from .registry import statement
+from .registry import Proof, statement
 
 LR = sp.Symbol("lr", real=True)
 BETA, L = sp.symbols("beta L", positive=True)
@@ -21,7 +21,7 @@ def _edge():
     return {"lr_edge": 2 / SHARPNESS}
 
 
-def _derived_tangents():
+def _derived_tangents() -> Proof:
     typed = _tangents()
     for degree in (2, 3, 4):
         yield typed["tangent_power"].subs(L, degree), 1 / _balanced(power(degree))

@@ -4,14 +4,14 @@ import sympy as sp
 
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import product
-from .registry import statement
+from .registry import Proof, statement
 
 COVERED = ("linear_network",)
 LR, B, ABOVE, BELOW, WEIGHT, OTHERS, U, KAPPA = sp.symbols("lr B above below w others u kappa", real=True)
 L, LAYER, S, LEFT, RIGHT, T, A0 = sp.symbols("L l s s_i s_j t a0", positive=True)
 
 
-def _balancedness_derived():
+def _balancedness_derived() -> Proof:
     """Two layers of width 2: what one step makes of W_2^T W_2 - W_1 W_1^T, of first and second order in lr."""
     first, target = (sp.Matrix(sp.symbols(f"{name}:2", real=True)) for name in ("p", "r"))
     second = sp.Matrix(2, 2, sp.symbols("q:4", real=True))
@@ -36,7 +36,7 @@ def _balancedness():
     return {"B_next": B + LR**2 * (ABOVE - BELOW), "B_flow": B}
 
 
-def _mode_path_derived():
+def _mode_path_derived() -> Proof:
     """It starts at a0 and moves as the coefficient of a balanced chain of two."""
     strength, chain = _mode_path()["strength"], derive(product(2))
     balanced = {weight: sp.sqrt(strength) for weight in chain.model.weights}
@@ -53,7 +53,7 @@ def _mode_path():
     return {"strength": S / (1 + (S / A0 - 1) * sp.exp(-2 * S * T))}
 
 
-def _chains_derived():
+def _chains_derived() -> Proof:
     typed = _chains()
     u = sp.Symbol("u", positive=True)
     for depth in (2, 3, 4):
@@ -96,7 +96,7 @@ def _chains():
     }
 
 
-def _spectrum_derived():
+def _spectrum_derived() -> Proof:
     """A pair of singular vectors (i, j) meets the entry (i, j) of every layer: a Hessian of rank one, J^T J."""
     a, b = sp.symbols("a b", positive=True)
     for depth in (2, 3, 4):

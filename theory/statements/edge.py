@@ -3,7 +3,7 @@
 import sympy as sp
 
 from .frontier import COVERED, LR, SHARPNESS
-from .registry import statement
+from .registry import Proof, statement
 
 
 @statement(
@@ -40,7 +40,7 @@ def _slow_ramps():
     return {"error": first * (length / longer) ** sp.Rational(1, 2)}
 
 
-def _undershoot_derived():
+def _undershoot_derived() -> Proof:
     """Weights w + (-1)^t x u with x^2 ~ exp(-rate t), and their mean c x^2 away from the end along an eigenvector."""
     typed = _undershoot()
     rate, lam, third, fourth, c, below = sp.symbols("rate lam third fourth c below", real=True)

@@ -4,7 +4,7 @@ import sympy as sp
 
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
-from .registry import statement
+from .registry import Proof, statement
 
 LR, B, MARGIN = sp.symbols("lr b margin", real=True)
 SHARPNESS, DECAY, L, COUNT, BETA, CURVATURE, LOSSES, NORM, BEST = sp.symbols(
@@ -12,7 +12,7 @@ SHARPNESS, DECAY, L, COUNT, BETA, CURVATURE, LOSSES, NORM, BEST = sp.symbols(
 )
 
 
-def _heavy_ball_derived():
+def _heavy_ball_derived() -> Proof:
     """(theta, theta_before) along an eigenvector: a root reaches -1, and the product of both roots stays b < 1."""
     root, step = sp.Symbol("root"), sp.Matrix([[1 + B - LR * SHARPNESS, -B], [1, 0]])
     yield step.charpoly(root).as_expr().subs(root, -1).subs(LR, _heavy_ball()["lr_max"]), 0
@@ -28,7 +28,7 @@ def _heavy_ball():
     return {"lr_max": (2 + 2 * B) / SHARPNESS}
 
 
-def _weight_decay_derived():
+def _weight_decay_derived() -> Proof:
     """Where weights of equal size stand still, the loss gradient in beta balances the penalty's."""
     typed, w = _weight_decay(), sp.Symbol("w", positive=True)
     yield typed["slope"], sp.diff(typed["penalty"], BETA)

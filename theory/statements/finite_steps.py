@@ -4,7 +4,7 @@ import sympy as sp
 
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power
-from .registry import statement
+from .registry import Proof, statement
 
 LR, G, S = sp.Symbol("lr", real=True), GRADIENT_BETA, sp.Symbol("s", real=True)
 W, LOG, DELTA = sp.symbols("w_0 log_factor delta", real=True)
@@ -13,7 +13,7 @@ PLUS, MINUS = sp.log(sp.Abs(1 - 2 * LR * G)), sp.log(sp.Abs(1 + 2 * LR * G))
 STOPPED = "the run stops at a residual of 1e-12, and sums up to 1e5 rounded steps"
 
 
-def _factors_derived():
+def _factors_derived() -> Proof:
     """The square of what one step multiplies each weight by."""
     for model, logs in ((power(2), (PLUS,)), (difference(2), (PLUS, MINUS))):
         for (weight, after), log in zip(derive(model).gd_map.items(), logs, strict=True):
@@ -29,7 +29,7 @@ def _factors():
     return {"log_plus": PLUS, "log_minus": MINUS, "square": W**2 * sp.exp(2 * LOG)}
 
 
-def _shift_derived():
+def _shift_derived() -> Proof:
     """ln beta moves by ``-4 lr g``, which stays in range X^T, and by the shift; its sign near a flow is negative."""
     [(weight, after)] = derive(power(2)).gd_map.items()
     move = sp.expand(after / weight) ** 2
@@ -47,7 +47,7 @@ def _shift():
     return {"shift_step": 2 * (PLUS + 2 * LR * G), "start": BETA_0 * sp.exp(DELTA)}
 
 
-def _gain_derived():
+def _gain_derived() -> Proof:
     u, v = difference(2).weights
     after = derive(difference(2)).gd_map
     found = {name: value.subs({G: sp.Rational(3, 7), LR: LR}) for name, value in _gain().items()}
@@ -73,7 +73,7 @@ def _gain():
     }
 
 
-def _stochastic_derived():
+def _stochastic_derived() -> Proof:
     u, v = difference(2).weights
     after = derive(difference(2)).gd_map
     for weight, name, sign in ((u, "plus_step", -1), (v, "minus_step", 1)):
@@ -91,7 +91,7 @@ def _stochastic():
     return {"plus_step": 2 * PLUS + 4 * LR * G, "minus_step": 2 * MINUS - 4 * LR * G}
 
 
-def _truncated_derived():
+def _truncated_derived() -> Proof:
     yield _truncated()["shift_step"], sp.series(2 * (sp.log(1 - 2 * LR * G) + 2 * LR * G), LR, 0, 3).removeO()
 
 

@@ -7,7 +7,7 @@ import sympy as sp
 from ..derivation.dynamics import derive as derived
 from ..families import difference, power, product
 from .formula import put
-from .registry import statement
+from .registry import Proof, statement
 
 derive = cache(derived)  # formulas and their proofs need the same ones
 L, S, LR = sp.symbols("L s lr", real=True)
@@ -23,7 +23,7 @@ def _weight(w0, s):
     return (w0 ** (2 - L) - L * (L - 2) * s) ** (-1 / (L - 2))
 
 
-def _potentials_derived():
+def _potentials_derived() -> Proof:
     typed = _potentials()
     for name, model in MODELS.items():
         yield _any_sign(typed[f"beta_{name}"]), derive(model).flow_effective
@@ -62,7 +62,7 @@ def _potentials():
     } | {f"potential_{name}": psi for name, psi in known.items()}
 
 
-def _conjugates_derived():
+def _conjugates_derived() -> Proof:
     """Half of |theta|^2 / L on the derived flow, and that its slope is beta."""
     typed = {name: _any_sign(value) for name, value in _conjugates().items()}
     cases = [(f"conjugate_{name}", model) for name, model in MODELS.items()]
@@ -93,7 +93,7 @@ def _conjugates():
     }
 
 
-def _condition_derived():
+def _condition_derived() -> Proof:
     """``|d ln beta / d ln s|`` of the derived flow, squared."""
     typed = _condition()
     for degree, name in ((2, "condition_2"), (3, "condition_L"), (4, "condition_L")):
@@ -149,7 +149,7 @@ def _small_start():
     }
 
 
-def _clock_of_three_derived():
+def _clock_of_three_derived() -> Proof:
     """``d(u_p^2)/ds = 2 beta`` for every layer, so ``d tau / d s = 2 sqrt(prod(tau + u_p0^2))``; ds = d tau over it."""
     model = product(3)
     for w, slope in zip(model.weights, derive(model).jacobian, strict=True):
@@ -174,7 +174,7 @@ def _clock_of_three():
     return {"clock_left": sp.elliptic_f(angle, modulus) / sp.sqrt(high - low)}
 
 
-def _chain_from_zero_derived():
+def _chain_from_zero_derived() -> Proof:
     """``ds = du / (d beta / d u_L)`` where the other layers are sqrt(u^2 + alpha^2), as conserved."""
     found = _chain_from_zero()
     for depth in (2, 3, 4, 5):
@@ -200,7 +200,7 @@ def _chain_from_zero():
     }
 
 
-def _small_steps_derived():
+def _small_steps_derived() -> Proof:
     """What a step adds to ln w^2 beyond -4 lr g, to second order: lr times -4 lr g^2, whose sum is an integral."""
     model, g = power(2), sp.Symbol("g", real=True)
     [w] = model.weights

@@ -3,7 +3,7 @@
 import sympy as sp
 from sympy.polys.specialpolys import symmetric_poly
 
-from .registry import statement
+from .registry import Proof, statement
 
 U, V, Y = sp.symbols("u v y", real=True)
 TAU, LR, G = sp.symbols("tau lr g", real=True)
@@ -15,7 +15,7 @@ def invariants(depth: int) -> tuple[sp.Symbol, ...]:
     return sp.symbols(f"c1:{depth + 1}", real=True)
 
 
-def _chain_sharpness():
+def _chain_sharpness() -> Proof:
     """A chain keeps u_p^2 - c_p = tau; its Hessian where it fits y has the one eigenvalue sum_p (y / u_p)^2."""
     typed = _chain()
     for depth in DEPTHS:
@@ -42,7 +42,7 @@ def _chain():
     return formulas
 
 
-def _where_the_gap_returns():
+def _where_the_gap_returns() -> Proof:
     """phi of a pair depends on the gap u^2 - v^2 alone, which a step multiplies by 1 - lr^2 g^2."""
     x = sp.Symbol("x", positive=True)  # lr |g|
     [size] = [root for root in sp.solve((1 - x**2) ** 2 - 1, x) if root.is_positive]

@@ -4,7 +4,7 @@ import sympy as sp
 
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import power
-from .registry import statement
+from .registry import Proof, statement
 
 LR, G = sp.Symbol("lr", real=True), GRADIENT_BETA
 BETA, BETA_0, L, W, N = sp.symbols("beta beta_0 L w n", positive=True)
@@ -32,7 +32,7 @@ def _slope() -> sp.Expr:
     return 2 * L * (L - 1) * BETA ** (1 - 2 / L)  # dk / d beta
 
 
-def _second_order():
+def _second_order() -> Proof:
     typed = _drift()
     for degree in (2, 3, 4):
         change = _clock(degree, _step(degree)) - _clock(degree)
@@ -54,7 +54,7 @@ def _drift():
     }
 
 
-def _clock_of_squares():
+def _clock_of_squares() -> Proof:
     b = sp.Symbol("b", positive=True)
     yield sp.diff(_clock(2, sp.sqrt(b)), b), 1 / (4 * b)  # z = ln(b) / 4
     yield _slope().subs(L, 2), 4
@@ -73,7 +73,7 @@ def _constrained():
     }
 
 
-def _curvatures():
+def _curvatures() -> Proof:
     typed = _divergences()
     yield sp.diff(typed["divergence_two"], BETA, 2), 1 / TANGENT.subs(L, 2)
     for degree in (3, 4, 5):
@@ -96,7 +96,7 @@ def _divergences():
     } | {"budget": sp.Symbol("divergence", positive=True) / 2}
 
 
-def _stationary():
+def _stationary() -> Proof:
     """The derivative of D_psi - nu' (x beta - y) + mu' (S - 2 / lr), with nu = 4 nu' and mu = 16 mu'."""
     typed = _one_sample()
     nu, mu, x = sp.symbols("nu mu x", real=True)
@@ -122,7 +122,7 @@ def _one_sample():
     }
 
 
-def _exact_steps():
+def _exact_steps() -> Proof:
     typed, factor = _increments(), sp.Symbol("f", positive=True)  # w_next / w, where it is positive
     for degree, name in ((2, "increment_two"), (3, "increment_more"), (4, "increment_more")):
         slope = (1 - factor) / (LR * degree * W ** (degree - 2))

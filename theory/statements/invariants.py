@@ -6,14 +6,14 @@ from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
 from .algebra import dual_of_power
 from .formula import put
-from .registry import statement
+from .registry import Proof, statement
 
 G, LR, L = GRADIENT_BETA, sp.Symbol("lr", real=True), sp.Symbol("L", positive=True)
 U, V, W = sp.symbols("u v w", real=True)
 DEPTHS = (3, 4, 5)
 
 
-def _hyperbola_after_step():
+def _hyperbola_after_step() -> Proof:
     dynamics, typed = derive(difference(2)), _hyperbola()
     yield typed["invariant"] * typed["factor"], dynamics.after_step(dynamics.invariants[0])
 
@@ -28,7 +28,7 @@ def _hyperbola():
     return {"invariant": invariant.expression, "factor": 1 - 4 * LR**2 * G**2}
 
 
-def _powers_after_step():
+def _powers_after_step() -> Proof:
     typed = _powers()
     for depth in DEPTHS:
         dynamics = derive(difference(depth))
@@ -54,7 +54,7 @@ def _powers():
     }
 
 
-def _layer_gap_after_step():
+def _layer_gap_after_step() -> Proof:
     dynamics, typed = derive(product(2)), _layer_gap()
     [invariant] = dynamics.invariants
     sign = sp.cancel(typed["invariant"] / invariant.expression)
@@ -72,7 +72,7 @@ def _layer_gap():
     return {"invariant": first**2 - second**2, "factor": 1 - LR**2 * G**2}
 
 
-def _any_two_layers_after_step():
+def _any_two_layers_after_step() -> Proof:
     typed = _any_two_layers()
     for depth in (2, 3, 4, 5):
         dynamics = derive(product(depth))
@@ -95,7 +95,7 @@ def _any_two_layers():
     return {"invariant": u_p**2 - u_q**2, "factor": 1 - LR**2 * G**2 * others**2}
 
 
-def _clocks():
+def _clocks() -> Proof:
     """Every dual variable grows like the clock of gradient flow: its rate along grad beta is 1."""
     typed, w = _kernel_sums(), sp.Symbol("w", positive=True)
     for depth in (2, *DEPTHS):
@@ -134,7 +134,7 @@ def _kernel_sums():
     }
 
 
-def _counts_derived():
+def _counts_derived() -> Proof:
     m = sp.Symbol("m", integer=True, positive=True)
     for model in (power(2), power(3), difference(2), difference(3), product(2), product(3), product(4)):
         dynamics = derive(model)

@@ -5,7 +5,7 @@ import sympy as sp
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
 from ..parameterization import Parameterization
-from .registry import statement
+from .registry import Proof, statement
 
 LR = sp.Symbol("lr", real=True)
 U, KAPPA, L = sp.symbols("u kappa L", positive=True)
@@ -23,7 +23,7 @@ def kappa_of(model: Parameterization) -> str:
     return "kappa_power" if model.separable else "kappa_product"
 
 
-def _reduced_from_steps():
+def _reduced_from_steps() -> Proof:
     typed = _scalar_maps()
     for degree in (2, 3, 4):
         unit = (Y / X) ** sp.Rational(1, degree)  # the weight at the minimum
@@ -57,7 +57,7 @@ def _scalar_maps():
     }
 
 
-def _cycle_closes():
+def _cycle_closes() -> Proof:
     typed, f = _cycle(), reduced(2)
     upper, lower = typed["upper"], typed["lower"]
     yield f.subs(U, upper), lower
@@ -91,7 +91,7 @@ def _cycle():
     }
 
 
-def _chebyshev():
+def _chebyshev() -> Proof:
     typed, f, cosine = _chaos(), reduced(2), sp.Symbol("cosine", real=True)
     yield f.subs(U, typed["bound"]), -typed["bound"]
     angle = next(iter(typed["conjugate"].free_symbols))
@@ -127,7 +127,7 @@ _DOUBLINGS = {  # kappa_1, ..., kappa_4 and the limit
 _DIVERGENCE = {2: "2", 3: "1.433449", 4: "1.204537"}
 
 
-def _exact_doublings():
+def _exact_doublings() -> Proof:
     """The first two, to the digits given."""
     yield sp.nsimplify(round(float(2 / sp.Integer(3)), 6)), sp.nsimplify(float(_DOUBLINGS[3][0]))
     yield sp.nsimplify(round(float(sp.sqrt(5) - 1), 6)), sp.nsimplify(float(_DOUBLINGS[2][1]))
@@ -148,7 +148,7 @@ def _doublings():
     return constants | divergence | {"feigenbaum": sp.Float("4.669201609")}
 
 
-def _two_numbers_derived():
+def _two_numbers_derived() -> Proof:
     model = product(2)
     u, v = model.weights
     steps = derive(model).gd_map

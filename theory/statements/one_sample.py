@@ -5,13 +5,13 @@ import sympy as sp
 from ..derivation.dynamics import derive
 from ..families import difference, power, product
 from ..loss import logistic
-from .registry import statement
+from .registry import Proof, statement
 
 L, X, Y, BETA, X_MAX, X_MIN, Q = sp.symbols("L x y beta x_max x_min Q", positive=True)
 FAMILIES = ("power(L)", "difference(L)", "product(L)")
 
 
-def _sharpness_derived():
+def _sharpness_derived() -> Proof:
     """The derived tangent k where ``w = beta^(1/L)``, for difference where v is 0, for product with equal layers."""
     for depth in (2, 3, 4):
         root = sp.root(BETA, depth)
@@ -34,7 +34,7 @@ def _sharpness():
     return {"term": term, "balanced_term": term / L}  # of power and difference; of product
 
 
-def _norms_derived():
+def _norms_derived() -> Proof:
     yield _norms()["sharpness"], sp.powdenest(_sharpness()["term"].subs({BETA: Y / X_MAX, X: X_MAX}), force=True)
 
 
@@ -53,7 +53,7 @@ def _norms():
     }
 
 
-def _flattest_derived():
+def _flattest_derived() -> Proof:
     """Stationary: ``d S / d beta_i`` is proportional to x_i, and for L = 2 the vertex has the value stated."""
     found = _flattest()
     yield found["sharpness_2"], _sharpness()["term"].subs({L: 2, X: X_MIN, BETA: Y / X_MIN})
@@ -80,7 +80,7 @@ def _flattest():
     }
 
 
-def _errors_derived():
+def _errors_derived() -> Proof:
     """Two features, symbolically: the posterior by completing the square along the line of interpolators."""
     a, b, x1, x2, t = sp.symbols("a b x_1 x_2 t", positive=True)
     at = (Y / x1 - t * x2, t * x1)  # every interpolator
@@ -110,7 +110,7 @@ def _errors():
     }
 
 
-def _logistic_derived():
+def _logistic_derived() -> Proof:
     """At a vertex the Hessian of its weight: ``k l'' x^2 + g d2 beta`` with ``w^2 = m / x``."""
     m = next(s for s in _logistic()["sharpness"].free_symbols if s.name == "m")
     f = next(s for s in logistic.value.free_symbols if s.name == "f")

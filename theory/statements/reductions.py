@@ -4,14 +4,14 @@ import sympy as sp
 
 from ..derivation.dynamics import GRADIENT_BETA, derive
 from ..families import difference, power, product
-from .registry import statement
+from .registry import Proof, statement
 
 DEPTHS = (2, 3, 4)
 G, LR, L, S, X = GRADIENT_BETA, sp.Symbol("lr", real=True), sp.Symbol("L", positive=True), *sp.symbols("S x", real=True)
 U, V, W = sp.symbols("u v w", real=True)
 
 
-def _steps_of_one_power():
+def _steps_of_one_power() -> Proof:
     for depth in DEPTHS:
         step = derive(power(depth)).gd_map[W]
         u, v = derive(difference(depth)).gd_map.values()
@@ -28,7 +28,7 @@ def _one_power():
     return {"u": W, "v": W, "mirrored": -X, "learning_rate": LR, "sharpness": S}
 
 
-def _rotated_steps():
+def _rotated_steps() -> Proof:
     chain, square = product(2), derive(difference(2))
     turned = dict(zip(chain.weights, (U + V, U - V), strict=True))
     first, second = (step.subs(turned, simultaneous=True) for step in derive(chain).gd_map.values())
@@ -47,7 +47,7 @@ def _rotated():
     return {"u": (U + V) / 2, "v": (U - V) / 2, "learning_rate": LR / 2, "sharpness": S / 2}
 
 
-def _balanced_steps():
+def _balanced_steps() -> Proof:
     for depth in DEPTHS:
         chain, one = derive(product(depth)), derive(power(depth))
         alike = dict.fromkeys(chain.model.weights, W)

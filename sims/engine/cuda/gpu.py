@@ -6,8 +6,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ....theory.errors import InputError, MissingExtra
-from ....theory.problem import Problem
+from ....theory import InputError, MissingExtra, Problem
 from ...status import Status
 from ..job import Job
 from ..numba.backend import follow as follow  # a window is followed by the compiled engine

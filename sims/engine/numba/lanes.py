@@ -14,17 +14,22 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 WIDE = llvm.get_host_cpu_features().get("avx512f", False)
 LANES = 16  # runs in a block of float64
 BYTES = 64 if WIDE else 32  # of a register
 PARTS = 8 * LANES // BYTES  # registers of a value
 _INDEX = ir.IntType(32)
+INSTRUCTIONS = {
+    np.add: "fadd", np.subtract: "fsub", np.multiply: "fmul", np.divide: "fdiv", np.negative: "fneg",
+}  # fmt: skip
 
 
 class Lanes(types.Type):
@@ -74,50 +79,25 @@ class Place(NamedTuple):
     builder: Any
 
 
-class Value:
-    """Lanes or a number of a traced function: its type, and its registers once there is a place for instructions."""
+class Value(NDArrayOperatorsMixin):
+    """Lanes or a number of a traced function: its type, and its registers once there is a place for instructions.
+
+    Python's operators call NumPy's functions of the same meaning, which come here.
+    """
 
     def __init__(self, kind: types.Type, place: Place | None = None, registers: list | None = None):
         self.kind, self.place, self.registers = kind, place, registers or []
 
-    def __add__(self, other):
-        return _each("fadd", self, other)
+    def __array_ufunc__(self, function, method, *operands):
+        if function is np.power:
+            return _on_each(math.pow, *operands)
+        if function is np.absolute:
+            return _each(_absolute, *operands, 0.0)
+        return _each(INSTRUCTIONS[function], *operands)
 
-    def __radd__(self, other):
-        return _each("fadd", other, self)
 
-    def __sub__(self, other):
-        return _each("fsub", self, other)
-
-    def __rsub__(self, other):
-        return _each("fsub", other, self)
-
-    def __mul__(self, other):
-        return _each("fmul", self, other)
-
-    def __rmul__(self, other):
-        return _each("fmul", other, self)
-
-    def __truediv__(self, other):
-        return _each("fdiv", self, other)
-
-    def __rtruediv__(self, other):
-        return _each("fdiv", other, self)
-
-    def __neg__(self):
-        return _each("fneg", self)
-
-    def __abs__(self):
-        def write(builder, x, zero):
-            return builder.select(builder.fcmp_ordered("<", x, zero), builder.fneg(x), x)
-
-        return _each(write, self, 0.0)
-
-    def __pow__(self, other):
-        return _on_each(math.pow, self, other)
-
-    def __rpow__(self, other):
-        return _on_each(math.pow, other, self)
+def _absolute(builder, x, zero):
+    return builder.select(builder.fcmp_ordered("<", x, zero), builder.fneg(x), x)
 
 
 def _each(instruction: str | Callable, *operands) -> Value:
