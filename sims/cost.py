@@ -78,14 +78,15 @@ def estimate(
     samples = _samples(plan)
     tries = [_tried(sample, stored, BUDGET / len(samples)) for sample in samples]
     tried = sum(t.runs for t in tries)
-    chunks = [chunk.runs for chunk in plan.chunks()]
+    chunks = [plan.work(chunk).runs for chunk in plan.chunks()]
     beside = side_by_side(len(chunks), options)
-    size = sum(t.size for t in tries) / tried * plan.runs
-    computing = sum(t.computing for t in tries) / tried * plan.runs
+    runs = plan.layout.runs
+    size = sum(t.size for t in tries) / tried * runs
+    computing = sum(t.computing for t in tries) / tried * runs
     writing = sum(t.writing for t in tries) / len(tries) * len(chunks)
     working = max((t.peak + 2 * t.size * (beside > 1)) / t.runs for t in tries) * max(chunks) * beside
     return Estimate(
-        plan.runs, len(chunks), computing + writing, int(_resident() + working + (0 if stored else size)), int(size),
+        runs, len(chunks), computing + writing, int(_resident() + working + (0 if stored else size)), int(size),
         tried, sum(t.unfinished for t in tries) / tried,
     )  # fmt: skip
 
@@ -150,7 +151,7 @@ def _tried(sample: Plan, stored: bool, budget: float) -> _Try:
         following = max(0.0, with_window - computing) * options.window / window
     computing *= 1 + unfinished * (options.max_steps - cap) / max(1, int(found["steps"].sum()))
     computing += following
-    size, writing = _written(sample, found) if stored else (sum(found[n].nbytes for n in sample.variables), 0.0)
+    size, writing = _written(sample, found) if stored else (sum(found[n].nbytes for n in sample.layout.variables), 0.0)
     return _Try(work.runs, unfinished, computing, writing, peak, size)
 
 
@@ -166,10 +167,11 @@ def _written(sample: Plan, found: dict) -> tuple[int, float]:
     [chunk] = sample.chunks()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "sample.zarr"
-        with open_for_writing(store, sample, {}, {"spec": json.dumps({"kind": "sample"})}) as group:
+        with open_for_writing(store, sample.layout, {}, {"spec": json.dumps({"kind": "sample"})}) as group:
             before = _files(store)
             began = time.perf_counter()
-            write(found, sample.region(chunk), sample.variables, {n: group[n] for n in sample.variables})
+            names = sample.layout.variables
+            write(found, chunk, names, {name: group[name] for name in names})
             return _files(store) - before, time.perf_counter() - began
 
 

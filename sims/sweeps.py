@@ -13,11 +13,11 @@ from .grid import Grid
 from .options import SweepChanges, SweepOptions, options_of
 from .parallel.cluster import require_cluster, run_there
 from .parallel.local import run_here
-from .parallel.plan import KEPT, Chunk, Plan
+from .parallel.plan import KEPT, Plan
 from .parallel.progress import progress_bar
 from .status import Status
-from .store.dataset import seed_labels
 from .store.filling import filled
+from .store.layout import Region
 from .store.provenance import result_attributes, result_spec
 from .store.url import located
 
@@ -92,15 +92,13 @@ def sweep(
         place = str(place.resolve()) if isinstance(place, Path) else place  # as a worker elsewhere finds it
         _fill(plan, arrays, progress, client, place, attrs["spec"])
 
-    return filled(plan, _coordinates(plan), attrs, store, fill, load=False)
+    return filled(plan.layout, _beside(plan), attrs, store, fill, load=False)
 
 
-def _coordinates(plan: Plan) -> dict[str, np.ndarray]:
-    values: dict[str, np.ndarray] = {"init_scale": plan.scales, "lr": plan.lrs}
-    if plan.many_models:
-        values["model"] = np.array([m.name for m in plan.models])
+def _beside(plan: Plan) -> dict[str, np.ndarray]:
+    """Coordinates beside those of the axes."""
+    values: dict[str, np.ndarray] = {}
     if plan.many_problems:
-        values["seed"] = np.array(seed_labels(plan.problems))
         values["n"] = np.array([p.n for p in plan.problems])
     if "theta" in plan.keep and not plan.many_models:
         values["weight"] = np.array([w.name for w in plan.models[0].weights])
@@ -111,19 +109,19 @@ def _fill(
     plan: Plan, arrays: Mapping[str, Any], progress: bool, client: "Client | None", store: str | None, spec: str
 ) -> None:  # fmt: skip
     """Compute the chunks that are missing, here or on a cluster."""
-    missing = [chunk for chunk in plan.chunks() if not _done(plan, chunk, arrays)]
-    with progress_bar("runs", plan.runs, progress) as add:
-        add(plan.runs - sum(chunk.runs for chunk in missing))
+    missing = [chunk for chunk in plan.chunks() if not _done(chunk, arrays)]
+    with progress_bar("runs", plan.layout.runs, progress) as add:
+        add(plan.layout.runs - sum(plan.work(chunk).runs for chunk in missing))
         if client is None:
             run_here(plan, missing, arrays, add)
         else:
             run_there(client, plan, missing, arrays, store, spec, add)
-            lost = sum(not _done(plan, chunk, arrays) for chunk in missing)
+            lost = sum(not _done(chunk, arrays) for chunk in missing)
             if lost:
                 raise GdbiasError(
                     f"{lost} chunks are not in store {store}, though workers wrote them: all must reach the same one"
                 )
 
 
-def _done(plan: Plan, chunk: Chunk, arrays: Mapping[str, Any]) -> bool:
-    return not (np.asarray(arrays["status"][plan.region(chunk)]) == Status.NOT_RUN).any()
+def _done(chunk: Region, arrays: Mapping[str, Any]) -> bool:
+    return not (np.asarray(arrays["status"][chunk]) == Status.NOT_RUN).any()

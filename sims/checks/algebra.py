@@ -5,11 +5,10 @@ from mpmath import mp, mpf
 
 from ...theory import derive, difference, logistic, power, product
 from ...theory.derivation.landscape import Landscape
-from ...theory.statements import Formulas
-from ..descent import descend
-from .cases import dense_problem, only_positive, unequal_weights
-from .points import Point, interpolating, targets
-from .registry import Case, Comparison, check
+from .cases import beginning, dense_problem, plain_run, unequal_weights
+from .mirror import clock, value, weight_at
+from .points import Point, by_complex_steps, interpolating, targets
+from .registry import Case, Comparison, Formulas, check
 
 MODELS = (power(2), difference(3), product(3), power(3), difference(2), product(2))
 ONE_STEP = {  # the formula of each weight
@@ -26,15 +25,13 @@ ONE_STEP = {  # the formula of each weight
 def one_step(f: Formulas, case: Case) -> list[Comparison]:
     """One step of a run against the formula, the loss gradient of beta taken from the data."""
     model, lr = case.choose(MODELS), case.rng.uniform(0.01, 0.2)
-    problem = dense_problem(case, 3, 5, only_positive(model))
-    theta = unequal_weights(case, model, problem.d)
-    run = descend(model, problem, lr, theta0=theta, max_steps=1, track_every=0, backend="numpy")
+    problem, theta = beginning(case, model, 3, 5)
+    run = plain_run(model, problem, lr, theta, 1)
     g, whole = Point(model, problem, theta).g, theta.prod(axis=0)
     known = dict(lr=lr, g=g, L=model.degree)
     comparisons = []
     for found, name, w in zip(run.theta.values, ONE_STEP[model], theta, strict=True):
-        values = known | dict(w=w, u=w, v=w, others=whole / w)
-        predicted = f[name](**{symbol: values[symbol] for symbol in f[name].symbols})
+        predicted = value(f[name], **known, w=w, u=w, v=w, others=whole / w)
         comparisons.append(Comparison(found, predicted, label=model.name))
     return comparisons
 
@@ -88,10 +85,8 @@ def any_loss(f: Formulas, case: Case) -> list[Comparison]:
     model, n = case.choose(MODELS), case.choose((4, 1, 3))
     X = dense_problem(case, n, 4).X
     point = targets(model, X, unequal_weights(case, model, 4), case.rng.choice([-1.0, 1.0], n), logistic)
-    slope, curvature = (
-        f[name](**{s: {"f": X @ point.beta, "y": point.problem.y}[s] for s in f[name].symbols})
-        for name in ("logistic_slope", "logistic_curvature")
-    )
+    known = dict(f=X @ point.beta, y=point.problem.y)
+    slope, curvature = value(f.logistic_slope, **known), value(f.logistic_curvature, **known)
     g = f.g(x=X, slope=slope[:, None], n=n).sum(axis=0)
     A = f.A(x_i=X[:, :, None], x_j=X[:, None], curvature=curvature[:, None, None], n=n).sum(axis=0)
     gradient, hessian = point.differentiated()
@@ -134,7 +129,7 @@ def dual_step(f: Formulas, case: Case) -> list[Comparison]:
     comparisons = [Comparison(*_second_order(f, theta[0], point.g, slope, depth), label=f"L = {depth}")]
     if depth == 2:
         lr = case.rng.uniform(0.5, 0.9) / (2 * np.abs(point.g).max())
-        run = descend(model, point.problem, lr, theta0=theta, max_steps=1, track_every=0, backend="numpy")
+        run = plain_run(model, point.problem, lr, theta, 1)
         moved = np.log(np.abs(run.theta.values[0] / theta[0])) / 2
         comparisons.append(Comparison(moved, f.dual_step_2(lr=lr, g=point.g)))
     point = interpolating(model, X, theta)
@@ -152,27 +147,21 @@ def _second_order(f: Formulas, w, g, slope, depth: int, lr: str = "1e-18") -> tu
         for start, pull, bend in zip(w, g, slope, strict=True):
             start, pull = mpf(float(start)), mpf(float(pull))
             end = start - rate * depth * start ** (depth - 1) * pull
-            moved = _dual(end, depth, mp.log) - _dual(start, depth, mp.log)
+            moved = clock(end, depth, mp.log) - clock(start, depth, mp.log)
             found.append(float((moved + rate * pull) / rate**2))
             predicted.append(float((f.dual_step(lr=rate, g=pull, slope=mpf(float(bend))) + rate * pull) / rate**2))
     return np.array(found), np.array(predicted)
 
 
-def _dual(w, depth: int, log=np.log):
-    """``z(w) = ln(w) / 2`` for w^2, else ``w^(2-L) / (L (2 - L))``."""
-    return log(w) / 2 if depth == 2 else w ** (2 - depth) / (depth * (2 - depth))
-
-
 def _dual_jacobian(point: Point, lr: float, depth: int) -> np.ndarray:
     X, y, n = point.problem.X, point.problem.y, point.problem.n
-    z = _dual(point.theta[0], depth)
-    columns = []
-    for unit in np.eye(len(z)):
-        at = z + 1e-30j * unit
-        w = np.exp(2 * at) if depth == 2 else (depth * (2 - depth) * at) ** (1 / (2 - depth))
+
+    def moved(z: np.ndarray) -> np.ndarray:
+        w = weight_at(z, depth)
         g = X.T @ (X @ w**depth - y) / n
-        columns.append(_dual(w - lr * depth * w ** (depth - 1) * g, depth).imag / 1e-30)
-    return np.stack(columns, axis=1)
+        return clock(w - lr * depth * w ** (depth - 1) * g, depth)
+
+    return by_complex_steps(moved, clock(point.theta[0], depth)).T
 
 
 def _point(case: Case) -> Point:

@@ -6,11 +6,9 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from ...theory.families import difference, power, product
-from ...theory.statements import Formulas
-from ..descent import descend
-from .cases import dense_problem, only_positive, unequal_weights
+from .cases import beginning, plain_run
 from .points import Point
-from .registry import Case, Comparison, check
+from .registry import Case, Comparison, Formulas, check
 
 HORIZON = 0.5
 STEPS = (600, 1200)  # of two runs over the horizon
@@ -20,12 +18,11 @@ STEPS = (600, 1200)  # of two runs over the horizon
 def orders(f: Formulas, case: Case) -> list[Comparison]:
     """The distance of two runs to each flow after the same time, and its slope; flows by SciPy's DOP853."""
     model = case.choose((power(2), difference(2), product(3)))
-    problem = dense_problem(case, case.choose((3, 1, 2)), 3, only_positive(model))
-    theta = unequal_weights(case, model, problem.d)
+    problem, theta = beginning(case, model, case.choose((3, 1, 2)), 3)
     distances = []
     for steps in STEPS:
         lr = HORIZON / steps
-        run = descend(model, problem, lr, theta0=theta, max_steps=steps, track_every=0, backend="numpy", tol=1e-300)
+        run = plain_run(model, problem, lr, theta, steps, tol=1e-300)
         gradient, descended = Gradient(model, problem), run.theta.values.ravel()
         flows = [partial(_velocity, f, terms) for terms in (1, 2, 3)] + [partial(_modified, f)]
         distances.append([np.linalg.norm(_end(flow, gradient, theta, lr) - descended) for flow in flows])

@@ -1,9 +1,11 @@
 """Random problems and weights for checks: correlated features, unequal weights, positive where a family needs it."""
 
 import numpy as np
+import xarray as xr
 
-from ...theory import Parameterization, Problem, sparse_regression
+from ...theory import Parameterization, Problem, derive, sparse_regression
 from ...theory.prediction.coordinates import Doubled
+from .. import descend
 from .registry import Case
 
 
@@ -29,6 +31,24 @@ def sparse_problem(case: Case, n: int, d: int, positive: bool = False, sparsity:
 def unequal_weights(case: Case, model: Parameterization, d: int, scale: float = 1.0) -> np.ndarray:
     """Positive weights that differ in every entry, shape (weight, feature)."""
     return scale * case.rng.uniform(0.3, 1.0, (len(model.weights), d))
+
+
+def beginning(
+    case: Case, model: Parameterization, n: int, d: int, scale: float = 1.0, correlation: float = 0.5
+) -> tuple[Problem, np.ndarray]:
+    """A dense problem that the model can fit, and unequal weights to start from."""
+    problem = dense_problem(case, n, d, only_positive(model), correlation)
+    return problem, unequal_weights(case, model, d, scale)
+
+
+def plain_run(model: Parameterization, problem: Problem, lr: float, theta0, steps: int, **options) -> xr.Dataset:
+    """So many steps of the reference, without looks at the sharpness on the way."""
+    return descend(model, problem, lr, theta0=theta0, max_steps=steps, track_every=0, backend="numpy", **options)
+
+
+def beta_of(model: Parameterization, theta: np.ndarray) -> np.ndarray:
+    """Coefficients of weights (weight, ...)."""
+    return derive(model).law.arrays.effective(*theta)
 
 
 def only_positive(model: Parameterization) -> bool:

@@ -6,10 +6,9 @@ from ...theory import NoInterpolator, Prediction, Problem, derive, difference, p
 from ...theory.derivation.landscape import Landscape
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.frontiers import Interpolators
-from ...theory.statements import Formulas
 from .. import Status, descend, flow, sweep
 from .cases import dense_problem, only_positive, sparse_problem, weights_of, whole_degree
-from .registry import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 SIZES = ((1, 4), (3, 8), (5, 12))
 MODELS = (power(2), difference(2), product(2), power(3), difference(3), product(3))

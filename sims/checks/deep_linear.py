@@ -3,10 +3,11 @@
 import numpy as np
 from scipy.optimize import brentq
 
+from ...theory.linear.chain import unpack
 from ...theory.linear.network import LinearNetwork, linear_network
-from ...theory.statements import Formulas
 from ..linear import descend, flow
-from .registry import Case, Comparison, NotApplicable, check
+from .points import by_complex_steps, slope_at_0
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 SHAPES = ((1, 1), (3, 3), (3, 4), (4, 2))  # of the target: outputs, inputs
 Layers = list[np.ndarray]
@@ -31,14 +32,10 @@ def _whole(layers: Layers) -> np.ndarray:
 
 def _jacobian(layers: Layers) -> list[np.ndarray]:
     """``d (W_L ... W_1)_ab / d (W_l)_cd`` for every layer, shape (c, d, a, b)."""
-    found = []
+    given, found = [w.astype(complex) for w in layers], []
     for i, layer in enumerate(layers):
-        slope = np.empty((*layer.shape, *_whole(layers).shape))
-        for place in np.ndindex(layer.shape):
-            moved = [w.astype(complex) for w in layers]
-            moved[i][place] += 1e-30j
-            slope[place] = np.imag(_whole(moved)) / 1e-30
-        found.append(slope)
+        rows = by_complex_steps(lambda w, i=i: _whole([*given[:i], w, *given[i + 1 :]]), layer)
+        found.append(rows.reshape(*layer.shape, *rows.shape[1:]))
     return found
 
 
@@ -50,11 +47,6 @@ def _eigenvalues(layers: Layers) -> np.ndarray:
     """Of the Hessian at zero error, J^T J: those of J J^T, falling; all others are 0."""
     rows = np.concatenate([slope.reshape(-1, slope.shape[2] * slope.shape[3]) for slope in _jacobian(layers)])
     return np.linalg.eigvalsh(rows.T @ rows)[::-1]
-
-
-def _split(net: LinearNetwork, parameters: np.ndarray) -> Layers:
-    ends = np.cumsum([rows * columns for rows, columns in net.shapes])[:-1]
-    return [part.reshape(shape) for part, shape in zip(np.split(parameters, ends), net.shapes, strict=True)]
 
 
 def _descend(net: LinearNetwork, layers: Layers, lr: float, steps: int, record_every: int = 0):
@@ -73,8 +65,8 @@ def balancedness(f: Formulas, case: Case) -> list[Comparison]:
     net, lr = _network(case, shapes=SHAPES[1:]), case.rng.uniform(0.05, 0.5)
     layers = _random_layers(net, case)
     slopes, before = _gradients(layers, net.target), _gaps(layers)
-    after = _gaps(_split(net, _descend(net, layers, lr, 1).parameters.values))
-    flown = _gaps(_split(net, flow(net, theta0=layers, rtol=1e-12, tol=1e-3).parameters.values))
+    runs = _descend(net, layers, lr, 1), flow(net, theta0=layers, rtol=1e-12, tol=1e-3)
+    after, flown = (_gaps(unpack(run.parameters.values, net.shapes)) for run in runs)
     size = max(np.abs(gap).max() for gap in before)
     found = []
     for i, gap in enumerate(before):
@@ -134,8 +126,8 @@ def _near_minimum(f: Formulas, net: LinearNetwork, case: Case) -> Comparison:
         modes = _descend(net, _balanced(net, u), lr, 1).modes.values
         return (modes / s) ** (1 / L)
 
-    near, far = after(1 + h) - after(1 - h), after(1 + 2 * h) - after(1 - 2 * h)
-    return Comparison((8 * near - far) / (12 * h), f.multiplier(L=L, lr=lr, s=s), label=f"{net.name}, small error")
+    slope = slope_at_0(lambda size: after(1 + size), h)
+    return Comparison(slope, f.multiplier(L=L, lr=lr, s=s), label=f"{net.name}, small error")
 
 
 def _two_cycle(f: Formulas, case: Case) -> list[Comparison]:
@@ -172,7 +164,7 @@ def _flip_of_the_cycle(net: LinearNetwork) -> float:
 
 def _settled(net: LinearNetwork, lr: float, steps: int) -> np.ndarray:
     """The largest mode's last four strengths."""
-    late = _split(net, _descend(net, net.start(0.5), lr, steps).parameters.values)
+    late = unpack(_descend(net, net.start(0.5), lr, steps).parameters.values, net.shapes)
     return _descend(net, late, lr, 3, record_every=1).path_modes.values[:, 0]
 
 

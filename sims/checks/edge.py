@@ -7,11 +7,11 @@ from ...theory import GdbiasError, Prediction, Problem, UpdateRule, difference, 
 from ...theory.prediction.constrained import constrained_flow
 from ...theory.prediction.coordinates import Doubled, doubled
 from ...theory.prediction.sweeping_process import adiabatic
-from ...theory.statements import Formulas
 from .. import Status, descend
-from .cases import only_positive, sparse_problem, whole_degree
+from .cases import only_positive, plain_run, sparse_problem, whole_degree
 from .critical import between, predicted
-from .registry import Case, Comparison, NotApplicable, check
+from .points import by_complex_steps
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 SHORT = (power(2), difference(2), power(3))
 SHARES = (0.1, 0.4, 0.7)
@@ -76,10 +76,8 @@ def limits(f: Formulas, case: Case) -> list[Comparison]:
 
 def _heavy_ball(pred: Prediction, lr: float) -> np.ndarray | None:
     """Where descent with momentum 0.5 ends; None if it does not."""
-    run = descend(
-        pred.dynamics.model, pred.problem, lr, theta0=pred.starts[0], rule=UpdateRule(momentum=0.5),
-        max_steps=10_000, track_every=0, backend="numpy",
-    )  # fmt: skip
+    rule = UpdateRule(momentum=0.5)
+    run = plain_run(pred.dynamics.model, pred.problem, lr, pred.starts[0], 10_000, rule=rule)
     return run.beta.values if int(run.status) == Status.CONVERGED else None
 
 
@@ -111,7 +109,8 @@ def dying_oscillation(f: Formulas, case: Case) -> Comparison:
     coordinates = doubled(model)
     w0 = coordinates.start(pred.starts[0])
     theta = constrained_flow(coordinates, problem, w0, lr).b[-1] ** (1 / whole_degree(model))
-    values, vectors = np.linalg.eigh(_hessian(coordinates, problem, theta))
+    hessian = by_complex_steps(lambda at: _gradient(coordinates, problem, at), theta)
+    values, vectors = np.linalg.eigh(hessian)
     if abs(lr * values[-1] / 2 - 1) > 1e-4:
         raise NotApplicable("the predicted end is not at the edge of stability")
     third, fourth = _along(coordinates, problem, theta, vectors[:, -1])
@@ -138,12 +137,6 @@ def _gradient(coordinates: Doubled, problem: Problem, theta: np.ndarray) -> np.n
     L, signs = coordinates.degree, coordinates.signs[:, None]
     residual = problem.X @ (signs * theta**L).sum(axis=0) - problem.y
     return (signs * L * theta ** (L - 1) * (problem.X.T @ residual) / problem.n).ravel()
-
-
-def _hessian(coordinates: Doubled, problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """By complex steps."""
-    units = 1e-30j * np.eye(theta.size).reshape(-1, *theta.shape)
-    return np.imag([_gradient(coordinates, problem, theta + unit) for unit in units]) / 1e-30
 
 
 def _along(coordinates: Doubled, problem: Problem, theta: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, float]:

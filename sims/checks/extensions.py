@@ -8,16 +8,11 @@ from scipy.optimize import brentq, linprog
 
 from ...theory import Parameterization, Problem, UpdateRule, derive, difference, logistic, power, product
 from ...theory.derivation.landscape import Landscape
-from ...theory.statements import Formulas
 from .. import Status, descend
-from .cases import dense_problem, only_positive, sparse_problem, unequal_weights
-from .registry import Case, Comparison, NotApplicable, check
+from .cases import beta_of, dense_problem, only_positive, sparse_problem, unequal_weights
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 MODELS = (power(2), difference(2), product(2), power(3))
-
-
-def _beta(model: Parameterization, theta: np.ndarray) -> np.ndarray:
-    return derive(model).law.arrays.effective(*theta)
 
 
 @check("EXT-1", cases=12, quick_cases=4)
@@ -26,7 +21,7 @@ def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     model, n, b = case.choose(MODELS), 1 + 2 * (case.index % 2), case.rng.uniform(0.0, 0.9)
     data = dense_problem(case, n, n + 2)
     minimum = unequal_weights(case, model, data.d)
-    problem = Problem(data.X, data.X @ _beta(model, minimum))
+    problem = Problem(data.X, data.X @ beta_of(model, minimum))
     top = float(descend(model, problem, 0.1, theta0=minimum, max_steps=0, backend="numpy").sharpness)
     H, eye = Landscape(derive(model), problem).dense_hessian(minimum), np.eye(minimum.size)
 
@@ -62,7 +57,7 @@ def weight_decay(f: Formulas, case: Case) -> Comparison:
     model, n, decay = case.choose(DECAYING), 1 + 2 * (case.index // 2 % 2), case.rng.uniform(0.05, 0.15)
     problem, L = dense_problem(case, n, n + 2, only_positive(model)), derive(model).model.degree
     count = np.count_nonzero(sp.Poly(model.effective, *model.weights).monoms()[0])  # weights that share a monomial
-    beta = _beta(model, _settle(model, problem, unequal_weights(case, model, problem.d), decay))
+    beta = beta_of(model, _settle(model, problem, unequal_weights(case, model, problem.d), decay))
     if L == 2:
         penalty = f.penalty(beta=1.0, decay=decay, L=L, m=count)
         sparse = _lasso(problem, penalty, only_positive(model))  # all of it may be 0; the teacher's size is up to 1

@@ -3,11 +3,10 @@
 import numpy as np
 
 from ...theory import Parameterization, Problem, difference, power
-from ...theory.statements import Formulas
 from .. import Status, descend
-from .cases import dense_problem, only_positive, unequal_weights
+from .cases import beginning, beta_of, dense_problem
 from .mirror import endpoint_of, starts, value
-from .registry import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 SIZES = ((3, 8), (1, 4), (2, 6), (4, 12))
 MOST_STEPS = 20_000
@@ -24,12 +23,8 @@ def _slopes(problem: Problem, beta: np.ndarray) -> np.ndarray:
 def _recorded(model: Parameterization, problem: Problem, theta0: np.ndarray, lr: float, steps: int, tol: float):
     """A run with its weights and dL/dbeta before every step, (T, d)."""
     run = descend(model, problem, lr, theta0=theta0, tol=tol, max_steps=steps, track_every=0, record_every=1)
-    beta = _beta(model, run.path_theta.transpose("weight", "step", "feature").values)
+    beta = beta_of(model, run.path_theta.transpose("weight", "step", "feature").values)
     return run, _slopes(problem, beta[:-1])
-
-
-def _beta(model: Parameterization, theta: np.ndarray) -> np.ndarray:
-    return theta[0] ** 2 - (theta[1] ** 2 if len(model.weights) == 2 else 0)
 
 
 def _kernel(problem: Problem) -> np.ndarray:
@@ -57,8 +52,7 @@ def _edge(run, lr: float) -> str:
 def factors(f: Formulas, case: Case) -> list[Comparison]:
     """The squares of the weights after up to 40 large steps against the sums of logarithms along the run."""
     model, (n, d) = case.choose((power(2), difference(2))), case.choose(SIZES)
-    problem = dense_problem(case, n, d, only_positive(model))
-    theta0 = unequal_weights(case, model, d)
+    problem, theta0 = beginning(case, model, n, d)
     lr = case.rng.uniform(0.3, 0.7) / np.linalg.eigvalsh(problem.X @ problem.X.T / n)[-1]
     run, g = _recorded(model, problem, theta0, lr, 40, 1e-12)
     if int(run.status) == Status.DIVERGED:
@@ -73,8 +67,7 @@ def factors(f: Formulas, case: Case) -> list[Comparison]:
 def divergence_minimiser(f: Formulas, case: Case) -> Comparison:
     """A run at the largest learning rate that converges against the projection of its effective start."""
     model, (n, d) = power(2), case.choose(SIZES)
-    problem = dense_problem(case, n, d, positive=True)
-    theta0 = unequal_weights(case, model, d, 0.5)
+    problem, theta0 = beginning(case, model, n, d, 0.5)
     lr, run, g = _at_the_edge(model, problem, theta0)
     start = f.start(beta_0=theta0[0] ** 2, delta=f.shift_step(lr=lr, g=g).sum(axis=0))
     predicted = endpoint_of(f.of("GF-2").conjugate_power_2, problem, w_0=np.sqrt(start))
@@ -102,13 +95,12 @@ def stochastic(f: Formulas, case: Case) -> Comparison:
     """Single-sample steps, with label noise at first, against the projection of their effective start."""
     model = case.choose((power(2), difference(2)))
     n, d = case.choose(((3, 8), (4, 8), (1, 4)))
-    problem = dense_problem(case, n, d, only_positive(model))
-    theta0 = unequal_weights(case, model, d, 0.5)
+    problem, theta0 = beginning(case, model, n, d, 0.5)
     X, y, theta, taken = problem.X, problem.y, theta0.copy(), []
     lr = 0.25 / max(np.linalg.eigvalsh(_kernel(problem))[-1], (X**2).sum(axis=1).max())
     signs = np.array([[1.0], [-1.0]])[: len(theta)]
     for step in range(60_000):
-        residual = X @ _beta(model, theta) - y
+        residual = X @ beta_of(model, theta) - y
         if not np.linalg.norm(residual) > 1e-13 * np.linalg.norm(y):
             break
         j = case.rng.integers(n)
@@ -122,15 +114,14 @@ def stochastic(f: Formulas, case: Case) -> Comparison:
     known = starts(model, theta0 * np.exp(np.array(logs[: len(theta)]) / 2))
     name = "conjugate_difference_2" if len(theta) == 2 else "conjugate_power_2"
     predicted = endpoint_of(f.of("GF-2")[name], problem, **known)
-    return Comparison(_beta(model, theta), predicted, label=f"{model.name}, {len(g)} steps")
+    return Comparison(beta_of(model, theta), predicted, label=f"{model.name}, {len(g)} steps")
 
 
 @check("EXA-5", cases=32, quick_cases=6)
 def truncation(f: Formulas, case: Case) -> list[Comparison]:
     """What remains of ln w^2 after 40 small steps, and the truncated prediction of a run at a large learning rate."""
     model, (n, d) = power(2), case.choose(SIZES)
-    problem = dense_problem(case, n, d, positive=True)
-    theta0 = unequal_weights(case, model, d, 0.5)
+    problem, theta0 = beginning(case, model, n, d, 0.5)
     small = 5e-4 / np.abs(_slopes(problem, theta0[:1] ** 2)).max()
     run, g = _recorded(model, problem, theta0, small, 40, SMALLEST)
     predicted = f.shift_step(lr=small, g=g).sum(axis=0)

@@ -9,11 +9,10 @@ from scipy.optimize import linprog, nnls
 from ...theory import NoInterpolator, Parameterization, Problem, derive, difference, power, product
 from ...theory.prediction.dual import dual_root
 from ...theory.prediction.transport import Transport
-from ...theory.statements import Formulas
 from .. import descend, flow
-from .cases import dense_problem, only_positive, unequal_weights
+from .cases import beginning, beta_of, dense_problem, only_positive, unequal_weights
 from .mirror import endpoint_of, flow_beside_clock, slope, starts, value
-from .registry import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 ROUTES = (
     (power(2), "power_2"), (difference(2), "difference_2"), (power(3), "power_L"), (product(2), "product_2"),
@@ -27,11 +26,10 @@ def mirror_flow(f: Formulas, case: Case) -> list[Comparison]:
     if case.index % 8 == 7:
         return [_balanced(f, case)]
     model, name = ROUTES[(case.index - case.index // 8) % len(ROUTES)]
-    problem = dense_problem(case, case.choose((1, 3)), 5, only_positive(model))
-    theta0 = np.sort(unequal_weights(case, model, problem.d), axis=0)[::-1]
+    problem, theta0 = beginning(case, model, case.choose((1, 3)), 5)
+    theta0 = np.sort(theta0, axis=0)[::-1]
     theta, clock, _ = flow_beside_clock(model, problem, theta0, 1.0)
-    effective = _effective(model)
-    beta, beta0 = effective(theta), effective(theta0)
+    beta, beta0 = beta_of(model, theta), beta_of(model, theta0)
     known = starts(model, theta0)
     found = [Comparison(beta, value(f[f"beta_{name}"], s=clock, **known), label=model.name)]
     names = {formula.name for formula in f}
@@ -53,11 +51,6 @@ def _balanced(f: Formulas, case: Case) -> Comparison:
     return Comparison(clock, ends[0] - ends[1], label=model.name)
 
 
-def _effective(model: Parameterization):
-    law = derive(model).law.arrays
-    return lambda theta: law.effective(*theta)
-
-
 def _invariant(model: Parameterization, theta0: np.ndarray):
     """The size of what the derived potential calls c1, a constant of the flow; 0 where there is none."""
     found = derive(model).invariants
@@ -68,8 +61,8 @@ def _invariant(model: Parameterization, theta0: np.ndarray):
 def endpoint(f: Formulas, case: Case) -> list[Comparison]:
     """The minimum of the dual against an integrated flow, and its divergence against other interpolators."""
     model, name = case.choose(ROUTES)
-    problem = dense_problem(case, 1 + case.index % 3, 6, only_positive(model))
-    theta0 = np.sort(unequal_weights(case, model, problem.d), axis=0)[::-1]
+    problem, theta0 = beginning(case, model, 1 + case.index % 3, 6)
+    theta0 = np.sort(theta0, axis=0)[::-1]
     run = flow(model, problem, theta0=theta0, tol=1e-22, rtol=1e-12)
     known = starts(model, theta0)
     predicted = endpoint_of(f[f"conjugate_{name}"], problem, _reach(model, theta0), **known)
@@ -77,7 +70,7 @@ def endpoint(f: Formulas, case: Case) -> list[Comparison]:
     potentials = f.of("GF-1")
     if f"potential_{name}" in {formula.name for formula in potentials}:
         psi, known["c1"] = potentials[f"potential_{name}"], _invariant(model, theta0)
-        slope0 = value(slope(psi, "beta"), beta=_effective(model)(theta0), **known)
+        slope0 = value(slope(psi, "beta"), beta=beta_of(model, theta0), **known)
         divergence = lambda b: np.sum(value(psi, beta=b, **known) - slope0 * b)  # noqa: E731
         kernel = np.linalg.svd(problem.X)[2][problem.n :]
         for size in (0.02, 0.1):
@@ -258,18 +251,17 @@ def chain_from_zero(f: Formulas, case: Case) -> list[Comparison]:
 def small_steps(f: Formulas, case: Case) -> list[Comparison]:
     """Descent at three small learning rates: the slope of its distance to the flow, and the shift that explains it."""
     model = case.choose((power(2), difference(2)))
-    problem = dense_problem(case, case.choose((1, 2, 3)), 5, only_positive(model), correlation=0.2)
-    theta0 = unequal_weights(case, model, problem.d)
+    problem, theta0 = beginning(case, model, case.choose((1, 2, 3)), 5, correlation=0.2)
     settle = 1e-11
     end, _, energy = flow_beside_clock(model, problem, theta0, 1e4, settle)
-    flow_beta = _effective(model)(end)
+    flow_beta = beta_of(model, end)
     top = np.linalg.eigvalsh(problem.X @ problem.X.T)[-1] / problem.n * 8
     gaps, predicted = [], []
     for lr in (0.08 / top, 0.04 / top):
         run = descend(model, problem, lr, theta0=theta0, tol=1e-22, max_steps=10**6, track_every=0)
         gaps.append(run.beta.values - flow_beta)
         shifted = theta0 * np.exp(value(f.square_shift, lr=lr, energy=energy) / 2)
-        predicted.append(_effective(model)(flow_beside_clock(model, problem, shifted, 1e4, settle)[0]) - flow_beta)
+        predicted.append(beta_of(model, flow_beside_clock(model, problem, shifted, 1e4, settle)[0]) - flow_beta)
     rate = np.log2(np.linalg.norm(gaps[0]) / np.linalg.norm(gaps[1]))
     return [
         Comparison(rate, value(f.order), label=model.name),

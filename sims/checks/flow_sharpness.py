@@ -3,14 +3,13 @@
 import numpy as np
 from scipy.optimize import brentq
 
-from ...theory import Problem, derive, difference, power, predict, product
+from ...theory import Problem, derive, difference, power, predict, product, single_point
 from ...theory.prediction.dual import dual_root
 from ...theory.prediction.transport import Transport
-from ...theory.statements import Formulas
 from .. import descend, flow
-from .cases import dense_problem, only_positive, unequal_weights
+from .cases import beginning, dense_problem, only_positive, plain_run
 from .points import Point
-from .registry import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 SAMPLES = 1000  # random steps at each depth
 EDGE_STEPS = 150
@@ -22,13 +21,12 @@ def end_of_flow(f: Formulas, case: Case) -> Comparison:
     chain, several = product(case.choose((2, 3, 2, 4))), case.choose((None, None, power(2), None, difference(2)))
     if (model := several or chain) is chain:
         y, theta = case.rng.uniform(0.5, 2.0), case.rng.uniform(0.3, 1.5, (len(model.weights), 1))
-        problem, squares = _one_sample(y), theta[:, 0] ** 2
+        problem, squares = single_point([1.0], y), theta[:, 0] ** 2
         predicted = float(_phi(f, squares[:, None], y)[0])
         if model.degree == 2:
             predicted = np.array([predicted, f.phi_pair(u=theta[0, 0], v=theta[1, 0], y=y)])
     else:
-        problem = dense_problem(case, case.choose((3, 2)), 5, only_positive(model))
-        theta, dynamics = unequal_weights(case, model, problem.d), derive(model)
+        (problem, theta), dynamics = beginning(case, model, case.choose((3, 2)), 5), derive(model)
         transport = Transport(dynamics, theta)
         end = transport(problem.projected[0].T @ dual_root(dynamics, problem, transport))
         K = f.of("ALG-4").kernel(
@@ -63,10 +61,7 @@ def threshold_of_a_pair(f: Formulas, case: Case) -> list[Comparison]:
         Comparison(f.of("INV-3").factor(lr=threshold / abs(g), g=g), -1.0, label="the gap's factor"),
     ]
     for beside in (0.999, 1.001):
-        run = descend(
-            model, _one_sample(y), beside * threshold / abs(g), theta0=theta, max_steps=1, track_every=0,
-            backend="numpy",
-        )  # fmt: skip
+        run = plain_run(model, single_point([1.0], y), beside * threshold / abs(g), theta, 1)
         comparisons.append(Comparison(phi(*run.theta.values).item() <= phi(u, v), beside < 1, label="a run falls"))
     return comparisons
 
@@ -111,10 +106,6 @@ def several_samples(f: Formulas, case: Case) -> list[Comparison]:
         Comparison((rises <= 1e-9).mean(), f.falls(), scale=1.0, label=model.name),
         Comparison(phi[-1], f.settles(lr=lr), label=f"{model.name}, at the end"),
     ]
-
-
-def _one_sample(y: float) -> Problem:
-    return Problem(np.ones((1, 1)), np.array([y]))
 
 
 def _phi(f: Formulas, squares: np.ndarray, y: float) -> np.ndarray:

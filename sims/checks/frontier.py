@@ -10,36 +10,20 @@ from ...theory.derivation.landscape import Landscape
 from ...theory.prediction.constrained import constrained_flow
 from ...theory.prediction.coordinates import Doubled, doubled
 from ...theory.prediction.frontiers import Interpolators
-from ...theory.statements import Formulas
-from ..descent import descend
-from .cases import dense_problem, only_positive, sparse_problem, whole_degree
+from .cases import dense_problem, only_positive, plain_run, sparse_problem, whole_degree
 from .critical import between, predicted
-from .registry import Case, Comparison, check
+from .mirror import clock, weight_at
+from .points import slope_at_0
+from .registry import Case, Comparison, Formulas, check
 
 POWERS = (power(2), power(3), power(4))
 SHORT = (power(2), difference(2), power(3))
-
-
-def _clock(w, L: int):
-    """``z = psi'(w^L)`` up to a constant."""
-    log = mpmath.log if isinstance(w, mpmath.mpf) else np.log
-    return log(abs(w)) / 2 if L == 2 else -(w ** (2 - L)) / (L * (L - 2))
-
-
-def _weights(z: np.ndarray, L: int) -> np.ndarray:
-    return np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1 / (L - 2))
 
 
 def _sharpness(model, X: np.ndarray, w: np.ndarray) -> float:
     """The Hessian's largest eigenvalue at the weights, for the targets that they fit."""
     landscape = Landscape(derive(model), Problem(X, X @ w ** whole_degree(model)))
     return float(np.linalg.eigvalsh(landscape.dense_hessian(w[None]))[-1])
-
-
-def _slope_at_0(function, step: float) -> float:
-    """By central differences of fourth order."""
-    near, far = (function(k * step) - function(-k * step) for k in (1, 2))
-    return (8 * near - far) / (12 * step)
 
 
 def _pull(model, X: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -63,7 +47,7 @@ def drift(f: Formulas, case: Case) -> list[Comparison]:
     for i in range(d):
         unit = np.eye(d)[i] * w[i] ** L
         bumped = lambda t, unit=unit: _sharpness(model, X, (w**L + t * unit) ** (1 / L))  # noqa: E731
-        slopes.append(_slope_at_0(bumped, 1e-3) / w[i] ** L)
+        slopes.append(slope_at_0(bumped, 1e-3) / w[i] ** L)
     return [
         Comparison(np.array(moved), f.drift(lr=lr, **at), label=model.name),
         Comparison(np.array(slopes), f.sharpness_slope(**at)),
@@ -74,7 +58,8 @@ def _mean_change(w, g, lr: float, L: int) -> float:
     """Of the clock, over two steps with the slopes g and -g, to second order."""
 
     def change(size):
-        return sum(_clock(w - lr * L * w ** (L - 1) * s * size * g, L) - _clock(w, L) for s in (1, -1)) / 2
+        moved = (w - lr * L * w ** (L - 1) * s * size * g for s in (1, -1))
+        return sum(clock(end, L, mpmath.log) - clock(w, L, mpmath.log) for end in moved) / 2
 
     with mpmath.workdps(40):
         return float(mpmath.diff(change, 0, 2) / 2)
@@ -241,15 +226,15 @@ def exact_drift(f: Formulas, case: Case) -> list[Comparison]:
     L, n, d = whole_degree(model), *case.choose(((1, 3), (3, 5), (4, 7)))
     problem, w = dense_problem(case, n, d, positive=True), case.rng.uniform(0.4, 1.2, d)
     lr = float(case.rng.uniform(0.05, 0.3)) / float(np.linalg.norm(problem.X, 2))
-    run = descend(model, problem, lr, theta0=w[None], max_steps=1, track_every=0, tol=1e-300, backend="numpy")
+    run = plain_run(model, problem, lr, w[None], 1, tol=1e-300)
     g = problem.X.T @ (problem.X @ w**L - problem.y) / n
-    change = _clock(run.theta.values[0], L) - _clock(w, L)
+    change = clock(run.theta.values[0], L, lambda w: np.log(abs(w))) - clock(w, L)
     predicted_change = f.increment_two(lr=lr, g=g) if L == 2 else f.increment_more(lr=lr, g=g, w=w, L=L)
     pull = _pull(model, problem.X, w)
     push = 2 * L * (L - 1) * w ** (L - 2) * pull**2 / n
     steepness = f.steepness(L=L, beta=w**L, pull=pull, n=n).sum()
-    along = lambda t: _sharpness(model, problem.X, _weights(_clock(w, L) + t * push, L))  # noqa: E731
+    along = lambda t: _sharpness(model, problem.X, weight_at(clock(w, L) + t * push, L))  # noqa: E731
     return [
         Comparison(change, predicted_change, label=model.name),
-        Comparison(_slope_at_0(along, 3e-4 / np.abs(push).max()), steepness),
+        Comparison(slope_at_0(along, 3e-4 / np.abs(push).max()), steepness),
     ]

@@ -6,11 +6,11 @@ import numpy as np
 from mpmath import matrix, mp, mpf
 
 from ...theory import Parameterization, Problem, difference, power, product
-from ...theory.statements import Formulas
-from .. import descend, flow
-from .cases import dense_problem, only_positive, unequal_weights
+from .. import flow
+from .cases import beginning, dense_problem, plain_run, unequal_weights
+from .mirror import value
 from .points import Point
-from .registry import Case, Comparison, check
+from .registry import Case, Comparison, Formulas, check
 
 STEPS = 40
 DUALS = {  # the dual variable of each model, and what a step adds to it where that has a closed form
@@ -115,8 +115,7 @@ def counts(f: Formulas, case: Case) -> list[Comparison]:
     for _ in range(problem.n + 2):
         towards = Problem(problem.X, problem.X @ case.rng.uniform(0.3, 1.0, problem.d))
         duals.append(_dual(f.of("INV-5"), one, _flow(one, towards, theta)[-1]) - _dual(f.of("INV-5"), one, theta))
-        step = descend(several, towards, 0.01, theta0=many, max_steps=1, track_every=0, backend="numpy")
-        steps.append(step.theta.values - many)
+        steps.append(plain_run(several, towards, 0.01, many, 1).theta.values - many)
     inside = [len(many) - _rank(np.array(steps)[:, :, i]) for i in range(problem.d)]
     return [
         Comparison(problem.d - _rank(np.array(duals)), f.across_coordinates(n=problem.n, d=problem.d), label=one.name),
@@ -133,15 +132,11 @@ def _courses(case: Case, model: Parameterization, n: int | None = None, lift: fl
 
     ``lift`` raises the first weight of each coordinate.
     """
-    problem = dense_problem(case, case.choose((3, 1, 2)) if n is None else n, 5, only_positive(model))
-    theta = unequal_weights(case, model, problem.d)
+    problem, theta = beginning(case, model, case.choose((3, 1, 2)) if n is None else n, 5)
     theta[0] += lift
     slopes, g = Point(model, problem, theta).slopes, Point(model, problem, theta).g
     lr = case.rng.uniform(0.3, 1.0) * LARGEST / np.abs(slopes * g / theta).max()
-    run = descend(
-        model, problem, lr, theta0=theta, max_steps=STEPS, track_every=0, backend="numpy", record_every=1, tol=1e-300
-    )
-    states = run.path_theta.values
+    states = plain_run(model, problem, lr, theta, STEPS, record_every=1, tol=1e-300).path_theta.values
     g = np.stack([Point(model, problem, state).g for state in states[:-1]])
     return problem, theta, _flow(model, problem, theta), (states[:-1], states[1:], g, lr)
 
@@ -155,9 +150,8 @@ def _uv(formula, states: np.ndarray, **values) -> np.ndarray:
 
 
 def _dual(f: Formulas, model: Parameterization, theta: np.ndarray) -> np.ndarray:
-    formula = f[DUALS[model][0]]
-    values = {w.name: row for w, row in zip(model.weights, theta, strict=True)} | {"L": model.degree}
-    return formula(**{name: values[name] for name in formula.symbols})
+    weights = {w.name: row for w, row in zip(model.weights, theta, strict=True)}
+    return value(f[DUALS[model][0]], **weights, L=model.degree)
 
 
 def _second_order(f: Formulas, model: Parameterization, problem: Problem, w: np.ndarray, v: np.ndarray) -> float:

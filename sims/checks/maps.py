@@ -9,13 +9,12 @@ from scipy.optimize import brentq, minimize_scalar
 
 from ...theory import difference, power, product, single_point
 from ...theory.prediction.divergence import divergence_ratio
-from ...theory.statements import Formulas
 from ...theory.statements.maps import kappa_of
 from .. import Phase, Status, descend, sweep
-from .cases import sparse_problem, whole_degree
+from .cases import plain_run, sparse_problem, whole_degree
 from .critical import between, predicted
 from .period_doublings import doublings
-from .registry import Case, Comparison, NotApplicable, check
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 STEPS = 25
 SCALAR = (power(2), product(3), difference(4), power(3), product(2), difference(2), power(4))
@@ -46,11 +45,9 @@ def scalar_map(f: Formulas, case: Case) -> list[Comparison]:
     problem, unit, scale = single_point([x], y), (y / x) ** (1 / L), _kappa_per_lr(f, model, x, y)
     kappa = float(case.rng.uniform(0.3, 2.4)) / L
     start = _start(model, unit * float(case.rng.uniform(0.4, 0.9)))
-    run = descend(
-        model, problem, kappa / scale, theta0=start, max_steps=STEPS, track_every=0, record_every=1, backend="numpy"
-    )
+    run = plain_run(model, problem, kappa / scale, start, STEPS, record_every=1)
     u = run.path_theta.values.reshape(STEPS + 1, len(start), -1)[:, 0, 0] / unit
-    rest = descend(model, problem, 0.1, theta0=_start(model, unit), max_steps=0, track_every=0, backend="numpy")
+    rest = plain_run(model, problem, 0.1, _start(model, unit), 0)
     twice = lambda u: _scalar_step(_scalar_step(u, 2 / mpmath.mpf(L), L), 2 / mpmath.mpf(L), L)  # noqa: E731
     with mpmath.workdps(60):
         normal_form = -mpmath.diff(twice, 1, 3) / 12  # at the flip f(f(1 + x)) = 1 + x - 2 c x^3
@@ -208,8 +205,7 @@ def unbalanced_product(f: Formulas, case: Case) -> list[Comparison]:
     x, y = _one_feature(case)
     theta = case.rng.uniform(0.3, 1.2, (2, 1)) * [[1.0], [case.rng.choice([-1.0, 1.0])]]
     lr = float(case.rng.uniform(0.05, 0.4)) / (x * y)
-    run = descend(product(2), single_point([x], y), lr, theta0=theta, max_steps=STEPS, track_every=0, record_every=1,
-                  tol=1e-30, backend="numpy")  # fmt: skip
+    run = plain_run(product(2), single_point([x], y), lr, theta, STEPS, record_every=1, tol=1e-30)
     u, v = run.path_theta.values.reshape(STEPS + 1, 2).T
     beta, size = u * v, u**2 + v**2
     at = dict(lr=lr, g=x * (x * beta[:-1] - y), beta=beta[:-1], size=size[:-1])

@@ -23,6 +23,16 @@ def value(formula: Formula, **known):
     return formula(**{name: known[name] for name in formula.symbols})
 
 
+def clock(w, L: int, log=np.log):
+    """``z = psi'(w^L)`` up to a constant: ``ln(w) / 2`` for w^2, else ``w^(2-L) / (L (2 - L))``."""
+    return log(w) / 2 if L == 2 else w ** (2 - L) / (L * (2 - L))
+
+
+def weight_at(z, L: int):
+    """The weight at a clock."""
+    return np.exp(2 * z) if L == 2 else (L * (2 - L) * z) ** (1 / (2 - L))
+
+
 def slope(formula: Formula, name: str, order: int = 1) -> Formula:
     """Its derivative by one symbol."""
     [symbol] = [s for s in formula.expression.free_symbols if s.name == name]

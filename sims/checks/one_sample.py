@@ -8,9 +8,9 @@ from scipy.optimize import linprog, minimize
 
 from ...theory import Parameterization, derive, difference, power, product
 from ...theory.prediction.coordinates import doubled
-from ...theory.statements import Formulas
 from .cases import only_positive, weights_of
-from .registry import Case, Comparison, NotApplicable, check
+from .points import by_complex_steps
+from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 MODELS = (power(3), difference(2), product(3), power(2), difference(3), product(2), power(4))
 SAMPLES = 2000
@@ -30,8 +30,7 @@ def _top_eigenvalue(model: Parameterization, x: np.ndarray, slope: Callable, the
         weights = flat.reshape(shape)
         return (np.stack(law.jacobian(*weights)) * x * slope(x @ law.effective(*weights))).ravel()
 
-    columns = [gradient(theta.ravel() + 1e-30j * e).imag / 1e-30 for e in np.eye(theta.size)]
-    return float(np.linalg.eigvalsh(np.array(columns))[-1])
+    return float(np.linalg.eigvalsh(by_complex_steps(gradient, theta.ravel()))[-1])
 
 
 def _interpolators(case: Case, x: np.ndarray, y: float, count: int = SAMPLES) -> np.ndarray:

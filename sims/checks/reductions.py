@@ -1,14 +1,11 @@
 """Checks of section RED: two runs from corresponding weights, side by side."""
 
 import numpy as np
-import xarray as xr
 
 from ...theory import Parameterization, Problem, difference, power, product
-from ...theory.statements import Formulas
-from ..descent import descend
-from .cases import dense_problem, unequal_weights
+from .cases import beginning, dense_problem, plain_run
 from .points import Point, interpolating
-from .registry import Case, Comparison, check
+from .registry import Case, Comparison, Formulas, check
 
 STEPS = 200
 RATE = 0.8  # over the sharpness at the start, so that no run blows up
@@ -18,15 +15,15 @@ RATE = 0.8  # over the sharpness at the start, so that no run blows up
 def one_power(f: Formulas, case: Case) -> list[Comparison]:
     """200 steps of both runs: weights, and the largest Hessian eigenvalue before and after."""
     depth, n = case.choose((2, 3, 4)), case.choose((3, 1, 4))
-    problem, first = dense_problem(case, n, 4), difference(depth)
-    theta = unequal_weights(case, first, problem.d)
+    first = difference(depth)
+    problem, theta = beginning(case, first, n, 4)
     lr = _rate(first, problem, theta)
     doubled = Problem(np.hstack([problem.X, f.mirrored(x=problem.X)]), problem.y)
     whole = np.hstack([f.u(w=theta[0]), f.v(w=theta[1])])[None]
     comparisons = []
     for steps in (0, STEPS):
-        a = _run(first, problem, lr, theta, steps)
-        b = _run(power(depth), doubled, float(f.learning_rate(lr=lr)), whole, steps)
+        a = plain_run(first, problem, lr, theta, steps)
+        b = plain_run(power(depth), doubled, float(f.learning_rate(lr=lr)), whole, steps)
         comparisons.append(Comparison(a.theta.values.reshape(1, -1), b.theta.values, label=f"L = {depth}"))
         comparisons.append(Comparison(a.sharpness.item(), f.sharpness(S=b.sharpness.item())))
     return comparisons
@@ -35,13 +32,13 @@ def one_power(f: Formulas, case: Case) -> list[Comparison]:
 @check("RED-2")
 def rotated(f: Formulas, case: Case) -> list[Comparison]:
     """200 steps of both runs: weights, and the largest Hessian eigenvalue before and after."""
-    problem, first, second = dense_problem(case, case.choose((3, 1, 4)), 4), product(2), difference(2)
-    theta = unequal_weights(case, first, problem.d)
+    first, second = product(2), difference(2)
+    problem, theta = beginning(case, first, case.choose((3, 1, 4)), 4)
     lr = _rate(first, problem, theta)
     comparisons = []
     for steps in (0, STEPS):
-        a = _run(first, problem, lr, theta, steps)
-        b = _run(second, problem, float(f.learning_rate(lr=lr)), _both(f, theta), steps)
+        a = plain_run(first, problem, lr, theta, steps)
+        b = plain_run(second, problem, float(f.learning_rate(lr=lr)), _both(f, theta), steps)
         comparisons.append(Comparison(_both(f, a.theta.values), b.theta.values))
         comparisons.append(Comparison(a.sharpness.item(), f.sharpness(S=b.sharpness.item())))
     return comparisons
@@ -58,8 +55,8 @@ def balanced(f: Formulas, case: Case) -> list[Comparison]:
     problem = dense_problem(case, n, d, positive=True)  # as w^L sees it; the chain sees columns with the signs
     turned = Problem(problem.X * sign, problem.y)
     lr = _rate(chain, turned, layers)
-    a = _run(chain, turned, lr, layers, STEPS)
-    b = _run(one, problem, float(f.learning_rate(lr=lr, L=depth)), w[None], STEPS)
+    a = plain_run(chain, turned, lr, layers, STEPS)
+    b = plain_run(one, problem, float(f.learning_rate(lr=lr, L=depth)), w[None], STEPS)
     after = np.repeat(f.factor(w=b.theta.values[0])[None], depth, axis=0)
     after[0] *= sign
     mine, theirs = (
@@ -72,10 +69,6 @@ def balanced(f: Formulas, case: Case) -> list[Comparison]:
         Comparison(mine[-1], f.sharpness(S=theirs[-1], L=depth)),
         Comparison(flat.sum(), f.flat_directions(L=depth, d=d) + d - n, label="Hessian eigenvalues 0"),
     ]
-
-
-def _run(model: Parameterization, problem: Problem, lr: float, theta: np.ndarray, steps: int) -> xr.Dataset:
-    return descend(model, problem, lr, theta0=theta, max_steps=steps, track_every=0, backend="numpy")
 
 
 def _rate(model: Parameterization, problem: Problem, theta: np.ndarray) -> float:

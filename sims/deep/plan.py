@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from ...theory.errors import InputError
-from ..schema import VARIABLES, measured
+from ..schema import measured
 from ..store.dataset import seed_labels
+from ..store.layout import Layout
 from .architecture import Network
 from .data import Data
 from .options import DeepOptions
@@ -43,31 +45,17 @@ class DeepPlan:
             if name != "data" and len(set(values)) < len(values):
                 raise InputError(f"{name} has repeated values: give each once")
 
-    @property
-    def axes(self) -> dict[str, np.ndarray]:
-        """The coordinates of the result, outermost first."""
+    @cached_property
+    def layout(self) -> Layout:
+        """Gradient flow's variables and those of the runs, each written when done: a run takes minutes."""
         every = {
             "model": np.array([net.name for net in self.nets]),
             "seed": np.array(seed_labels(self.data)),
             "objective": np.array(self.losses),
             "tol": np.array(self.tols),
         }
-        return {name: values for name, values in every.items() if name in self.several} | {"lr": self.lrs}
-
-    @property
-    def variables(self) -> list[str]:
-        """Gradient flow's variables and those of the runs, ``status`` last: written last, it marks a run as done."""
-        of_runs = measured("deep", ("end", "averaged", "cooled"))
-        return [*measured("deep", ("flow",)), *(name for name in of_runs if name != "status"), "status"]
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        return tuple(dim for dim in self.axes if dim != "lr" or VARIABLES[name].at != ("flow",))
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(len(self.axes[dim]) for dim in self.dims(name))
-
-    def chunk_shape(self, name: str) -> tuple[int, ...]:
-        return (1,) * len(self.dims(name))  # a run takes minutes: each is written when done
+        axes = {name: values for name, values in every.items() if name in self.several} | {"lr": self.lrs}
+        return Layout(axes, measured("deep", ("flow", "end", "averaged", "cooled")))
 
     def cases(self) -> Iterator[Case]:
         lists = (self.nets, self.data, self.losses, self.tols)

@@ -10,7 +10,7 @@ import xarray as xr
 from ...theory.validate import one_or_more, real, whole
 from ..grid import one_value
 from ..options import options_of
-from ..schema import VARIABLES, attributes
+from ..store.dataset import add_path, single_result
 from ..store.provenance import result_attributes
 from .architecture import Network
 from .data import Data
@@ -83,15 +83,6 @@ def _spec(kind: str, net: Network, data: Data, options: dict, **rest) -> dict:
 
 
 def _dataset(found: dict, spec: dict, coordinates: dict, dim: str, at: list, states: list[dict]) -> xr.Dataset:
-    variables: dict = {
-        name: ((), np.asarray(found[name], variable.dtype), attributes(name))
-        for name, variable in VARIABLES.items()
-        if name in found
-    }
-    for name in states[0] if states else ():
-        if f"path_{name}" in VARIABLES:
-            variables[f"path_{name}"] = (dim, [state[name] for state in states], attributes(f"path_{name}"))
-    coords: dict = {name: ((), value, attributes(name)) for name, value in coordinates.items()}
-    if states:
-        coords[dim] = (dim, at, attributes(dim))
-    return xr.Dataset(variables, coords, result_attributes(spec, []))
+    ds = single_result({name: [value] for name, value in found.items()}, None, coordinates, result_attributes(spec, []))
+    path = {name: np.array([state[name] for state in states]) for name in (states[0] if states else ())}
+    return add_path(ds, dim, np.array(at), path) if states else ds

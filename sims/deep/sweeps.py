@@ -86,7 +86,7 @@ def sweep(
         plan, known = _absolute(plan, store, progress)
     attrs = result_attributes(json.loads(json.dumps(plan.spec())), [])
     saved = None if store is None else _beside(store)
-    ds = filled(plan, plan.axes, attrs, store, lambda arrays: _compute(plan, arrays, progress, saved, known))
+    ds = filled(plan.layout, {}, attrs, store, lambda arrays: _compute(plan, arrays, progress, saved, known))
     ds.attrs["lr_critical"] = ds.lr_critical.values.tolist()
     return ds
 
@@ -104,8 +104,7 @@ def _beside(store: Path) -> Path:
 
 def _compute(plan: DeepPlan, arrays: Mapping[str, Any], progress: bool, saved: Path | None, known: dict | None) -> None:
     """Compute what is missing, case by case: gradient flow first, then the largest learning rates, the quickest."""
-    runs = int(np.prod([len(values) for values in plan.axes.values()]))
-    with in_precision(plan.options.precision), progress_bar("runs", runs, progress) as add:
+    with in_precision(plan.options.precision), progress_bar("runs", plan.layout.runs, progress) as add:
         for case in plan.cases():
             status = np.array([int(arrays["status"][(*case.index, i)]) for i in range(len(plan.lrs))])
             missing = np.flatnonzero(status == Status.NOT_RUN)

@@ -1,30 +1,13 @@
 """Gradient descent on many chains of matrices together, one slice a run."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ...theory.derivation.landscape import divergence_limit
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork
-from ..engine.runs import NUDGE, power_noise
+from ..engine.runs import NUDGE, Runs, not_begun, power_noise
 from ..options import RunOptions
 from ..status import Status
-
-
-@dataclass
-class LinearRuns:
-    """One entry for each of N runs, as :class:`gdbias.sims.engine.runs.Runs` with weights of shape (run, parameter)."""
-
-    lr: np.ndarray
-    theta: np.ndarray
-    vector: np.ndarray  # (run, parameter), of the power iteration for the sharpness
-    sharpness_max: np.ndarray
-    steps: np.ndarray
-    rising: np.ndarray
-    loss: np.ndarray
-    outcome: np.ndarray
-    history: np.ndarray  # (record, parameter), of the first run
 
 
 def excess_loss(net: LinearNetwork, product: np.ndarray) -> np.ndarray:
@@ -32,30 +15,28 @@ def excess_loss(net: LinearNetwork, product: np.ndarray) -> np.ndarray:
     return ((product - net.target) ** 2).sum(axis=(-2, -1)) / 2 - net.loss_min
 
 
-def advance(
-    net: LinearNetwork, starts: np.ndarray, lr: np.ndarray, options: RunOptions, record_every: int = 0
-) -> LinearRuns:
-    """Runs from ``starts`` (run, parameter) at the learning rates ``lr`` (run,), each to its end.
+def advance(net: LinearNetwork, starts: np.ndarray, lr: np.ndarray, options: RunOptions, record_every: int = 0) -> Runs:
+    """Runs from ``starts`` (run, parameter) at the learning rates ``lr`` (run,), each to its end, as one weight each.
 
     ``W_l <- W_l - lr grad_l``, all layers at the old values. Ends, counts and looks at the sharpness are those of
     :func:`gdbias.sims.engine.reference.advance`.
     """
     N, P = starts.shape
-    top = chain.chain_sharpness(chain.unpack(starts, net.shapes), net.target)
-    runs = LinearRuns(
-        lr, starts.copy(), top.vector[0].T.copy(), top.value.copy(), np.zeros(N, dtype=np.int64),
-        np.zeros(N, dtype=np.int64), np.full(N, np.nan), np.full(N, Status.NOT_RUN, dtype=np.int8),
-        np.full((options.max_steps // record_every + 1 if record_every else 0, P), np.nan),
+    first = chain.unpack(starts, net.shapes)
+    limit, top = divergence_limit(excess_loss(net, chain.product(first))), chain.chain_sharpness(first, net.target)
+    records = options.max_steps // record_every + 1 if record_every else 0
+    runs = Runs(
+        lr, lr, np.zeros(N, dtype=np.uint64), limit, np.full(N, net.loss_min), starts[:, None].copy(),
+        top.vector[0].T[:, None].copy(), top.value.copy(), **not_begun(N, (records, 1, P)),
     )  # fmt: skip
-    layers, vector, most = chain.unpack(runs.theta, net.shapes), runs.vector, runs.sharpness_max
+    layers, vector, most = chain.unpack(runs.theta[:, 0], net.shapes), runs.vector[:, 0], runs.sharpness_max
     noise, rates = power_noise(1, P), lr[:, None, None]
-    limit = divergence_limit(excess_loss(net, chain.product(layers)))
     calm, rising, last = np.zeros(N, dtype=int), np.zeros(N, dtype=int), np.full(N, np.inf)
     alive, step = np.arange(N), 0
     with np.errstate(all="ignore"):
         while True:
             if record_every and step % record_every == 0:
-                runs.history[step // record_every] = chain.pack(layers)[0]
+                runs.history[alive, step // record_every, 0] = chain.pack(layers)
             excess = excess_loss(net, chain.product(layers))
             rising += ~(excess < last * (1 + 1e-12) + 1e-14)
             calm = np.where(abs(excess) < options.tol, calm + 1, 0)
@@ -65,7 +46,7 @@ def advance(
             ended = np.select([held, bounded], [Status.CONVERGED, Status.STEP_LIMIT], Status.DIVERGED)
             if stop.any():
                 done = alive[stop]
-                runs.theta[done], runs.vector[done] = chain.pack(layers)[stop], vector[stop]
+                runs.theta[done, 0], runs.vector[done, 0] = chain.pack(layers)[stop], vector[stop]
                 runs.steps[done], runs.rising[done], runs.loss[done] = step, rising[stop], excess[stop]
                 runs.sharpness_max[done] = most[stop]
                 runs.outcome[done] = ended[stop]

@@ -6,11 +6,11 @@ import numpy as np
 
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork
-from ..measure.outcome import STABLE
+from ..engine.runs import Runs
+from ..measure.outcome import ended, with_end
 from ..measure.phase import phases
 from ..options import Deciding
-from ..status import Status
-from .descent import LinearRuns, excess_loss
+from .descent import excess_loss
 
 
 def measure(net: LinearNetwork, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
@@ -33,24 +33,12 @@ def measure(net: LinearNetwork, theta: np.ndarray, start: np.ndarray | None = No
     )
 
 
-def outcomes(net: LinearNetwork, runs: LinearRuns) -> dict:
+def outcomes(net: LinearNetwork, runs: Runs) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
-    theta = np.where((runs.outcome == Status.DIVERGED)[:, None], np.nan, runs.theta)
-    found = measure(net, theta, runs.vector)
-    with np.errstate(invalid="ignore"):
-        unstable = (runs.outcome == Status.CONVERGED) & ~(runs.lr * found["sharpness"] <= 2 * STABLE)
-    status = np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), runs.outcome)
-    unknown, none = np.full(len(status), np.nan), np.zeros(len(status), dtype=np.int64)
-    return found | dict(
-        status=status,
-        steps=runs.steps,
-        loss=runs.loss + net.loss_min,
-        loss_min=np.full(len(status), net.loss_min),
-        sharpness_max=np.fmax(runs.sharpness_max, found["sharpness"]),
-        monotone=runs.rising == 0,
-        rising_steps=runs.rising,
-        phase=phases(status, runs.rising, none, unknown, unknown, none.astype(bool)),
-    )
+    found = with_end(measure(net, ended(runs)[:, 0], runs.vector[:, 0]), runs, 2 / runs.lr)
+    unknown, none = np.full(len(runs), np.nan), np.zeros(len(runs), dtype=np.int64)
+    phase = phases(found["status"], runs.rising, none, unknown, unknown, none.astype(bool))
+    return found | dict(phase=phase)
 
 
 def along(net: LinearNetwork, states: np.ndarray) -> dict:

@@ -55,7 +55,7 @@ def descend(
     path, index = None, np.empty(0, dtype=np.int64)
     if record_every:
         index = np.arange(int(runs.steps[0]) // record_every + 1) * record_every
-        path = along(net, runs.history[: len(index)])
+        path = along(net, runs.history[0, : len(index), 0])
         found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
     ds = single_result(found, None, {"lr": lr} | coordinates, attrs)
     if path is None:

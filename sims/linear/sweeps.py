@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Unpack
 
@@ -16,48 +15,15 @@ from ..grid import Grid, learning_rates
 from ..options import RunChanges, RunOptions, options_of
 from ..parallel.plan import check_distinct, check_kept
 from ..parallel.progress import progress_bar
-from ..schema import VARIABLES, measured, vectors
+from ..schema import measured, vectors
 from ..status import Status
 from ..store.filling import filled
+from ..store.layout import Layout, kept
 from ..store.provenance import result_attributes
 from .descent import advance
 from .outcome import outcomes, spec_of
 
 NUMBERS = 1 << 22  # weights of the runs that go side by side
-
-
-@dataclass(frozen=True)
-class LinearPlan:
-    """Axes (init_scale, lr); a store is written row by row, in pieces of ``columns`` learning rates."""
-
-    net: LinearNetwork
-    scales: np.ndarray
-    lrs: np.ndarray
-    keep: tuple[str, ...]
-
-    def __post_init__(self):
-        check_kept(self.keep, vectors("linear"))
-        check_distinct(lr=self.lrs, init_scale=self.scales)
-
-    @property
-    def columns(self) -> int:
-        return max(1, min(len(self.lrs), NUMBERS // self.net.parameters))
-
-    @property
-    def variables(self) -> list[str]:
-        """The variables of the result, ``status`` last: written last, it marks a piece as done."""
-        names = [n for n in measured("linear") if n in self.keep or not VARIABLES[n].dims]
-        return [n for n in names if n != "status"] + ["status"]
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        return ("init_scale", "lr", *VARIABLES[name].dims)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        inner = {"parameter": self.net.parameters, "mode": len(self.net.singular_values)}
-        return (len(self.scales), len(self.lrs), *(inner[dim] for dim in VARIABLES[name].dims))
-
-    def chunk_shape(self, name: str) -> tuple[int, ...]:
-        return (1, self.columns, *self.shape(name)[2:])
 
 
 def sweep(
@@ -88,32 +54,27 @@ def sweep(
             is.
     """
     options = options_of("linear.sweep", RunOptions(), options, changes)
-    scales = np.atleast_1d(learning_rates(init_scale, "init_scale"))
-    plan = LinearPlan(require_network(net), scales, np.atleast_1d(learning_rates(lr)), tuple(keep))
+    scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
+    check_kept(keep, vectors("linear"))
+    check_distinct(lr=lrs, init_scale=scales)
+    inner = {"parameter": require_network(net).parameters, "mode": len(net.singular_values)}
+    columns = max(1, min(len(lrs), NUMBERS // net.parameters))
+    layout = Layout({"init_scale": scales, "lr": lrs}, kept(measured("linear"), keep), inner, {"lr": columns})
     starts = [chain.pack(net.start(scale, start, seed)) for scale in scales.tolist()]
-    told = dict(lr=plan.lrs.tolist(), init_scale=scales.tolist(), start=start, seed=int(seed), keep=list(plan.keep))
+    told = dict(lr=lrs.tolist(), init_scale=scales.tolist(), start=start, seed=int(seed), keep=list(keep))
     told |= dict(average=0, cool=False)  # as in the stores of before
     attrs = result_attributes(spec_of("sweep", net, options, **told), [])
     with suppress(NoInterpolator):  # too narrow for the target: nothing is at rest there
         attrs["lr_max"] = net.lr_max
-    coordinates = {"init_scale": scales, "lr": plan.lrs}
 
     def fill(arrays: Mapping[str, Any]) -> None:
-        _fill(plan, options, starts, arrays, progress)
+        with progress_bar("runs", layout.runs, progress) as add:
+            for row, rates in layout.regions():
+                if (np.asarray(arrays["status"][row, rates]) == Status.NOT_RUN).any():
+                    begin = np.tile(starts[row.start], (len(lrs[rates]), 1))
+                    found = outcomes(net, advance(net, begin, lrs[rates], options))
+                    for name in layout.variables:
+                        arrays[name][row, rates] = found[name][None]
+                add(len(lrs[rates]))
 
-    return filled(plan, coordinates, attrs, store, fill)
-
-
-def _fill(
-    plan: LinearPlan, options: RunOptions, starts: list[np.ndarray], arrays: Mapping[str, Any], progress: bool
-) -> None:
-    with progress_bar("runs", len(starts) * len(plan.lrs), progress) as add:
-        for row, begin in enumerate(starts):
-            for at in range(0, len(plan.lrs), plan.columns):
-                region = (row, slice(at, min(at + plan.columns, len(plan.lrs))))
-                rates = plan.lrs[region[1]]
-                if (np.asarray(arrays["status"][region]) == Status.NOT_RUN).any():
-                    found = outcomes(plan.net, advance(plan.net, np.tile(begin, (len(rates), 1)), rates, options))
-                    for name in plan.variables:  # status comes last
-                        arrays[name][region] = found[name]
-                add(len(rates))
+    return filled(layout, {}, attrs, store, fill)

@@ -15,9 +15,10 @@ import zarr
 
 from ...theory.errors import GdbiasError, InputError, MissingExtra
 from ..store.damage import complete_chunks
+from ..store.layout import Region
 from ..store.provenance import versions
 from .chunks import compute, write
-from .plan import Chunk, Plan, Work
+from .plan import Plan, Work
 
 RETRIES = 3  # of a chunk whose task raised, a lost connection to the store for example
 UNDER_WAY = 8  # chunks sent ahead for each thread of the cluster
@@ -62,7 +63,7 @@ def require_cluster(client: Any) -> None:
 
 
 def run_there(
-    client: Any, plan: Plan, missing: list[Chunk], arrays: Mapping[str, Any], store: str | None, spec: str,
+    client: Any, plan: Plan, missing: list[Region], arrays: Mapping[str, Any], store: str | None, spec: str,
     add: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Compute the missing chunks on the workers of a cluster, which take over from a lost one.
@@ -84,8 +85,8 @@ def run_there(
     def submit(count: int) -> list:
         sent = []
         while len(sent) < count and (chunk := next(queue, None)):
-            place = plan.region(chunk), plan.variables
-            future = client.submit(_task, plan.work(chunk), *place, store, spec, pure=False, retries=RETRIES)
+            work, names = plan.work(chunk), plan.layout.variables
+            future = client.submit(_task, work, chunk, names, store, spec, pure=False, retries=RETRIES)
             chunks[future.key] = chunk
             sent.append(future)
         return sent
@@ -96,8 +97,8 @@ def run_there(
             found, told = future.result()
             chunk = chunks.pop(future.key)
             if found is not None:
-                write(found, plan.region(chunk), plan.variables, arrays)
-            add(chunk.runs)
+                write(found, chunk, plan.layout.variables, arrays)
+            add(plan.work(chunk).runs)
             for message in told - warned:
                 warnings.warn(message, stacklevel=4)
             warned |= told

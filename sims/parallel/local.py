@@ -9,22 +9,23 @@ import numpy as np
 
 from ..machine import cores
 from ..options import SweepOptions
+from ..store.layout import Region
 from .chunks import compute, write
-from .plan import Chunk, Plan
+from .plan import Plan
 
 
-def run_here(plan: Plan, missing: list[Chunk], arrays: Mapping[str, Any], add: Callable[[int], None]) -> None:
+def run_here(plan: Plan, missing: list[Region], arrays: Mapping[str, Any], add: Callable[[int], None]) -> None:
     """Compute the missing chunks and write each when it is done; an exception stops all, written chunks stay."""
     beside = side_by_side(len(missing), plan.options)
     plan = replace(plan, options=replace(plan.options, threads=1 if beside > 1 else plan.options.threads or cores()))
     halt = np.zeros(1, dtype=np.int64)
 
-    def computed(chunk: Chunk) -> dict:
+    def computed(chunk: Region) -> dict:
         return compute(plan.work(chunk), halt, add)
 
     if beside == 1:
         for chunk in missing:
-            write(computed(chunk), plan.region(chunk), plan.variables, arrays)
+            write(computed(chunk), chunk, plan.layout.variables, arrays)
         return
     queue, tasks = iter(missing), {}
     with ThreadPoolExecutor(beside) as pool:
@@ -35,7 +36,7 @@ def run_here(plan: Plan, missing: list[Chunk], arrays: Mapping[str, Any], add: C
                 if not tasks:
                     return
                 for task in wait(tasks, return_when=FIRST_COMPLETED).done:
-                    write(task.result(), plan.region(tasks.pop(task)), plan.variables, arrays)
+                    write(task.result(), tasks.pop(task), plan.layout.variables, arrays)
         except BaseException:
             halt[0] = 1
             raise

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,22 +17,10 @@ from ..measure.divergence import check_range
 from ..measure.settled import settled_points
 from ..options import SweepOptions
 from ..schema import VARIABLES, measured, vectors
+from ..store.dataset import seed_labels
+from ..store.layout import Layout, Region, kept
 
 KEPT = vectors("diagonal")  # unless asked for less
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A rectangle of runs: one model, one problem, some init_scales, some learning rates."""
-
-    model: int
-    seed: int
-    scales: slice
-    lrs: slice
-
-    @property
-    def runs(self) -> int:
-        return (self.scales.stop - self.scales.start) * (self.lrs.stop - self.lrs.start)
 
 
 @dataclass(frozen=True)
@@ -108,60 +97,30 @@ class Plan:
         if self.options.precision == "float32":
             check_range(self.models, self.problems, self.scales, self.lrs, self.rule)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The variables of such results, whether or not a problem has held-out samples."""
+    @cached_property
+    def layout(self) -> Layout:
+        """The arrays of such a result; held-out risks are among them where a problem has held-out samples."""
         single = self.options.precision == "float32"
-        return measured("map") if single else measured("diagonal", ("end", *settled_points(self.options)))
-
-    @property
-    def axes(self) -> dict[str, int]:
-        """Length of each dimension of the runs, outermost first."""
-        lengths = {"model": len(self.models)} if self.many_models else {}
-        lengths |= {"seed": len(self.problems)} if self.many_problems else {}
-        return lengths | {"init_scale": len(self.scales), "lr": len(self.lrs)}
-
-    @property
-    def runs(self) -> int:
-        return int(np.prod(list(self.axes.values())))
-
-    @property
-    def variables(self) -> list[str]:
-        """The variables of the result, ``status`` last: written last, it marks a chunk as done."""
+        names = measured("map") if single else measured("diagonal", ("end", *settled_points(self.options)))
         tested = any(p.X_test is not None for p in self.problems)
-        names = [n for n in self.names if n in self.keep or not VARIABLES[n].dims]
-        return [n for n in names if n != "status" and (tested or not VARIABLES[n].held_out)] + ["status"]
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        return (*self.axes, *VARIABLES[name].dims)
-
-    def shape(self, name: str) -> tuple[int, ...]:
+        axes = {"model": np.array([m.name for m in self.models])} if self.many_models else {}
+        axes |= {"seed": np.array(seed_labels(self.problems))} if self.many_problems else {}
+        axes |= {"init_scale": self.scales, "lr": self.lrs}
+        names = [n for n in kept(names, self.keep) if tested or not VARIABLES[n].held_out]
         inner = {"weight": max(len(m.weights) for m in self.models), "feature": self.problems[0].d}
-        return (*self.axes.values(), *(inner[dim] for dim in VARIABLES[name].dims))
+        return Layout(axes, names, inner, dict(zip(("init_scale", "lr"), self._chunk_sides, strict=True)))
 
-    def chunk_shape(self, name: str) -> tuple[int, ...]:
-        rows, columns = self._chunk_sides
-        outer = (1,) * (self.many_models + self.many_problems)
-        return (*outer, rows, columns, *self.shape(name)[len(self.axes) :])
+    def chunks(self) -> Iterator[Region]:
+        """The runs of each chunk, as an index of an array of the result: of one model and one problem."""
+        outer = self.many_models + self.many_problems
+        for region in self.layout.regions():
+            yield *(one.start for one in region[:outer]), *region[outer:]
 
-    def region(self, chunk: Chunk) -> tuple:
-        """The index of a chunk's runs in an array of the result."""
-        outer = ((chunk.model,) if self.many_models else ()) + ((chunk.seed,) if self.many_problems else ())
-        return (*outer, chunk.scales, chunk.lrs)
-
-    def chunks(self) -> Iterator[Chunk]:
-        rows, columns = self._chunk_sides
-        for model in range(len(self.models)):
-            for seed in range(len(self.problems)):
-                for i in range(0, len(self.scales), rows):
-                    for j in range(0, len(self.lrs), columns):
-                        scales = slice(i, min(i + rows, len(self.scales)))
-                        yield Chunk(model, seed, scales, slice(j, min(j + columns, len(self.lrs))))
-
-    def work(self, chunk: Chunk) -> Work:
+    def work(self, chunk: Region) -> Work:
         """What the numbers of a chunk depend on."""
-        model, problem = self.models[chunk.model], self.problems[chunk.seed]
-        return Work(model, problem, self.scales[chunk.scales], self.lrs[chunk.lrs], self.options, self.rule)
+        at = dict(zip(self.layout.axes, chunk, strict=True))
+        model, problem = self.models[at.get("model", 0)], self.problems[at.get("seed", 0)]
+        return Work(model, problem, self.scales[at["init_scale"]], self.lrs[at["lr"]], self.options, self.rule)
 
     @property
     def _chunk_sides(self) -> tuple[int, int]:

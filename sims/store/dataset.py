@@ -11,11 +11,11 @@ from ..schema import VARIABLES, attributes
 
 
 def single_result(
-    outcome: Mapping[str, np.ndarray], model: Parameterization | None, coordinates: Mapping, attrs: Mapping
+    outcome: Mapping[str, Sequence | np.ndarray], model: Parameterization | None, coordinates: Mapping, attrs: Mapping
 ) -> xr.Dataset:
     """A dataset of one run: scalar variables and vectors, with the names of the weights of a diagonal network."""
     variables = {
-        name: (variable.dims, np.asarray(outcome[name])[0], attributes(name))
+        name: (variable.dims, np.asarray(outcome[name], variable.dtype)[0], attributes(name))
         for name, variable in VARIABLES.items()
         if name in outcome
     }

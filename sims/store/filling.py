@@ -8,20 +8,22 @@ import numpy as np
 import xarray as xr
 
 from ..schema import ALONG, VARIABLES, attributes
-from .group import Layout, open_for_writing, open_result
+from .group import open_for_writing, open_result
+from .layout import Layout
 
 
 def filled(
-    layout: Layout, coordinates: Mapping[str, np.ndarray], attrs: Mapping, store: str | PathLike | None,
+    layout: Layout, beside: Mapping[str, np.ndarray], attrs: Mapping, store: str | PathLike | None,
     fill: Callable[[Mapping[str, Any]], None], load: bool = True,
 ) -> xr.Dataset:  # fmt: skip
     """The result whose arrays ``fill`` is given by name, to compute what has status NOT_RUN in them.
 
-    Without ``load`` a variable of a store is read when it is first used.
+    ``beside`` are coordinates that are no axes. Without ``load`` a variable of a store is read when it is first used.
 
     Raises:
         InputError: a store that cannot be used.
     """
+    coordinates = {**layout.axes, **beside}
     if store is not None:
         with open_for_writing(store, layout, coordinates, attrs) as group:
             fill({name: group[name] for name in layout.variables})

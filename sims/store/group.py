@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,23 +19,11 @@ from ...theory.errors import InputError
 from ..schema import ALONG, VARIABLES, attributes
 from .damage import COMPRESSOR, UNREADABLE, complete_chunks, lost, readable, remove_unreadable, repair
 from .files import read_text
+from .layout import Layout
 from .place import check_place
 from .url import is_url, located, occupied
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, a quota
-
-
-class Layout(Protocol):
-    """What a store needs to know of a plan: its variables, and the shape, dims and chunks of each."""
-
-    @property
-    def variables(self) -> list[str]: ...
-
-    def dims(self, name: str) -> tuple[str, ...]: ...
-
-    def shape(self, name: str) -> tuple[int, ...]: ...
-
-    def chunk_shape(self, name: str) -> tuple[int, ...]: ...
 
 
 @contextmanager
