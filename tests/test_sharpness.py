@@ -111,6 +111,16 @@ def test_points_that_are_not_finite(sharpness):
     np.testing.assert_allclose(found.value[[0, 2]], expected[[0, 2]], rtol=1e-12)
 
 
+def test_an_overflow_leaves_other_points_alone(sharpness):
+    dyn, problem, _ = setting("difference", 2)
+    landscape, points = Landscape(dyn, problem), np.random.default_rng(7).standard_normal((40, 2, 6))
+    expected = sharpness(landscape, points).value
+    points[5] *= 1e160  # whose Hessian is not finite
+    found = sharpness(landscape, points).value
+    assert np.isnan(found[5])
+    np.testing.assert_allclose(np.delete(found, 5), np.delete(expected, 5), rtol=1e-12)
+
+
 def test_many_points_in_chunks(monkeypatch):
     dyn, problem, _ = setting("difference", 2)
     landscape, points = Landscape(dyn, problem), np.random.default_rng(4).standard_normal((50, 2, 6))

@@ -40,11 +40,10 @@ from gdbias.sims.engine.numba.rows import (
     blocks,
     fold,
     gather,
-    keep,
     load,
     numbers,
     pointer,
-    room,
+    release,
     scatter,
     store,
     wholes,
@@ -76,8 +75,7 @@ def advance(
     # Weights and state, unit vectors of the power iteration; beta, then dL/dbeta; J v; loss slopes and curvatures over
     # n, predictions, X J v; numbers of a run.
     counts = STATES * D, WEIGHTS * D, D, D, N, N, N, N, 11
-    memory = np.zeros((room(counts), LANES), number)
-    T, V, B, M, R, C, F, Q, A = blocks(memory, counts)
+    T, V, B, M, R, C, F, Q, A, memory = blocks(number, counts)
     run = wholes(LANES)
     for q in range(LANES):
         run[q] = -1
@@ -238,7 +236,7 @@ def advance(
             A[DUE, q] = 1.0 if run[q] >= 0 else 0.0
         tick += 1
     restore_denormals(control)
-    keep(memory)
+    release(memory)
 
 
 @inlined

@@ -23,7 +23,7 @@ from gdbias.sims.engine.numba.law_stub import (
 )
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals, take_next
-from gdbias.sims.engine.numba.rows import blocks, gather, keep, load, numbers, room, scatter, store
+from gdbias.sims.engine.numba.rows import blocks, gather, load, numbers, release, scatter, store
 
 # Numbers of a block: 0, learning rate, limit of the loss, logarithmic growth, largest loss, whether the loss blew up.
 NONE, RATE, LIMIT, GROWN, TOP, GONE = range(6)
@@ -47,8 +47,7 @@ def follow(
     # Weights and state, and the tangent vector; snapshot of the weights; beta and its tangent J v, then n dL/dbeta and
     # its tangent; predictions and their tangents, then loss slopes and theirs; numbers of a run; growth in last steps.
     counts = STATES * D, STATES * D, WEIGHTS * D, D, D, N, N, 6, longest
-    memory = np.zeros((room(counts), LANES), np.float64)
-    T, V, S, B, M, F, Q, A, last = blocks(memory, counts)
+    T, V, S, B, M, F, Q, A, last, memory = blocks(np.float64, counts)
     gap, size, back = np.zeros(LANES), np.zeros(LANES), np.zeros((repeats, LANES), dtype=np.int64)
     while halt[0] == 0:
         at = take_next(queue) * LANES
@@ -137,7 +136,7 @@ def follow(
             for k in range(repeats):
                 returns[p, k] = back[k, q]
     restore_denormals(control)
-    keep(memory)
+    release(memory)
 
 
 @inlined

@@ -7,10 +7,10 @@ The kernel behind :mod:`gdbias.sims.measure.sharpness`, compiled from this file'
 import numpy as np
 
 from gdbias.sims.engine.numba.intrinsics import inner, kernel
-from gdbias.sims.engine.numba.lanes import LANES, choose, larger, less, sqrt, total
+from gdbias.sims.engine.numba.lanes import choose, larger, less, sqrt, total
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals
-from gdbias.sims.engine.numba.rows import blocks, keep, load, pointer, room, store
+from gdbias.sims.engine.numba.rows import blocks, load, pointer, release, store
 
 HALVINGS = 64  # of an interval around a Ritz value: to the last bit
 EPSILON, TINY = 2.3e-16, 1e-300
@@ -32,13 +32,13 @@ def top_eigenvalues(
     # J v, then X^T A X J v; X J v; H v; the Krylov basis; the tridiagonal matrix, its top vector, what its
     # factorisation takes from both ends; its top eigenvalue and the residual.
     counts = D, N, size, steps * size, steps, steps, steps, steps, steps, 1, 1
-    memory = np.zeros((room(counts), LANES), np.float64)
-    M, F, W, Q, alpha, beta, ritz, forward, backward, found, error = blocks(memory, counts)
+    M, F, W, Q, alpha, beta, ritz, forward, backward, found, error, memory = blocks(np.float64, counts)
     for block in range(value.shape[0]):
         J, G, A = pointer(jacobian, block * size), pointer(diagonal, block * pairs), pointer(curvature, block * N)
         for row in range(size):
             store(Q, row, load(start, block * size + row))
-        undone = 1.0 + 0.0 * load(M, 0)
+        store(found, 0, 1.0)
+        undone = load(found, 0)
         for _ in range(rounds):
             tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, W, Q, alpha, beta, m, D, N, steps)
             top_of_tridiagonal(alpha, beta, found, ritz, error, forward, backward, steps)
@@ -54,7 +54,7 @@ def top_eigenvalues(
             if total(undone) == 0.0:
                 break
     restore_denormals(control)
-    keep(memory)
+    release(memory)
 
 
 @inner

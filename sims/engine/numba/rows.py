@@ -1,5 +1,6 @@
 """Rows of memory as lanes: an array (rows, LANES) holds a number of every run of a block in each row."""
 
+import functools
 import operator
 
 from llvmlite import ir
@@ -42,35 +43,39 @@ def pointer(_context, A, row):
 
 
 @intrinsic
-def room(_context, counts):
-    """The rows that :func:`blocks` of so many rows each need."""
+def blocks(_context, number, counts):
+    """Blocks of so many rows of zeros each, one behind the other, and last their memory, for :func:`release`.
 
-    def generate(_context, builder, signature, args):
-        rows = ir.IntType(64)(1)
-        for count in cgutils.unpack_tuple(builder, args[0], len(signature.args[0])):
-            rows = builder.add(rows, count)
-        return rows
-
-    return types.intp(types.UniTuple(types.intp, len(counts))), generate
-
-
-@intrinsic
-def blocks(_context, A, counts):
-    """Blocks of so many rows each, one behind the other in an array (rows, LANES) with :func:`room` for them.
-
-    They begin at a multiple of a row's bytes, so that no register is read from two lines of the cache.
+    They begin at a multiple of a row's bytes, so that no register is read from two lines of the cache. Where memory
+    is short a MemoryError is raised, as for an array, which would take longer to compile.
     """
 
     def generate(context, builder, signature, args):
-        data, whole, bytes = _begin(context, builder, signature.args[0], args[0]), ir.IntType(64), BYTES * PARTS
-        place = builder.and_(builder.add(builder.ptrtoint(data, whole), whole(bytes - 1)), whole(-bytes))
-        places = []
-        for count in cgutils.unpack_tuple(builder, args[1], len(signature.args[1])):
-            places.append(builder.inttoptr(place, data.type))
+        whole, bytes = ir.IntType(64), BYTES * PARTS
+        rows = cgutils.unpack_tuple(builder, args[1], len(counts))
+        size = builder.mul(functools.reduce(builder.add, rows, whole(1)), whole(bytes))
+        memory = context.nrt.allocate(builder, size)
+        cgutils.memset(builder, memory, size, 0)
+        place = builder.and_(builder.add(builder.ptrtoint(memory, whole), whole(bytes - 1)), whole(-bytes))
+        kind, places = context.get_value_type(Pointer(number.dtype)), []
+        for count in rows:
+            places.append(builder.inttoptr(place, kind))
             place = builder.add(place, builder.mul(count, whole(bytes)))
-        return context.make_tuple(builder, signature.return_type, places)
+        return context.make_tuple(builder, signature.return_type, [*places, builder.bitcast(memory, kind)])
 
-    return types.UniTuple(Pointer(A.dtype), len(counts))(A, types.UniTuple(types.intp, len(counts))), generate
+    count = len(counts)
+    return types.UniTuple(Pointer(number.dtype), count + 1)(number, types.UniTuple(types.intp, count)), generate
+
+
+@intrinsic
+def release(_context, memory):
+    """Give back the memory of :func:`blocks`."""
+
+    def generate(context, builder, _signature, args):
+        context.nrt.free(builder, builder.bitcast(args[0], cgutils.voidptr_t))
+        return context.get_dummy_value()
+
+    return types.void(memory), generate
 
 
 @intrinsic_of_literals
@@ -81,12 +86,6 @@ def wholes(_context, count):
         return cgutils.alloca_once(builder, ir.IntType(64), size=count.literal_value)
 
     return Pointer(types.int64)(count), generate
-
-
-@intrinsic
-def keep(_context, A):
-    """The array lives until here."""
-    return types.void(A), lambda context, *_: context.get_dummy_value()
 
 
 @infer_global(operator.getitem)  # pyright: ignore[reportOptionalCall]
