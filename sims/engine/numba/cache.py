@@ -15,6 +15,7 @@ from typing import Any
 
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
+from numba.core.runtime.nrt import rtsys
 from platformdirs import user_cache_path
 
 _loading = threading.Lock()
@@ -70,7 +71,8 @@ class _Cache(FunctionCache):
 
     def load_overload(self, sig, target_context):
         try:
-            found = super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)  # all that a compiled kernel needs of what Numba's own method prepares
+            found = self._load_overload(sig, target_context)
         except Exception:  # whatever reading half a file raises
             self.flush()
             found = None
@@ -80,7 +82,7 @@ class _Cache(FunctionCache):
 
 
 def _digest(text: str) -> str:
-    here = ("feature.py", "intrinsics.py", "lanes.py", "microkernel.py", "processor.py", "rows.py")
+    here = ("feature.py", "intrinsics.py", "lanes.py", "microkernel.py", "pipeline.py", "processor.py", "rows.py")
     imported = ((Path(__file__).parent / name).read_text() for name in ("../draws.py", *here))
     parts = [text, *imported, version("numba"), version("numpy"), sys.version]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -6,13 +6,16 @@ from typing import Any, Concatenate, ParamSpec, cast
 
 from numba import extending, njit
 
+from .pipeline import KernelCompiler, PartCompiler
+
 P = ParamSpec("P")
 
 # Without the entries for Python and C that nobody uses. No fast-math flags: with them the registers of one value may
 # round differently, so that a run's numbers would depend on its lane.
 _njit: Any = partial(cast(Any, njit), nogil=True, error_model="numpy", no_cfunc_wrapper=True)
-kernel, inner = _njit(cache=True), _njit(no_cpython_wrapper=True)
-inlined = _njit(no_cpython_wrapper=True, forceinline=True)
+kernel = _njit(cache=True, pipeline_class=KernelCompiler)
+inner = _njit(no_cpython_wrapper=True, pipeline_class=PartCompiler)
+inlined = _njit(no_cpython_wrapper=True, forceinline=True, pipeline_class=PartCompiler)
 
 
 def intrinsic(declare: Callable[Concatenate[Any, P], Any]) -> Callable[P, Any]:
