@@ -9,11 +9,14 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import scipy  # its parts on first use: they take half a second to import
 
 from .data_files import read_csv, read_npz
-from .errors import InputError
+from .errors import GdbiasError, InputError
 from .loss import Loss, array_loss, parse_loss, squared
 from .validate import real_array, shown
+
+NEARLY_DEPENDENT = 1e-10  # size of what is new in a sample, in units of the sample, that floats resolve to 1e-6
 
 
 class Recipe(dict):
@@ -134,6 +137,37 @@ class Problem:
         inside = Q.T @ self.y
         outside = self.y - Q @ inside if rank < self.n else np.zeros(1)
         return np.triu(R), inside, float(outside @ outside) / (2 * self.n)
+
+    @cached_property
+    def interpolation(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(Q, t)``, orthonormal rows (rank, d) and targets: the squared loss is least where ``Q beta = t``.
+
+        What samples are multiplied by changes neither, if coefficients fit them all.
+
+        Raises:
+            GdbiasError: samples that depend on each other all but exactly, so that t is decided by rounding.
+        """
+        size = np.abs(self.X).max(axis=1)
+        used = size > 0
+        X, y, size = self.X[used], self.y[used], size[used]
+        unit = X / size[:, None]
+        Q, R, order = scipy.linalg.qr(unit.T, pivoting=True, mode="economic")
+        pivots = np.abs(np.diag(R)) / np.abs(R[0, 0])
+        rank = int((pivots > max(X.shape) * np.finfo(float).eps).sum())
+        if pivots[rank - 1] < NEARLY_DEPENDENT:
+            raise GdbiasError(
+                f"sample {order[rank - 1]} is a combination of others to {pivots[rank - 1]:.1g} of its size: rounding "
+                f"decides what fits below {NEARLY_DEPENDENT:g}: drop it, or merge features that are nearly alike"
+            )
+        Q = Q[:, :rank].T
+        if rank == len(X):
+            return Q, scipy.linalg.solve_triangular(R[:, :rank].T, (y / size)[order], lower=True)
+        # Rows of any size: their order and the pivots keep the error of each as small as it is (Cox and Higham 1998).
+        largest = np.argsort(-size)
+        turned, R, order = scipy.linalg.qr((X @ Q.T)[largest], pivoting=True, mode="economic")
+        t = np.empty(rank)
+        t[order] = scipy.linalg.solve_triangular(R, turned.T @ y[largest])
+        return Q, t
 
     @cached_property
     def fingerprint(self) -> str:

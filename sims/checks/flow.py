@@ -102,12 +102,12 @@ def _solved(f: Formulas, case: Case, depth: int) -> list[Comparison]:
     problem = dense_problem(case, 3, 6, positive=True)
     theta0 = unequal_weights(case, model, problem.d, scale)
     transport = Transport(derive(model), theta0)
-    s = problem.projected[0].T @ dual_root(derive(model), problem, transport)
-    found = [_in_many_digits(depth, *pair) for pair in zip(theta0[0], s, strict=True)]
+    root = dual_root(derive(model), problem, transport)
+    found = [_in_many_digits(depth, *pair) for pair in zip(theta0[0], root.clock, strict=True)]
     w, measured = np.array(found).T
     formula = f.condition_2 if depth == 2 else f.condition_L
     condition = value(formula, w=w, w_0=theta0[0], L=float(depth))
-    beta = transport(s)[0] ** depth
+    beta = root.theta[0] ** depth
     residual = float(np.linalg.norm(problem.X @ beta - problem.y) / np.linalg.norm(problem.y))
     return [
         Comparison(measured, condition, label=f"{model.name}, alpha = {scale:.1e}"),

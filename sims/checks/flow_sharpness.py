@@ -28,7 +28,7 @@ def end_of_flow(f: Formulas, case: Case) -> Comparison:
     else:
         (problem, theta), dynamics = beginning(case, model, case.choose((3, 2)), 5), derive(model)
         transport = Transport(dynamics, theta)
-        end = transport(problem.projected[0].T @ dual_root(dynamics, problem, transport))
+        end = dual_root(dynamics, problem, transport).theta
         K = f.of("ALG-4").kernel(
             x_a=problem.X[:, None], x_b=problem.X[None], tangent=Point(model, problem, end).tangents, n=problem.n
         )

@@ -88,7 +88,7 @@ def _exact_end(landscape: Landscape, theta: np.ndarray) -> np.ndarray | None:
     if not transport.closed or not np.allclose(transport(np.zeros(problem.d)), theta, rtol=1e-12, atol=0):
         return None  # a formula may not hold from every sign of the weights
     try:
-        return transport(problem.projected[0].T @ dual_root(dynamics, problem, transport))
+        return dual_root(dynamics, problem, transport).theta
     except NoInterpolator:
         return None
 

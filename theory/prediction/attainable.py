@@ -101,19 +101,20 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     bounds = attainable_range(model, theta0)
     if bounds.unbounded:
         return bounds
-    X, y, _ = problem.projected
-    d = problem.d
-    size = np.abs(y).max(initial=0.0) / max(np.abs(X).max(initial=0.0), 1e-300) or 1.0  # of a coefficient
+    X, y = problem.interpolation if problem.loss == squared else (problem.X, problem.y)
+    d, unit, length = problem.d, np.abs(y).max() or 1.0, np.linalg.norm(X, axis=0)
+    size = unit / np.where(length > 0, length, 1.0)  # of each coefficient, were it alone to fit
     low, high = bounds.lower / size, bounds.upper / size
     fixed = low == high  # by a start on a critical point
-    if _fits_well_inside(problem, bounds, 100 * LEAST_MARGIN * size):
+    if problem.loss == squared and _fits_well_inside(X * size, y, low, high):
         return bounds
     lower, upper = np.isfinite(low) & ~fixed, np.isfinite(high) & ~fixed
     slack = np.vstack([np.c_[-np.eye(d), np.ones(d)][lower], np.c_[np.eye(d), np.ones(d)][upper]])
     limits = np.concatenate([-low[lower], high[upper]])
     cost = np.append(np.zeros(d), -1.0)
     box = [(at, at) if stays else (None, None) for at, stays in zip(low, fixed, strict=True)] + [(None, 1.0)]
-    answer = scipy.optimize.linprog(cost, slack, limits, np.c_[X, np.zeros(len(y))], y / size, bounds=box)
+    equal = np.c_[X * size, np.zeros(len(y))] / unit
+    answer = scipy.optimize.linprog(cost, slack, limits, equal, y / unit, bounds=box)
     margin = -answer.fun if answer.status == 0 else -np.inf
     if margin > LEAST_MARGIN:
         return bounds
@@ -125,12 +126,14 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     )
 
 
-def _fits_well_inside(problem: Problem, bounds: Range, margin: float) -> bool:
-    """Whether coefficients that far inside fit, by least squares, which settles most problems before the program."""
-    inside = Range(bounds.lower + margin, bounds.upper - margin)
-    if problem.loss != squared or (np.isfinite(inside.lower) & np.isfinite(inside.upper)).any():
+def _fits_well_inside(X: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether coefficients far inside the bounds fit, by least squares, which settles most before the program."""
+    low, high = low + 100 * LEAST_MARGIN, high - 100 * LEAST_MARGIN
+    if (np.isfinite(low) & np.isfinite(high)).any():
         return False
-    return loss_min(problem, inside) == problem.projected[2]
+    up, down = ~np.isfinite(high), ~np.isfinite(low)
+    target = y - X @ np.where(up & ~down, low, np.where(down & ~up, high, 0.0))
+    return scipy.optimize.nnls(np.hstack([X[:, up], -X[:, down]]), target)[1] <= 1e-12 * np.linalg.norm(y)
 
 
 def loss_min(problem: Problem, bounds: Range) -> float:

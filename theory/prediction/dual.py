@@ -1,9 +1,14 @@
-"""Gradient flow in the n dual variables: its endpoint as a convex root.
+"""Gradient flow in the dual variables of the samples: its endpoint as a convex root.
 
-The clock of coordinate i is ``s_i = (X^T nu)_i`` with ``d nu / dt = -l'(X beta(s), y) / n``. For squared
-loss the endpoint solves ``X beta(X^T nu) = y``: the minimum of the strictly convex
-``F(nu) = sum_i G(s_i) - y . nu`` with ``G' = beta``, whose Hessian is ``X diag(k) X^T`` (2002.09277).
+The clock of coordinate i is ``s_i = (Q^T nu)_i``, Q the orthonormal rows of :attr:`Problem.interpolation`. For squared
+loss the endpoint solves ``Q beta(Q^T nu) = t``: the minimum of the strictly convex ``F(nu) = sum_i G(s_i) - t . nu``
+with ``G' = beta``, whose Hessian is ``Q diag(k) Q^T`` (2002.09277).
+
+A small start is far from its end: the targets are moved from what fits the start to t by factors of ``GROWTH``, which
+the coefficients that grow follow within a few of Newton's steps each.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,55 +17,93 @@ from ..errors import NoInterpolator
 from ..problem import Problem
 from .transport import Transport
 
-NEWTON_STEPS = 400
-SHORTEST = 1e-40  # of a Newton step, in its own units: the first is of size alpha^(2-2L)
-TOLERANCE = 1e-12  # of the residual, relative to the targets
-STALL = 1e-6  # relative residual accepted once rounding stops the descent
+GROWTH = 100.0
+NEAR = 1e-2  # residual, relative to the targets, from which they are moved on
+TOLERANCE = 1e-13  # of the last residual
+STALL = 1e-9  # accepted where rounding stops the descent: the coefficients miss by as much
+NEWTON_STEPS = 100  # for one value of the targets
+HALVES = 100  # of a step
 
 
-def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> np.ndarray:
-    """The dual vector nu at the end of gradient flow, shape (n,), by damped Newton from 0.
+@dataclass(frozen=True)
+class DualRoot:
+    """The end of gradient flow: the clocks s (d,), in the row space of X, and the weights (weight, d)."""
+
+    clock: np.ndarray
+    theta: np.ndarray
+
+
+def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> DualRoot:
+    """The root in the dual variables, by damped Newton along growing targets.
 
     Raises:
         NoInterpolator: no root was found.
+        GdbiasError: samples that nearly depend on each other.
     """
-    X, y, _ = problem.projected
-    law, degree = dynamics.law.arrays, dynamics.model.degree
-    size = np.linalg.norm(y)
+    Q, t = problem.interpolation
+    dual = _Dual(dynamics, Q, transport)
+    state, nu = transport.start((problem.d,)), np.zeros(len(t))
+    fitted, theta = dual.fit(state)
+    first, size = fitted, np.linalg.norm(t)
 
-    def state(nu: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        theta = transport(X.T @ nu)
-        with np.errstate(all="ignore"):
-            residual = X @ law.effective(*theta) - y
-            # A homogeneous coefficient has G = |theta|^2 / (2 L); otherwise the residual is the merit.
-            merit = (theta**2).sum() / (2 * degree) - y @ nu if degree else 0.5 * residual @ residual
-        return (merit if np.isfinite(merit) else np.inf), residual, theta
+    share, missing = dual.within_reach(theta, t - first), np.inf
+    with np.errstate(all="ignore"):
+        while True:
+            targets = t if share == 1 else first + share * (t - first)
+            near = TOLERANCE * size if share == 1 else NEAR * np.linalg.norm(targets)
+            for _ in range(NEWTON_STEPS):
+                fitted, theta = dual.fit(state)
+                missing = np.linalg.norm(targets - fitted)
+                if missing <= near or (found := dual.step(state, theta, targets)) is None:
+                    break
+                state, nu = found[0], nu + found[1]
+            if share == 1:
+                break
+            share = min(1.0, GROWTH * share)
+    if not missing <= STALL * size:
+        raise NoInterpolator(
+            f"{dynamics.model.name}: the dual root of gradient flow was not found, residual {missing:.3g} for targets "
+            f"of size {size:.3g}: try an init_scale nearer to 0.1, or integrate with sims.flow"
+        )
+    return DualRoot(Q.T @ nu, theta)
 
-    nu = np.zeros(len(y))
-    merit, residual, theta = state(nu)
-    for _ in range(NEWTON_STEPS):
-        if np.linalg.norm(residual) <= TOLERANCE * size:
-            return nu
-        tangent = sum(slope**2 for slope in law.jacobian(*theta))
-        direction = -np.linalg.lstsq(X * tangent @ X.T, residual, rcond=1e-15)[0]
-        slope = residual @ direction if degree else -(residual @ residual)
-        length = 1.0
-        while length > SHORTEST:
-            new = state(nu + length * direction)
-            if new[0] <= merit + 1e-4 * length * slope:
-                break
-            at_rounding = new[0] <= merit + 1e-12 * abs(merit)
-            if at_rounding and np.linalg.norm(new[1]) < 0.9 * np.linalg.norm(residual):
-                break
-            length /= 2
-        else:
-            break
-        nu = nu + length * direction
-        merit, residual, theta = new
-    if np.linalg.norm(residual) <= STALL * size:
-        return nu
-    raise NoInterpolator(
-        f"{dynamics.model.name}: the dual root of gradient flow was not found, residual "
-        f"{np.linalg.norm(residual):.3g} for targets of size {size:.3g}: try an init_scale "
-        "nearer to 0.1, or integrate with sims.flow"
-    )
+
+class _Dual:
+    """``F`` along the states of a transport."""
+
+    def __init__(self, dynamics: Dynamics, Q: np.ndarray, transport: Transport):
+        self.law, self.Q, self.transport = dynamics.law.arrays, Q, transport
+
+    def fit(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``Q beta`` and the weights."""
+        theta = self.transport.weights(state)
+        return self.Q @ np.broadcast_to(self.law.effective(*theta), theta.shape[1:]), theta
+
+    def within_reach(self, theta: np.ndarray, missing: np.ndarray) -> float:
+        """The share of what is missing for which Newton's step changes the weights by as much as they are."""
+        clock = self.Q.T @ self._newton(theta, missing)
+        change = np.abs([slope * clock for slope in self.law.jacobian(*theta)]).max(axis=0)
+        largest = np.abs(theta).max(axis=0)
+        return float(1 / max(1.0, (change / np.where(largest > 0, largest, 1.0)).max()))
+
+    def step(self, state: np.ndarray, theta: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The state after 1, 1/2, 1/4 ... of Newton's step, the first at which F falls, and the change of nu.
+
+        Judged by the slope of F along the step, which has digits where F itself has lost them; None at rounding.
+        """
+        missing = targets - self.fit(state)[0]
+        direction = self._newton(theta, missing)
+        slope, clock, share = missing @ direction, self.Q.T @ direction, 1.0
+        for _ in range(HALVES):
+            new = self.transport.moved(state, share * clock)
+            if (targets - self.fit(new)[0]) @ direction >= -0.5 * slope:  # no longer falling, by half as much at most
+                return None if np.array_equal(new, state) else (new, share * direction)
+            share /= 2
+        return None
+
+    def _newton(self, theta: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        """The change of nu that fits what is missing; the least one where weights of 0 leave it open."""
+        tangent = sum(slope**2 for slope in self.law.jacobian(*theta))
+        values, vectors = np.linalg.eigh((self.Q * tangent) @ self.Q.T)
+        known = values > 1e-15 * values[-1]
+        return vectors[:, known] @ ((vectors[:, known].T @ missing) / values[known])

@@ -9,7 +9,10 @@ from ..derivation.landscape import Landscape
 from ..problem import Problem
 from .attainable import require_interpolator
 from .dual import dual_root
+from .integration import flow_path
 from .transport import Transport
+
+NEAR_END, ACCURACY = 1e-2, 1e-8  # of the first slope, to which the path is followed, and of its steps
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class FlowEndpoint:
     Attributes:
         beta: coefficients, shape (d,).
         theta: weights, shape (weight, d).
-        nu: the dual vector with ``s = X^T nu``, shape (n,); the shortest where samples depend on each other.
+        nu: the dual vector with ``s = X^T nu``, shape (n,); the shortest where samples depend on each other, NaN where
+            the weights have no closed form in s.
         sharpness: largest Hessian eigenvalue there.
         l1_norm: ``||beta||_1``.
         test_risk: loss on held-out samples, None without them.
@@ -36,12 +40,14 @@ class FlowEndpoint:
 def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport) -> FlowEndpoint:
     """The endpoint from one start theta0 (weight, feature), by the dual root; raises NoInterpolator."""
     require_interpolator(dynamics.model, problem, theta0)
-    nu = dual_root(dynamics, problem, transport)
-    clock = problem.projected[0].T @ nu
-    theta = transport(clock)
-    landscape = Landscape(dynamics, problem)
-    beta = landscape.beta(theta[None])[0]
-    nu = np.linalg.lstsq(problem.X.T, clock)[0]
+    landscape, nu = Landscape(dynamics, problem), np.full(problem.n, np.nan)
+    if transport.closed:
+        root = dual_root(dynamics, problem, transport)
+        nu = np.linalg.lstsq(problem.X.T, root.clock)[0]
+    else:  # a clock from a small start has too few digits: the endpoint of what flow passes is the same
+        passed = flow_path(landscape, theta0, NEAR_END, ACCURACY).theta[-1]
+        root = dual_root(dynamics, problem, Transport(dynamics, passed))
+    theta, beta = root.theta, landscape.beta(root.theta[None])[0]
     top = float(landscape.sharpness(theta[None]).value[0])
     risk = problem.test_risk(beta)
     return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))

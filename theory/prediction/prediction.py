@@ -18,7 +18,7 @@ from .divergence import HIGHEST, divergence_ratio
 from .endpoints import Endpoint, Method, endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
 from .frontiers import Interpolators, sharpness_min
-from .integration import flow_path
+from .integration import flow_path, followed_start
 from .paths import Path, path
 from .transport import Transport
 
@@ -66,7 +66,8 @@ class Prediction:
         """The largest sharpness along the gradient-flow path, its endpoint included."""
         ends = self.flow.sharpness if self.problem.loss == squared else -np.inf  # refuses before any path
         landscape = Landscape(self.dynamics, self.problem)
-        values = np.maximum([flow_path(landscape, theta0).sharpness_max() for theta0 in self.starts], ends)
+        paths = [flow_path(landscape, followed_start(landscape, theta0)) for theta0 in self.starts]
+        values = np.maximum([path.sharpness_max() for path in paths], ends)
         return np.array(values) if self._many else float(np.ravel(values)[0])
 
     @cached_property
