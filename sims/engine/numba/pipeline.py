@@ -1,5 +1,6 @@
 """How Numba compiles kernels: with the passes that they need, and each function that they call once, in theirs."""
 
+import gc
 from typing import Any
 
 from numba.core.codegen import JITCodeLibrary
@@ -27,6 +28,15 @@ class KernelCompiler(CompilerBase):
     """From Python to machine code, without closures, expressions of arrays and with-blocks, which take passes."""
 
     lowering: type = NativeLowering
+
+    def compile_extra(self, func):
+        collects = gc.isenabled()
+        gc.disable()  # a compilation makes many objects and drops few
+        try:
+            return super().compile_extra(func)
+        finally:
+            if collects:
+                gc.enable()
 
     def define_pipelines(self):
         steps = (
