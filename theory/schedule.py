@@ -75,7 +75,7 @@ class Schedule:
         first, last = (float(end) for end in self.ends(np.array(lr)))
         if self.shape == "constant":
             return np.full(np.shape(step), last)
-        rates = sp.lambdify((FIRST, LAST, PROGRESS), SHAPES[self.shape], "numpy")(first, last, step / self.steps)
+        rates = sp.lambdify((FIRST, LAST, PROGRESS), SHAPES[self.shape], np)(first, last, step / self.steps)
         return np.where(np.asarray(step) < self.steps, rates, last)
 
     def elapsed(self, lr: float, step: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ def _flip(step: Step) -> Callable:
         if linear.free_symbols <= {S, LEARNING_RATE, *step.parameters} and not linear.has(*_NOT_LINEAR):
             roots = sp.solve((linear + sp.eye(len(old))).det(), S, simplify=False)
     limit = simplest(roots[0]) if len(roots) == 1 else sp.oo
-    limit = sp.lambdify([LEARNING_RATE, *step.parameters], limit, "numpy")  # SciPy's functions take long to import
+    limit = sp.lambdify([LEARNING_RATE, *step.parameters], limit, np)  # by its name, all its parts would be imported
     return lambda lr, *values: limit(lr, *values) + 0 * lr
 
 

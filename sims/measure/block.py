@@ -34,7 +34,7 @@ def begin_runs(
     if number == "float64":  # which alone looks at the sharpness
         found = sharpness_at(landscape, starts)
         top, vector = found.value, found.vector
-    state = [sp.lambdify(WEIGHT, s.start, "numpy")(row) + 0 * row for row in points for s in rule.step.memory]
+    state = [sp.lambdify(WEIGHT, s.start, np)(row) + 0 * row for row in points for s in rule.step.memory]
     theta = rows(np.concatenate([points, np.stack(state)])) if state else starts
     rates = np.ascontiguousarray(lr, dtype=float)
     first_rate, last_rate = rule.schedule.ends(rates)
