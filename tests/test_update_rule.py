@@ -68,9 +68,9 @@ def by_hand(rule, lr, steps, key=None, theta=None):
     theta = reference.standard_start("difference", 2, 0.1, PROBLEM.d) if theta is None else theta
     key = draws.run_keys(rule.noise_seed, np.array([lr]), theta[None]) if key is None else key
     for t in range(steps):
-        noise = draws.array_normal(key, t, 3 * np.arange(n) + 1)[:, 0]
+        noise = draws.normal(draws.stream(key, t), 3 * np.arange(n) + 1)
         targets = y + rule.label_noise * noise * (t < (rule.noise_steps or steps))
-        chance, chosen = draws.array_uniform(key, t, 3 * np.arange(n))[:, 0], []
+        chance, chosen = draws.uniform(draws.stream(key, t), 3 * np.arange(n)), []
         for i in range(n):  # every subset of the size asked is equally likely
             if chance[i] < (rule.batch - len(chosen)) / (n - i):
                 chosen.append(i)

@@ -7,7 +7,7 @@ from ...theory.derivation.hessian import columns
 from ...theory.derivation.landscape import Landscape
 from ..status import Status
 from .backends import EVERY, LONGEST, NEAR, REPEATS, Followed, measured_steps
-from .draws import array_normal, array_uniform
+from .draws import normal, stream, uniform
 from .job import Job
 from .runs import NUDGE, Runs, power_noise
 
@@ -105,13 +105,13 @@ def decayed_calm(T, pulls, decay: float, tol: float):
 def _drawn_slopes(landscape: Landscape, rule: UpdateRule, f, key, step: int):
     """Loss slopes of the samples drawn, at noisy targets, 0 for the others; shape (sample, run)."""
     n, y = len(f), landscape.targets(f)
-    batch, draws = rule.batch or n, 3 * np.arange(n)
+    batch, state, draws = rule.batch or n, stream(key, step), 3 * np.arange(n)[:, None]
     if rule.label_noise and (rule.noise_steps is None or step < rule.noise_steps):
-        y = y + rule.label_noise * array_normal(key, step, draws + 1)
+        y = y + rule.label_noise * normal(state, draws + 1)
     slopes = landscape.law.loss_slope(f, y) * (n / batch)
     if batch == n:
         return slopes
-    chance, need, weight = array_uniform(key, step, draws), np.full(f.shape[1], float(batch)), np.zeros(f.shape)
+    chance, need, weight = uniform(state, draws), np.full(f.shape[1], float(batch)), np.zeros(f.shape)
     for i in range(n):
         weight[i] = chance[i] * (n - i) < need
         need = need - weight[i]

@@ -16,9 +16,8 @@ from ..engine.draws import run_keys
 from ..engine.job import Job
 from ..engine.runs import Runs, not_begun
 from ..status import Phase, Status
-from .attractor import attractors
 from .outcome import outcomes
-from .phase import phases
+from .phase import attractors, phases
 from .settled import measured_settled
 from .sharpness import sharpness_at
 

@@ -1,5 +1,9 @@
 """The compiled engine: one worker a core, all pulling runs of one problem from a shared queue."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import current_thread, main_thread
+
 import numpy as np
 
 from ....theory.problem import Problem
@@ -11,7 +15,6 @@ from ..runs import Runs, power_noise
 from .kernels import advance_kernel, follow_kernel
 from .lanes import LANES
 from .microkernel import spans
-from .workers import work
 
 
 def check(problem: Problem, here: bool) -> None:
@@ -37,7 +40,7 @@ def advance(job: Job, runs: Runs) -> None:
         runs.steps, runs.rising, runs.loss, runs.sharpness_max, runs.outcome, runs.history,
     )  # fmt: skip
     tell = None if job.tell is None else lambda tell=job.tell: tell(min(int(queue[0]), len(runs)))
-    work(kernel.advance, arguments, min(options.threads or cores(), max(1, len(runs))), job.halt, tell)
+    _work(kernel.advance, arguments, min(options.threads or cores(), max(1, len(runs))), job.halt, tell)
 
 
 def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
@@ -56,5 +59,27 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
         np.array(dynamics.rule.parameters), np.zeros(1, dtype=np.int64), job.halt, power_noise(*runs.theta.shape[1:]),
         runs.lr[chosen], runs.divergence_limit[chosen] + (runs.loss_min[chosen] - floor), runs.theta[chosen], *found,
     )  # fmt: skip
-    work(kernel.follow, arguments, min(options.threads or cores(), max(1, -(-count // LANES))), job.halt)
+    _work(kernel.follow, arguments, min(options.threads or cores(), max(1, -(-count // LANES))), job.halt)
     return found
+
+
+def _work(
+    kernel: Callable, arguments: tuple, workers: int, halt: np.ndarray, tell: Callable[[], None] | None = None
+) -> None:
+    """Call the kernel in every worker, and ``tell`` meanwhile; an exception sets ``halt[0]`` and is raised again.
+
+    One worker for a thread beside others is that thread itself, and then nothing is told.
+    """
+    if workers == 1 and current_thread() is not main_thread():
+        return kernel(*arguments)
+    with ThreadPoolExecutor(workers) as pool:  # even for one: an interrupt reaches the main thread, not a kernel
+        tasks = [pool.submit(kernel, *arguments) for _ in range(workers)]
+        try:
+            while wait(tasks, timeout=0.1).not_done:
+                if tell:
+                    tell()
+        except BaseException:
+            halt[0] = 1
+            raise
+        for task in tasks:
+            task.result()
