@@ -1,12 +1,12 @@
 """Diagonal networks beside deep ones: the same measures on the same axis."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from .. import theory
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .look import BLACK, BLUE, GREEN, GREY, PAGE, VERMILLION, Figure, styled
@@ -15,9 +15,6 @@ from .parts.panels import NORMS, choose_scale, footnote, log_axis, widen
 from .parts.results import entry, grid, read, require_plain, scale_of, value_in
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
-
-if TYPE_CHECKING:
-    from ..theory.prediction.prediction import Prediction
 
 TITLES = ("diagonal network", "deep network")
 
@@ -40,7 +37,7 @@ class Column:
 def contrast(
     diagonal: xr.Dataset,
     deep: xr.Dataset,
-    pred: "Prediction | None" = None,
+    pred: "theory.Prediction | None" = None,
     init_scale: float | None = None,
 ) -> Figure:
     """Final sharpness, norms and test risk of a diagonal sweep and of a deep one over ``lr / lr_critical``.
@@ -92,7 +89,7 @@ def contrast(
     return figure
 
 
-def _column(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> Column:
+def _column(ds: xr.Dataset, pred: "theory.Prediction | None", name: str, notes: list[str]) -> Column:
     status = codes(ds)
     good = np.flatnonzero(status == Status.CONVERGED)
     flow = reference(ds, pred, notes)

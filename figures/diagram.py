@@ -1,7 +1,7 @@
 """Which runs follow gradient flow and which live at the edge of stability, over both knobs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,6 +11,7 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
+from .. import theory
 from ..sims.status import Status
 from ..theory.errors import GdbiasError, InputError
 from .look import BLACK, COLUMN, GREY, Figure, styled
@@ -22,9 +23,6 @@ from .parts.predicted import told
 from .parts.results import LARGE, boundary, spec_of, subject, value_in
 from .parts.statuses import LOOKS, codes, unconverged
 
-if TYPE_CHECKING:
-    from ..theory.prediction.prediction import Prediction
-
 LINES = {  # line styles
     "lr_critical": "-",
     "lr_critical_final": (0, (2.5, 1.5)),
@@ -35,7 +33,7 @@ LINES = {  # line styles
 
 @styled
 def phase_diagram(
-    ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None" = None, by: str = "sharpness"
+    ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None" = None, by: str = "sharpness"
 ) -> Figure:
     """How every run of a sweep ended, over the learning rate and the scale of the start, the model or n/d.
 
@@ -78,7 +76,7 @@ def draw_plane(
     figure: Figure,
     axes: Axes,
     found: Plane,
-    pred: "Prediction | Sequence[Prediction] | None",
+    pred: "theory.Prediction | Sequence[theory.Prediction] | None",
     by: str,
     notes: list[str],
 ) -> list[Patch]:
@@ -103,7 +101,7 @@ def draw_plane(
     return patches
 
 
-def _is_of(pred: "Prediction | Sequence[Prediction]", found: Plane) -> bool:
+def _is_of(pred: "theory.Prediction | Sequence[theory.Prediction]", found: Plane) -> bool:
     """Whether the prediction has one row for each row of the result."""
     if isinstance(pred, Sequence):
         return True  # was looked at
@@ -158,7 +156,11 @@ def _outline(edges: tuple[np.ndarray, np.ndarray], where: np.ndarray) -> Path:
 
 
 def _draw_critical(
-    axes: Axes, found: Plane, pred: "Prediction | Sequence[Prediction] | None", name: str, notes: list[str]
+    axes: Axes,
+    found: Plane,
+    pred: "theory.Prediction | Sequence[theory.Prediction] | None",
+    name: str,
+    notes: list[str],
 ) -> None:
     ds, edges = found.ds, found.edges[1]
     at: np.ndarray | None = found.at
@@ -201,7 +203,7 @@ def _draw_critical(
         axes.plot([values[0]] * 2, edges[[row, row + 1]], **outlined)
 
 
-def _why_no_lr_max(pred: "Prediction | Sequence[Prediction]") -> str:
+def _why_no_lr_max(pred: "theory.Prediction | Sequence[theory.Prediction]") -> str:
     one = pred[0] if isinstance(pred, Sequence) else pred
     if one.problem.n > LARGE:
         return f"for {one.problem.n} samples it takes minutes, pred.lr_max computes it"

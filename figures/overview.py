@@ -1,12 +1,12 @@
 """The whole story in one figure: phases, the norm-sharpness plane, endpoints over the learning rate, three runs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from .. import sims, theory
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .diagram import draw_plane, legend_of_plane
@@ -22,9 +22,6 @@ from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
 from .trade_off import PREDICTED, draw_lr_critical, draw_sharpness
 
-if TYPE_CHECKING:
-    from ..theory.prediction.prediction import Prediction
-
 BELOW, ABOVE, STEPS = 0.8, 1.1, 3000  # of lr_critical and of lr_max, and the steps of the three runs
 RUN_COLORS = (BLUE, GREEN, VERMILLION)
 
@@ -32,7 +29,7 @@ RUN_COLORS = (BLUE, GREEN, VERMILLION)
 @styled
 def regimes(
     ds: xr.Dataset,
-    pred: "Prediction | None" = None,
+    pred: "theory.Prediction | None" = None,
     init_scale: float | None = None,
     endpoints: int = 12,
     runs: Sequence[xr.Dataset] = (),
@@ -108,20 +105,17 @@ def regimes(
     return figure
 
 
-def regime_runs(pred: "Prediction", init_scale: float) -> list[xr.Dataset]:
+def regime_runs(pred: "theory.Prediction", init_scale: float) -> list[xr.Dataset]:
     """Three recorded runs: below lr_critical, between lr_critical_final and lr_max, and above lr_max.
 
     Raises:
         NoClosedForm, NoInterpolator: a problem without one of these learning rates.
     """
-    from ..sims import descend  # Numba and SymPy, to make runs and not to draw them
-    from ..theory import predict
-
     model, problem = pred.dynamics.model, pred.problem
-    one = predict(model, problem, init_scale)
+    one = theory.predict(model, problem, init_scale)
     middle = float(np.sqrt(float(one.lr_critical_final) * one.lr_max))
     rates = (BELOW * float(one.lr_critical), middle, ABOVE * one.lr_max)
-    return [descend(model, problem, rate, init_scale, max_steps=STEPS, record_every=1) for rate in rates]
+    return [sims.descend(model, problem, rate, init_scale, max_steps=STEPS, record_every=1) for rate in rates]
 
 
 def _draw_norm(axes: Axes, lr: np.ndarray, norm: np.ndarray | None, flow: float | None) -> None:

@@ -1,11 +1,12 @@
 """The trade-off of arXiv 2505.21423: what descent ends at, against the learning rate."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from .. import theory
 from ..sims.status import Status
 from ..theory.errors import InputError
 from .look import BLACK, BLUE, GREEN, GREY, PURPLE, Figure, styled
@@ -18,16 +19,13 @@ from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
 
-if TYPE_CHECKING:
-    from ..theory.prediction.prediction import Prediction
-
 PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
 CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
 
 @styled
 def norm_sharpness(
-    ds: xr.Dataset, pred: "Prediction | None" = None, init_scale: float | None = None, endpoints: int = 0
+    ds: xr.Dataset, pred: "theory.Prediction | None" = None, init_scale: float | None = None, endpoints: int = 0
 ) -> Figure:
     """Final sharpness, norms and test risk of the converged runs against the learning rate.
 
@@ -112,7 +110,7 @@ def norm_sharpness(
     return figure
 
 
-def _critical(ds: xr.Dataset, pred: "Prediction | None", name: str, notes: list[str]) -> float | None:
+def _critical(ds: xr.Dataset, pred: "theory.Prediction | None", name: str, notes: list[str]) -> float | None:
     value = value_in(ds, name) if pred is None else read(pred, name, notes)
     value = None if value is None or np.size(value) != 1 else float(np.ravel(value)[0])
     return value if value is not None and np.isfinite(value) else None
@@ -142,7 +140,7 @@ def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> Non
                 axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
 
 
-def draw_lr_critical(panels: list[Axes], pred: "Prediction | None", notes: list[str]) -> None:
+def draw_lr_critical(panels: list[Axes], pred: "theory.Prediction | None", notes: list[str]) -> None:
     """Vertical lines at the predicted critical learning rates."""
     if pred is not None:
         _draw_critical(panels, {name: _critical(xr.Dataset(), pred, name, notes) for name in CRITICAL})

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
+from .. import theory
 from ..theory.errors import InputError
 from ..theory.validate import real, shown, whole
-
-if TYPE_CHECKING:  # SymPy, which the command line's help does without
-    from ..theory.update_rule import UpdateRule
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
 LARGEST_SINGLE = 2**23 - 1  # the same in float32, which the half of a step still fits
@@ -99,7 +97,7 @@ class Options(RunOptions):
         if self.threads is not None:
             object.__setattr__(self, "threads", whole("threads", self.threads, 1))
 
-    def check(self, rule: "UpdateRule") -> None:
+    def check(self, rule: "theory.UpdateRule") -> None:
         """Raise InputError where a window, mean or cooling does not fit the rule."""
         if self.window and rule.once_settled.stochastic:
             raise InputError(f"window = {self.window} follows the map of one step, and {rule} has none: use window = 0")

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from ... import figures, sims, theory
 from ...sims.grid import read_grid
 from ...sims.options import Options, SweepOptions
 from ...sims.status import Phase, Status
@@ -63,12 +64,10 @@ class Derive:
     """Write the derivation as a LaTeX document that compiles by itself."""
 
     def __call__(self) -> None:
-        from ...theory import derive, parse  # SymPy
-
         require_one(self, "latex", "source", "tex")
         if self.tex is not None:
             check_file(self.tex)  # before the work
-        dynamics = derive(parse(self.model))
+        dynamics = theory.derive(theory.parse(self.model))
         if self.tex is not None:
             write_text(self.tex, dynamics.document())
         elif self.source:
@@ -89,9 +88,7 @@ class Predict:
     """Initialization scale alpha."""
 
     def __call__(self) -> None:
-        from ...theory import predict  # SymPy
-
-        pred = predict(*self.data.setting(), self.init_scale)
+        pred = theory.predict(*self.data.setting(), self.init_scale)
         print(f"{pred.dynamics.model} on {pred.problem}, init_scale {self.init_scale:g}")
         print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
         print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
@@ -124,8 +121,6 @@ class Run:
     """Steps between recorded points of the trajectory."""
 
     def __call__(self) -> None:
-        from ...sims import descend  # Numba
-
         model, problem = self.data.setting()
         if self.record_every != 1 and not (self.plot or self.store):
             raise InputError(f"--record-every {self.record_every} has no effect: it needs --plot or --store")
@@ -139,7 +134,7 @@ class Run:
 
             check_new(self.store)
         rule = self.rule.rule()
-        run = descend(
+        run = sims.descend(
             model,
             problem,
             self.lr,
@@ -159,13 +154,9 @@ class Run:
             f"{'edge':20} {run.sharpness.item() / limit:.8g}   sharpness over {limit:.8g}, 1 at the edge of stability"
         )
         if self.store:
-            from ...sims.store.files import save_result  # xarray
-
-            print(f"written to {save_result(run, self.store)}", file=sys.stderr)
+            print(f"written to {sims.store.save_result(run, self.store)}", file=sys.stderr)
         if self.plot:
-            from .. import save, trajectory  # matplotlib
-
-            print(f"written to {save(trajectory(run), self.plot)}", file=sys.stderr)
+            print(f"written to {figures.save(figures.trajectory(run), self.plot)}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -205,8 +196,6 @@ class Sweep:
     reach the store under the same name."""
 
     def __call__(self) -> None:
-        from ...sims import estimate, sweep  # Numba
-
         model, problem = self.data.settings()
         asked: dict[str, Any] = dict(
             lr=read_grid(self.lr),
@@ -218,10 +207,10 @@ class Sweep:
         if self.dry_run and self.scheduler:
             raise InputError("--dry-run tells what the sweep costs on this machine: leave out --scheduler")
         if self.dry_run:
-            print(estimate(model, problem, **asked))
+            print(sims.estimate(model, problem, **asked))
             return
         with self._client() as client:
-            ds = sweep(model, problem, **asked, store=self.store, progress=True, client=client)
+            ds = sims.sweep(model, problem, **asked, store=self.store, progress=True, client=client)
         for setting in (model, problem):
             print(*(map(str, setting) if isinstance(setting, list) else [setting]), sep="\n")
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):

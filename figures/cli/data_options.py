@@ -2,14 +2,12 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from ... import theory
 from ...theory.errors import InputError
 from .effect import require_effect, require_one
 from .spec_file import WHOLE
-
-if TYPE_CHECKING:
-    from ...theory import Parameterization, Problem
 
 SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
 FILES = ("csv", "npz", "diabetes")
@@ -59,7 +57,7 @@ class Data:
     seed: int = 0
     """Seed of the synthetic data, or of the split into training and test rows."""
 
-    def setting(self) -> "tuple[Parameterization, Problem]":
+    def setting(self) -> "tuple[theory.Parameterization, theory.Problem]":
         """The model and the problem; raises InputError where options do not fit together."""
         models, problems = self.settings()
         if isinstance(models, list) or isinstance(problems, list):
@@ -67,11 +65,11 @@ class Data:
             raise InputError(f"{what} are several: only gdbias sweep takes them, give one")
         return models, problems
 
-    def settings(self) -> "tuple[Parameterization | list[Parameterization], Problem | list[Problem]]":
+    def settings(
+        self,
+    ) -> "tuple[theory.Parameterization | list[theory.Parameterization], theory.Problem | list[theory.Problem]]":
         """As :meth:`setting`, with a list where several models or several n are given."""
-        from ...theory import parse  # SymPy
-
-        models = [parse(name) for name in COMMA.split(self.model or self.default_model)]
+        models = [theory.parse(name) for name in COMMA.split(self.model or self.default_model)]
         problems = [self._problem(n) for n in self._samples()]
         return models if len(models) > 1 else models[0], problems if len(problems) > 1 else problems[0]
 
@@ -81,22 +79,20 @@ class Data:
         except ValueError:
             raise InputError(f"n = {self.n!r} must be a whole number, or several such as 5,10,20") from None
 
-    def _problem(self, n: int) -> "Problem":
-        from ...theory import Problem, diabetes, sparse_regression  # SymPy
-
+    def _problem(self, n: int) -> "theory.Problem":
         require_one(self, *FILES)
         require_effect(self, USERS, self._kind, lambda kind: f"{kind} data" if kind == "synthetic" else f"--{kind}")
         if self.csv is not None:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
-            return Problem.from_csv(
+            return theory.Problem.from_csv(
                 self.csv, self.target, loss=self.loss, test_fraction=self.test_fraction, seed=self.seed
             )
         if self.npz is not None:
-            return Problem.from_npz(self.npz, self.loss)
+            return theory.Problem.from_npz(self.npz, self.loss)
         if self.diabetes is not None:
-            return diabetes(self.diabetes, self.seed)
-        return sparse_regression(
+            return theory.diabetes(self.diabetes, self.seed)
+        return theory.sparse_regression(
             n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
         )
 

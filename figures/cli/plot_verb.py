@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from ... import figures
+from ... import figures, sims, theory
 from ...theory.errors import GdbiasError, InputError
 from .effect import require_effect
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ...theory.prediction.prediction import Prediction
 
 OPTIONS = {name: options for name, (_, options) in figures.FIGURES.items()}
 USERS = {  # the figures that each option has an effect on
@@ -67,12 +66,11 @@ class Plot:
             raise InputError(f"unknown figure {self.figure!r}: use {_listed(tuple(OPTIONS), 'or')}")
         require_effect(self, USERS, self.figure)
         # What draws is slow to import: not for --help, and not for what was typed wrongly.
-        from ...sims.store.group import open_result
         from ..look import check_picture
 
         out = check_picture(self.out or f"{self.figure}.png")
         draw, notes = getattr(figures, self.figure), []
-        drawn = draw(**self._arguments(draw, self._selected(open_result(self.store)), notes))
+        drawn = draw(**self._arguments(draw, self._selected(sims.store.open_result(self.store)), notes))
         for note in (*notes, " ".join(drawn.get_supxlabel().split())):  # what theory does not give
             if note:
                 print(f"gdbias: {note}", file=sys.stderr)
@@ -109,11 +107,9 @@ class Plot:
         return ds
 
     def _beside(self) -> "xr.Dataset":
-        from ...sims.store.group import open_result  # Zarr and xarray
-
         if self.deep is None:
             raise InputError(f"{self.figure} draws a second result beside the first: name it with --deep STORE")
-        return open_result(self.deep)
+        return sims.store.open_result(self.deep)
 
     def _runs(self, ds: "xr.Dataset", pred: Any) -> "list[xr.Dataset]":
         from ..overview import regime_runs  # matplotlib
@@ -125,7 +121,7 @@ class Plot:
         row, _ = choose_row(grid(ds, "init_scale", "lr"), pred, self.init_scale)
         return regime_runs(require_prediction(pred, self.figure), float(row["init_scale"]))
 
-    def _prediction(self, ds: "xr.Dataset", notes: list[str]) -> "Prediction | list[Prediction] | None":
+    def _prediction(self, ds: "xr.Dataset", notes: list[str]) -> "theory.Prediction | list[theory.Prediction] | None":
         from ..parts.results import stored_prediction  # xarray
 
         if not self.predict:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tyro
 
+from ... import sims
 from ...sims.status import Status
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ class Report:
     """Folder or URL of a Zarr store, or a .json file of a result."""
 
     def __call__(self) -> None:
-        from ...sims.store.group import open_result  # Zarr and xarray
-
-        print(describe(open_result(self.store), self.store))
+        print(describe(sims.store.open_result(self.store), self.store))
 
 
 def describe(ds: "xr.Dataset", store: str | Path) -> str:

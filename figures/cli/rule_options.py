@@ -1,13 +1,11 @@
 """The update rule as options of the command line and of a spec file."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ... import theory
 from ...theory.errors import InputError
 from .effect import flag
-
-if TYPE_CHECKING:
-    from ...theory.update_rule import UpdateRule
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,9 @@ class Rule:
         if any(getattr(self, f.name) != f.default for f in fields(self)):  # --help reads the defaults, without SymPy
             self.rule()  # a spec file names itself where a value is outside its limits
 
-    def rule(self) -> "UpdateRule":
+    def rule(self) -> "theory.UpdateRule":
         """The rule; raises InputError."""
         from ...theory.steps import parse_parameters, parse_step  # SymPy
-        from ...theory.update_rule import UpdateRule
 
         values = asdict(self)
         if self.step_parameters is not None and self.step is None:
@@ -52,7 +49,7 @@ class Rule:
             step=None if self.step is None else parse_step(self.step),
             step_parameters=parse_parameters(self.step_parameters or ""),
         )
-        rule = UpdateRule(**values | own)
+        rule = theory.UpdateRule(**values | own)
         for name, needed in (("noise_steps", ("label_noise",)), ("noise_seed", ("label_noise", "batch"))):
             if values[name] and not any(values[user] for user in needed):
                 users = " or ".join(f"--{user.replace('_', '-')}" for user in needed)

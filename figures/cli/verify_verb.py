@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from ... import sims
 from ...sims.store.place import check_file
 from ...theory.errors import InputError
 from .effect import flag
@@ -57,15 +58,14 @@ class Verify:
                 if getattr(self, name) != getattr(Verify, name):
                     raise InputError(f"{flag(name, getattr(self, name))} has no effect on --list: it needs a check")
             return self._print_list()
-        from ...sims.checks import verify  # SymPy and Numba
-        from ..verification import csv_text, markdown, print_table
+        from ..verification import csv_text, markdown, print_table  # SymPy and Numba
 
         if self.json and self.markdown:
             raise InputError("--json and --markdown both print: choose one")
         for path in (self.html, self.csv):
             if path is not None:
                 check_file(path)
-        report = verify(self.only or None, self.quick, self.seed, self.workers, self.load, progress=True)
+        report = sims.verify(self.only or None, self.quick, self.seed, self.workers, self.load, progress=True)
         if self.json:
             print(report.to_json())
         elif self.markdown:

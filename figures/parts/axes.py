@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from ... import theory
 from ...theory.errors import InputError
 from .panels import log_axis
 from .results import check_prediction, grid, scale_of
-
-if TYPE_CHECKING:
-    from ...theory.prediction.prediction import Prediction
 
 ROWS = ("init_scale", "model", "seed")  # dimensions that can be the upward axis
 
@@ -55,7 +52,9 @@ class Plane:
             axes.set_yticks([] if scale is None else [scale], [] if scale is None else [f"{scale:.3g}"])
             axes.set_ylabel("" if scale is None else self.title)
 
-    def predictions(self, pred: "Prediction | Sequence[Prediction] | None") -> "Prediction | list[Prediction] | None":
+    def predictions(
+        self, pred: "theory.Prediction | Sequence[theory.Prediction] | None"
+    ) -> "theory.Prediction | list[theory.Prediction] | None":
         """The given predictions in the order of the rows, checked against the result.
 
         Raises:
@@ -73,7 +72,7 @@ class Plane:
         return [pred[i] for i in self.order]
 
 
-def plane(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None" = None) -> Plane:
+def plane(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None" = None) -> Plane:
     """The plane of a result over ``lr`` and one of ``init_scale``, ``model`` and ``seed``.
 
     Problems of different ``n`` are ordered by it, their height is n/d.

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ... import sims
 from ...theory.errors import InputError
 from .results import spec_of
 
@@ -16,10 +17,8 @@ def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
     """
     if "rule" not in spec_of(ds):
         return 2 / np.asarray(lr, dtype=float)
-    from ...sims import rebuild_rule  # SymPy, for runs with an update rule
-
     try:
-        limit = np.asarray(rebuild_rule(ds).sharpness_limit(np.asarray(lr, dtype=float)))
+        limit = np.asarray(sims.rebuild_rule(ds).sharpness_limit(np.asarray(lr, dtype=float)))
         return limit if np.isfinite(limit).all() else None
     except InputError:
         return None

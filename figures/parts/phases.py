@@ -1,7 +1,7 @@
 """How the phases of runs are drawn, and how many of them theory foresaw."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -9,14 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
+from ... import theory
 from ...sims.status import Phase
 from ...theory.errors import InputError
 from ...theory.prediction.phase_rule import BANDS, allowed
 from ..look import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION
 from .results import boundary, is_map
-
-if TYPE_CHECKING:
-    from ...theory.prediction.prediction import Prediction
 
 PLAIN = "#bcb6a8"  # of a phase that has no colour of its own
 OWN = {
@@ -53,7 +51,7 @@ def phase_codes(ds: xr.Dataset) -> np.ndarray:
     return np.where(np.isnan(values), int(Phase.NOT_RUN), values).astype(int)
 
 
-def foreseen(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction]") -> Foreseen:
+def foreseen(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction]") -> Foreseen:
     """How many runs of a result over (row, lr) are in a phase that theory allows.
 
     See :mod:`gdbias.theory.prediction.phase_rule`. Runs that are undecided, not run, or where nothing is predicted are

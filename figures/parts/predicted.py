@@ -1,17 +1,13 @@
 """Predictions that are drawn over measured points: the frontier, and where the constrained flow ends."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from ... import theory
 from ...theory.errors import GdbiasError
 from ..look import BLACK
-
-if TYPE_CHECKING:
-    from ...theory.prediction.frontiers import Frontier as Curve
-    from ...theory.prediction.prediction import Prediction
 
 POINTS = 40  # of a frontier that is drawn
 INSIDE = 0.985  # of lr_max: the largest learning rate for which an endpoint is computed; nearer it takes minutes
@@ -28,23 +24,21 @@ class Ends:
     test_risk: np.ndarray | None
 
 
-def curve(pred: "Prediction", notes: list[str], points: int) -> "Curve | None":
+def curve(pred: "theory.Prediction", notes: list[str], points: int) -> "theory.Frontier | None":
     """The frontier of a prediction; None, with the reason in ``notes``, where there is none."""
-    from ...theory import frontier  # SymPy and CVXPY, where a frontier is drawn
-
     try:
-        return frontier(pred.dynamics.model, pred.problem, points)
+        return theory.frontier(pred.dynamics.model, pred.problem, points)
     except GdbiasError as error:
         notes.append(f"no frontier: {told(error, pred)}")
         return None
 
 
-def told(error: Exception, pred: "Prediction") -> str:
+def told(error: Exception, pred: "theory.Prediction") -> str:
     """What an error says, without the model's name."""
     return str(error).removeprefix(f"{pred.dynamics.model.name}: ")
 
 
-def predicted_ends(pred: "Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Ends | None:
+def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Ends | None:
     """Where the constrained flow ends at ``count`` learning rates within the range of ``lr``, up to lr_max.
 
     A quarter of them lies below lr_critical_final, from where on these ends move.
@@ -72,7 +66,7 @@ def predicted_ends(pred: "Prediction", lr: np.ndarray, count: int, notes: list[s
     )
 
 
-def mark_lr_max(axes: Axes, line: "Curve", labelled: bool) -> None:
+def mark_lr_max(axes: Axes, line: "theory.Frontier", labelled: bool) -> None:
     """A vertical line at the largest learning rate with a stable interpolator."""
     label = rf"$\eta_{{\mathrm{{max}}}}$ = {line.lr_max:.3g}" if labelled else None
     axes.axvline(line.lr_max, color=BLACK, ls="-.", lw=0.8, label=label, gid="lr_max", zorder=1)

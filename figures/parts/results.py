@@ -3,16 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from ... import sims, theory
 from ...sims.store.dataset import seed_labels
 from ...theory.errors import GdbiasError, InputError
-
-if TYPE_CHECKING:
-    from ...theory.prediction.prediction import Prediction
 
 SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES or --seed SEED"}
 LARGE = 100  # samples above which figures do without lr_max: it would take minutes
@@ -63,11 +61,9 @@ def _chosen(ds: xr.Dataset, models: list, problems: list) -> tuple[list, list]:
     return models, problems
 
 
-def require_prediction(pred: Any, figure: str) -> "Prediction":
+def require_prediction(pred: Any, figure: str) -> "theory.Prediction":
     """The prediction; raises InputError where a figure that needs a prediction is given something else."""
-    from ...theory import Prediction  # SymPy, which figures of runs alone do without
-
-    if not isinstance(pred, Prediction):
+    if not isinstance(pred, theory.Prediction):
         raise InputError(
             f"{figure} needs pred = theory.predict(model, problem, init_scale) of one diagonal network, got "
             f"{type(pred).__name__}: a result without one, such as that of a deep linear network, is drawn "
@@ -100,7 +96,7 @@ def subject(ds: xr.Dataset) -> str:
     return ", ".join([*(models if len(models) == 1 else []), *size])
 
 
-def check_prediction(ds: xr.Dataset, pred: "Prediction | Sequence[Prediction] | None") -> None:
+def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None") -> None:
     """Raises InputError where a prediction is for another model or other data than the result's."""
     spec = spec_of(ds)
     if pred is None or not spec.get("problem"):
@@ -141,7 +137,7 @@ def spec_of(ds: xr.Dataset) -> dict:
     return spec if isinstance(spec, dict) else {}
 
 
-def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
+def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Prediction] | None":
     """The prediction for every start of a stored result, computed when read; None where the result carries its own or
     is of a deep linear network.
 
@@ -150,25 +146,22 @@ def stored_prediction(ds: xr.Dataset) -> "Prediction | list[Prediction] | None":
     Raises:
         InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`, or with an update rule.
     """
-    from ...sims import rebuild  # SymPy, where something is predicted
-    from ...theory import predict
-
     spec = spec_of(ds)
     if value_in(ds, "lr_critical") is not None or "network" in spec:
         return None
     require_plain(ds)
-    models, problems = _chosen(ds, *rebuild(ds))
+    models, problems = _chosen(ds, *sims.rebuild(ds))
     if len(models) > 1 or len(problems) > 1:
         if len(models) > 1 and len(problems) > 1 or ds["init_scale"].size > 1:  # no figure draws so many
             return None
         scale = float(ds["init_scale"].item())
-        return [predict(model, problem, scale) for model in models for problem in problems]
+        return [theory.predict(model, problem, scale) for model in models for problem in problems]
     if "init_scale" in ds:
-        return predict(models[0], problems[0], ds["init_scale"].values)
-    return predict(models[0], problems[0], theta0=spec["theta0"])
+        return theory.predict(models[0], problems[0], ds["init_scale"].values)
+    return theory.predict(models[0], problems[0], theta0=spec["theta0"])
 
 
-def entry(pred: "Prediction | None", init_scale: float | None, notes: list[str]) -> "Prediction | None":
+def entry(pred: "theory.Prediction | None", init_scale: float | None, notes: list[str]) -> "theory.Prediction | None":
     """The prediction for one init_scale, alone, so that reading it computes one row."""
     if pred is None or pred.init_scale is None or init_scale is None:
         return pred if pred is None or len(pred.starts) == 1 else None
@@ -180,7 +173,7 @@ def entry(pred: "Prediction | None", init_scale: float | None, notes: list[str])
     return pred if len(scales) == 1 and np.ndim(pred.init_scale) == 0 else _row(pred, int(match[0]))
 
 
-def rows(pred: "Prediction", name: str, notes: list[str]) -> np.ndarray:
+def rows(pred: "theory.Prediction", name: str, notes: list[str]) -> np.ndarray:
     """One number a row of ``init_scale``, NaN in the rows that have no prediction."""
     try:
         return np.atleast_1d(getattr(pred, name)).astype(float)
@@ -189,7 +182,7 @@ def rows(pred: "Prediction", name: str, notes: list[str]) -> np.ndarray:
         return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-def boundary(pred: "Prediction | Sequence[Prediction]", name: str, notes: list[str]) -> np.ndarray:
+def boundary(pred: "theory.Prediction | Sequence[theory.Prediction]", name: str, notes: list[str]) -> np.ndarray:
     """A predicted learning rate for each row, NaN where it is unknown or takes too long."""
     if isinstance(pred, Sequence):
         return np.concatenate([boundary(one, name, notes) for one in pred])
@@ -199,7 +192,7 @@ def boundary(pred: "Prediction | Sequence[Prediction]", name: str, notes: list[s
     return rows(pred, name, notes)
 
 
-def read(pred: "Prediction | None", name: str, notes: list[str]) -> Any:
+def read(pred: "theory.Prediction | None", name: str, notes: list[str]) -> Any:
     """An attribute of a prediction; None, with the reason in ``notes``, where theory does not give it."""
     try:
         return getattr(pred, name, None)
@@ -210,6 +203,6 @@ def read(pred: "Prediction | None", name: str, notes: list[str]) -> Any:
         return None
 
 
-def _row(pred: "Prediction", index: int) -> "Prediction":
+def _row(pred: "theory.Prediction", index: int) -> "theory.Prediction":
     scale = None if pred.init_scale is None else float(np.atleast_1d(pred.init_scale)[index])
     return replace(pred, init_scale=scale, starts=(pred.starts[index],))

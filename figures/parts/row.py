@@ -1,23 +1,19 @@
 """The row of a sweep that a figure draws: one initialization scale of many."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
+from ... import theory
 from ...sims.status import Status
 from ...theory.errors import InputError
 from .results import scale_of
 from .statuses import codes
 
-if TYPE_CHECKING:
-    from ...theory.prediction.prediction import Prediction
-
 NEAR = 1.05  # factor between a row that is asked for and the one that is drawn
 SHOWN = 6  # rows that a message names
 
 
-def choose_row(ds: xr.Dataset, pred: "Prediction | None", init_scale: float | None) -> tuple[xr.Dataset, str]:
+def choose_row(ds: xr.Dataset, pred: "theory.Prediction | None", init_scale: float | None) -> tuple[xr.Dataset, str]:
     if init_scale is not None and not init_scale > 0:
         raise InputError(f"init_scale = {init_scale} must be positive: choose one of the result's")
     if "init_scale" not in ds.dims:
