@@ -43,13 +43,12 @@ def outcomes(landscape: Landscape, runs: Runs) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
     with np.errstate(invalid="ignore", over="ignore"):
         found = measure(landscape, ended(runs), runs.vector)
-    return with_end(found, runs, landscape.dynamics.rule.once_settled.sharpness_limit(runs.lr))
+        return with_end(found, runs, landscape.dynamics.rule.once_settled.sharpness_limit(runs.lr))
 
 
 def with_end(found: dict, runs: Runs, limit: np.ndarray | float) -> dict:
     """The measures ``found`` at the ends of runs, with how they ended; ``limit`` is the largest stable sharpness."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        unstable = (runs.outcome == Status.CONVERGED) & ~(found["sharpness"] <= STABLE * limit)
+    unstable = (runs.outcome == Status.CONVERGED) & ~(found["sharpness"] <= STABLE * limit)
     return found | dict(
         status=np.where(unstable, np.int8(Status.UNSTABLE_MINIMUM), runs.outcome),
         steps=runs.steps,
