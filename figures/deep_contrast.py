@@ -58,6 +58,12 @@ def contrast(
             an update rule.
     """
     require_plain(diagonal)  # 2 / lr is the edge in both columns
+    if "flow_sharpness" in diagonal or "flow_sharpness" not in deep:
+        wrong = "the first is" if "flow_sharpness" in diagonal else "the second is not"
+        raise InputError(
+            f"contrast draws a result of sims.sweep beside one of sims.deep.sweep, and {wrong} of a deep network: give "
+            "gdbias plot contrast RUNS --deep DEEP"
+        )
     notes: list[str] = []
     row, title = choose_row(grid(diagonal, "init_scale", "lr"), pred, init_scale)
     columns = [

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from inspect import signature
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import ParamSpec
 import matplotlib
 import matplotlib.figure
 import matplotlib.style
+import xarray as xr
 from matplotlib.rcsetup import cycler
 
 from ..sims.store.place import at_home, check_file
 from ..theory.errors import InputError
+from ..theory.validate import shown
 
 COLUMN, PAGE = 3.4, 7.0  # inches, the widths of one column and of the page
 FORMATS = (".png", ".pdf", ".svg")
@@ -61,6 +64,7 @@ PARAMETERS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gdbias",  # the same bytes every time
 }
+RESULTS = ("ds", "run", "diagonal", "deep")  # what figures call the results that they draw
 _LOCK = RLock()  # rcParams belong to the whole process
 
 
@@ -79,10 +83,17 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, matplotlib.figure.Figure]) -> Callable[P, matplotlib.figure.Figure]:
-    """The function ``draw``, run inside :func:`style`."""
+    """The function ``draw``, run inside :func:`style`; raises InputError for what is no result."""
+    form = signature(draw)
 
     @wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> matplotlib.figure.Figure:
+        for name, value in form.bind(*args, **kwargs).arguments.items():
+            if name in RESULTS and not isinstance(value, xr.Dataset):
+                raise InputError(
+                    f"{name} = {shown(value)} is not a result: use what sims.sweep gives, or "
+                    "sims.store.open_result(path) for a store"
+                )
         with style():
             return draw(*args, **kwargs)
 
@@ -118,6 +129,8 @@ def save(figure: matplotlib.figure.Figure, path: str | PathLike) -> Path:
         InputError: another suffix, or a path that cannot be written.
     """
     path = check_picture(path)
+    if not isinstance(figure, matplotlib.figure.Figure):
+        raise InputError(f"figure = {shown(figure)} is no figure: draw one, such as figures.phase_diagram(ds)")
     if isinstance(figure, Figure) and figure.get_layout_engine() is not None:
         with style():
             figure.draw_without_rendering()

@@ -55,7 +55,7 @@ def read_grid(text: str) -> np.ndarray:
 def learning_rates(lr, name: str = "lr") -> np.ndarray:
     """A positive finite scalar, array or :class:`Grid` as an array; raises InputError."""
     given = lr.values() if isinstance(lr, Grid) else lr
-    values = real_array(f"{name} = {shown(lr)}", given, "give a number, an array of numbers or a Grid")
+    values = real_array(f"{name} = {shown(lr)}", given, "give a number, an array of numbers or a Grid", False)
     if values.ndim > 1 or not values.size:
         raise InputError(f"{name} has shape {values.shape}: give one number or a one-dimensional array")
     if not (np.isfinite(values).all() and (values > 0).all()):

@@ -41,7 +41,8 @@ class RunOptions(Deciding):
     """Steps after which a run is stopped with status STEP_LIMIT."""
     tol: float = 1e-10
     """Excess loss (training loss above its minimum) below which a run may have converged. With weight decay: the
-    squared gradient of the objective, relative to that of the decay alone."""
+    squared gradient of the objective, relative to that of the decay alone. With 0 no run converges: each takes
+    max_steps."""
     hold: int = 20
     """Consecutive steps for which that must stay below tol."""
     track_every: int = 11
@@ -51,7 +52,16 @@ class RunOptions(Deciding):
     def __post_init__(self):
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low, LARGEST))
-        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
+        require_odd(self.track_every)
+        object.__setattr__(self, "tol", real("tol", self.tol, low=0, hint="use for example 1e-10, or 0 to never stop"))
+
+
+def require_odd(track_every: int) -> None:
+    """Raise InputError for looks at one side of an oscillation alone."""
+    if track_every and track_every % 2 == 0:
+        raise InputError(
+            f"track_every = {track_every} is even, and weights at the edge alternate: use {track_every + 1}"
+        )
 
 
 class RunChanges(TypedDict, total=False):

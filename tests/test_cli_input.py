@@ -80,7 +80,7 @@ BAD = [
     ("sweep x.zarr --max-steps -1", "max_steps = -1"),
     ("sweep x.zarr --max-steps 99999999999999999999", "max_steps = 99999999999999999999"),
     ("sweep x.zarr --threads 0", "threads = 0"),
-    ("sweep x.zarr --tol 0", "tol = 0"),
+    ("sweep x.zarr --tol -1e-9", "tol = -1e-09"),
     ("sweep x.zarr --tol nan", "tol = nan"),
     ("sweep x.zarr --hold 0", "hold = 0"),
     ("sweep file", "file exists and is not a gdbias store"),

@@ -112,7 +112,7 @@ def test_bad_scales(scale):
 
 def test_a_start_that_overflows_is_named():
     model = theory.custom("u*v", start=["alpha**64", "alpha"])
-    with pytest.raises(InputError, match=r"init_scale = 1e\+200 starts u of custom.*inf: use a smaller one"):
+    with pytest.raises(InputError, match=r"init_scale = 1e\+200 starts u of custom.*inf, above .*: use a smaller one"):
         model.theta0(1e200, 3)
 
 

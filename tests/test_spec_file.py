@@ -113,7 +113,7 @@ def test_an_empty_file_changes_nothing(folders):
         ("max_steps = -1", "max_steps = -1"),
         ("n = true", "n = True must be a whole number"),
         ("tol = '1e-3'", "tol = '1e-3' must be a number"),
-        ("tol = 0", "tol = 0.0"),
+        ("tol = -1", "tol = -1.0"),
         ("model = 2", "model = 2 must be text"),
         ("keep_vectors = 1", "keep_vectors = 1 must be true or false"),
         ("backend = 'torch'", "'torch' must be one of 'numba'"),

@@ -1,15 +1,21 @@
 """A user's data: tables and archives of arrays read from files."""
 
+import re
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from .errors import InputError
 from .loss import parse_loss
-from .validate import real, whole
+from .validate import LARGEST, SMALLEST, real, whole
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANGLED = re.compile(r"Unnamed: \d+|.*\.\d+")
 SAVE_NPZ = "save it with numpy.savez(path, X=X, y=y)"
 
 
@@ -30,35 +36,29 @@ def read_csv(
     training rows' statistics.
 
     Raises:
-        InputError: an unreadable file, a missing target, columns that are not numbers, missing values,
-            a constant feature, or no rows left for training.
+        InputError: an unreadable file, a missing target, columns that are not numbers, missing values, a
+            column that is named twice or not at all, a constant feature or target, or no rows left for training.
     """
-    import pandas as pd  # here, since it takes 0.3 s to import and only tables need it
-
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(f"cannot read {path} ({reason}): give a comma-separated table with a header") from None
-    if target not in table.columns:
-        raise InputError(
-            f"target {target!r} is not a column of {path}: choose one of {', '.join(map(str, table.columns))}"
-        )
+    table, column = _table(path), str(target).strip()
+    if column not in table.columns:
+        raise InputError(f"target {target!r} is not a column of {path}: choose one of {', '.join(table.columns)}")
     if not len(table):
         raise InputError(f"{path} has a header but no rows: add samples")
-    text = [str(c) for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
+    text = [name for name in table.columns if table[name].dtype.kind not in "biuf"]
     if text:
         raise InputError(f"column {text[0]!r} of {path} is not numeric: encode it as numbers or drop it")
     values = table.to_numpy(dtype=float)
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0]
-        raise InputError(
-            f"row {row + 1}, column {table.columns[column]!r} of {path} is missing or not finite: fill or drop it"
-        )
-    features = [c for c in table.columns if c != target]
+    for bad, wrong in (
+        (~np.isfinite(values), "is missing or not finite: fill or drop it"),
+        (np.abs(values) > LARGEST, f"is beyond {LARGEST:g}: give the column in other units"),
+    ):
+        if bad.any():
+            row, at = np.argwhere(bad)[0]
+            raise InputError(f"row {row + 1}, column {table.columns[at]!r} of {path} {wrong}")
+    features = [name for name in table.columns if name != column]
     if not features:
         raise InputError(f"{path} has no column beside the target {target!r}: add features")
-    X, y = table[features].to_numpy(dtype=float), table[target].to_numpy(dtype=float)
+    X, y = table[features].to_numpy(dtype=float), table[column].to_numpy(dtype=float)
     test_fraction, seed = real("test_fraction", test_fraction, low=0, below=1), whole("seed", seed, 0)
     order = np.random.default_rng(seed).permutation(len(y))
     n_test = round(test_fraction * len(y))
@@ -68,10 +68,14 @@ def read_csv(
     if standardize and len(train) == 1:
         raise InputError(f"{path} leaves one training row, and one row has no standard deviation: add samples")
     if standardize:
+        for name, width in zip((*features, column), np.ptp(np.c_[X, y][train], axis=0), strict=True):
+            what = "target" if name == column else "feature"
+            if not width > 0:
+                remedy = "predict another column" if name == column else "drop it"
+                raise InputError(f"{what} {name!r} is constant in the {len(train)} training rows: {remedy}")
+            if width < SMALLEST:
+                raise InputError(f"{what} {name!r} spreads by {width:g} alone: give it in other units")
         scale = X[train].std(axis=0)
-        constant = [str(f) for f, width in zip(features, np.ptp(X[train], axis=0), strict=True) if not width > 0]
-        if constant:
-            raise InputError(f"feature {constant[0]!r} is constant in the {len(train)} training rows: drop it")
         X = (X - X[train].mean(axis=0)) / scale
         if parse_loss(loss).targets == "real":
             y = y - y[train].mean()
@@ -81,6 +85,37 @@ def read_csv(
     )  # fmt: skip
     held_out = dict(X_test=X[test], y_test=y[test]) if n_test else {}
     return dict(X=X[train], y=y[train], loss=parse_loss(loss), spec=spec, **held_out)
+
+
+def _table(path: str | PathLike) -> "pd.DataFrame":
+    """The table of a file, its columns by names without spaces around them; raises InputError."""
+    import pandas as pd  # here, since it takes 0.3 s to import and only tables need it
+
+    def read(**options: Any) -> pd.DataFrame:
+        try:
+            return pd.read_csv(path, **options)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            raise InputError(f"cannot read {path} ({reason}): give a comma-separated table with a header") from None
+
+    table = read()
+    names = [str(name).strip() for name in table.columns]
+    for mark, called in ((";", "';'"), ("\t", "tabs")):
+        if len(names) == 1 and mark in names[0]:
+            raise InputError(f"the columns of {path} are separated by {called}: separate them by commas")
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"the rows of {path} have more values than its header has names: name every column")
+    if any(MANGLED.fullmatch(name) for name in names):  # what pandas makes of a name that is repeated or missing
+        names = [name.strip() for name in read(header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]]
+    if "" in names:
+        raise InputError(
+            f"column {names.index('') + 1} of {path} has no name, as the index that df.to_csv writes: name it, or "
+            "leave it out by index=False"
+        )
+    repeated = [name for at, name in enumerate(names) if name in names[:at]]
+    if repeated:
+        raise InputError(f"column {repeated[0]!r} stands twice in {path}: drop one, or name it otherwise")
+    return table.set_axis(names, axis=1)
 
 
 def read_npz(path: str | PathLike, loss: str = "squared") -> dict:

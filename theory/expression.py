@@ -8,6 +8,7 @@ from fractions import Fraction
 import sympy as sp
 
 from .errors import InputError
+from .validate import shown
 
 LONGEST = 1000  # characters; also keeps the syntax tree shallow enough to walk
 HIGHEST_DEGREE = 64  # of the whole expression, numbers counted too, so that no power can explode
@@ -17,6 +18,10 @@ _OPERATORS = {
     ast.Mult: lambda a, b: a * b,
     ast.Div: lambda a, b: a / b,
 }
+CONSTANTS = {  # names that are read as numbers elsewhere, and what is meant
+    "pi": "3.141592653589793", "E": "2.718281828459045", "nan": "a number", "inf": "a number", "NaN": "a number",
+    "oo": "a number", "zoo": "a number", "I": "a number",
+}  # fmt: skip
 Functions = Mapping[str, Callable[..., sp.Expr]]
 _POLYNOMIAL: Functions = {}
 _SEVERAL = {"min", "max", "Min", "Max"}  # functions of more than one argument
@@ -49,6 +54,8 @@ def read_formula(text: str, functions: Functions) -> sp.Expr:
 
 
 def _reading(text: str, functions: Functions) -> tuple[sp.Expr, tuple[sp.Symbol, ...]]:
+    if not isinstance(text, str):
+        raise InputError(f"expression {shown(text)} is no text: write for example 'u*v - w**2'")
     if len(text) > LONGEST:
         raise InputError(f"expression of {len(text)} characters is longer than {LONGEST}: shorten it")
     if "#" in text:
@@ -73,6 +80,11 @@ def _degree(node: ast.AST, text: str, functions: Functions) -> int:
         return _degree(part, text, functions)
 
     match node:
+        case ast.Name(id=name) if name in CONSTANTS:
+            raise InputError(
+                f"{name!r} in expression {text!r} would be a weight and no constant: write {CONSTANTS[name]}, or "
+                "another name"
+            )
         case ast.Name():
             return 1
         case ast.Constant(value=int() | float() as value) if type(value) is not bool and abs(value) < float("inf"):
@@ -96,11 +108,24 @@ def _degree(node: ast.AST, text: str, functions: Functions) -> int:
         case ast.Call(func=ast.Name(id=name), args=[_, *more] as given, keywords=[]) if name in functions:
             if bool(more) == (name in _SEVERAL):
                 return max(map(degree, given))
+    match node:  # what is meant is plain
+        case ast.BinOp(left=left, op=ast.BitXor(), right=right):
+            power = f"{_operand(left)}**{_operand(right)}"
+            raise InputError(f"{ast.unparse(node)!r} is not allowed in expression {text!r}: write {power}")
+        case ast.BinOp(left=left, op=ast.Div(), right=ast.Constant(value=int() | float() as value)) if value:
+            raise InputError(
+                f"{ast.unparse(node)!r} is not allowed in expression {text!r}: write {1 / value!r}*{_operand(left)}"
+            )
     usable = "names, numbers, +, -, * and ** with a whole exponent >= 0"
     if functions:
         known = sorted({name.lower() for name in functions})
         usable = f"names, numbers, +, -, *, /, ** with an exponent up to 64, and {', '.join(known)}"
     raise InputError(f"{ast.unparse(node)!r} is not allowed in expression {text!r}: use {usable}")
+
+
+def _operand(node: ast.AST) -> str:
+    text = ast.unparse(node)
+    return text if isinstance(node, ast.Name | ast.Constant) else f"({text})"
 
 
 def _number(node: ast.AST) -> Fraction | None:

@@ -9,6 +9,7 @@ import sympy as sp
 from .errors import InputError
 from .expression import HIGHEST_DEGREE
 from .parameterization import ALPHA, Parameterization, custom
+from .validate import named_values, shown
 
 
 def power(depth: int) -> Parameterization:
@@ -42,19 +43,22 @@ def parse(text: str) -> Parameterization:
     Raises:
         InputError: an unknown family, a bad depth, or an expression outside the whitelist.
     """
+    if not isinstance(text, str):
+        raise InputError(f"model = {shown(text)} is no text: name one, such as 'power(2)'")
     match = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", text, re.DOTALL)
     known = ", ".join(f"{name}(L)" for name in FAMILIES)
     if not match or match[1] not in (*FAMILIES, "custom"):
         near = difflib.get_close_matches(match[1] if match else "", (*FAMILIES, "custom"), 1)
         told = f"do you mean {near[0]}? Else " if near else ""
-        raise InputError(f"unknown model {text!r}: {told}use {known} with L >= 1, or custom(EXPRESSION)")
+        raise InputError(f"unknown model {shown(text)}: {told}use {known} with L >= 1, or custom(EXPRESSION)")
     name, inside = match.groups()
     if name == "custom":
         effective, _, start = _unquoted(inside).partition(";")
-        pairs = [pair.partition("=") for pair in start.split(",") if pair.strip()]
-        return custom(_unquoted(effective), {key.strip(): value.strip() for key, _, value in pairs} or None)
-    if not re.fullmatch(r"\s*[+-]?\d+\s*", inside):
-        raise InputError(f"model {text!r}: the depth must be a whole number, as in {name}(2)")
+        return custom(_unquoted(effective), named_values(start, "start") or None)
+    if not re.fullmatch(r"\s*[+-]?\d{1,9}\s*", inside):
+        raise InputError(
+            f"model {shown(text)}: the depth must be a whole number from 1 to {HIGHEST_DEGREE}, as in {name}(2)"
+        )
     return FAMILIES[name](int(inside))
 
 

@@ -11,7 +11,7 @@ import sympy as sp
 
 from .errors import InputError
 from .expression import read_expression
-from .validate import real, real_array, shown
+from .validate import LARGEST, real, real_array, shown
 
 ALPHA = sp.Symbol("alpha", real=True)
 RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "x", "y", "xp", "np", "momentum", "weight_decay"})
@@ -81,8 +81,11 @@ class Parameterization:
         scale = real("init_scale", init_scale, above=0, hint="use for example 0.1")
         values = [float(sp.sympify(x).subs(ALPHA, scale)) for x in self.start]
         for weight, value in zip(self.weights, values, strict=True):
-            if not np.isfinite(value):
-                raise InputError(f"init_scale = {scale:g} starts {weight} of {self.name} at {value}: use a smaller one")
+            if not abs(value) <= self._largest:
+                raise InputError(
+                    f"init_scale = {scale:g} starts {weight} of {self.name} at {value:g}, above {self._largest:g}, the "
+                    "most of which floats hold the coefficients: use a smaller one"
+                )
         return np.repeat(np.array(values)[:, None], d, axis=1)
 
     def check_theta(self, theta0, d: int) -> np.ndarray:
@@ -98,10 +101,18 @@ class Parameterization:
                 f"theta0 has shape {theta.shape}, expected ({len(self.weights)}, {d}): "
                 f"one row for each weight ({names}), one column for each feature"
             )
-        if not np.isfinite(theta).all():
-            place = tuple(int(i) for i in np.argwhere(~np.isfinite(theta))[0])
-            raise InputError(f"theta0{list(place)} = {theta[place]} is not finite: replace it")
+        if not (np.abs(theta) <= self._largest).all():
+            place = tuple(int(i) for i in np.argwhere(~(np.abs(theta) <= self._largest))[0])
+            raise InputError(
+                f"theta0{list(place)} = {theta[place]} is not a number up to {self._largest:g}, the most of which "
+                "floats hold the coefficients: replace it"
+            )
         return theta
+
+    @cached_property
+    def _largest(self) -> float:
+        """The size of a weight at which coefficients are of size 1e100."""
+        return LARGEST ** (1 / sp.Poly(self.effective, *self.weights).total_degree())
 
 
 def require_model(model: Parameterization) -> Parameterization:
@@ -127,8 +138,10 @@ def custom(
     """
     expression, weights = read_expression(effective)
     names = [w.name for w in weights]
+    if start is not None and (isinstance(start, str) or not isinstance(start, Mapping | Sequence | np.ndarray)):
+        raise InputError(f"start = {shown(start)} must map weights to values, or list them: use for example {{'w': 0}}")
     if isinstance(start, Mapping):
-        unknown = sorted(set(start) - set(names))
+        unknown = sorted(set(map(str, start)) - set(names))
         if unknown:
             raise InputError(f"start names {unknown[0]!r}, but {effective!r} has weights {', '.join(names)}")
         start = [start.get(name, "alpha") for name in names]

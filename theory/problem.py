@@ -14,7 +14,7 @@ import scipy  # its parts on first use: they take half a second to import
 from .data_files import read_csv, read_npz
 from .errors import GdbiasError, InputError
 from .loss import Loss, array_loss, parse_loss, squared
-from .validate import real_array, shown
+from .validate import LARGEST, SMALLEST, real_array, shown
 
 NEARLY_DEPENDENT = 1e-10  # size of what is new in a sample, in units of the sample, that floats resolve to 1e-6
 
@@ -215,6 +215,13 @@ def _finite(name: str, value) -> np.ndarray:
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{name}{list(place)} = {array[place]} is not finite: drop or fill such entries")
+    largest = np.abs(array).max(initial=0.0)
+    if largest > LARGEST or (0 < largest < SMALLEST and name in ("X", "y")):
+        place = tuple(int(i) for i in np.unravel_index(np.abs(array).argmax(), array.shape))
+        raise InputError(
+            f"{name}{list(place)} = {array[place]:g} is its largest entry, and the squares of sizes outside "
+            f"{SMALLEST:g} to {LARGEST:g} are no floats: give it in other units"
+        )
     array.setflags(write=False)
     return array
 
@@ -223,4 +230,6 @@ def _check_samples(name_X: str, X: np.ndarray, name_y: str, y: np.ndarray) -> No
     if X.ndim != 2 or X.shape[0] < 1 or X.shape[1] < 1:
         raise InputError(f"{name_X} has shape {X.shape}, expected (n, d) with n >= 1 samples and d >= 1 features")
     if y.shape != X.shape[:1]:
-        raise InputError(f"{name_y} has shape {y.shape}, expected ({X.shape[0]},): one target for each row of {name_X}")
+        flat = y.size == len(X) and y.ndim > 1
+        remedy = f"use {name_y}.ravel()" if flat else f"give one target for each row of {name_X}"
+        raise InputError(f"{name_y} has shape {y.shape}, expected ({X.shape[0]},): {remedy}")

@@ -47,6 +47,11 @@ class Schedule:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, real(f"{name} of {self.shape}", value, above=0, hint=HELP))
+        for name in ("start", "final"):
+            if getattr(self, name) > 1:
+                raise InputError(
+                    f"{name} = {getattr(self, name):g} of {self.shape} is a share of the run's lr: use at most 1"
+                )
         fixed = {"ramp": ("final",), "cosine": ("start", "start_lr")}
         for name in fixed.get(self.shape, ("steps", "start", "final", "start_lr")):
             if getattr(self, name) != getattr(Schedule, name):

@@ -13,7 +13,7 @@ import sympy as sp
 
 from .errors import InputError
 from .expression import read_formula
-from .validate import real, shown
+from .validate import named_values, real, shown
 
 WEIGHT, GRADIENT, LEARNING_RATE = sp.symbols("weight gradient lr", real=True)
 STEP = sp.Symbol("step", real=True)  # number of the step, 0 for the first
@@ -168,15 +168,14 @@ def parse_step(text: str) -> Step:
 def parse_parameters(text: str) -> dict[str, float]:
     """Values of parameters from text such as ``"beta=0.9, eps=1e-8"``; raises InputError."""
     values = {}
-    for part in filter(str.strip, text.split(",")):
-        name, equals, value = (word.strip() for word in part.partition("="))
+    for name, value in named_values(text, "step parameter").items():
         try:
-            values[name] = real(name, float(value))
+            values[name] = float(value)
         except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise InputError(f"cannot read step parameters {text!r}: use for example 'beta=0.9, eps=1e-8'")
-    return values
+            raise InputError(
+                f"step parameter {name} = {shown(value)} is no number: use for example 'beta=0.9'"
+            ) from None
+    return {name: real(name, value) for name, value in values.items()}
 
 
 def _read(text: str) -> sp.Expr:

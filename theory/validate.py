@@ -9,6 +9,7 @@ import numpy as np
 from .errors import InputError
 
 T = TypeVar("T")
+LARGEST, SMALLEST = 1e100, 1e-150  # sizes of data whose squares, and those of what is made of them, floats hold
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -46,14 +47,19 @@ def real(
     return number
 
 
-def real_array(name: str, value: Any, remedy: str) -> np.ndarray:
-    """Real numbers as a new float array; NaN and infinity pass.
+def real_array(name: str, value: Any, remedy: str, truths: bool = True) -> np.ndarray:
+    """Real numbers as a new float array; NaN and infinity pass, and where ``truths`` do, True and False as 1 and 0.
 
     Raises:
-        InputError: text, complex numbers, or rows of different lengths; the message ends in the remedy.
+        InputError: text, None, complex numbers, masked entries, or rows of different lengths; the message ends in
+            the remedy.
     """
+    if np.ma.is_masked(value):
+        raise InputError(
+            f"{name} has {np.ma.count_masked(value)} masked entries, which no number stands for: fill them"
+        )
     array = _numbers(value)
-    if array is None:
+    if array is None or (array.dtype.kind == "b" and not truths):
         raise InputError(f"{name} is not an array of real numbers: {remedy}")
     return np.array(array, dtype=float, order="C")
 
@@ -71,6 +77,19 @@ def one_or_more(value: Any, kind: type[T], maker: str) -> list[T]:
     return things
 
 
+def named_values(text: str, called: str) -> dict[str, str]:
+    """Values by name from text such as ``"u=alpha, v=0"``; raises InputError where one is given twice, or none."""
+    found: dict[str, str] = {}
+    for pair in filter(str.strip, text.split(",")):
+        name, equals, value = map(str.strip, pair.partition("="))
+        if not equals or not name or not value:
+            raise InputError(f"{called} {shown(pair.strip())} is no NAME=VALUE: write for example u=0.5")
+        if name in found:
+            raise InputError(f"{called} gives {name} twice, {found[name]} and {value}: give it once")
+        found[name] = value
+    return found
+
+
 def shown(value: Any) -> str:
     """A value as it stands in a message: one short line."""
     plain = value.tolist() if isinstance(value, np.ndarray | np.generic) and value.size < 100 else value
@@ -78,10 +97,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+_NONE = (type(None), str, bytes)  # what NumPy would read as NaN, or as the number that it spells
+
+
 def _numbers(value: Any) -> np.ndarray | None:
     """The value as an array of booleans, integers or floats, None where it is none."""
     try:
         array = np.asarray(value)
+        if np.ma.is_masked(value) or (array.dtype.kind == "O" and any(isinstance(v, _NONE) for v in array.flat)):
+            return None
         if array.dtype.kind == "O":  # whole numbers beyond 64 bits, fractions, mixed table columns
             array = array.astype(float)
     except (TypeError, ValueError, OverflowError):

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -245,23 +246,38 @@ VERBS = {
 def main(arguments: list[str] | None = None) -> None:
     """Run one verb; a user's error is one line on the error stream and exit code 2, a warning one line."""
     gc.set_threshold(100_000)  # what a verb imports stays: looking for garbage in it takes a tenth of the start
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of few letters shows their numbers
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"gdbias: warning: {message}", file=sys.stderr)
             _read(sys.argv[1:] if arguments is None else arguments)()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is closed
+            sys.stdout.flush()
     except GdbiasError as error:
         print(f"gdbias: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         sys.exit(141)
+    except OSError as error:
+        if error.filename is not None:
+            print(f"gdbias: {error.filename}: {error.strerror}: check the path", file=sys.stderr)
+        else:
+            print(f"gdbias: writing failed ({error.strerror or error}): make room, or write elsewhere", file=sys.stderr)
+            _leave_output()
+        sys.exit(2)
     except MemoryError as error:
         print(f"gdbias: out of memory ({error}): ask for fewer values, samples or features", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("gdbias: interrupted; finished chunks of a store are kept, the same command resumes", file=sys.stderr)
         sys.exit(130)
+
+
+def _leave_output() -> None:
+    """What is left to print goes nowhere, so that the end of the process does not fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell_version() -> None:

@@ -10,6 +10,7 @@ import tyro
 
 from ... import sims
 from ...sims.status import Status
+from ...theory.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,9 +30,17 @@ class Report:
 
 
 def describe(ds: "xr.Dataset", store: str | Path) -> str:
-    """The report as text: first what it is, then each field of its spec, then how to make it again."""
-    spec, versions = json.loads(ds.attrs["spec"]), json.loads(ds.attrs["versions"])
-    lines = [ds.attrs["title"], ""]
+    """The report as text: first what it is, then each field of its spec, then how to make it again.
+
+    Raises:
+        InputError: attributes that a result of gdbias has are missing, or hold something else.
+    """
+    try:
+        spec, versions = dict(json.loads(ds.attrs["spec"])), dict(json.loads(ds.attrs["versions"]))
+        title, command = str(ds.attrs["title"]), str(ds.attrs["command"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{store} does not say how it was made ({error!r}): give what gdbias wrote") from None
+    lines = [title, ""]
     lines += [f"{name:12} {size}" for name, size in ds.sizes.items()]
     done = int((ds["status"].values != Status.NOT_RUN).sum())
     if done < ds["status"].size:
@@ -39,7 +48,7 @@ def describe(ds: "xr.Dataset", store: str | Path) -> str:
     lines += [f"{name:12} {_short(value)}" for name, value in spec.items() if name != "kind"]
     lines += [f"{'versions':12} {', '.join(f'{name} {version}' for name, version in versions.items())}"]
     lines += [f"{'git':12} {ds.attrs['git']}"] if ds.attrs.get("git") else []
-    lines += ["", "Made by", "", f"    {ds.attrs['command']}"]
+    lines += ["", "Made by", "", f"    {command}"]
     if spec["kind"] in DIAGONAL:
         lines += ["", "The same in Python", "", *(f"    {line}" for line in python(ds, store).splitlines())]
     return "\n".join(lines)

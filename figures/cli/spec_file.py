@@ -25,7 +25,7 @@ def read_spec(path: Path, defaults: Spec, outside: tuple[str, ...] = ()) -> Spec
         InputError: a file that cannot be read, an unknown key, a value of the wrong type or outside its limits.
     """
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}): give a TOML file") from None
     except ValueError as error:

@@ -11,6 +11,7 @@ import xarray as xr
 from ... import sims, theory
 from ...sims.store.dataset import seed_labels
 from ...theory.errors import GdbiasError, InputError
+from ...theory.validate import shown
 
 SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES or --seed SEED"}
 LARGE = 100  # samples above which figures do without lr_max: it would take minutes
@@ -102,10 +103,12 @@ def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.
     if pred is None or not spec.get("problem"):
         return
     require_plain(ds)
-    if isinstance(pred, Sequence):
+    if isinstance(pred, list | tuple):
         for one in pred:
             check_prediction(ds, one)
         return
+    if isinstance(pred, Sequence) or not hasattr(pred, "dynamics"):
+        raise InputError(f"pred = {shown(pred)} is no prediction: use theory.predict(model, problem, init_scale)")
     model = pred.dynamics.model.name
     if model not in spec["model"]:
         raise InputError(

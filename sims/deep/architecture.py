@@ -43,8 +43,9 @@ class Network:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}: use one of {', '.join(allowed)}")
-        for name, low in (("width", 1), ("depth", 1), ("base_width", 1), ("seed", 0)):
-            object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        limits = {"width": (1, 10**6), "depth": (1, 1000), "base_width": (1, 10**6), "seed": (0, 2**63 - 1)}
+        for name, (low, high) in limits.items():
+            object.__setattr__(self, name, whole(name, getattr(self, name), low, high))
         object.__setattr__(self, "init_scale", real("init_scale", self.init_scale, above=0))
         if self.kind == "vit" and self.parameterization != "standard":
             raise InputError("a vit is built in the standard parameterization only: use parameterization='standard'")

@@ -65,7 +65,7 @@ def _advance(objective: Objective, state: State, lr, bound, tol, hold, max_steps
 
 
 @eqx.filter_jit
-def mean_of_next(objective: Objective, theta: jax.Array, lr, steps: int) -> jax.Array:
+def mean_of_next(objective: Objective, theta: jax.Array, lr: jax.Array, steps: int) -> jax.Array:
     """The mean of the next weights of descent: oscillation between the walls of a valley averages out."""
 
     def step(_, carry):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..schema import VARIABLES, measured
 from ..status import Status
-from .backend import jax
+from .backend import jax, jnp
 from .checkpoint import Checkpoint
 from .descent import State, advance, begin, limit, mean_of_next
 from .gradient_flow import FlowPath, integrate
@@ -72,13 +73,14 @@ def run(
 def _outcome(objective: Objective, state: State, watch: Watch, lr: float, options: DeepOptions) -> dict:
     status = Status(int(state.outcome))
     ended = dict(status=status, steps=int(state.step), rising_steps=int(state.rising), monotone=int(state.rising) == 0)
+    nothing = {name: VARIABLES[name].fill for name in measured("deep", ("end", "averaged", "cooled"))}
     if status == Status.DIVERGED:  # its weights mean nothing, as for the diagonal networks
         largest = watch.sharpness_max if np.isfinite(watch.sharpness_max) else np.nan
-        return ended | dict(loss=float(state.loss), sharpness_max=largest)
+        return nothing | ended | dict(loss=float(state.loss), sharpness_max=largest)
     found, vector = state_at(objective, state.theta)
     found["sharpness_adaptive"] = adaptive_sharpness(objective, state.theta).value
     found["sharpness_max"] = max(watch.sharpness_max, found["sharpness"])
-    mean = mean_of_next(objective, state.theta, lr, options.average)
+    mean = mean_of_next(objective, state.theta, jnp.asarray(lr, state.theta.dtype), options.average)
     cooled = integrate(objective, state.theta, max_time=options.average * lr, vector=vector).theta
     for prefix, theta in (("averaged", mean), ("cooled", cooled)):
         found |= {f"{prefix}_{name}": value for name, value in state_at(objective, theta)[0].items()}

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict
 
 from ...theory.errors import InputError
 from ...theory.validate import real, whole
-from ..options import RunOptions
+from ..options import RunOptions, require_odd
 
 LOSSES = ("squared", "cross_entropy")
 
@@ -18,7 +18,7 @@ class DeepOptions:
     loss: Literal["squared", "cross_entropy"] = "squared"
     """squared: sum over outputs, mean over samples, / 2, with one-hot targets; or cross_entropy."""
     tol: float = 5e-3
-    """Training loss below which a run ends."""
+    """Training loss below which a run ends; 0 for never."""
     hold: int = 10
     """Consecutive steps for which the loss must stay below tol."""
     max_steps: int = RunOptions.max_steps
@@ -34,7 +34,8 @@ class DeepOptions:
     def __post_init__(self):
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 1), ("average", 1)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
-        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 5e-3"))
+        require_odd(self.track_every)
+        object.__setattr__(self, "tol", real("tol", self.tol, low=0, hint="use for example 5e-3"))
         if self.loss not in LOSSES:
             raise InputError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
         if self.precision not in ("float32", "float64"):

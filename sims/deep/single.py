@@ -66,6 +66,7 @@ def flow(
     Raises:
         InputError: a value outside its limits.
     """
+    tol = real("tol", tol, above=0, hint=f"use for example {DeepOptions.tol}")
     options = DeepOptions(loss, tol, precision=precision)  # type: ignore[arg-type]
     rtol = real("rtol", rtol, above=0, below=1, hint=f"use for example {RTOL}")
     [net], [data] = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")

@@ -80,4 +80,6 @@ def _npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"X {X.shape} and y {y.shape} of {path}: one label a sample, and finite samples, are needed")
     if y.dtype.kind not in "iub":
         raise InputError(f"y of {path} has type {y.dtype}: give classes as whole numbers")
+    if X.ndim == 4 and X.shape[3] <= 4 < X.shape[1]:  # a colour is one of a few, a row of pixels one of many
+        X = np.moveaxis(X, 3, 1)
     return X[:, None] if X.ndim == 3 else X, y

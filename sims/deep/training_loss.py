@@ -1,5 +1,6 @@
 """The training loss of a network as a function of one flat vector of weights."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ def cross_entropy(f: jax.Array, target: jax.Array) -> jax.Array:
     return -jnp.sum(target * jax.nn.log_softmax(f))
 
 
+LARGEST = 1 << 27  # weights, of which eigenvalues take dozens of vectors
 CHOICES = {"squared": squared, "cross_entropy": cross_entropy}
 
 
@@ -72,6 +74,10 @@ def objective(net: Network, data: Data, loss: str = "squared", dtype: str = "flo
 def _assembly(net: Network, shape: tuple[int, ...], classes: int) -> tuple[np.ndarray, Callable]:
     """Cached, because a new function would make everything compile anew."""
     with jax.enable_x64(False):  # the same start in every precision
+        planned = eqx.filter_eval_shape(build, net, shape, classes)
+        size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(planned) if hasattr(leaf, "shape"))
+        if size > LARGEST:
+            raise InputError(f"{net.name} has {size} weights, more than {LARGEST}: lower width or depth")
         weights, static = eqx.partition(build(net, shape, classes), eqx.is_inexact_array)
     leaves, tree = jax.tree.flatten(weights)
     ends = np.cumsum([leaf.size for leaf in leaves])

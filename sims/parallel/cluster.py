@@ -14,6 +14,7 @@ import numpy as np
 import zarr
 
 from ...theory.errors import GdbiasError, InputError, MissingExtra
+from ...theory.validate import shown
 from ..store.damage import complete_chunks
 from ..store.layout import Region
 from ..store.provenance import versions
@@ -47,6 +48,8 @@ def require_cluster(client: Any) -> None:
     """Raise InputError where this is no client of a cluster whose workers have the versions that are here."""
     if not hasattr(client, "submit") or not hasattr(client, "nthreads"):
         raise InputError(f"client = {client!r} is no distributed.Client: use distributed.Client(ADDRESS)")
+    if getattr(client, "status", "running") in ("closed", "closing"):
+        raise InputError(f"client = {shown(client)} is closed: use one that is open, as inside its with block")
     try:
         here, there = versions(), client.run(lambda: dict(versions()))
     except ImportError as error:

@@ -240,7 +240,7 @@ def _spec_of(attrs: Mapping) -> dict | None:
         spec = json.loads(str(attrs.get("spec")))
     except ValueError:
         return None
-    return spec if isinstance(spec, dict) else None
+    return spec if isinstance(spec, dict) and isinstance(spec.get("kind"), str) else None
 
 
 def _short(value) -> str:

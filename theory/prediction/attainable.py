@@ -118,6 +118,14 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     margin = -answer.fun if answer.status == 0 else -np.inf
     if margin > LEAST_MARGIN:
         return bounds
+    if margin > -LEAST_MARGIN:
+        beta = np.clip(answer.x[:-1], low, high) * size
+        raise NoInterpolator(
+            f"{model.name} from this start fits the {problem.n} samples only at the boundary of "
+            f"({bounds.lower.min():g}, {bounds.upper.max():g}), by coefficients of l1 norm {np.abs(beta).sum():.6g}, "
+            "which gradient flow tends to and never reaches: use sims.flow, which stops at tol, or a signed "
+            "family, such as difference(2)"
+        )
     more = "more features, or a positive teacher" if problem.n < d else f"or more than {problem.n} features"
     raise NoInterpolator(
         f"{model.name} from this start reaches coefficients in "

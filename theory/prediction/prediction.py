@@ -12,7 +12,7 @@ from ..errors import InputError, NoClosedForm, NoInterpolator
 from ..loss import squared
 from ..parameterization import Parameterization
 from ..problem import Problem, require_problem
-from ..validate import real, real_array, whole
+from ..validate import real, real_array, shown, whole
 from .coordinates import doubled
 from .divergence import HIGHEST, divergence_ratio
 from .endpoints import Endpoint, Method, endpoint, endpoint_of_flow
@@ -35,6 +35,9 @@ class Prediction:
     def __repr__(self) -> str:
         start = "theta0 given" if self.init_scale is None else f"init_scale={np.ravel(self.init_scale).tolist()}"
         return f"Prediction({self.dynamics.model}, {self.problem}, {start})"
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_transports"}  # no pickle has functions
 
     @cached_property
     def flow(self) -> FlowEndpoint:
@@ -185,7 +188,7 @@ def predict(
     dynamics = derive(model, require_problem(problem).loss)
     if theta0 is not None:
         return Prediction(dynamics, problem, None, (model.check_theta(theta0, problem.d),))
-    scales = real_array("init_scale", init_scale, "use for example 0.1")
+    scales = real_array(f"init_scale = {shown(init_scale)}", init_scale, "use for example 0.1", truths=False)
     if scales.ndim > 1 or not scales.size:
         raise InputError(f"init_scale has shape {scales.shape}: give one number or a one-dimensional array")
     starts = tuple(model.theta0(float(scale), problem.d) for scale in scales.ravel())

@@ -13,16 +13,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.runtime.nrt import rtsys
 from platformdirs import user_cache_path
 
+from ....theory.errors import GdbiasError
+
 _loading = threading.Lock()
 
 
 def load_kernel(text: str, title: str) -> ModuleType:
-    """The module of a kernel, made once a process."""
+    """The module of a kernel, made once a process; raises GdbiasError where Numba is told not to compile."""
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise GdbiasError("NUMBA_DISABLE_JIT is set, and runs need their compiled kernels: unset it")
     with _loading:
         return _load(text, title)
 
@@ -41,9 +46,9 @@ def make_kernel(text: str, title: str, folder: Path) -> ModuleType:
     """
     name = f"gdbias_kernel_{_digest(text)}"
     path = folder / f"{name}.py"
-    if not path.exists() or path.read_text(errors="replace") != text:
+    if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(temporary, path)
     spec = importlib.util.spec_from_file_location(name, path)
