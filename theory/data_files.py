@@ -1,6 +1,7 @@
 """A user's data: tables and archives of arrays read from files."""
 
 import re
+import warnings
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,14 @@ def _table(path: str | PathLike) -> "pd.DataFrame":
 
     def read(**options: Any) -> pd.DataFrame:
         try:
-            return pd.read_csv(path, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                return pd.read_csv(path, index_col=False, **options)
+        except pd.errors.ParserWarning:
+            raise InputError(
+                f"rows of {path} have more values than its header has names: name every column, and separate columns "
+                "by commas, decimals by points"
+            ) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             raise InputError(f"cannot read {path} ({reason}): give a comma-separated table with a header") from None
@@ -103,8 +111,6 @@ def _table(path: str | PathLike) -> "pd.DataFrame":
     for mark, called in ((";", "';'"), ("\t", "tabs")):
         if len(names) == 1 and mark in names[0]:
             raise InputError(f"the columns of {path} are separated by {called}: separate them by commas")
-    if not isinstance(table.index, pd.RangeIndex):
-        raise InputError(f"the rows of {path} have more values than its header has names: name every column")
     if any(MANGLED.fullmatch(name) for name in names):  # what pandas makes of a name that is repeated or missing
         names = [name.strip() for name in read(header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]]
     if "" in names:

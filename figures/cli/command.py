@@ -32,6 +32,12 @@ from .text_file import write_text
 from .verify_verb import Verify
 
 Positional = tyro.conf.Positional
+LARGE = 100_000  # numbers of X above which predictions say what they are at
+
+
+def say(text: str) -> None:
+    """What a verb is at, beside what it prints."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Quickstart:
         from .quickstart_verb import quickstart  # all there is
 
         model, problem = self.data.setting()
-        summary = quickstart(model, problem, self.out, say=lambda text: print(text, file=sys.stderr))
+        summary = quickstart(model, problem, self.out, say)
         print(summary.read_text(encoding="utf-8"))
         print(f"written to {self.out}", file=sys.stderr)
 
@@ -89,18 +95,26 @@ class Predict:
     """Initialization scale alpha."""
 
     def __call__(self) -> None:
-        pred = theory.predict(*self.data.setting(), self.init_scale)
-        print(f"{pred.dynamics.model} on {pred.problem}, init_scale {self.init_scale:g}")
-        print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
-        print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
+        model, problem = self.data.setting()
+        pred = theory.predict(model, problem, self.init_scale)
+        said = say if problem.n * problem.d > LARGE else lambda text: None
+        said(f"following gradient flow on {problem.n} x {problem.d} numbers, which may take minutes")
+        told = [f"{model} on {problem}, init_scale {self.init_scale:g}"]
+        told += [f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow"]
+        if problem.loss != theory.squared:
+            print("\n".join(told))
+            return
+        told += [f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint"]
+        said("finding the least sharpness of any interpolator")
         try:
-            print(f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator")
+            told += [f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator"]
         except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
             pass
-        print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
-        print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
+        told += [f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint"]
+        told += [f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint"]
         if pred.flow.test_risk is not None:
-            print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
+            told += [f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint"]
+        print("\n".join(told))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .invariants import Invariant, find_invariants
 from .law import Law, gd_map, law_of
 from .mirror import MirrorMap, mirror_map, potential
 
+SIMPLIFIED = 20  # degree up to which SymPy simplifies in a few seconds
 GRADIENT_BETA = sp.Symbol("g", real=True)
 
 
@@ -60,7 +61,8 @@ class Dynamics:
     @cached_property
     def tangent(self) -> sp.Expr:
         """The tangent kernel of the coordinate, ``k = sum_p (d beta / d theta_p)^2``."""
-        return sp.simplify(sum(slope**2 for slope in self.jacobian))
+        squares = sp.Add(*(slope**2 for slope in self.jacobian))
+        return sp.simplify(squares) if _degree(self.model) <= SIMPLIFIED else squares
 
     @cached_property
     def sharpness(self) -> sp.Expr:
@@ -84,8 +86,13 @@ class Dynamics:
         return find_invariants(self.effective, self.model.weights)
 
     def after_step(self, invariant: Invariant) -> sp.Expr:
-        """The invariant after one step of gradient descent: how a finite step breaks it."""
-        return sp.factor(sp.simplify(invariant.expression.subs(self.gd_map, simultaneous=True)))
+        """The invariant after one step of gradient descent: how a finite step breaks it; as it is where it is large."""
+        moved = invariant.expression.subs(self.gd_map, simultaneous=True)
+        return sp.factor(sp.simplify(moved)) if self._simplified(invariant) else moved
+
+    def _simplified(self, invariant: Invariant) -> bool:
+        powers = [abs(power.exp) for power in invariant.expression.atoms(sp.Pow)]
+        return max([1, *powers]) * (_degree(self.model) - 1) <= SIMPLIFIED
 
     def mirror(self, balanced: bool = False) -> MirrorMap:
         """The mirror map, at free invariants or at balanced weights; raises NoClosedForm."""
@@ -137,7 +144,9 @@ class Dynamics:
         ]
         for j, invariant in enumerate(self.invariants, 1):
             steps.append((f"invariant c{j} of gradient flow", invariant.expression))
-            steps.append((f"c{j} after one step", _as_multiple(self.after_step(invariant), invariant.expression)))
+            after = self.after_step(invariant)
+            told = _as_multiple(after, invariant.expression) if self._simplified(invariant) else after
+            steps.append((f"c{j} after one step", told))
         for title, name in (
             ("gradient flow in the clock s, ds/dt = -g", "flow"),
             ("coefficient in the clock s", "flow_effective"),
@@ -193,6 +202,10 @@ def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule
         InputError: no model, or an unknown loss. Properties without a closed form raise NoClosedForm by name.
     """
     return Dynamics(require_model(model), parse_loss(loss) if isinstance(loss, str) else loss, rule)
+
+
+def _degree(model: Parameterization) -> int:
+    return int(sp.Poly(model.effective, *model.weights).total_degree())
 
 
 def _escaped(text: str) -> str:

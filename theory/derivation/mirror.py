@@ -16,6 +16,8 @@ from .invariants import Invariant
 BETA = sp.Symbol("beta", real=True)
 MOST_CONSTANTS = 2  # elimination with more free invariants does not end in reasonable time
 
+HIGHEST_ELIMINATED = 12
+
 
 @dataclass(frozen=True)
 class MirrorMap:
@@ -54,6 +56,12 @@ def mirror_map(model: Parameterization, invariants: tuple[Invariant, ...], balan
         raise NoClosedForm(
             f"{name}: its invariants are not quadratic, so psi'' has no closed form in beta; the flow in the "
             "clock s = psi'(beta) is available where it has one, and predict() needs no potential"
+        )
+    degree = sp.Poly(model.effective, *weights).total_degree()
+    if constants and degree > HIGHEST_ELIMINATED:
+        raise NoClosedForm(
+            f"{name}: eliminating its weights at degree {degree}, above {HIGHEST_ELIMINATED}, takes too long, so psi'' "
+            "is not derived; predict() needs no potential"
         )
     tangent = sp.Symbol("k", positive=True)
     relations = [

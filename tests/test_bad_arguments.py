@@ -1,0 +1,259 @@
+"""Arguments of Python's verbs that cannot be meant, by their kind: one line that names them, and nothing is run."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from gdbias import figures, sims, theory
+from gdbias.figures.cli.command import main
+from gdbias.sims.engine.numba.cache import load_kernel
+from gdbias.theory import GdbiasError, InputError
+
+MODEL, PROBLEM = theory.difference(2), theory.sparse_regression(n=4, d=8, sparsity=2, n_test=0)
+VERBS = {
+    "descend": lambda **given: sims.descend(**dict(model=MODEL, problem=PROBLEM, lr=0.1) | given),
+    "sweep": lambda **given: sims.sweep(**dict(model=MODEL, problem=PROBLEM, lr=0.1) | given),
+    "compare": lambda **given: sims.compare(**dict(model=MODEL, problem=PROBLEM, lr=0.1) | given),
+    "estimate": lambda **given: sims.estimate(**dict(model=MODEL, problem=PROBLEM, lr=0.1, init_scale=0.1) | given),
+}
+NO_RATE = [
+    None,
+    True,
+    [True],
+    [0.1, None],
+    "0.1",
+    b"0.1",
+    {},
+    np.ma.masked_less([0.1, 0.2], 0.15),
+    [],
+    0,
+    -1,
+    np.inf,
+    1j,
+]
+NO_TEXT = [None, 3, b"power(2)", ["power(2)"], theory.power(2)]
+EXPRESSIONS = {  # each is refused with what to write
+    "u^2": r"write u\*\*2",
+    "(u + v)^2": r"write \(u \+ v\)\*\*2",
+    "u/2": r"write 0.5\*u",
+    "u*v/4": r"write 0.25\*\(u \* v\)",
+    "u/0": "is not allowed",
+    "pi*u": "'pi' .* no constant: write 3.14159",
+    "E*u": "'E' .* no constant: write 2.71828",
+    "nan*u": "'nan' .* no constant",
+    "inf*u": "'inf' .* no constant",
+    "oo*u": "'oo' .* no constant",
+    "I*u": "'I' .* no constant",
+    "u*": "cannot read",
+    "": "cannot read",
+    "u//v": "not allowed",
+    "u@v": "not allowed",
+    "u**-1": "not allowed",
+    "u**v": "not allowed",
+    "u**65": "degree 65",
+    "u if v else w": "not allowed",
+    "[u]": "not allowed",
+    "u == v": "not allowed",
+    "f(u)": "not allowed",
+    "u.v": "not allowed",
+    "'u'*v": "not allowed",
+    "True*u": "not allowed",
+    "1e400*u": "not allowed",
+    "u # v": "comment",
+    "u" * 1001: "longer than",
+    "u - u": "cancels",
+    "alpha*u": "reserved",
+}
+MODELS = {
+    "custom(u*v; u=1, u=2)": "start gives u twice, 1 and 2",
+    "custom(u*v; u)": "'u' is no NAME=VALUE",
+    "custom(u*v; =1)": "'=1' is no NAME=VALUE",
+    "custom(u*v; w=1)": "names 'w'",
+    "power(" + "9" * 5000 + ")": "whole number from 1 to 64",
+    "power(99)": "from 1 to 64",
+    "power(2.0)": "whole number from 1 to 64",
+    "Power(2)": "do you mean power",
+    "power(2": "unknown model",
+    "": "unknown model",
+}
+SCHEDULES = [
+    "ramp(10, start=2)", "cosine(10, final=1.5)", "ramp(10, start=0)", "ramp(0)", "ramp()", "ramp(10, 0.5, 0.1)",
+    "constant(3)", "linear(3)", "ramp(10, start='a')", "ramp(10, **{})", "", "ramp(x)",
+]  # fmt: skip
+PARAMETERS = {"a=1, a=2": "twice", "a": "NAME=VALUE", "a=b": "no number", "a=nan": "finite", "=1": "NAME=VALUE"}
+
+
+@pytest.mark.parametrize("value", NO_RATE, ids=repr)
+@pytest.mark.parametrize("name", ["lr", "init_scale"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_learning_rate_and_no_scale(verb, name, value):
+    with pytest.raises(InputError) as error:
+        VERBS[verb](**{name: value})
+    assert "\n" not in str(error.value) and "nan" not in str(error.value) and name in str(error.value)
+
+
+@pytest.mark.parametrize("value", NO_RATE, ids=repr)
+def test_no_scale_to_predict(value):
+    with pytest.raises(InputError, match="init_scale"):
+        theory.predict(MODEL, PROBLEM, value)
+
+
+@pytest.mark.parametrize("value", NO_TEXT, ids=repr)
+def test_what_is_no_text(value):
+    with pytest.raises(InputError, match="is no text"):
+        theory.parse(value)
+    with pytest.raises(InputError, match="is no text"):
+        theory.custom(value)
+
+
+@pytest.mark.parametrize("start", [5, "alpha", "u", True, 1.5, [None, None], {"u": None}, {1: 2}, ["1"], [1, 2, 3]])
+def test_what_starts_no_weights(start):
+    with pytest.raises(InputError) as error:
+        theory.custom("u*v", start=start)
+    assert "start" in str(error.value) or "None" in str(error.value)
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS, ids=lambda text: text[:20])
+def test_an_expression_is_refused_with_what_to_write(text, capsys):
+    with pytest.raises(InputError, match=EXPRESSIONS[text]):
+        theory.custom(text)
+    with pytest.raises(SystemExit) as end:
+        main(["derive", f"custom({text})"])
+    assert end.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", MODELS, ids=lambda text: text[:30])
+def test_the_name_of_no_model(text, capsys):
+    with pytest.raises(InputError, match=MODELS[text]):
+        theory.parse(text)
+    with pytest.raises(SystemExit) as end:
+        main(["derive", text])
+    [line] = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2 and len(line) < 300
+
+
+@pytest.mark.parametrize("text", SCHEDULES)
+def test_no_schedule(text):
+    with pytest.raises(InputError):
+        theory.UpdateRule(schedule=text)
+
+
+@pytest.mark.parametrize("text", PARAMETERS)
+def test_no_parameters_of_a_step(text, capsys):
+    step = ["--step", "weight - lr*a*gradient", "--step-parameters", text]
+    with pytest.raises(SystemExit) as end:
+        main(["run", "--lr", "0.1", *step])
+    [line] = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2 and PARAMETERS[text] in line
+
+
+@pytest.mark.parametrize("value", [2, 10, 50])
+@pytest.mark.parametrize("verb", ["descend", "sweep"])
+def test_looks_at_one_side_of_an_oscillation(verb, value):
+    with pytest.raises(InputError, match=f"track_every = {value} is even.*use {value + 1}"):
+        VERBS[verb](track_every=value)
+
+
+@pytest.mark.parametrize("scale", [1e60, 1e200, 1e308])
+def test_a_start_whose_coefficients_are_no_floats(scale):
+    for verb in (*VERBS.values(), lambda **given: theory.predict(MODEL, PROBLEM, **given)):
+        with pytest.raises(InputError, match="floats hold the coefficients: use a smaller one"):
+            verb(init_scale=scale)
+    with pytest.raises(InputError, match=r"theta0\[0, 0\] = .* floats hold"):
+        sims.descend(MODEL, PROBLEM, 0.1, theta0=np.full((2, 8), scale))
+
+
+def test_a_run_with_tol_0_never_stops():
+    plain = sims.descend(MODEL, PROBLEM, 0.1, max_steps=2000, tol=0.0)
+    assert plain.status == sims.Status.STEP_LIMIT and plain.steps == 2000
+    decayed = sims.descend(MODEL, PROBLEM, 0.1, max_steps=2000, tol=0, rule=theory.UpdateRule(weight_decay=0.5))
+    assert decayed.steps == 2000
+    both = sims.sweep(MODEL, PROBLEM, [0.05, 0.1], max_steps=500, tol=0, backend="numpy")
+    assert (both.steps == 500).all()
+
+
+@pytest.mark.parametrize("name", figures.FIGURES)
+@pytest.mark.parametrize("value", [None, 3, "runs.zarr", [], {}, PROBLEM], ids=repr)
+def test_a_figure_of_no_result(name, value):
+    others = (None,) if name in ("regimes", "frontier") else (value,) if name == "contrast" else ()
+    with pytest.raises(InputError, match="is not a result"):
+        getattr(figures, name)(value, *others)
+
+
+@pytest.fixture(scope="module")
+def swept():
+    return sims.sweep(MODEL, PROBLEM, [0.1, 0.2], [0.1, 0.2], max_steps=5)
+
+
+@pytest.mark.parametrize("pred", [3, "pred", [3], PROBLEM], ids=repr)
+@pytest.mark.parametrize("name", ["phase_diagram", "norm_sharpness", "regimes"])
+def test_a_figure_with_no_prediction(name, pred, swept):
+    with pytest.raises(InputError):
+        getattr(figures, name)(swept, pred)
+
+
+def test_a_contrast_is_with_a_deep_network(swept, tmp_path, capsys):
+    with pytest.raises(InputError, match="the second is not of a deep network"):
+        figures.contrast(swept, swept)
+    store = str(tmp_path / "a.zarr")
+    sims.store.save_result(swept, store)
+    with pytest.raises(SystemExit) as end:
+        main(["plot", "contrast", store, "--deep", store])
+    assert end.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("figure", [None, "a.png", 3])
+def test_no_figure_is_saved(figure, tmp_path, swept):
+    for given in (figure, swept):
+        with pytest.raises(InputError, match="is no figure"):
+            figures.save(given, tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [None, 3, "a.jpg", "none/a.png"])
+def test_no_place_for_a_figure(path, swept):
+    with pytest.raises(InputError):
+        figures.save(figures.phase_diagram(swept), path)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+@pytest.mark.parametrize("family", [theory.difference, theory.product])
+def test_a_prediction_that_was_read_can_be_sent(family, depth):
+    pred = theory.predict(family(depth), PROBLEM, 0.1)
+    beta = pred.flow.beta
+    again = pickle.loads(pickle.dumps(pred))
+    np.testing.assert_array_equal(again.flow.beta, beta)
+
+
+def test_no_compiler_is_told(monkeypatch):
+    from numba.core import config
+
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    with pytest.raises(GdbiasError, match="NUMBA_DISABLE_JIT is set"):
+        load_kernel("", "nothing")
+
+
+@pytest.mark.parametrize("client", [3, "tcp://127.0.0.1:1", object()])
+def test_no_client_of_a_cluster(client):
+    with pytest.raises(InputError, match="is no distributed.Client"):
+        VERBS["sweep"](client=client)
+
+
+def test_a_closed_client():
+    class Closed:
+        status = "closed"
+
+        def submit(self):
+            raise AssertionError("used")
+
+        nthreads = submit
+
+    with pytest.raises(InputError, match="is closed"):
+        VERBS["sweep"](client=Closed())
+
+
+@pytest.mark.parametrize("model", ["difference(8)", "difference(64)", "custom((u + v + w)**16)"])
+def test_a_large_derivation_ends(model, capsys):
+    main(["derive", model])
+    assert "after one step" in capsys.readouterr().out
