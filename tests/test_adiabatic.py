@@ -43,7 +43,7 @@ def test_a_ramp_of_ten_times_the_steps_ends_closer_to_the_limit(n, d):
 
 def test_without_label_noise_float64_freezes():
     frozen, edge = [], []
-    for seed in (1, 4, 6):  # of the first ten, the three where it happens on every backend that was tried
+    for seed in range(10):  # rounding decides in which of them it happens
         pred, lr = setting(3, 12, seed)
         for noise in (0.0, NOISE):
             ds = ramped(pred, lr, 10_000, noise, max_steps=10_000, record_every=101)
@@ -55,7 +55,7 @@ def test_without_label_noise_float64_freezes():
             else:
                 frozen.append(still.mean())
                 edge.append(held[1:][still].max(initial=0))
-    # Found: still for 95 to 100 % of the steps, at lr S / 2 up to 1.80, 2.17 and 1.20, where no minimum is stable.
+    # Where it is still for most of the steps, lr S / 2 was up to 2.2, where no minimum is stable.
     k = int(np.argmax(frozen))
     assert frozen[k] > 0.75 and edge[k] > 1.1
 

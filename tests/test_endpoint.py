@@ -53,7 +53,7 @@ def test_where_the_constraint_never_binds_it_is_gradient_flow(name):
     pred = theory.predict(theory.parse(name), problem(), 0.3)
     lr = 0.5 * pred.lr_critical
     bregman, constrained = pred.endpoint(lr, "bregman"), pred.endpoint(0.02 * pred.lr_critical)
-    assert error(bregman.beta, pred.flow.beta) < 1e-3 and bregman.multiplier < 1e-4
+    assert error(bregman.beta, pred.flow.beta) == 0 and bregman.multiplier == 0
     assert error(constrained.beta, pred.flow.beta) < 0.02 and not constrained.multiplier.any()
 
 
@@ -126,3 +126,19 @@ def test_predictions_print_in_one_line():
     lr = 0.5 * (pred.lr_critical_final + theory.frontier(pred.dynamics.model, pred.problem, points=3).lr_max)
     for found in (pred.endpoint(lr), pred.path(lr), theory.frontier(pred.dynamics.model, pred.problem, points=3)):
         assert "\n" not in repr(found) and len(repr(found)) < 130, repr(found)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["power(2)", "difference(3)"])
+def test_a_tiny_learning_rate_ends_with_gradient_flow(name, method):
+    problem = theory.sparse_regression(n=4, d=9, sparsity=9, signs="positive", n_test=0, seed=1)
+    pred = theory.predict(theory.parse(name), problem, 0.1)
+    for share in (1e-12, 1e-3, 0.009):
+        end = pred.endpoint(share * pred.lr_critical_final, method)
+        assert end.method == method
+        if method != "frontier":
+            assert error(end.beta, pred.flow.beta) < 1e-12
+        else:  # the norm is not bounded by the sharpness either
+            assert end.l1_norm == pytest.approx(pred.endpoint(0.5 * pred.lr_critical, "frontier").l1_norm, rel=1e-6)
+    run = sims.descend(theory.parse(name), problem, 0.009 * pred.lr_critical_final, 0.1, max_steps=10**6, track_every=0)
+    assert error(run.beta.values, pred.flow.beta) < 5e-3

@@ -5,6 +5,8 @@ import pytest
 
 from gdbias import sims, theory
 from gdbias.theory.derivation.landscape import Landscape
+from gdbias.theory.prediction.coordinates import doubled
+from gdbias.theory.prediction.frontiers import Interpolators
 
 FAMILIES = [f"{name}({L})" for name in ("power", "difference", "product") for L in (1, 2, 3, 4)]
 x, y = np.array([0.5, 1.0, 1.5, 2.0, 2.5]), 3.0
@@ -76,6 +78,97 @@ def test_lr_max_separates_what_can_converge(name):
     run = {f: sims.descend(model, problem, f * curve.lr_max, theta0=near, max_steps=40_000) for f in (0.97, 1.02)}
     assert int(run[0.97].status) == sims.Status.CONVERGED
     assert int(run[1.02].status) != sims.Status.CONVERGED
+
+
+SCALED = ["power(2)", "power(3)", "difference(2)", "difference(4)", "product(2)", "product(3)"]
+
+
+def drawn(name, n=4, d=9, seed=0):
+    rng = np.random.default_rng(seed)
+    X, beta = rng.standard_normal((n, d)), rng.standard_normal(d)
+    return theory.Problem(X, X @ (beta if "difference" in name else np.abs(beta)))
+
+
+@pytest.mark.parametrize("c", [1e-8, 1e-3, 1e4, 1e8])
+@pytest.mark.parametrize("name", SCALED)
+def test_scalings_are_exact(name, c):
+    """``(c X, c y)`` has the interpolators of (X, y) at c^2 times the sharpness, ``(c X, y)`` has them at 1 / c."""
+    model, problem = theory.parse(name), drawn(name)
+    curve = theory.frontier(model, problem, points=5)
+    together = theory.frontier(model, theory.Problem(c * problem.X, c * problem.y), points=5)
+    alone = theory.frontier(model, theory.Problem(c * problem.X, problem.y), points=5)
+    np.testing.assert_allclose(together.sharpness, c**2 * curve.sharpness, rtol=1e-7)
+    np.testing.assert_allclose(alone.sharpness, c ** (2 / model.degree) * curve.sharpness, rtol=1e-7)
+    np.testing.assert_allclose(together.l1_norm, curve.l1_norm, rtol=1e-6)
+    np.testing.assert_allclose(c * alone.l1_norm, curve.l1_norm, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e6])
+@pytest.mark.parametrize("name", ["power(3)", "difference(2)"])
+def test_columns_and_rows_of_any_size_have_certified_bounds(name, size):
+    model, rng = theory.parse(name), np.random.default_rng(3)
+    plain = drawn(name, 6, 15)
+    columns = np.exp(rng.uniform(-1, 1, 15) * abs(np.log(size)) * 2 / 3)
+    rows = np.exp(rng.uniform(-1, 1, 6) * abs(np.log(size)) / 2)
+    for problem in (
+        theory.Problem(plain.X * columns, plain.y),
+        theory.Problem(rows[:, None] * plain.X, rows * plain.y),
+    ):
+        low, high = theory.predict(model, problem).lr_max_bounds
+        assert low <= high * (1 + 1e-12) and high == pytest.approx(low, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["difference(2)", "power(2)"])
+def test_the_lower_bound_is_the_value_of_a_dual_point(name):
+    problem = drawn(name, 5, 12)
+    kit = Interpolators(doubled(theory.parse(name)), problem)
+    program = kit.program
+    found = program.flattest(kit.inside)
+    M = found.M / np.trace(found.M)
+    signs = np.array([1, -1] if "difference" in name else [1])[:, None]
+    slopes = signs * (np.linalg.lstsq(kit.X.T, (program.C.T @ found.nu) / kit.scale)[0] @ kit.X)  # X^T nu
+    room = 4 / problem.n * np.einsum("ai,ab,bi->i", kit.X, M, kit.X)
+    nu = slopes[0] * (room / slopes).min(where=slopes > 0, initial=np.inf)  # as long as it is feasible
+    coefficients = np.linalg.lstsq(problem.X, problem.y)[0]
+    assert np.linalg.eigvalsh(M)[0] > 0
+    assert nu @ coefficients == pytest.approx(program.lower_bound(found) * kit.unit, rel=1e-9)
+    assert nu @ coefficients == pytest.approx(program.sharpness(found.b) * kit.unit, rel=1e-8)
+
+
+@pytest.mark.parametrize("method", ["bregman", "frontier"])
+@pytest.mark.parametrize("name", ["power(2)", "power(3)", "difference(2)", "difference(4)", "product(2)", "product(3)"])
+def test_programs_agree_with_a_cone_solver(name, method):
+    cp = pytest.importorskip("cvxpy")
+    model, problem = theory.parse(name), drawn(name, 5, 12, seed=2)
+    pred = theory.predict(model, problem, theta0=np.full((len(model.weights), 12), 0.1))
+    lr = 1.05 * pred.lr_critical_final
+    kit, L = doubled(model), model.degree
+    b0 = kit.start(pred.starts[0]) ** L
+    b, free = cp.Variable(b0.shape, nonneg=True), b0 > 0
+    k = cp.sum(b if L == 2 else cp.power(b, 2 - 2 / L), axis=0)
+    bound = cp.Variable(12)
+    S = kit.rate * L**2 / problem.n * cp.lambda_max(problem.X @ cp.diag(bound) @ problem.X.T)
+    start = np.where(free, b0, 1.0)
+    if method == "frontier":
+        cost = cp.sum(b)
+    elif L == 2:
+        cost = cp.sum(cp.multiply(free, cp.kl_div(b, start)))
+    else:
+        cost = cp.sum(cp.multiply(free * 2 / L * start ** (2 / L - 1), b)) - cp.sum(
+            cp.multiply(free, cp.power(b, 2 / L))
+        )
+    held = [problem.X @ (kit.signs @ b) == problem.y, bound >= k, S <= 2 / lr]
+    held += [] if free.all() else [b[~free] == 0]
+    cp.Problem(cp.Minimize(cost), held).solve(solver=cp.CLARABEL)
+    found = pred.endpoint(lr, method).beta
+    np.testing.assert_allclose(found, kit.signs @ b.value, atol=2e-4 * np.abs(found).max())
+
+
+def test_an_interpolator_that_stands_alone():
+    """Nothing but the teacher fits with coefficients >= 0: the frontier is a point."""
+    problem = theory.sparse_regression(n=8, d=12, sparsity=2, signs="positive", seed=1, n_test=0)
+    curve = theory.frontier(theory.power(2), problem, points=4)
+    np.testing.assert_allclose(curve.beta, np.tile(problem.beta_star, (4, 1)), atol=1e-7)
 
 
 def test_what_is_no_model_or_problem_is_refused():

@@ -113,7 +113,7 @@ def spent_divergence(f: Formulas, case: Case) -> list[Comparison]:
         return float(np.sum(name(**at))) / coordinates.rate
 
     kit = Interpolators(coordinates, problem, moving)
-    flattest = kit.minimise(kit.sharpness)
+    flattest = kit.flattest()[0]
     left = np.array([divergence(flattest, b) for b in states.b])
     losses = problem.loss_at(np.array([coordinates.beta(b) for b in states.b]))
     free, spent = _free_flow(coordinates, problem, w0)
@@ -204,18 +204,20 @@ def _implicit(coordinates: Doubled, problem: Problem, b: np.ndarray, lr: float, 
     """``argmin D_psi(b, b_before) + h L(b)`` over S <= 2 / lr from time to time, and then onto the interpolators."""
     import cvxpy as cp  # takes a second, and few checks need it
 
-    kit = Interpolators(coordinates, problem)
+    X, y, _ = problem.projected
+    scale, block = np.linalg.norm(y) / np.linalg.norm(X, 2), cp.Variable(b.shape, nonneg=True)
     log_before, h = cp.Parameter(b.shape), cp.Parameter(nonneg=True)
-    residual = (coordinates.signs @ kit.b) @ kit.X.T * kit.scale - kit.y
-    divergence = -(cp.sum(cp.entr(kit.b)) + cp.sum(cp.multiply(kit.b, 1 + log_before))) / (4 * coordinates.rate)
-    held = [*kit.fit[1:], kit.sharpness <= kit.in_units(2 / lr)]  # without the first, X beta = y
-    slow = cp.Problem(cp.Minimize(divergence + h / kit.scale * cp.sum_squares(residual) / (2 * problem.n)), held)
-    last = cp.Problem(cp.Minimize(divergence), [kit.fit[0], *held])
+    residual = (coordinates.signs @ block) @ X.T * scale - y
+    divergence = -(cp.sum(cp.entr(block)) + cp.sum(cp.multiply(block, 1 + log_before))) / (4 * coordinates.rate)
+    kernel = X @ cp.diag(4 * coordinates.rate * scale / problem.n * cp.sum(block, axis=0)) @ X.T
+    held: list = [cp.lambda_max(kernel) <= 2 / lr]
+    slow = cp.Problem(cp.Minimize(divergence + h / scale * cp.sum_squares(residual) / (2 * problem.n)), held)
+    last = cp.Problem(cp.Minimize(divergence), [residual / np.linalg.norm(y) == 0, *held])
     for step in [*np.diff(times), None]:
         program = last if step is None else slow
-        h.value, log_before.value = step or 0.0, np.log(np.maximum(b / kit.scale, 1e-300))
+        h.value, log_before.value = step or 0.0, np.log(np.maximum(b / scale, 1e-300))
         program.solve(solver=cp.CLARABEL)
-        b = np.asarray(kit.b.value) * kit.scale
+        b = np.asarray(block.value) * scale
     return coordinates.beta(b)
 
 

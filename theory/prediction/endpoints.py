@@ -9,7 +9,6 @@ and finished by such a step, to the sharpness below ``2 / lr`` at which descent'
 from dataclasses import dataclass
 from typing import Literal
 
-import lazy_loader
 import numpy as np
 
 from .constrained import constrained_flow
@@ -17,7 +16,6 @@ from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
 from .oscillation import undershoot
 
-cp = lazy_loader.load("cvxpy")  # on first use, since it is slow to import
 NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: endpoints move by 0.03 % at most
 
 Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
@@ -85,23 +83,9 @@ def endpoint_at(
     return Endpoint(lr, method, beta, reachable.sharpness_of(b), float(np.abs(beta).sum()), risk, multiplier, "")
 
 
-def _nearest(reachable: Interpolators, start: np.ndarray, lr: float, method: str):
+def _nearest(reachable: Interpolators, start: np.ndarray, lr: float, method: str) -> tuple[np.ndarray, float]:
     """The convex program: least l1 norm, or least ``D_psi(b, start)``, with the multiplier of its constraint."""
-    coordinates, b, scale = reachable.coordinates, reachable.b, reachable.scale
-    L = coordinates.degree
-    moving = start > 0
-    b0 = np.where(moving, start, 1.0) / scale
-    if method == "frontier":
-        objective = cp.sum(b)
-    elif L == 2:
-        objective = cp.sum(cp.multiply(moving, cp.kl_div(b, b0)))
-    else:
-        slope = np.where(moving, (2 / L) * b0 ** (2 / L - 1), 0.0)
-        objective = cp.sum(cp.multiply(slope, b)) - cp.sum(cp.multiply(moving, cp.power(b, 2 / L)))
-    cap = reachable.sharpness <= reachable.in_units(2 / lr)
-    found = reachable.minimise(objective, cap)
-    unit = scale if method == "frontier" else coordinates.divergence_unit * scale ** (2 / L)
-    return found, float(np.asarray(cap.dual_value).sum()) * unit * reachable.in_units(1.0)
+    return reachable.least_norm(2 / lr) if method == "frontier" else reachable.nearest(start, 2 / lr)
 
 
 def _number(value) -> float | None:

@@ -6,21 +6,23 @@ sharpness minimiser of arXiv 2505.21423, here for any number of samples. No lear
 ``lr_max = 2 / sharpness_min`` has a stable interpolator.
 """
 
-import warnings
 from dataclasses import dataclass
 
-import lazy_loader
 import numpy as np
+import scipy  # its parts on first use: they take half a second to import
 
-from ..errors import GdbiasError, NoClosedForm, NoInterpolator
+from ..errors import NoClosedForm, NoInterpolator
 from ..loss import squared
 from ..parameterization import Parameterization, require_model
 from ..problem import Problem, require_problem
 from ..validate import whole
 from .coordinates import Doubled, doubled
+from .interior_point import Program
 
-cp = lazy_loader.load("cvxpy")  # on first use, since it is slow to import
 SLACK = 1e-7  # relative, by which an end of the frontier is relaxed to choose among its minimisers
+TIE = 1e-6  # weight of the sharpness, in its own units, where interpolators of least norm differ in nothing else
+EDGE = 1e-8  # relative distance of a cap from the least sharpness that is taken for it
+INSIDE = 1e-7  # size of a coefficient that is above 0, in units of a typical one
 FIT = 1e-6  # largest residual of an interpolator, relative to the targets
 
 
@@ -58,15 +60,18 @@ class Frontier:
 
 
 class Interpolators:
-    """The interpolators of a problem in doubled coordinates, over which convex functions are minimised."""
+    """The interpolators of a problem in doubled coordinates, over which convex functions are minimised.
+
+    In units in which every coefficient, and the sharpness, is of size 1.
+    """
 
     def __init__(self, coordinates: Doubled, problem: Problem, free: np.ndarray | None = None):
-        """``free`` (block, d) marks the coefficients that are not held at 0."""
-        model = coordinates.model
+        """``free`` (block, d) marks the coefficients that are not held at 0; raises NoInterpolator if none fit."""
+        model, signs, L = coordinates.model, coordinates.signs, coordinates.degree
         if problem.loss != squared:
             raise NoClosedForm(f"{model.name}: the frontier needs squared loss, not {problem.loss}")
         X, y, floor = problem.projected
-        self.coordinates, self.problem, self.X, self.y, self.n = coordinates, problem, X, y, problem.n
+        self.coordinates, self.problem, self.X, self.n = coordinates, problem, X, problem.n
         size = float(np.linalg.norm(y))
         if not size:
             raise NoInterpolator(f"{model.name}: the targets are all 0 and beta = 0 fits them: there is no trade-off")
@@ -75,54 +80,141 @@ class Interpolators:
                 f"{model.name}: no coefficients fit the {problem.n} samples exactly (least loss {floor:.3g}), so there "
                 "is no frontier of interpolators: use fewer samples than features, or noise-free targets"
             )
-        shape = (len(coordinates.signs), problem.d)
-        self.scale = size / float(np.linalg.norm(X, 2))  # of the coefficients, for the solver's sake
-        self.b = cp.Variable(shape, nonneg=True)
-        exponent = 2 - 2 / coordinates.degree
-        tangent = (
-            cp.sum(self.b if exponent == 1 else cp.power(self.b, exponent), axis=0) if exponent else np.ones(shape[1])
+        Q, t = problem.interpolation
+        length = np.linalg.norm(Q, axis=0)
+        self.scale = np.linalg.norm(t) / np.where(length > 0, length, 1.0) / np.sqrt(len(t))
+        there = np.ones((len(signs), problem.d), bool) if free is None else free
+        C, targets = _orthonormal(Q * self.scale, t)
+        self.there, self.inside = _attained(C, targets, signs, there & (length > 0), model.name)
+        self.features = self.there.any(axis=0)
+        power = 2 - 2 / L if L > 1 else 1.0
+        columns = X * np.sqrt(coordinates.rate * L**2 / self.n * self.scale**power) if L > 1 else 0 * X
+        self.unit = float(np.linalg.norm(columns, 2)) ** 2 or 1.0
+        C, targets = _orthonormal((Q * self.scale)[:, self.features], t)
+        self.program = Program(
+            C, targets, columns[:, self.features] / np.sqrt(self.unit), power, signs, self.there[:, self.features]
         )
-        bound = cp.Variable(shape[1])
-        self._unit = coordinates.rate * coordinates.degree**2 * self.scale**exponent / problem.n
-        self.sharpness = cp.lambda_max(X @ cp.diag(bound) @ X.T)  # in units of self._unit
-        residual = (coordinates.signs @ self.b) @ X.T * self.scale - y
-        self.fit = [residual / size == 0, bound >= tangent]
-        if free is not None and not free.all():
-            self.fit.append(self.b[~free] == 0)
 
-    def in_units(self, sharpness: float) -> float:
-        return sharpness / self._unit
+    def flattest(self) -> tuple[np.ndarray, float]:
+        """The b (block, d) of least sharpness, and a value that no interpolator's sharpness is below."""
+        if self.coordinates.degree == 1:
+            b = self._whole(self.inside[:, self.features])
+            return b, self.sharpness_of(b)
+        found = self.program.flattest(self.inside[:, self.features])
+        return self._whole(found.b), self.program.lower_bound(found) * self.unit
 
-    def minimise(self, objective, *constraints) -> np.ndarray:
-        """The minimiser b (block, d) of a CVXPY expression.
+    def least_norm(self, sharpness: float) -> tuple[np.ndarray, float]:
+        """The b of least l1 norm with ``S <= sharpness``, and the norm that one unit of sharpness saves."""
+        return self._within(sharpness, self._norm, float(self.scale.max()))
 
-        Raises:
-            NoInterpolator: nothing fits the data.
-        """
-        return self.solve(cp.Problem(cp.Minimize(objective), [*self.fit, *constraints]))
+    def flattest_of_least_norm(self) -> np.ndarray:
+        """The b of least l1 norm, of least sharpness among such."""
+        return self._whole(self.program.minimise_both(self._norm, self.inside[:, self.features], TIE).b)
 
-    def solve(self, program) -> np.ndarray:
-        name = self.coordinates.model.name
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of low accuracy, which is looked at below
-                program.solve(solver=cp.CLARABEL)
-        except cp.SolverError:
-            raise GdbiasError(f"{name}: the convex program of the frontier failed: rescale X and y") from None
-        if program.status in ("infeasible", "infeasible_inaccurate"):
-            raise NoInterpolator(
-                f"{name}: no coefficients within its reach fit the data at this sharpness: use a signed family such as "
-                "difference(2), more features, or a learning rate below lr_max"
+    def nearest(self, b0: np.ndarray, sharpness: float) -> tuple[np.ndarray, float]:
+        """The b with ``S <= sharpness`` of least ``D_psi(b, b0)``, and the divergence that one unit of it saves."""
+        L, scale = self.coordinates.degree, self.scale[self.features]
+        start = np.where(self.there, b0, 1.0)[:, self.features] / scale
+        if L == 2:
+            weight = scale / scale.max()
+            unit = float(scale.max())
+            slopes = lambda b: (weight * np.log(b / start), weight / b)  # noqa: E731
+        else:
+            exponent = 2 / L
+            weight = exponent * scale**exponent
+            unit = float((weight * start ** (exponent - 1)).max())
+            slopes = lambda b: (  # noqa: E731
+                weight / unit * (start ** (exponent - 1) - b ** (exponent - 1)),
+                weight / unit * (1 - exponent) * b ** (exponent - 2),
             )
-        b = np.maximum(np.nan_to_num(np.asarray(self.b.value, dtype=float), nan=np.inf), 0) * self.scale
-        missed = np.linalg.norm(self.X @ self.coordinates.beta(b) - self.y)
-        if not missed <= FIT * np.linalg.norm(self.y):
-            raise GdbiasError(f"{name}: the convex program of the frontier ended {program.status}: rescale X and y")
-        return b
+        return self._within(sharpness, slopes, unit * self.coordinates.divergence_unit)
+
+    def _norm(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        cost = self.scale[self.features] / self.scale.max()
+        return np.broadcast_to(cost, b.shape), np.zeros(b.shape)
+
+    def _within(self, sharpness: float, slopes, unit: float) -> tuple[np.ndarray, float]:
+        cap, begun = sharpness / self.unit, self.inside[:, self.features]
+        if not self.program.sharpness(begun) < cap:
+            flat = self.program.flattest(begun, below=cap)
+            if not flat.lam < cap:
+                if self.program.sharpness(flat.b) <= cap * (1 + EDGE):
+                    return self._whole(flat.b), np.inf
+                raise NoInterpolator(
+                    f"{self.coordinates.model.name}: no interpolator within its reach has sharpness {sharpness:.6g}, "
+                    f"the least is {self.program.sharpness(flat.b) * self.unit:.6g}: use a learning rate below lr_max, "
+                    "more features, or a signed family such as difference(2)"
+                )
+            begun = flat.b
+        found = self.program.minimise(slopes, begun, cap)
+        return self._whole(found.b), float(np.trace(found.M)) * unit / self.unit
+
+    def _whole(self, b: np.ndarray) -> np.ndarray:
+        whole = np.zeros(self.there.shape)
+        whole[:, self.features] = np.where(self.there[:, self.features], b * self.scale[self.features], 0.0)
+        return whole
 
     def sharpness_of(self, b: np.ndarray) -> float:
         """``lambda_max(X diag(k) X^T) / n`` at b (block, d)."""
         return float(np.linalg.eigvalsh((self.X * self.coordinates.tangent(b)) @ self.X.T)[-1]) / self.n
+
+
+def _orthonormal(C: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same equations ``C beta = t``, which have a solution, with orthonormal rows."""
+    Q, R, order = scipy.linalg.qr(C.T, pivoting=True, mode="economic")
+    pivots = np.abs(np.diag(R))
+    rank = int((pivots > 1e-12 * pivots[0]).sum())
+    return Q[:, :rank].T, scipy.linalg.solve_triangular(R[:rank, :rank].T, t[order][:rank], lower=True)
+
+
+def _attained(C, t, signs: np.ndarray, there: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The columns that are above 0 in some fit b >= 0, and a fit in which all are; both (block, d).
+
+    Raises:
+        NoInterpolator: nothing fits.
+    """
+    beta = C.T @ t
+    middle = float(np.abs(beta).mean())
+    both = np.full(there.shape[1], len(signs) == 2) & there.all(axis=0)
+    if both.all():
+        return there, np.stack([np.maximum(sign * beta, 0) for sign in signs]) + middle
+    block, feature = np.nonzero(there)
+    columns = C[:, feature] * signs[block]
+    alone = ~both[feature]
+    b, margin = _deepest(columns, t, alone)
+    if not margin > INSIDE:  # columns that are 0 in every fit
+        k = len(feature)
+        answer = scipy.optimize.linprog(
+            np.r_[np.zeros(k), -np.ones(k)], np.hstack([-np.eye(k), np.eye(k)]), np.zeros(k),
+            np.hstack([columns, np.zeros_like(columns)]), t, bounds=[(0, None)] * k + [(0, 1.0)] * k,
+        )  # fmt: skip
+        if answer.status:
+            raise NoInterpolator(
+                f"{name}: no coefficients within its reach fit the data: use a signed family such as difference(2), "
+                "more features, or a positive teacher"
+            )
+        kept = answer.x[k:] > INSIDE
+        kept[~alone] = True
+        b = np.zeros(k)
+        b[kept], margin = _deepest(*_orthonormal(columns[:, kept], t), alone[kept])
+        if not margin > 0:
+            b = np.where(kept, np.maximum(answer.x[:k], INSIDE), 0.0)
+        there = np.zeros_like(there)
+        there[block[kept], feature[kept]] = True
+    inside = np.zeros(there.shape)
+    inside[block, feature] = b
+    inside[:, both] += np.maximum(middle - inside[:, both].min(axis=0), 0)
+    return there, inside
+
+
+def _deepest(columns: np.ndarray, t: np.ndarray, alone: np.ndarray) -> tuple[np.ndarray, float]:
+    """A fit b >= 0 whose least entry among those ``alone`` is as large as can be, up to 1; and that entry."""
+    k = columns.shape[1]
+    answer = scipy.optimize.linprog(
+        np.r_[np.zeros(k), -1.0], np.c_[-np.eye(k), np.ones(k)][alone], np.zeros(int(alone.sum())),
+        np.c_[columns, np.zeros(len(t))], t, bounds=[(0, None)] * k + [(None, 1.0)],
+    )  # fmt: skip
+    return (answer.x[:k], -answer.fun) if answer.status == 0 else (np.ones(k), -np.inf)
 
 
 def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Frontier:
@@ -137,15 +229,11 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
     """
     coordinates, points = doubled(require_model(model)), whole("points", points, 2)
     kit = Interpolators(coordinates, require_problem(problem))
-    first, last = _ends(kit)
-    limit = cp.Parameter(nonneg=True)
-    program = cp.Problem(cp.Minimize(cp.sum(kit.b)), [*kit.fit, kit.sharpness <= limit])
-    found = [first]
-    high, low = kit.sharpness_of(first), kit.sharpness_of(last)
-    for level in low * (high / low) ** (np.linspace(1, 0, points)[1:-1] ** 2):
-        limit.value = kit.in_units(level)
-        found.append(kit.solve(program))
-    found.append(last)
+    first, (flat, _) = kit.flattest_of_least_norm(), kit.flattest()
+    low = kit.sharpness_of(flat) * (1 + SLACK)
+    high = max(kit.sharpness_of(first), low)
+    levels = low * (high / low) ** (np.linspace(1, 0, points)[1:] ** 2)
+    found = [first, *(kit.least_norm(level)[0] for level in levels)]
     beta = np.array([kit.coordinates.beta(b) for b in found])
     return Frontier(
         np.array([kit.sharpness_of(b) for b in found]),
@@ -156,16 +244,11 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
     )
 
 
-def _ends(kit: Interpolators) -> tuple[np.ndarray, np.ndarray]:
-    """The norm minimiser of least sharpness and the sharpness minimiser of least norm, (block, d) each."""
-    norm = cp.sum(kit.b)
-    least = float(np.abs(kit.coordinates.beta(kit.minimise(norm))).sum()) / kit.scale
-    flat = kit.minimise(kit.sharpness, norm <= least * (1 + SLACK))
-    lowest = kit.in_units(kit.sharpness_of(kit.minimise(kit.sharpness)))
-    return flat, kit.minimise(norm, kit.sharpness <= lowest * (1 + SLACK))
+def sharpness_bounds(model: Parameterization, problem: Problem) -> tuple[float, float]:
+    """The least sharpness of any interpolator: a value that none is below, and that of one that was found.
 
-
-def sharpness_min(model: Parameterization, problem: Problem) -> float:
-    """The least sharpness of any interpolator, ``2 / lr_max``; raises as :func:`gdbias.theory.frontier` does."""
+    Raises as :func:`gdbias.theory.frontier` does.
+    """
     kit = Interpolators(doubled(model), problem)
-    return kit.sharpness_of(kit.minimise(kit.sharpness))
+    b, least = kit.flattest()
+    return least, kit.sharpness_of(b)
