@@ -132,12 +132,13 @@ class Prediction:
         if method not in get_args(Method):
             raise InputError(f"unknown method {method!r}: use one of {', '.join(get_args(Method))}")
         self._require_one_start(lr)
-        degree = 1 if method == "flow" else doubled(self.dynamics.model).degree
+        if method == "flow":
+            return endpoint_of_flow(self.flow, lr)
+        interpolators, w0 = self.reachable(lr)
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
         unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW}.get(method, 0.0)
-        if degree == 1 or lr <= unmoved * self.lr_critical_final:
+        if interpolators.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
             return replace(endpoint_of_flow(self.flow, lr), method=method)
-        interpolators, w0 = self.reachable(lr)
         return endpoint(interpolators, w0, lr, method, self.lr_max)
 
     def path(self, lr: float, record_every: int = 1) -> Path:
@@ -167,7 +168,7 @@ class Prediction:
         coordinates = doubled(self.dynamics.model)
         w0 = coordinates.start(self.starts[0])
         interpolators = Interpolators(coordinates, self.problem, w0 > 0)
-        if lr > self.lr_max:
+        if lr > self.lr_critical_final and lr > self.lr_max:
             raise NoInterpolator(
                 f"{self.dynamics.model.name}: lr = {lr:g} is above lr_max = {self.lr_max:.6g}, where no interpolator "
                 "is stable: use a smaller lr"
