@@ -257,3 +257,14 @@ def test_a_closed_client():
 def test_a_large_derivation_ends(model, capsys):
     main(["derive", model])
     assert "after one step" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("names", ["v v_dot", "g_dot w", "v velocity_v", "u u_dot", "total0 v", "mu w", "velocity w"])
+@pytest.mark.parametrize("rule", [dict(momentum=0.5), dict(step="weight - lr*gradient/(1 + total(abs(gradient)))")])
+def test_weights_bear_any_name_that_is_not_reserved(names, rule):
+    """Those that generated formulas give to velocities, tangents and totals too."""
+    asked = dict(max_steps=4, backend="numpy", rule=theory.UpdateRule(**rule))
+    a, b = names.split()
+    named = sims.descend(theory.custom(f"{a}**2 - {b}**2"), PROBLEM, 0.1, **asked)
+    plain = sims.descend(theory.custom("p**2 - q**2"), PROBLEM, 0.1, **asked)
+    np.testing.assert_array_equal(named.theta, plain.theta)

@@ -29,7 +29,7 @@ from .gradient_flow import FlowPath, integrate
 from .one_run import flow_outcome, in_precision, run
 from .options import DeepOptions, DeepSweepChanges
 from .plan import DeepPlan
-from .training_loss import Objective, objective
+from .training_loss import Objective, check_network, objective
 
 
 def sweep(
@@ -79,6 +79,8 @@ def sweep(
     nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
     plan = DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, each[0])
     store = None if store is None else _local(store)
+    for case in plan.cases():
+        check_network(case.net, case.data.X.shape[1:], case.data.classes)
     known = None
     if relative:
         if several:

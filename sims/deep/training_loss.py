@@ -70,14 +70,20 @@ def objective(net: Network, data: Data, loss: str = "squared", dtype: str = "flo
     )
 
 
+@lru_cache(maxsize=64)
+def check_network(net: Network, shape: tuple[int, ...], classes: int) -> None:
+    """Raise InputError for a network that does not fit samples of this shape, or has too many weights."""
+    planned = eqx.filter_eval_shape(build, net, shape, classes)
+    size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(planned) if hasattr(leaf, "shape"))
+    if size > LARGEST:
+        raise InputError(f"{net.name} has {size} weights, more than {LARGEST}: lower width or depth")
+
+
 @lru_cache(maxsize=16)
 def _assembly(net: Network, shape: tuple[int, ...], classes: int) -> tuple[np.ndarray, Callable]:
     """Cached, because a new function would make everything compile anew."""
     with jax.enable_x64(False):  # the same start in every precision
-        planned = eqx.filter_eval_shape(build, net, shape, classes)
-        size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(planned) if hasattr(leaf, "shape"))
-        if size > LARGEST:
-            raise InputError(f"{net.name} has {size} weights, more than {LARGEST}: lower width or depth")
+        check_network(net, shape, classes)
         weights, static = eqx.partition(build(net, shape, classes), eqx.is_inexact_array)
     leaves, tree = jax.tree.flatten(weights)
     ends = np.cumsum([leaf.size for leaf in leaves])
