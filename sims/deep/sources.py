@@ -14,7 +14,10 @@ CIFAR = "cifar-10-batches-py"
 
 
 def read_source(name: str | PathLike, folder: str | PathLike | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Samples (n, channels, height, width) or (n, feature) in float64, and their labels (n,)."""
+    """Samples (n, channels, height, width) or (n, feature) in float64, and their labels (n,).
+
+    Images of a file may be (n, height, width) too, or have up to four channels last.
+    """
     sources = {"mnist5k": _mnist5k, "digits": _digits, "cifar10": lambda: _cifar10(Path(folder or "."))}
     if not isinstance(name, str | PathLike):
         raise InputError(f"{name!r} is no data: use {', '.join(sources)} or an .npz file with arrays X and y")
