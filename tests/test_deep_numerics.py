@@ -33,10 +33,14 @@ def data():
     return sims.deep.load("digits", train=40, test=20)
 
 
+def outputs(theta, target):
+    return np.asarray(jax.jit(lambda weights: jax.vmap(target.assemble(weights))(target.X))(theta))
+
+
 @pytest.mark.parametrize("activation, loss", [("tanh", "squared"), ("relu", "cross_entropy")])
 def test_sharpness_is_the_dense_hessians(data, activation, loss):
     theta, target = objective(sims.deep.network("fcn", width=5, depth=2, activation=activation), data, loss)
-    H = np.asarray(jax.hessian(target.loss)(theta), dtype=float)
+    H = np.asarray(jax.jit(jax.hessian(target.loss))(theta), dtype=float)
     top, size = sharpness(target, theta), np.abs(np.asarray(theta, dtype=float))
     assert top.value == pytest.approx(np.linalg.eigvalsh(H)[-1], rel=1e-4)
     assert np.linalg.norm(H @ top.vector - top.value * top.vector) == pytest.approx(top.residual, abs=1e-4 * top.value)
@@ -63,7 +67,7 @@ def test_gradients_in_both_precisions_and_by_differences(data, kind, loss):
 
 def test_squared_loss_sums_outputs_and_halves(data):
     theta, target = objective(sims.deep.network("fcn", width=5, depth=1), data)
-    f = np.asarray(jax.vmap(target.assemble(theta))(target.X))
+    f = outputs(theta, target)
     loss, accuracy, test_loss, test_accuracy = evaluate(target, theta)
     assert float(loss) == pytest.approx(((f - data.one_hot) ** 2).sum() / (2 * data.n), rel=1e-5)
     assert float(accuracy) == pytest.approx((f.argmax(1) == data.labels).mean())
@@ -73,11 +77,10 @@ def test_squared_loss_sums_outputs_and_halves(data):
 @pytest.mark.parametrize("parameterization", ["mup", "kernel"])
 @pytest.mark.parametrize("kind", ["fcn"])
 def test_a_parameterization_keeps_the_function_and_moves_the_learning_rate(data, kind, parameterization):
-    options = dict(width=8, depth=1, activation="tanh")
+    options = dict(width=5, depth=1, activation="tanh")
     plain = objective(sims.deep.network(kind, **options), data)
-    other = objective(sims.deep.network(kind, parameterization=parameterization, base_width=8, **options), data)
-    outputs = [np.asarray(jax.vmap(target.assemble(theta))(target.X)) for theta, target in (plain, other)]
-    np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-5)
+    other = objective(sims.deep.network(kind, parameterization=parameterization, base_width=5, **options), data)
+    np.testing.assert_allclose(outputs(*plain), outputs(*other), rtol=1e-4, atol=1e-5)
     tops = [sharpness(target, theta).value for theta, target in (plain, other)]
     assert (tops[0] == pytest.approx(tops[1], rel=1e-4)) == (parameterization == "mup")
 
@@ -85,9 +88,7 @@ def test_a_parameterization_keeps_the_function_and_moves_the_learning_rate(data,
 def test_mup_shrinks_the_output_and_standard_does_not(data):
     def spread(parameterization, width):
         net = sims.deep.network("fcn", width, 1, "tanh", parameterization, base_width=16)
-        theta, target = objective(net, data)
-        gain = np.asarray(jax.vmap(target.assemble(theta))(target.X)).std(0).mean()
-        return gain
+        return outputs(*objective(net, data)).std(0).mean()
 
     assert spread("mup", 1024) < 0.4 * spread("mup", 16)
     assert spread("standard", 1024) > 0.5 * spread("standard", 16)
@@ -150,7 +151,7 @@ def test_flow_is_an_independent_integrators(data):
 
 
 def test_flow_ends_at_the_threshold(data):
-    flow = sims.deep.flow(sims.deep.network("fcn", width=8, depth=1, activation="tanh"), data, tol=0.1)
+    flow = sims.deep.flow(sims.deep.network("fcn", width=5, depth=1, activation="tanh"), data, tol=0.1)
     assert flow.loss == pytest.approx(0.1, rel=1e-4) and flow.status == 0
     assert flow.lr_critical == 2 / flow.sharpness_max and (flow.path_sharpness <= flow.sharpness_max).all()
     assert (np.diff(flow.path_loss) < 0).all()

@@ -25,12 +25,12 @@ def test_an_aligned_start_descends_as_scalar_chains(depth):
     net = network(depth, (3, 4), 5, seed=2)
     values = np.random.default_rng(3).uniform(0.5, 1.0, (depth, 3)) * net.singular_values ** (1 / depth)
     lr = 1.1 * net.lr_max
-    one = dict(max_steps=100, hold=1000)
-    run = sims.linear.descend(net, lr, theta0=net.spectral(values), record_every=1, **one)
+    one: dict = dict(max_steps=100, hold=1000, record_every=1)
+    run = sims.linear.descend(net, lr, theta0=net.spectral(values), **one)
     model = theory.product(depth)
     strengths = np.stack(
         [
-            sims.descend(model, Problem(np.eye(1), [s]), lr, theta0=values[:, [i]], record_every=1, **one)
+            sims.descend(model, Problem(np.eye(1), [s]), lr, theta0=values[:, [i]], backend="numpy", **one)
             .path_theta.prod("weight").values[:, 0]
             for i, s in enumerate(net.singular_values)
         ],
@@ -81,19 +81,19 @@ def test_balancedness_decays_under_finite_steps_at_the_edge():
 def test_a_sweep_is_its_single_runs(depth, tmp_path):
     net = network(depth, (2, 3), 4)
     asked = dict(net=net, lr=np.array([0.3, 0.7, 1.3, 50]) * net.lr_max, init_scale=[0.3, 0.6], start="random", seed=3)
-    ds = sims.linear.sweep(**asked, max_steps=3000, store=tmp_path / "a.zarr")
+    ds = sims.linear.sweep(**asked, max_steps=1000, store=tmp_path / "a.zarr")
     for i, scale in enumerate(asked["init_scale"]):
         for j, lr in enumerate(asked["lr"]):
-            one = sims.linear.descend(net, lr, scale, "random", 3, max_steps=3000)
+            one = sims.linear.descend(net, lr, scale, "random", 3, max_steps=1000)
             cell = ds.isel(init_scale=i, lr=j)
             for name in ("status", "steps", "rising_steps", "phase"):
                 assert one[name] == cell[name], name
             if lr < net.lr_max:  # above, runs that do not settle differ by their rounding
                 for name in ("loss", "sharpness", "theta_l1", "imbalance", "parameters", "modes"):
                     np.testing.assert_allclose(one[name], cell[name], rtol=1e-7, atol=1e-11)
-    again = sims.linear.sweep(**asked, max_steps=3000, store=tmp_path / "a.zarr")
+    again = sims.linear.sweep(**asked, max_steps=1000, store=tmp_path / "a.zarr")
     assert again.identical(ds)
-    memory = sims.linear.sweep(**asked, max_steps=3000, keep=())
+    memory = sims.linear.sweep(**asked, max_steps=1000, keep=())
     assert "parameters" not in memory and (memory.status.values == ds.status.values).all()
 
 

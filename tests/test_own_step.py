@@ -34,7 +34,7 @@ def other_step(factor, name="mine"):
 
 
 def test_a_store_of_another_step_of_that_name_is_refused(tmp_path):
-    asked = dict(lr=[0.01], init_scale=[0.1], max_steps=20, store=tmp_path / "a.zarr")
+    asked = dict(lr=[0.01], init_scale=[0.1], max_steps=20, store=tmp_path / "a.zarr", backend="numpy")
     sims.sweep(MODEL, PROBLEM, rule=other_step(1), **asked)
     with pytest.raises(InputError, match="its rule is"):
         sims.sweep(MODEL, PROBLEM, rule=other_step(2), **asked)
@@ -68,14 +68,13 @@ def test_a_state_that_starts_from_an_unknown_symbol_is_refused(start):
         UpdateRule(step=theory.Step("mine", WEIGHT + velocity, (state,)))
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_a_step_of_ones_own_with_decay_is_that_of_the_rule(backend):
+@pytest.mark.parametrize("backend, decay", [("numpy", 0.0), ("numpy", 0.05), ("numba", 0.05)])
+def test_a_step_of_ones_own_with_decay_is_that_of_the_rule(backend, decay):
     own = theory.Step("own", WEIGHT - LEARNING_RATE * (GRADIENT + WEIGHT_DECAY * WEIGHT), parameters=(WEIGHT_DECAY,))
     run = partial(sims.descend, MODEL, PROBLEM, 0.01, max_steps=200, tol=1e-14, backend=backend)
-    for decay in (0.0, 0.05):
-        found, usual = run(rule=UpdateRule(step=own, weight_decay=decay)), run(rule=UpdateRule(weight_decay=decay))
-        np.testing.assert_allclose(found.theta, usual.theta, rtol=0, atol=1e-13)
-        assert int(found.status) == int(usual.status)
+    found, usual = run(rule=UpdateRule(step=own, weight_decay=decay)), run(rule=UpdateRule(weight_decay=decay))
+    np.testing.assert_allclose(found.theta, usual.theta, rtol=0, atol=1e-13)
+    assert int(found.status) == int(usual.status)
 
 
 NORMALISED = UpdateRule(step=theory.Step("normalised", WEIGHT - LEARNING_RATE * GRADIENT / GRADIENT_NORM))
@@ -93,6 +92,7 @@ def adam():
     return UpdateRule(step=step, step_parameters=dict(beta1=0.9, beta2=0.99, eps=1e-8))
 
 
+COMPILED_ALIKE = {("numba", "normalised"), ("numba", "sign")}  # what clipped and adam have too: a total, one by one
 OWN = {"normalised": NORMALISED, "sign": SIGN, "clipped": CLIPPED, "adam": adam()}
 
 
@@ -111,8 +111,14 @@ def moved(name, weights, gradient, lr, t, memory):
 
 
 @pytest.mark.parametrize("problem", [PROBLEM, theory.single_point([1.0, 0.5], 0.7)], ids=["several", "one"])
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(
+    "name, backend",
+    [
+        pytest.param(name, backend, marks=[pytest.mark.slow] if (backend, name) in COMPILED_ALIKE else [])
+        for name in OWN
+        for backend in ("numpy", "numba")
+    ],
+)
 def test_declared_steps_move_as_written(name, backend, problem):
     lr, steps, memory = 0.003, 40, {}
     run = sims.descend(MODEL, problem, lr, max_steps=steps, rule=OWN[name], backend=backend, record_every=1)
@@ -167,7 +173,7 @@ def test_a_new_rule_is_one_entry_of_the_table(monkeypatch, tmp_path, capsys):
     assert rule.parameters == (1e-3,) and rule.lowers_loss
     assert UpdateRule(**rule.spec) == rule and UpdateRule(**rule.spec).step is declared
     main(["run", "--n", "4", "--d", "8", "--lr", "0.01", "--max-steps", "20", "--step", "normalised",
-          "--store", str(tmp_path / "a.zarr")])  # fmt: skip
+          "--backend", "numpy", "--store", str(tmp_path / "a.zarr")])  # fmt: skip
     assert sims.rebuild_rule(sims.store.open_result(tmp_path / "a.zarr")) == rule
     assert pickle.loads(pickle.dumps(rule)) == rule  # as workers get it
     assert "total(gradient**2)" in str(theory.derive(MODEL, rule=rule).gd_map)
@@ -240,8 +246,7 @@ def test_a_window_needs_a_step_of_each_weight_alone():
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_means_go_on_counting_steps(backend):
-    rule = UpdateRule(step="weight - lr*gradient/(1 + step)")
-    run = partial(sims.descend, MODEL, PROBLEM, 0.02, rule=rule, backend=backend)
+    run = partial(sims.descend, MODEL, PROBLEM, 0.003, rule=OWN["adam"], backend=backend)
     mean = run(max_steps=32, record_every=1).path_theta.values[21:].mean(axis=0)
     assert float(run(max_steps=20, average=12).averaged_theta_l2) == pytest.approx(np.linalg.norm(mean), rel=1e-12)
 
