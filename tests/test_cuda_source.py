@@ -67,13 +67,15 @@ def test_the_law_in_c_is_that_in_python(tmp_path, model, rule, loss):
 class HostModule:
     """CuPy's RawModule, with the text compiled as C++ and each thread of a block one of this processor's."""
 
-    folder = None
+    folder, libraries = None, {}
 
     def __init__(self, code, options):
-        folder = HostModule.folder / f"kernel{len(list(HostModule.folder.iterdir()))}"
-        folder.mkdir()
-        (folder / "advance.cu").write_text(code)
-        self.library = compiled("cuda_twin.cpp", folder, "-pthread", f"-DMEMORY={gpu.MEMORY}")
+        if code not in HostModule.libraries:
+            folder = HostModule.folder / f"kernel{len(HostModule.libraries)}"
+            folder.mkdir()
+            (folder / "advance.cu").write_text(code)
+            HostModule.libraries[code] = compiled("cuda_twin.cpp", folder, "-pthread", f"-DMEMORY={gpu.MEMORY}")
+        self.library = HostModule.libraries[code]
 
     def get_function(self, name):
         def launch(grid, block, arguments, shared_mem):

@@ -74,7 +74,9 @@ def test_the_verbs_deep_and_plot_contrast(tmp_path, capsys):
     pytest.importorskip("equinox", reason="needs pip install 'gdbias[deep]'")
     pytest.importorskip("sklearn", reason="needs pip install 'gdbias[deep]'")
     deep, diagonal = tmp_path / "deep.zarr", tmp_path / "diagonal.zarr"
-    arguments = "--data digits --train 60 --width 8 --depth 1 --activation tanh --tol 0.1 --lr 0.8,1.5".split()
+    arguments = (
+        "--data digits --train 100 --test 50 --width 12 --depth 1 --activation tanh --tol 0.1 --lr 0.8,1.5".split()
+    )
     main(["deep", str(deep), *arguments])
     assert "0.80" in capsys.readouterr().out
     small = "--n 4 --d 12 --sparsity 2 --n-test 50 --lr 0.05:0.3:4:log --init-scale 0.1 --max-steps 9000".split()

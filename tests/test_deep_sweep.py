@@ -148,7 +148,7 @@ def test_a_store_made_for_one_is_not_taken_for_a_list(data, tmp_path):
 
 
 def test_nothing_is_relative_to_a_flow_that_did_not_arrive(data):
-    exploding = sims.deep.network("fcn", width=8, depth=3, init_scale=1e20)
+    exploding = sims.deep.network("fcn", width=12, depth=1, init_scale=1e20)
     with pytest.raises(InputError, match="gradient flow"):
         sims.deep.sweep(exploding, data, [0.5, 1.0], relative=True, **PROTOCOL)
 
