@@ -151,7 +151,7 @@ def test_flow_is_an_independent_integrators(data):
 
 
 def test_flow_ends_at_the_threshold(data):
-    flow = sims.deep.flow(sims.deep.network("fcn", width=5, depth=1, activation="tanh"), data, tol=0.1)
+    flow = sims.deep.flow(sims.deep.network("fcn", width=8, depth=1, activation="tanh"), data, tol=0.1)
     assert flow.loss == pytest.approx(0.1, rel=1e-4) and flow.status == 0
     assert flow.lr_critical == 2 / flow.sharpness_max and (flow.path_sharpness <= flow.sharpness_max).all()
     assert (np.diff(flow.path_loss) < 0).all()
