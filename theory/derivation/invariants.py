@@ -31,11 +31,9 @@ def find_invariants(effective: sp.Expr, weights: tuple[sp.Symbol, ...]) -> tuple
     constant; otherwise polynomials up to degree 3 with ``grad I . grad effective = 0``, a linear
     system in their coefficients.
     """
-    candidates = _times_of_flight(effective, weights) or _polynomials(effective, weights)
+    candidates = iter(_times_of_flight(effective, weights) or _polynomials(effective, weights))
     found: list[Invariant] = []
-    for candidate in candidates:
-        if len(found) == len(weights) - 1:
-            break
+    while len(found) < len(weights) - 1 and (candidate := next(candidates, None)) is not None:
         residual = sp.simplify(_rate(candidate, effective, weights))
         if residual == 0 and _independent([*(i.expression for i in found), candidate], weights):
             found.append(Invariant(candidate, residual))
@@ -73,8 +71,9 @@ def _polynomials(effective: sp.Expr, weights) -> Iterator[sp.Expr]:
     for degree in range(1, HIGHEST_DEGREE + 1):
         chosen = sorted(itermonomials(weights, degree, degree), key=sp.default_sort_key)
         rates = [sp.Poly(_rate(m, effective, weights), *weights) for m in chosen]
-        rows = sorted({monom for rate in rates for monom in rate.monoms()})
-        matrix = sp.Matrix([[rate.coeff_monomial(monom) for rate in rates] for monom in rows])
+        terms = [rate.as_dict() for rate in rates]
+        rows = sorted(set().union(*terms))
+        matrix = sp.Matrix([[term.get(monom, 0) for term in terms] for monom in rows])
         for vector in matrix.nullspace():
             yield sp.Add(*(c * m for c, m in zip(vector, chosen, strict=True)))
 
