@@ -16,9 +16,9 @@ import matplotlib.style
 import xarray as xr
 from matplotlib.rcsetup import cycler
 
-from ..sims.store.place import at_home, check_file
+from ..sims.store.place import check_file
 from ..theory.errors import InputError
-from ..theory.validate import shown
+from ..theory.validate import local_path, shown
 
 COLUMN, PAGE = 3.4, 7.0  # inches, the widths of one column and of the page
 FORMATS = (".png", ".pdf", ".svg")
@@ -109,7 +109,7 @@ class Figure(matplotlib.figure.Figure):
 
 def check_picture(path: str | PathLike) -> Path:
     """The path of a figure to save; raises InputError for another suffix or a path that cannot be written."""
-    path = at_home(path)
+    path = local_path(path)
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise InputError(

@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..theory import GdbiasError, InputError, Parameterization, Prediction, Problem, predict
 from ..theory.prediction.endpoints import Endpoint, Method
+from ..theory.validate import texts
 from .grid import Grid, learning_rates, one_value
 from .options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
 from .parallel.progress import progress_bar
@@ -75,7 +76,7 @@ def compare(
     """
     options = options_of("compare", CompareOptions(), options, changes)
     asked = options.sweep()
-    for method in methods:
+    for method in texts("methods", methods):
         if method not in METHODS:
             raise InputError(f"unknown method {method!r}: use some of {', '.join(METHODS)}")
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))

@@ -10,14 +10,14 @@ from ..theory import InputError, Parameterization, derive
 from ..theory.derivation.landscape import Landscape
 from ..theory.problem import Problem, require_problem
 from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
-from ..theory.validate import whole
+from ..theory.validate import truth, whole
 from .engine.backends import backend
 from .engine.job import Job
 from .grid import one_value
 from .measure.block import advance_block, measure_block
 from .measure.outcome import measure, sharpness_at
 from .measure.settled import flow_ends
-from .options import Changes, Options, options_of
+from .options import LARGEST, Changes, Options, options_of
 from .store.dataset import add_path, single_result
 from .store.provenance import result_attributes, result_spec
 
@@ -63,7 +63,7 @@ def descend(
     lr = one_value(lr, "lr")
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
-    record_every = whole("record_every", record_every, 0)
+    record_every, gfs_sharpness = whole("record_every", record_every, 0, LARGEST), truth("gfs_sharpness", gfs_sharpness)
     check_history(options.max_steps, record_every, start.size)
     if gfs_sharpness and not record_every:
         raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")

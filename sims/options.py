@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from .. import theory
 from ..theory.errors import InputError
-from ..theory.validate import real, shown, whole
+from ..theory.validate import real, shown, truth, whole
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
 LARGEST_SINGLE = 2**23 - 1  # the same in float32, which the half of a step still fits
@@ -102,8 +102,9 @@ class Options(RunOptions):
             raise InputError(
                 f"average = {self.average} is odd, and weights at the edge alternate: use {self.average + 1}"
             )
-        if self.backend not in BACKENDS:
-            raise InputError(f"unknown backend {self.backend!r}: use one of {', '.join(BACKENDS)}")
+        object.__setattr__(self, "cool", truth("cool", self.cool))
+        if not isinstance(self.backend, str) or self.backend not in BACKENDS:
+            raise InputError(f"unknown backend {shown(self.backend)}: use one of {', '.join(BACKENDS)}")
         if self.threads is not None:
             object.__setattr__(self, "threads", whole("threads", self.threads, 1))
 

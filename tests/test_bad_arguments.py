@@ -268,3 +268,51 @@ def test_weights_bear_any_name_that_is_not_reserved(names, rule):
     named = sims.descend(theory.custom(f"{a}**2 - {b}**2"), PROBLEM, 0.1, **asked)
     plain = sims.descend(theory.custom("p**2 - q**2"), PROBLEM, 0.1, **asked)
     np.testing.assert_allclose(named.theta, plain.theta, rtol=1e-13)  # the order of terms goes by names
+
+
+OBJECTS = [None, 3, True, b"x", {}, object(), np.zeros((2, 2)), PROBLEM, MODEL]
+KINDS = {  # arguments by what they must be
+    "path": (
+        lambda value: sims.store.open_result(value),
+        lambda value: sims.store.save_result(sims.descend(MODEL, PROBLEM, 0.1, max_steps=1), value),
+        lambda value: theory.Problem.from_csv(value, "t"),
+        lambda value: theory.Problem.from_npz(value),
+    ),
+    "texts": (
+        lambda value: VERBS["sweep"](keep=value),
+        lambda value: VERBS["compare"](methods=value),
+        lambda value: sims.linear.sweep(theory.linear_network(np.eye(2), depth=2), 0.1, keep=value),
+    ),
+    "truth": (
+        lambda value: VERBS["descend"](cool=value),
+        lambda value: VERBS["descend"](gfs_sharpness=value, record_every=1),
+    ),
+    "name": (
+        lambda value: VERBS["descend"](backend=value),
+        lambda value: theory.parse(value),
+        lambda value: theory.UpdateRule(schedule=value),
+    ),
+    "result": (
+        lambda value: sims.rebuild(value),
+        lambda value: sims.store.save_result(value, "a.zarr"),
+    ),
+    "samples": (lambda value: theory.Problem(value, [1.0]), lambda value: theory.Problem([[1.0]], value)),
+    "parameters": (lambda value: theory.UpdateRule(step="weight - lr*a*gradient", step_parameters=value),),
+    "depth": (theory.power, theory.difference, theory.product),
+    "share": (lambda value: theory.ramp(10, start=value), lambda value: theory.cosine(10, final=value)),
+    "rest": (lambda value: VERBS["descend"](record_every=value), lambda value: VERBS["descend"](record_every=-1)),
+}
+MEANT = {"truth": [True], "rest": [3], "depth": [3], "samples": [3, True]}  # of those objects
+
+
+@pytest.mark.parametrize("value", OBJECTS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_object_of_another_kind(kind, value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for use in KINDS[kind]:
+        if any(value is meant for meant in MEANT.get(kind, [])):
+            continue
+        with pytest.raises(InputError) as error:
+            use(value)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 300
+    assert not list(tmp_path.iterdir())

@@ -82,6 +82,11 @@ def test_a_step_in_a_file(folders):
     assert sims.rebuild_rule(stored) == own
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(folders):
+    from_file, typed = sweep(folders[0], spec="\ufeff" + SPEC), sweep(folders[1], *TYPED)
+    assert from_file.attrs["spec"] == typed.attrs["spec"]
+
+
 def test_an_empty_file_changes_nothing(folders):
     small = (
         "--signs",
@@ -114,6 +119,22 @@ def test_an_empty_file_changes_nothing(folders):
         ("n = true", "n = True must be a whole number"),
         ("tol = '1e-3'", "tol = '1e-3' must be a number"),
         ("tol = -1", "tol = -1.0"),
+        ("track_every = 2", "track_every = 2 is even"),
+        ("average = 3", "average = 3 is odd"),
+        ("window = 5", "window = 5 is too short"),
+        ("max_steps = true", "max_steps = True must be a whole number"),
+        ("lr = 1979-05-27", "lr"),
+        ("sparsity = 2.0", "sparsity = 2.0 must be a whole number"),
+        ("cool = 'yes'", "cool = 'yes' must be true or false"),
+        ("precision = 'float16'", "'float16' must be one of"),
+        ("schedule = 'ramp(10, start=2)'", "start = 2"),
+        ("step_parameters = 'a=1, a=2'", "--step-parameters a=1"),
+        ("momentum = 1", "momentum = 1"),
+        ("weight_decay = -1", "weight_decay = -1"),
+        ("csv = 3", "csv = 3 must be text"),
+        ("= 3", "not TOML"),
+        ("{}", "not TOML"),
+        ("[sweep", "not TOML"),
         ("model = 2", "model = 2 must be text"),
         ("keep_vectors = 1", "keep_vectors = 1 must be true or false"),
         ("backend = 'torch'", "'torch' must be one of 'numba'"),
@@ -139,7 +160,13 @@ def test_what_is_wrong_in_a_file_is_named_with_the_file(text, words, tmp_path, c
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
 
 
-@pytest.mark.parametrize("text, words", [("lr = 'fast'", "'fast'"), ("model = \"custom(open('x'))\"", "open('x')")])
+TYPED_WRONG = {
+    "lr = 'fast'": "'fast'", "model = \"custom(open('x'))\"": "open('x')", "lr = ''": "grid ''", "lr = nan": "lr = nan",
+    "noise = inf": "noise = inf", "n = [2, 2.5]": "n = '2,2.5'", "model = 'power(0)'": "power(0)", "csv = 'none.csv'": "csv",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text, words", TYPED_WRONG.items())
 def test_text_in_a_file_is_read_as_it_is_when_typed(text, words, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         sweep(tmp_path, spec=text)

@@ -3,7 +3,6 @@
 import re
 import warnings
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from .errors import InputError
 from .loss import parse_loss
-from .validate import LARGEST, SMALLEST, real, whole
+from .validate import LARGEST, SMALLEST, local_path, real, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +91,9 @@ def _table(path: str | PathLike) -> "pd.DataFrame":
     """The table of a file, its columns by names without spaces around them; raises InputError."""
     import pandas as pd  # here, since it takes 0.3 s to import and only tables need it
 
+    if "://" not in str(path):  # pandas reads what is at a URL too
+        local_path(path)
+
     def read(**options: Any) -> pd.DataFrame:
         try:
             with warnings.catch_warnings():
@@ -130,8 +132,9 @@ def read_npz(path: str | PathLike, loss: str = "squared") -> dict:
     Raises:
         InputError: an unreadable file, or one without X and y.
     """
+    place = local_path(path)
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
+        with np.load(place, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile) as error:
         reason = getattr(error, "strerror", None) or "not an archive of plain arrays"

@@ -70,6 +70,6 @@ def _unquoted(text: str) -> str:
 def _depth(name: str, depth: int) -> int:
     if isinstance(depth, bool) or not isinstance(depth, Integral) or not 1 <= depth <= HIGHEST_DEGREE:
         raise InputError(
-            f"{name}({depth!r}): the depth must be a whole number from 1 to {HIGHEST_DEGREE}, as in {name}(2)"
+            f"{name}({shown(depth)}): the depth must be a whole number from 1 to {HIGHEST_DEGREE}, as in {name}(2)"
         )
     return int(depth)

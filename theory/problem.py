@@ -58,7 +58,7 @@ class Problem:
         object.__setattr__(self, "loss", loss)
         for name in ("X", "y", "beta_star", "X_test", "y_test"):
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name in ("X", "y"):
                 object.__setattr__(self, name, _finite(name, value))
         object.__setattr__(self, "spec", _plain_spec(self.spec))
         _check_samples("X", self.X, "y", self.y)

@@ -48,10 +48,9 @@ class Schedule:
             if value is not None:
                 object.__setattr__(self, name, real(f"{name} of {self.shape}", value, above=0, hint=HELP))
         for name in ("start", "final"):
-            if getattr(self, name) > 1:
-                raise InputError(
-                    f"{name} = {getattr(self, name):g} of {self.shape} is a share of the run's lr: use at most 1"
-                )
+            value = real(f"{name} of {self.shape}", getattr(self, name), hint=HELP)
+            if value > 1:
+                raise InputError(f"{name} = {value:g} of {self.shape} is a share of the run's lr: use at most 1")
         fixed = {"ramp": ("final",), "cosine": ("start", "start_lr")}
         for name in fixed.get(self.shape, ("steps", "start", "final", "start_lr")):
             if getattr(self, name) != getattr(Schedule, name):

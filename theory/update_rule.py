@@ -89,7 +89,14 @@ class UpdateRule:
         usual = descent_step(self.momentum > 0, self.weight_decay > 0)
         step = usual if self.step is None else self.step if isinstance(self.step, Step) else parse_step(self.step)
         object.__setattr__(self, "step", step)
-        object.__setattr__(self, "step_parameters", self._values(dict(self.step_parameters)))
+        try:
+            given = dict(self.step_parameters)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"step_parameters = {shown(self.step_parameters)} must map names to numbers: use for example "
+                "{'eps': 1e-8}"
+            ) from None
+        object.__setattr__(self, "step_parameters", self._values(given))
 
     def _values(self, given: dict[str, float]) -> tuple[tuple[str, float], ...]:
         """The values of the step's parameters but for momentum and weight decay, which have fields of their own."""

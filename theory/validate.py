@@ -2,6 +2,8 @@
 
 import math
 import operator
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -62,6 +64,30 @@ def real_array(name: str, value: Any, remedy: str, truths: bool = True) -> np.nd
     if array is None or (array.dtype.kind == "b" and not truths):
         raise InputError(f"{name} is not an array of real numbers: {remedy}")
     return np.array(array, dtype=float, order="C")
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or False; raises InputError for anything else."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} = {shown(value)} must be True or False")
+    return bool(value)
+
+
+def texts(name: str, value: Any) -> tuple[str, ...]:
+    """A list or tuple of texts; raises InputError for anything else, one text alone too."""
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise InputError(f"{name} = {shown(value)} must be a list of texts")
+    return tuple(value)
+
+
+def local_path(value: Any) -> Path:
+    """The path with ``~`` as the user's home; raises InputError for what is no path, and for the home of nobody."""
+    if not isinstance(value, str | PathLike):
+        raise InputError(f"{shown(value)} is no path: give a text, such as 'runs.zarr'")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise InputError(f"{value}: there is no such home folder: write the path itself") from None
 
 
 def one_or_more(value: Any, kind: type[T], maker: str) -> list[T]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...theory.errors import InputError, MissingExtra
-from ...theory.validate import real_array
+from ...theory.validate import real_array, shown
 
 CIFAR = "cifar-10-batches-py"
 
@@ -20,7 +20,7 @@ def read_source(name: str | PathLike, folder: str | PathLike | None = None) -> t
     """
     sources = {"mnist5k": _mnist5k, "digits": _digits, "cifar10": lambda: _cifar10(Path(folder or "."))}
     if not isinstance(name, str | PathLike):
-        raise InputError(f"{name!r} is no data: use {', '.join(sources)} or an .npz file with arrays X and y")
+        raise InputError(f"{shown(name)} is no data: use {', '.join(sources)} or an .npz file with arrays X and y")
     if str(name) in sources:
         try:
             return sources[str(name)]()

@@ -47,7 +47,7 @@ def connect(address: str) -> Any:
 def require_cluster(client: Any) -> None:
     """Raise InputError where this is no client of a cluster whose workers have the versions that are here."""
     if not hasattr(client, "submit") or not hasattr(client, "nthreads"):
-        raise InputError(f"client = {client!r} is no distributed.Client: use distributed.Client(ADDRESS)")
+        raise InputError(f"client = {shown(client)} is no distributed.Client: use distributed.Client(ADDRESS)")
     if getattr(client, "status", "running") in ("closed", "closing"):
         raise InputError(f"client = {shown(client)} is closed: use one that is open, as inside its with block")
     try:

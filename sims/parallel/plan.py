@@ -10,7 +10,7 @@ from ...theory.errors import InputError
 from ...theory.parameterization import Parameterization, require_model
 from ...theory.problem import Problem, require_problem
 from ...theory.update_rule import UpdateRule, require_rule
-from ...theory.validate import shown
+from ...theory.validate import shown, texts
 from ..engine.backends import backend
 from ..grid import learning_rates
 from ..measure.divergence import check_range
@@ -61,12 +61,12 @@ class Plan:
         Raises:
             InputError: a value outside its limits.
         """
-        single = options.precision == "float32"
-        if single and tuple(keep) not in ((), KEPT):
+        single, keep = options.precision == "float32", texts("keep", keep)
+        if single and keep not in ((), KEPT):
             raise InputError(f"keep = {shown(keep)} keeps vectors, and precision = 'float32' has none: leave it out")
         scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
         many = not isinstance(model, Parameterization), not isinstance(problem, Problem)
-        kept = () if single else tuple(keep)
+        kept = () if single else keep
         return cls(_listed(model), _listed(problem), scales, lrs, *many, require_rule(rule), kept, options, stored)
 
     def __post_init__(self):
@@ -143,6 +143,6 @@ def check_distinct(**axes: np.ndarray) -> None:
 
 def check_kept(keep: Sequence[str], vectors: Sequence[str]) -> None:
     """Raises InputError where keep= names no vector of the result."""
-    for name in keep:
+    for name in texts("keep", keep):
         if name not in vectors:
             raise InputError(f"keep names {name!r}: choose from {', '.join(vectors)}")

@@ -11,6 +11,7 @@ import xarray as xr
 from zarr.errors import UnstableSpecificationWarning
 
 from ...theory.errors import InputError
+from ...theory.validate import shown
 from .damage import COMPRESSOR, complete_chunks
 from .place import check_place
 from .url import located
@@ -38,6 +39,8 @@ def save_result(ds: xr.Dataset, path: str | PathLike) -> Path:
     Raises:
         InputError: something is there already, or the path cannot be written.
     """
+    if not isinstance(ds, xr.Dataset):
+        raise InputError(f"ds = {shown(ds)} is not a result: give what a verb of sims returns")
     path = check_new(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from ...theory.errors import InputError
-from ...theory.validate import shown
+from ...theory.validate import local_path
 
 
 def check_place(path: str | PathLike, called: str = "", remedy: str = "choose another path") -> Path:
@@ -16,7 +16,7 @@ def check_place(path: str | PathLike, called: str = "", remedy: str = "choose an
     Raises:
         InputError: it cannot be written; the message begins with what it is ``called`` and ends in the remedy.
     """
-    path = at_home(path)
+    path = local_path(path)
     try:
         _try(path)
     except OSError as error:
@@ -32,16 +32,6 @@ def check_file(path: str | PathLike) -> Path:
         reason = "Is a directory" if path.is_dir() else "no such folder"
         raise InputError(f"{path} cannot be written ({reason}): name a file in a folder that exists")
     return path
-
-
-def at_home(path: str | PathLike) -> Path:
-    """The path with ``~`` as the user's home; raises InputError for what is no path, and for the home of nobody."""
-    try:
-        return Path(path).expanduser()
-    except TypeError:
-        raise InputError(f"{shown(path)} is no path: give a text, such as 'runs.zarr'") from None
-    except RuntimeError:
-        raise InputError(f"{path}: there is no such home folder: write the path itself") from None
 
 
 def _try(path: Path) -> None:

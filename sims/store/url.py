@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...theory.errors import InputError, MissingExtra
-from .place import at_home
+from ...theory.validate import local_path
 
 
 def located(path: str | PathLike) -> str | Path:
@@ -18,7 +18,7 @@ def located(path: str | PathLike) -> str | Path:
     local = next((text.removeprefix(p) for p in ("file://", "local://") if text.startswith(p)), None)
     if local is None and is_url(text):
         return text
-    return at_home(path if local is None else local)
+    return local_path(path if local is None else local)
 
 
 def is_url(path: str | PathLike) -> bool:
