@@ -162,7 +162,7 @@ def test_what_is_wrong_in_a_file_is_named_with_the_file(text, words, tmp_path, c
 
 TYPED_WRONG = {
     "lr = 'fast'": "'fast'", "model = \"custom(open('x'))\"": "open('x')", "lr = ''": "grid ''", "lr = nan": "lr = nan",
-    "noise = inf": "noise = inf", "n = [2, 2.5]": "n = '2,2.5'", "model = 'power(0)'": "power(0)", "csv = 'none.csv'": "csv",
+    "noise = inf": "noise = inf", "n = [2, 2.5]": "n = '2,2.5'", "model = 'power(0)'": "power(0)",
 }  # fmt: skip
 
 
