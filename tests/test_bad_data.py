@@ -143,3 +143,21 @@ def test_coefficients_that_fit_at_the_boundary_alone_are_told():
     with pytest.raises(theory.NoInterpolator, match="only at the boundary.*l1 norm 2.28189") as error:
         _ = theory.predict(theory.power(2), problem, 0.1).flow
     assert np.abs(problem.beta_star).sum() == pytest.approx(2.28189, abs=1e-5) and "teacher" not in str(error.value)
+
+
+@pytest.mark.parametrize("model", [theory.power(2), theory.power(3), theory.difference(2)])
+def test_targets_of_0_have_an_endpoint(model):
+    """Coefficients that the samples do not see, near the start; of a difference, whose weights cancel, the start itself."""
+    problem = theory.sparse_regression(sparsity=0, n_test=0)
+    flow = theory.predict(model, problem, 0.1).flow
+    start = model.effective.subs(dict(zip(model.weights, model.theta0(0.1, 1)[:, 0], strict=True)))
+    np.testing.assert_allclose(problem.X @ flow.beta, 0, atol=1e-12)
+    assert (flow.beta > 0).all() if start else np.allclose(flow.theta, model.theta0(0.1, problem.d))
+
+
+def test_a_logistic_prediction_has_no_endpoint(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", X=rng.standard_normal((6, 3)), y=np.array([1, -1, 1, -1, 1, -1]))
+    main(["predict", "--npz", str(tmp_path / "data.npz"), "--loss", "logistic"])
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2 and told[1].startswith("lr_critical ")

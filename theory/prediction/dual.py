@@ -44,7 +44,10 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> Dua
     dual = _Dual(dynamics, Q, transport)
     state, nu = transport.start((problem.d,)), np.zeros(len(t))
     fitted, theta = dual.fit(state)
-    first, size = fitted, np.linalg.norm(t)
+    first = fitted
+    size = (
+        np.linalg.norm(t) or np.linalg.norm(first) or np.linalg.norm(theta)
+    )  # targets of 0 are met as well as the start
 
     share, missing = dual.within_reach(theta, t - first), np.inf
     with np.errstate(all="ignore"):
