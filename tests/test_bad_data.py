@@ -145,9 +145,9 @@ def test_coefficients_that_fit_at_the_boundary_alone_are_told():
     assert np.abs(problem.beta_star).sum() == pytest.approx(2.28189, abs=1e-5) and "teacher" not in str(error.value)
 
 
-@pytest.mark.parametrize("model", [theory.power(2), theory.power(3), theory.difference(2)])
+@pytest.mark.parametrize("model", [theory.power(2), theory.power(3), theory.difference(2), theory.product(2)])
 def test_targets_of_0_have_an_endpoint(model):
-    """Coefficients that the samples do not see, near the start; of a difference, whose weights cancel, the start itself."""
+    """Coefficients that the samples do not see, near the start; of weights that cancel, the start itself."""
     problem = theory.sparse_regression(sparsity=0, n_test=0)
     flow = theory.predict(model, problem, 0.1).flow
     start = model.effective.subs(dict(zip(model.weights, model.theta0(0.1, 1)[:, 0], strict=True)))

@@ -45,9 +45,8 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> Dua
     state, nu = transport.start((problem.d,)), np.zeros(len(t))
     fitted, theta = dual.fit(state)
     first = fitted
-    size = (
-        np.linalg.norm(t) or np.linalg.norm(first) or np.linalg.norm(theta)
-    )  # targets of 0 are met as well as the start
+    # Targets of 0 are met as well as others of the size of the start, which may fit them by cancellation.
+    size = np.linalg.norm(t) or max(np.linalg.norm(first), 1e-6 * np.linalg.norm(theta))
 
     share, missing = dual.within_reach(theta, t - first), np.inf
     with np.errstate(all="ignore"):
