@@ -6,6 +6,7 @@ import sympy as sp
 
 from gdbias import figures, sims, theory
 from gdbias.sims import Phase, Status
+from gdbias.sims.checks.period_doublings import doublings
 from gdbias.sims.measure.phase import phases
 from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
@@ -276,3 +277,18 @@ def test_a_phase_diagram_by_phase_says_how_many_theory_foresaw():
     assert right / cells > 0.75
     with pytest.raises(InputError, match="by = 'status'"):
         figures.phase_diagram(ds, pred, by="status")
+
+
+@pytest.mark.parametrize("L, steps", [(2, 2000), (3, 5000)])
+def test_no_period_is_doubled_before_its_doubling(L, steps):
+    """The flip and the next doublings of ``w^L`` on one sample, where what alternates dies out ever more slowly."""
+    at = np.array(doublings(L, 4))
+    beside = np.r_[np.geomspace(1e-7, 1e-2, 60), np.linspace(1e-4, 2e-3, 60)]
+    kappa = np.sort(np.concatenate([a * (1 + np.r_[beside, -beside]) for a in at[:3]]))
+    lr = kappa / L  # kappa L = lr L^2 for X = y = 1
+    ds = sims.sweep(theory.power(L), theory.single_point([1.0], 1.0), lr, 0.6, max_steps=steps, window=512, tol=1e-30,
+                    track_every=0)  # fmt: skip
+    found, true = ds.period.values.ravel(), 2 ** np.searchsorted(at, kappa)
+    labelled = found > 0
+    np.testing.assert_array_equal(found[labelled], true[labelled])
+    assert all((found == period).any() for period in (2, 4, 8))

@@ -35,6 +35,18 @@ def test_sharpness_needs_restarts(sharpness, m, d, n):  # m d above the Krylov d
     _check_residual(landscape, points, found)
 
 
+@pytest.mark.parametrize("c", [1e-140, 1e-120, 1e-20, 1e20, 1e90])
+@pytest.mark.parametrize("family, L", [("power", 2), ("difference", 3), ("product", 2)])
+def test_data_of_any_size(sharpness, c, family, L):
+    """The Hessian of (c X, c y) is c^2 that of (X, y)."""
+    dyn, problem, _ = setting(family, L, n=5, d=9)
+    points = np.random.default_rng(1).standard_normal((3, len(dyn.model.weights), 9))
+    plain = sharpness(Landscape(dyn, problem), points)
+    scaled = sharpness(Landscape(dyn, theory.Problem(c * problem.X, c * problem.y)), points)
+    np.testing.assert_allclose(scaled.value / c / c, plain.value, rtol=1e-9)
+    assert (scaled.residual <= 1e-6 * scaled.value).all()
+
+
 def test_residual_bounds_the_error_before_convergence(sharpness, monkeypatch):
     monkeypatch.setattr("gdbias.theory.lanczos.ROUNDS", 1)
     monkeypatch.setattr("gdbias.sims.measure.sharpness.ROUNDS", 1)

@@ -8,6 +8,7 @@ from ..engine.backends import LONGEST, backend, measured_steps
 from ..engine.job import Job
 from ..engine.runs import Runs
 from ..status import Phase, Status
+from .cycles import settled_periods
 
 FEW = 10  # rising steps of a catapult
 SLOW = 1e-6  # excess loss below which a run at its step limit is slow, whatever else it does
@@ -30,7 +31,7 @@ def attractors(job: Job, runs: Runs, chosen: np.ndarray) -> Attractor:
     Over the first quarter it turns into the direction that grows most; its mean logarithmic growth over the rest,
     over whole periods where there is one, is the largest Lyapunov exponent (Benettin et al. 1980). The period is
     the least p <= 64 with ``max |theta_(t+p) - theta_t| < 1e-7 max |theta|`` at three times t, 64 steps apart, at
-    the end. Other runs have exponent NaN and period 0.
+    the end, and half of that where the alternation within it dies out. Other runs have exponent NaN and period 0.
     """
     N = len(runs)
     found = Attractor(np.full(N, np.nan), np.zeros(N, dtype=np.int64), np.full(N, np.nan), np.zeros(N, dtype=bool))
@@ -43,6 +44,7 @@ def attractors(job: Job, runs: Runs, chosen: np.ndarray) -> Attractor:
     with np.errstate(invalid="ignore"):
         growth = growth - np.where(np.arange(LONGEST) >= LONGEST - beyond[:, None], tail, 0).sum(axis=1)
     lyapunov = np.where(lost, np.nan, growth / (measured - beyond))
+    period = settled_periods(job, runs, chosen, period, lyapunov)
     for whole, part in zip(found, (lyapunov, period, peak - floor, lost), strict=True):
         whole[chosen] = part
     return found

@@ -44,7 +44,7 @@ def _piece(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, ad
     if not len(finite):
         return found
     with np.errstate(over="ignore", invalid="ignore"):
-        hessian = landscape.hessian(theta[finite], adaptive)
+        hessian, exponent = landscape.hessian(theta[finite], adaptive).near_one()
     data, transposed = spans(hessian.X), spans(hessian.X.T)
     N, D, blocks = len(data[0]), len(transposed[0]), -(-len(finite) // LANES)
     value, residual, top = np.empty((blocks, LANES)), np.empty((blocks, LANES)), np.empty((blocks, m, D, LANES))
@@ -54,7 +54,8 @@ def _piece(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, ad
         m, min(m * d, LANCZOS_STEPS), ROUNDS if m * d > LANCZOS_STEPS else 1, RESIDUAL, value, residual, top,
     )  # fmt: skip
     vectors = np.moveaxis(top, -1, 1)[..., :d].reshape(-1, m, d)
-    for whole, part in zip(found, (value.ravel(), residual.ravel(), vectors), strict=True):
+    scaled = (np.ldexp(values.ravel()[: len(finite)], exponent) for values in (value, residual))
+    for whole, part in zip(found, (*scaled, vectors), strict=True):
         whole[finite] = part[: len(finite)]
     return found
 

@@ -1,6 +1,6 @@
 """The loss Hessian in the weights at many points at once, as an operator that holds no matrix."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,16 @@ class Hessian:
         """``diag(scale) H diag(scale)`` for a scale (weight, feature, B)."""
         p, q = np.triu_indices(len(scale))
         return Hessian(self.X, self.jacobian * scale, self.diagonal * scale[p] * scale[q], self.curvature)
+
+    def near_one(self) -> tuple["Hessian", np.ndarray]:
+        """The Hessian over ``2^e``, with entries of size 1, and e (B,): what Lanczos squares must not leave floats."""
+        pull = np.abs(self.X).max(axis=0) @ np.abs(self.jacobian).max(axis=0)
+        sizes = pull, np.abs(self.curvature).max(axis=0), np.abs(self.diagonal).max(axis=(0, 1))
+        moved, bent, beside = (np.frexp(np.maximum(size, 1e-300))[1] for size in sizes)
+        exponent = np.clip(np.maximum(2 * moved + bent, beside), -900, 900)
+        return replace(
+            self, diagonal=np.ldexp(self.diagonal, -exponent), curvature=np.ldexp(self.curvature, -exponent)
+        ), exponent
 
     def __matmul__(self, v: np.ndarray) -> np.ndarray:
         pulled = self.X.T @ (self.curvature * (self.X @ (self.jacobian * v).sum(axis=0)))

@@ -108,10 +108,15 @@ class Landscape:
         that are not finite give NaN. With ``adaptive``, of ``diag|theta| H diag|theta|``, the adaptive sharpness
         (2102.11600).
         """
-        found = largest_eigenvalues(
-            lambda part: self.hessian(theta[part], adaptive),
-            np.asarray(np.isfinite(theta).all(axis=(1, 2))), theta.shape[1:], None if start is None else columns(start),
-        )  # fmt: skip
+        exponent = np.zeros(len(theta), dtype=int)
+
+        def operator(part: np.ndarray) -> Hessian:
+            hessian, exponent[part] = self.hessian(theta[part], adaptive).near_one()
+            return hessian
+
+        finite = np.asarray(np.isfinite(theta).all(axis=(1, 2)))
+        found = largest_eigenvalues(operator, finite, theta.shape[1:], None if start is None else columns(start))
+        found = found._replace(value=np.ldexp(found.value, exponent), residual=np.ldexp(found.residual, exponent))
         return found._replace(vector=rows(found.vector))
 
 
