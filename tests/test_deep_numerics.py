@@ -151,10 +151,36 @@ def test_flow_is_an_independent_integrators(data):
 
 
 def test_flow_ends_at_the_threshold(data):
-    flow = sims.deep.flow(sims.deep.network("fcn", width=8, depth=1, activation="tanh"), data, tol=0.1)
+    flow = sims.deep.flow(sims.deep.network("fcn", width=8, depth=1, activation="tanh"), data, tol=0.1, hold=1)
     assert flow.loss == pytest.approx(0.1, rel=1e-4) and flow.status == 0
     assert flow.lr_critical == 2 / flow.sharpness_max and (flow.path_sharpness <= flow.sharpness_max).all()
     assert (np.diff(flow.path_loss) < 0).all()
+
+
+@pytest.mark.parametrize("loss, tol", [("cross_entropy", 1.8), pytest.param("squared", 0.6, marks=pytest.mark.slow)])
+def test_no_peak_of_the_sharpness_is_missed(data, loss, tol):
+    """Gradient flow in small steps of another method, its dense Hessian at every one."""
+    net = sims.deep.network("fcn", width=5, depth=1, activation="tanh")
+    flow = sims.deep.flow(net, data, loss=loss, tol=tol)
+    with jax.enable_x64(True):
+        theta, target = objective(net, data, loss, "float64")
+        hessian, gradient = jax.jit(jax.hessian(target.loss)), jax.jit(lambda t: target.gradient(t))
+        step, tops = 0.5 * float(flow.lr_critical), []
+        while float(target.loss(theta)) > tol:
+            tops.append(np.linalg.eigvalsh(np.asarray(hessian(theta)))[-1])
+            half = theta - step / 2 * gradient(theta)
+            theta = theta - step * gradient(half)
+    assert flow.lr_critical == pytest.approx(2 / max(tops), rel=0.01)
+
+
+def test_flow_ends_after_as_long_as_runs_hold(data):
+    net = sims.deep.network("fcn", width=5, depth=1, activation="tanh")
+    held, at_once = (sims.deep.flow(net, data, tol=0.25, hold=hold, precision="float64") for hold in (10, 1))
+    with jax.enable_x64(True):
+        theta, target = objective(net, data, "squared", "float64")
+        path = integrate(target, integrate(target, theta, 0.25).theta, max_time=9 * float(at_once.lr_critical))
+    assert float(at_once.loss) == pytest.approx(0.25, rel=1e-6)
+    assert float(held.loss) == pytest.approx(path.loss, rel=1e-6) and float(held.loss) < 0.25
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ from .training_loss import Objective, loss_at
 RTOL = 1e-3  # of the weights' norm, the local error of one step
 MARGIN = 1.1  # the sharpness may grow by so much until it is looked at again
 MOST_STEPS = 10**5  # of one flow
-LOOK = 20.0  # time between looks, in units of 1 / sharpness
 
 
 @dataclass
@@ -51,8 +50,8 @@ def integrate(
     """``d theta / dt = -grad L(theta)`` until the loss is ``tol`` or the time is ``max_time``.
 
     The estimated local error of every step is at most ``rtol |theta|``. The point where the loss reaches
-    ``tol`` is found on the cubic through both ends of the last step. The sharpness is looked at every
-    ``20 / sharpness`` in time, and after a step that failed.
+    ``tol`` is found on the cubic through both ends of the last step. The sharpness is looked at after every step that
+    was taken: it may peak within a few of them, early, and bounds the next.
     """
     loss, velocity = start(objective, theta)
     path = FlowPath(theta, float(loss), any_vector(theta) if vector is None else vector)
@@ -67,7 +66,6 @@ def integrate(
         error = float(new.error) / (rtol * float(np.linalg.norm(path.theta)))
         if not error <= 1:
             h *= max(0.1, 0.8 / error ** (1 / 3)) if np.isfinite(error) else 0.1
-            rate = path.look(objective, time) if time > path.times[-1] else rate
             if h * rate < 1e-9:  # not finite at any step: a network that overflows
                 break
             continue
@@ -77,9 +75,8 @@ def integrate(
             break
         time, path.theta, path.loss, velocity = time + h, new.theta, float(new.loss), new.velocity
         h *= min(3.0, 0.8 / max(error, 1e-6) ** (1 / 3))
-        if (time - path.times[-1]) * rate >= LOOK:
-            rate = path.look(objective, time)
-            tell(path)
+        rate = path.look(objective, time)
+        tell(path)
     if time > path.times[-1]:
         path.look(objective, time)
     path.arrived = time >= max_time if tol is None else path.loss < tol

@@ -11,7 +11,7 @@ from ..status import Status
 from .backend import jax, jnp
 from .checkpoint import Checkpoint
 from .descent import State, advance, begin, limit, mean_of_next
-from .gradient_flow import FlowPath, integrate
+from .gradient_flow import RTOL, FlowPath, integrate
 from .measure import adaptive_sharpness, any_vector, sharpness, state_at
 from .options import DeepOptions
 from .training_loss import Objective
@@ -87,17 +87,33 @@ def _outcome(objective: Objective, state: State, watch: Watch, lr: float, option
     return found | ended
 
 
-def flow_outcome(objective: Objective, path: FlowPath) -> dict:
-    """The outcome of gradient flow, in the terms of a run."""
-    found, _ = state_at(objective, path.theta)
-    top = max([state["sharpness"] for state in path.states] + [found["sharpness"]])
-    return found | dict(
+def flow_to_its_end(
+    objective: Objective,
+    theta0: jax.Array,
+    options: DeepOptions,
+    rtol: float = RTOL,
+    tell: Callable = lambda path: None,
+) -> tuple[dict, FlowPath]:
+    """Gradient flow to ``tol`` and its outcome, in the terms of a run.
+
+    A run holds ``tol`` for ``hold`` steps, in which its weights move on. Flow goes on for as long as these take at
+    ``lr_critical``, before its end is measured.
+    """
+    path = integrate(objective, theta0, options.tol, rtol=rtol, tell=tell)
+    top = max(state["sharpness"] for state in path.states)
+    end = path
+    if path.arrived and top > 0 and options.hold > 1:
+        held = (options.hold - 1) * 2 / top
+        end = integrate(objective, path.theta, max_time=held, rtol=rtol, vector=path.vector)
+        top = max([top, *(state["sharpness"] for state in end.states)])
+    found = state_at(objective, end.theta)[0] | dict(
         status=Status.CONVERGED if path.arrived else Status.STEP_LIMIT,
         steps=path.steps,
-        sharpness_adaptive=adaptive_sharpness(objective, path.theta).value,
+        sharpness_adaptive=adaptive_sharpness(objective, end.theta).value,
         sharpness_max=top,
         lr_critical=2 / top if top > 0 else np.inf,
     )
+    return found, path
 
 
 @contextmanager

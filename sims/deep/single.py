@@ -14,8 +14,8 @@ from ..store.dataset import add_path, single_result
 from ..store.provenance import result_attributes
 from .architecture import Network
 from .data import Data
-from .gradient_flow import RTOL, integrate
-from .one_run import flow_outcome, in_precision, run
+from .gradient_flow import RTOL
+from .one_run import flow_to_its_end, in_precision, run
 from .options import DeepChanges, DeepOptions
 from .training_loss import objective
 
@@ -57,8 +57,11 @@ def flow(
     tol: float = DeepOptions.tol,
     rtol: float = RTOL,
     precision: str = DeepOptions.precision,
+    hold: int = DeepOptions.hold,
 ) -> xr.Dataset:
     """Gradient flow ``d theta / dt = -grad L(theta)`` until the training loss is ``tol``.
+
+    Its end is measured a time of ``(hold - 1) lr_critical`` later, since a run holds ``tol`` for ``hold`` steps.
 
     By a Runge-Kutta-Chebyshev method whose local error stays below ``rtol |theta|`` a step. The result has the
     schema of a run, ``path_*`` over ``time``, and ``lr_critical = 2 / sharpness_max`` (arXiv 2505.21423).
@@ -67,14 +70,13 @@ def flow(
         InputError: a value outside its limits.
     """
     tol = real("tol", tol, above=0, hint=f"use for example {DeepOptions.tol}")
-    options = DeepOptions(loss, tol, precision=precision)  # type: ignore[arg-type]
+    options = DeepOptions(loss, tol, hold=hold, precision=precision)  # type: ignore[arg-type]
     rtol = real("rtol", rtol, above=0, below=1, hint=f"use for example {RTOL}")
     [net], [data] = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
-    spec = _spec("deep flow", net, data, dict(loss=loss, tol=tol, rtol=rtol, precision=precision))
+    spec = _spec("deep flow", net, data, dict(loss=loss, tol=tol, rtol=rtol, precision=precision, hold=hold))
     with in_precision(precision):
         theta0, target = objective(net, data, loss, precision)
-        path = integrate(target, theta0, options.tol, rtol=rtol)
-        found = flow_outcome(target, path)
+        found, path = flow_to_its_end(target, theta0, options, rtol)
     return _dataset(found, spec, {}, "time", path.times, path.states)
 
 

@@ -25,8 +25,8 @@ from .architecture import Network
 from .backend import jax
 from .checkpoint import Checkpoint
 from .data import Data
-from .gradient_flow import FlowPath, integrate
-from .one_run import flow_outcome, in_precision, run
+from .gradient_flow import FlowPath
+from .one_run import flow_to_its_end, in_precision, run
 from .options import DeepOptions, DeepSweepChanges
 from .plan import DeepPlan
 from .training_loss import Objective, check_network, objective
@@ -152,7 +152,7 @@ def _flow(target: Objective, theta0: jax.Array, options: DeepOptions, add: Calla
     def tell(path: FlowPath) -> None:
         add(0, f"gradient flow: loss {path.loss:.3g}, sharpness {path.states[-1]['sharpness']:.3g}")
 
-    return flow_outcome(target, integrate(target, theta0, options.tol, tell=tell))
+    return flow_to_its_end(target, theta0, options, tell=tell)[0]
 
 
 def _write(arrays: Mapping[str, Any], index: tuple[int, ...], found: dict, last: str) -> None:
