@@ -53,7 +53,7 @@ def endpoints(f: Formulas, case: Case) -> list[Comparison]:
     ]
 
 
-@check("FRO-7", cases=30, quick_cases=6)
+@check("FRO-7", cases=30, quick_cases=15)
 def limits(f: Formulas, case: Case) -> list[Comparison]:
     """The predictor's error at the lr of the final sharpness beside that at the run's own, and beside heavy ball's."""
     pred, lr, beta, sharpness = _run_between(case, (power(2), power(3), power(2)))
