@@ -6,13 +6,14 @@ import numpy as np
 
 from ..derivation.dynamics import Dynamics
 from ..derivation.landscape import Landscape
+from ..errors import NoInterpolator
 from ..problem import Problem
 from .attainable import require_interpolator
-from .dual import dual_root
+from .dual import DualRoot, dual_root
 from .integration import flow_path
 from .transport import Transport
 
-NEAR_END, ACCURACY = 1e-2, 1e-8  # of the first slope, to which the path is followed, and of its steps
+NEAR_END, ACCURACY = 1e-4, 1e-8  # of the first slope, to which the path is followed, and of its steps
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,23 @@ def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transp
         root = dual_root(dynamics, problem, transport)
         nu = np.linalg.lstsq(problem.X.T, root.clock)[0]
     else:  # a clock from a small start has too few digits: the endpoint of what flow passes is the same
-        passed = flow_path(landscape, theta0, NEAR_END, ACCURACY).theta[-1]
-        root = dual_root(dynamics, problem, Transport(dynamics, passed))
+        root = _passed_root(landscape, theta0)
     theta, beta = root.theta, landscape.beta(root.theta[None])[0]
     top = float(landscape.sharpness(theta[None]).value[0])
     risk = problem.test_risk(beta)
     return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
+
+
+def _passed_root(landscape: Landscape, theta0: np.ndarray) -> DualRoot:
+    """The root from where flow passes, which may wait there for weights that are still small: then from farther on."""
+    passed = theta0
+    while True:
+        before, passed = passed, flow_path(landscape, passed, NEAR_END, ACCURACY).theta[-1]
+        try:
+            return dual_root(landscape.dynamics, landscape.problem, Transport(landscape.dynamics, passed))
+        except NoInterpolator:
+            if np.allclose(passed, before, rtol=ACCURACY, atol=0):
+                raise
 
 
 def stacked(endpoints: list[FlowEndpoint]) -> FlowEndpoint:

@@ -31,6 +31,8 @@ class Transport:
             self._at = _Chain(model, theta0)
         elif terms:
             self._at = _Powers([terms[w] for w in model.weights], theta0)
+        elif _is_balanced_chain(model, theta0):
+            self._at = _BalancedChain(model, theta0)
         else:
             self._at = _Integrated(dynamics, theta0)
 
@@ -116,6 +118,17 @@ class _Powers:
             return np.where(L > 2, steep, np.where(L == 2, theta0 * np.exp(state), theta0 + state))
 
 
+class _BalancedChain(_Powers):
+    """``beta = c u_1 ... u_L`` from layers of one absolute value, which they keep: each is as a weight of degree L."""
+
+    def __init__(self, model: Parameterization, theta0: np.ndarray):
+        L = len(theta0)
+        coefficient = float(sp.Poly(model.effective, *model.weights).coeffs()[0])
+        self.theta0, self.L, self.first = theta0, np.full((L, 1), L), np.ones((L, 1))
+        whole = np.prod(np.sign(theta0), axis=0) * np.abs(theta0[0]) ** (L - 2)
+        self.rates = -coefficient * (L - 2) * np.tile(whole, (L, 1))
+
+
 class _Chain:
     """``beta = c u_1 ... u_L`` from ``|u_p| = a`` for all layers but one, which starts at 0.
 
@@ -180,9 +193,17 @@ def _rows(rows: np.ndarray, s: np.ndarray) -> np.ndarray:
     return rows.reshape(len(rows), *(1,) * (s.ndim - 1), rows.shape[1])
 
 
-def _is_chain_from_zero(model: Parameterization, theta0: np.ndarray) -> bool:
+def _is_chain(model: Parameterization) -> bool:
     terms = sp.Poly(model.effective, *model.weights).terms()
-    if len(theta0) < 3 or len(terms) != 1 or set(terms[0][0]) != {1}:
-        return False
+    return len(model.weights) > 2 and len(terms) == 1 and set(terms[0][0]) == {1}
+
+
+def _is_balanced_chain(model: Parameterization, theta0: np.ndarray) -> bool:
+    sizes = np.abs(theta0)
+    return _is_chain(model) and bool(np.allclose(sizes, sizes[0], rtol=1e-14, atol=0))
+
+
+def _is_chain_from_zero(model: Parameterization, theta0: np.ndarray) -> bool:
     sizes = np.sort(np.abs(theta0), axis=0)
-    return bool((sizes[0] == 0).all() and (sizes[1] > 0).all() and (sizes[1:] == sizes[1]).all())
+    alike = bool((sizes[0] == 0).all() and (sizes[1:] > 0).all() and (sizes[1:] == sizes[1:2]).all())
+    return _is_chain(model) and alike
