@@ -78,7 +78,8 @@ def require_law(
         assert other.lr_max * sharpness == pytest.approx(one.lr_max, rel=1e-6)
     if run:
         before, after = plain.run(), beta(mapped.run())
-        np.testing.assert_allclose(after, before, rtol=1e-7, atol=1e-10 * np.abs(before).max())
+        cancelled = np.abs(plain.theta0).max() ** plain.L  # of a difference whose weights have not parted yet
+        np.testing.assert_allclose(after, before, rtol=1e-7, atol=1e-10 * np.abs(before).max() + 1e-12 * cancelled)
 
 
 alike = dict(deadline=None, derandomize=True, phases=[Phase.generate])  # seeds do not shrink
