@@ -215,7 +215,7 @@ class Sweep:
         asked: dict[str, Any] = dict(
             lr=read_grid(self.lr),
             init_scale=read_grid(self.init_scale),
-            keep=("beta", "theta") if self.keep_vectors else (),
+            **({} if self.keep_vectors else {"keep": ()}),
             rule=self.rule.rule(),
             options=self.options,
         )
