@@ -78,6 +78,19 @@ def test_layers_have_clocks_in_the_row_space(L, alpha):
     np.testing.assert_allclose(nu, nu[0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("L", [2, 3, 4])
+@pytest.mark.parametrize("family", ["power", "difference"])
+def test_starts_of_very_different_sizes(family, L):
+    """Weights of 1e-6 beside 1: the end is that of the start that flow has after a while."""
+    problem, rng = drawn(family), np.random.default_rng(8)
+    model = theory.parse(f"{family}({L})")
+    theta0 = 1e-3 * 10 ** rng.uniform(-3, 3, (len(model.weights), 8))
+    path = flow_path(Landscape(derive(model), problem), theta0, end=1e-9, accuracy=1e-8)
+    found = theory.predict(model, problem, theta0=theta0).flow.beta
+    expected = path.landscape.beta(path.theta[-1:])[0]
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("size", [1e-6, 1e-3, 1e3, 1e6])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("L", [2, 3])

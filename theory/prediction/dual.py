@@ -20,6 +20,7 @@ from .transport import Transport
 GROWTH = 100.0
 NEAR = 1e-2  # residual, relative to the targets, from which they are moved on
 TOLERANCE = 1e-13  # of the last residual
+ROUNDING = 1e-15  # of the targets
 STALL = 1e-9  # accepted where rounding stops the descent: the coefficients miss by as much
 NEWTON_STEPS = 100  # for one value of the targets
 HALVES = 100  # of a step
@@ -94,7 +95,7 @@ class _Dual:
         Judged by the slope of F along the step, which has digits where F itself has lost them; None at rounding.
         """
         missing = targets - self.fit(state)[0]
-        direction = self._newton(theta, missing)
+        direction = self._newton(theta, missing, ROUNDING * np.linalg.norm(targets))
         slope, clock, share = missing @ direction, self.Q.T @ direction, 1.0
         for _ in range(HALVES):
             new = self.transport.moved(state, share * clock)
@@ -103,9 +104,13 @@ class _Dual:
             share /= 2
         return None
 
-    def _newton(self, theta: np.ndarray, missing: np.ndarray) -> np.ndarray:
-        """The change of nu that fits what is missing; the least one where weights of 0 leave it open."""
+    def _newton(self, theta: np.ndarray, missing: np.ndarray, rounding: float = 0.0) -> np.ndarray:
+        """The change of nu that fits what is missing beyond rounding; the least where weights of 0 leave it open.
+
+        By the singular values of ``diag(k)^(1/2) Q^T``: weights of 1e-6 beside 1 have k in a ratio beyond all digits.
+        """
         tangent = sum(slope**2 for slope in self.law.jacobian(*theta))
-        values, vectors = np.linalg.eigh((self.Q * tangent) @ self.Q.T)
-        known = values > 1e-15 * values[-1]
-        return vectors[:, known] @ ((vectors[:, known].T @ missing) / values[known])
+        _, sizes, directions = np.linalg.svd((self.Q * np.sqrt(tangent)).T, full_matrices=False)
+        parts = directions @ missing
+        known = (sizes > 1e-16 * sizes[0]) & (np.abs(parts) > rounding)
+        return (parts[known] / sizes[known] ** 2) @ directions[known]
