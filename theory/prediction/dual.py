@@ -95,7 +95,7 @@ class _Dual:
         Judged by the slope of F along the step, which has digits where F itself has lost them; None at rounding.
         """
         missing = targets - self.fit(state)[0]
-        direction = self._newton(theta, missing, ROUNDING * np.linalg.norm(targets))
+        direction = self._newton(theta, missing, ROUNDING * float(np.linalg.norm(targets)))
         slope, clock, share = missing @ direction, self.Q.T @ direction, 1.0
         for _ in range(HALVES):
             new = self.transport.moved(state, share * clock)
