@@ -4,16 +4,14 @@ Near a doubling an alternation x changes by ``-(rate + c x^2) x`` a step: it end
 the period for rate < 0, and both return within any tolerance before they are there.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
-from ..engine.backends import LONGEST, REPEATS, backend
+from ..engine.backends import LONGEST, REPEATS
 from ..engine.job import Job
-from ..engine.runs import Runs, not_begun
+from ..engine.runs import Runs
+from .continuation import pieces, taken_further
 
 DIED_OUT = 40.0  # times of decay after which nothing is left of an alternation
-HISTORY = 1 << 22  # numbers of one piece of the runs that are looked at
 STEADY = 1e-9  # relative change of an alternation between two looks that is rounding
 
 
@@ -26,8 +24,7 @@ def settled_periods(job: Job, runs: Runs, chosen: np.ndarray, period: np.ndarray
     slow = np.flatnonzero((period > 1) & (period % 2 == 0) & (lyapunov * long > -DIED_OUT))
     if not len(slow):
         return period
-    width = max(1, HISTORY // ((REPEATS * LONGEST + 1) * int(np.prod(runs.vector.shape[1:]))))
-    parts = (slow[at : at + width] for at in range(0, len(slow), width))
+    parts = pieces(slow, runs, REPEATS * LONGEST + 1)
     looks = np.hstack([_alternations(job, runs.part(chosen[part]), period[part] // 2) for part in parts])
     with np.errstate(all="ignore"):
         change = np.diff(np.log(looks), axis=0)
@@ -42,13 +39,7 @@ def settled_periods(job: Job, runs: Runs, chosen: np.ndarray, period: np.ndarray
 
 def _alternations(job: Job, runs: Runs, half: np.ndarray) -> np.ndarray:
     """How far the weights move in half a cycle, at the times at which returns were looked for, (REPEATS, run)."""
-    last, dynamics = REPEATS * LONGEST, job.landscape.dynamics
-    settled = replace(job.landscape, dynamics=replace(dynamics, rule=dynamics.rule.once_settled))
-    for steps, records in ((job.options.window - last, 0), (last, last + 1)):
-        options = replace(job.options, max_steps=steps, hold=steps + 2, track_every=0, average=0)
-        begun = not_begun(len(runs), (records, *runs.vector.shape[1:]))
-        runs = replace(runs, first_lr=runs.lr, **begun)
-        further = replace(job, landscape=settled, options=options, tell=None, record_every=int(records > 0))
-        backend(options).advance(further, runs)
+    last = REPEATS * LONGEST
+    runs = taken_further(job, taken_further(job, runs, job.options.window - last, record=False), last)
     at, run = np.arange(REPEATS)[:, None] * LONGEST, np.arange(len(runs))
     return np.abs(runs.history[run, at + half] - runs.history[run, at]).max(axis=(2, 3))

@@ -1,7 +1,6 @@
 """Endpoints that oscillation does not blur: the mean of the next weights, and the end of flow from the last ones."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 
@@ -9,16 +8,14 @@ from ...theory import GdbiasError, NoInterpolator, squared
 from ...theory.derivation.landscape import Landscape
 from ...theory.prediction.dual import dual_root
 from ...theory.prediction.transport import Transport
-from ..engine.backends import backend
 from ..engine.integrator import integrate
 from ..engine.job import Job
-from ..engine.runs import Runs, not_begun
+from ..engine.runs import Runs
 from ..options import FlowOptions, Options
 from ..schema import Point, measured
 from ..status import Status
+from .continuation import pieces, taken_further
 from .outcome import ended, state
-
-HISTORY = 1 << 22  # numbers of one piece of the runs that are averaged
 
 
 def settled_points(options: Options) -> tuple[Point, ...]:
@@ -42,18 +39,10 @@ def averaged(job: Job, runs: Runs) -> np.ndarray:
 
     NaN where a run diverged, if only on these steps.
     """
-    dynamics, K, shape = job.landscape.dynamics, job.options.average, runs.vector.shape[1:]
-    settled = replace(job.landscape, dynamics=replace(dynamics, rule=dynamics.rule.once_settled)).stepped
-    options = replace(job.options, max_steps=K, hold=K + 2, track_every=0, average=0)  # nothing can be held
-    further = replace(job, landscape=settled, options=options, tell=None, record_every=1)
-    means = np.full(runs.vector.shape, np.nan)
+    K, means = job.options.average, np.full(runs.vector.shape, np.nan)
     bounded = np.flatnonzero((runs.outcome == Status.CONVERGED) | (runs.outcome == Status.STEP_LIMIT))
-    width = max(1, HISTORY // ((K + 1) * int(np.prod(shape))))
-    for at in range(0, len(bounded), width):
-        chosen = bounded[at : at + width]
-        part = runs.part(chosen)
-        part = replace(part, first_lr=part.lr, draw_key=~part.draw_key, **not_begun(len(part), (K + 1, *shape)))
-        backend(options).advance(further, part)
+    for chosen in pieces(bounded, runs, K + 1):
+        part = taken_further(job, runs.part(chosen), K)
         lost = (part.outcome != Status.STEP_LIMIT)[:, None, None]
         means[chosen] = np.where(lost, np.nan, part.history[:, 1:].mean(axis=1))
     return means

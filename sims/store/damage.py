@@ -15,13 +15,12 @@ from zarr.codecs import ZstdCodec
 from ...theory.errors import InputError
 from ..schema import VARIABLES
 from ..status import Status
+from .layout import Region
 from .url import is_url
 
 UNREADABLE = (RuntimeError, ValueError)  # of a chunk that is cut short, or fails its checksum
 COMPRESSOR = ZstdCodec(checksum=True)  # a damaged chunk shall not be read as numbers
 MARKERS = ("status", "flow_status")  # written last: what has their dimensions is there where they are not NOT_RUN
-
-Region = tuple[slice, ...]
 
 
 def complete_chunks() -> AbstractContextManager:

@@ -44,28 +44,27 @@ def dual_root(dynamics: Dynamics, problem: Problem, transport: Transport) -> Dua
     Q, t = problem.interpolation
     dual = _Dual(dynamics, Q, transport)
     state, nu = transport.start((problem.d,)), np.zeros(len(t))
-    fitted, theta = dual.fit(state)
-    first = fitted
+    first, theta = dual.fit(state)
     # Targets of 0 are met as well as others of the size of the start, which may fit them by cancellation.
     size = np.linalg.norm(t) or max(np.linalg.norm(first), 1e-6 * np.linalg.norm(theta))
 
-    share, missing = dual.within_reach(theta, t - first), np.inf
+    share, missed = dual.within_reach(theta, t - first), np.inf
     with np.errstate(all="ignore"):
         while True:
             targets = t if share == 1 else first + share * (t - first)
             near = TOLERANCE * size if share == 1 else NEAR * np.linalg.norm(targets)
             for _ in range(NEWTON_STEPS):
                 fitted, theta = dual.fit(state)
-                missing = np.linalg.norm(targets - fitted)
-                if missing <= near or (found := dual.step(state, theta, targets)) is None:
+                missed = np.linalg.norm(targets - fitted)
+                if missed <= near or (found := dual.step(state, theta, targets, targets - fitted)) is None:
                     break
                 state, nu = found[0], nu + found[1]
             if share == 1:
                 break
             share = min(1.0, GROWTH * share)
-    if not missing <= STALL * size:
+    if not missed <= STALL * size:
         raise NoInterpolator(
-            f"{dynamics.model.name}: the dual root of gradient flow was not found, residual {missing:.3g} for targets "
+            f"{dynamics.model.name}: the dual root of gradient flow was not found, residual {missed:.3g} for targets "
             f"of size {size:.3g}: try an init_scale nearer to 0.1, or integrate with sims.flow"
         )
     return DualRoot(Q.T @ nu, theta)
@@ -89,12 +88,13 @@ class _Dual:
         largest = np.abs(theta).max(axis=0)
         return float(1 / max(1.0, (change / np.where(largest > 0, largest, 1.0)).max()))
 
-    def step(self, state: np.ndarray, theta: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def step(
+        self, state: np.ndarray, theta: np.ndarray, targets: np.ndarray, missing: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """The state after 1, 1/2, 1/4 ... of Newton's step, the first at which F falls, and the change of nu.
 
         Judged by the slope of F along the step, which has digits where F itself has lost them; None at rounding.
         """
-        missing = targets - self.fit(state)[0]
         direction = self._newton(theta, missing, ROUNDING * float(np.linalg.norm(targets)))
         slope, clock, share = missing @ direction, self.Q.T @ direction, 1.0
         for _ in range(HALVES):

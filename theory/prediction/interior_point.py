@@ -11,7 +11,8 @@ Each feature has one or two columns, of opposite signs in C and the same in K.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy  # its parts on first use: they take half a second to import
@@ -56,14 +57,15 @@ class Program:
     power: float
     signs: np.ndarray
     there: np.ndarray
-    largest: float = field(init=False)
 
-    def __post_init__(self):
-        object.__setattr__(self, "largest", float(np.linalg.norm(self.t)))
+    @cached_property
+    def largest(self) -> float:
+        """The size of the targets."""
+        return float(np.linalg.norm(self.t))
 
     def sharpness(self, b: np.ndarray) -> float:
         """``lambda_max(K(b))``."""
-        return float(np.linalg.eigvalsh(self._kernel(b))[-1])
+        return float(np.linalg.eigvalsh(self.kernel(b))[-1])
 
     def flattest(self, b: np.ndarray, below: float | None = None) -> Iterate:
         """``min lam`` from b > 0 on; with ``below`` the first point with lam below it, if there is one.
@@ -71,11 +73,8 @@ class Program:
         Raises:
             GdbiasError: the path was not followed to its end.
         """
-        lam = 1.5 * self.sharpness(b) or 1.0
-        inverse = np.linalg.inv(lam * np.eye(len(self.X)) - self._kernel(b))
-        mu = 1 / np.trace(inverse)
-        first = Iterate(b, self._divided(mu, b), lam, np.zeros(len(self.t)), mu * inverse)
-        return self._followed(first, lambda b: (np.zeros_like(b), np.zeros_like(b)), 1.0, free=True, below=below)
+        nothing = lambda b: (np.zeros_like(b), np.zeros_like(b))  # noqa: E731
+        return self._followed(self._begun(b, self._above(b), nothing, 1.0), nothing, 1.0, free=True, below=below)
 
     def minimise(self, slopes: Slopes, b: np.ndarray, cap: float) -> Iterate:
         """``min f`` within ``K(b) < cap I``, from a b > 0 that is there; ``slopes`` gives f' and f''.
@@ -83,18 +82,11 @@ class Program:
         Raises:
             GdbiasError: the path was not followed to its end.
         """
-        inverse = np.linalg.inv(cap * np.eye(len(self.X)) - self._kernel(b))
-        mu = float(np.abs(slopes(np.where(self.there, b, 1.0))[0] * b)[self.there].mean())
-        first = Iterate(b, self._divided(mu, b), cap, np.zeros(len(self.t)), mu * inverse)
-        return self._followed(first, slopes, 0.0, free=False)
+        return self._followed(self._begun(b, cap, slopes, 0.0), slopes, 0.0, free=False)
 
     def minimise_both(self, slopes: Slopes, b: np.ndarray, weight: float) -> Iterate:
-        """``min weight lam + f`` from b > 0 on."""
-        lam = 1.5 * self.sharpness(b) or 1.0
-        inverse = np.linalg.inv(lam * np.eye(len(self.X)) - self._kernel(b))
-        mu = float(np.abs(slopes(np.where(self.there, b, 1.0))[0] * b)[self.there].mean())
-        first = Iterate(b, self._divided(mu, b), lam, np.zeros(len(self.t)), mu * inverse)
-        return self._followed(first, slopes, weight, free=True)
+        """``min weight lam + f`` from b > 0 on; raises as :meth:`minimise` does."""
+        return self._followed(self._begun(b, self._above(b), slopes, weight), slopes, weight, free=True)
 
     def lower_bound(self, at: Iterate) -> float:
         """A value that lam is never below, whatever b: the dual of ``min lam`` at (nu, M), scaled to be feasible.
@@ -114,11 +106,19 @@ class Program:
         best = (gain / (q * cost)) ** (1 / (q - 1))
         return best * gain - best**q * cost
 
-    def _kernel(self, b: np.ndarray) -> np.ndarray:
+    def kernel(self, b: np.ndarray) -> np.ndarray:
+        """``K(b)``."""
         return (self.X * np.where(self.there, b**self.power, 0.0).sum(axis=0)) @ self.X.T
 
-    def _divided(self, mu: float, b: np.ndarray) -> np.ndarray:
-        return np.where(self.there, mu / np.where(self.there, b, 1.0), 0.0)
+    def _above(self, b: np.ndarray) -> float:
+        return 1.5 * self.sharpness(b) or 1.0
+
+    def _begun(self, b: np.ndarray, lam: float, slopes: Slopes, weight: float) -> Iterate:
+        """Where the path is joined: the multipliers that b and lam have at a mu of the size of f' b, or of lam."""
+        filled = np.where(self.there, b, 1.0)
+        inverse = np.linalg.inv(lam * np.eye(len(self.X)) - self.kernel(b))
+        mu = float(np.abs(slopes(filled)[0] * b)[self.there].mean()) or weight / float(np.trace(inverse))
+        return Iterate(b, np.where(self.there, mu / filled, 0.0), lam, np.zeros(len(self.t)), mu * inverse)
 
     def _followed(self, at: Iterate, slopes: Slopes, weight: float, free: bool, below: float | None = None) -> Iterate:
         size, shrink = int(self.there.sum()) + len(self.X), 0.1
@@ -153,7 +153,7 @@ class _Newton:
         self.f1, self.f2 = slopes(b)
         self.k1 = np.where(there, p * b ** (p - 1), 0.0)
         self.k2 = np.where(there, p * (p - 1) * b ** (p - 2), 0.0)
-        self.S = at.lam * np.eye(len(program.X)) - program._kernel(at.b)
+        self.S = at.lam * np.eye(len(program.X)) - program.kernel(at.b)
         self.residual = program.t - program.C @ (program.signs @ at.b)
         self.missing = float(np.linalg.norm(self.residual))
         self.mu = float(((at.b * at.z).sum() + (at.M * self.S).sum()) / (there.sum() + len(program.X)))
