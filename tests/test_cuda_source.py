@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import importlib
+import itertools
 import shutil
 import subprocess
 import types
@@ -29,10 +30,10 @@ needs_cxx = pytest.mark.skipif(CXX is None, reason="no C++ compiler here")
 
 
 def compiled(source, folder, *flags):
-    """A file of this folder as a library, compiled with what the folder ``folder`` has for it to include."""
-    library = folder / f"{source}.so"
+    """A file as a library, compiled with what the folder has for it to include."""
+    library = folder / f"{source.stem}.so"
     command = [CXX, "-O1", "-std=c++20", "-ffp-contract=off", "-shared", "-fPIC", f"-I{folder}", *flags]
-    subprocess.run([*command, "-o", library, HERE / source], check=True)
+    subprocess.run([*command, "-o", library, source], check=True)
     return ctypes.CDLL(str(library))
 
 
@@ -40,14 +41,11 @@ def pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
-@needs_cxx
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=lambda loss: loss.name)
-@pytest.mark.parametrize("rule", RULES[:-1], ids=str)  # the last has the law of the first
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
-def test_the_law_in_c_is_that_in_python(tmp_path, model, rule, loss):
-    dynamics, rng, size = theory.derive(model, loss, rule), np.random.default_rng(0), 50
+def values_of(dynamics, compiled_law):
+    """Of the law in C and of the law in Python at random points: arrays (value, point)."""
+    rng, size, rule = np.random.default_rng(0), 50, dynamics.rule
     law, (step,) = dynamics.law.arrays, [f for f in dynamics.law.functions if f.name == "step"]
-    m, P = len(model.weights), len(step.values)
+    m, P = len(dynamics.model.weights), len(step.values)
     x, numbers = rng.uniform(0.1, 0.9, (P, size)), rng.uniform(0.1, 0.9, (7, size))
     own = rng.uniform(0.1, 0.9, len(step.arguments) - 2 - P)
     lr, g, f, y, first, last, progress = numbers
@@ -57,11 +55,25 @@ def test_the_law_in_c_is_that_in_python(tmp_path, model, rule, loss):
         law.loss_value(f, y), law.loss_slope(f, y), law.loss_curvature(f, y), law.schedule(first, last, progress),
     ]  # fmt: skip
     found = np.full((len(expected), size), np.nan)
-    (tmp_path / "law.cuh").write_text(law_header(dynamics))
-    compiled("cuda_law.cpp", tmp_path).law(
-        ctypes.c_long(size), pointer(x), pointer(own), *map(pointer, numbers), pointer(found)
-    )
-    np.testing.assert_allclose(found, np.stack([value + np.zeros(size) for value in expected]), rtol=1e-13)
+    compiled_law(ctypes.c_long(size), pointer(x), pointer(own), *map(pointer, numbers), pointer(found))
+    return found, np.stack([value + np.zeros(size) for value in expected])
+
+
+@needs_cxx
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
+def test_the_laws_in_c_are_those_in_python(tmp_path, model):
+    """Those of every loss and every rule, compiled together."""
+    rules = RULES[:-1]  # the last has the law of the first
+    laws = {f"law{k}": theory.derive(model, *of) for k, of in enumerate(itertools.product(LOSSES.values(), rules))}
+    texts = [
+        f'namespace of_{name} {{\n#define LAW {name}\n{law_header(dynamics)}#include "cuda_law.h"\n#undef LAW\n}}\n'
+        for name, dynamics in laws.items()
+    ]
+    (tmp_path / "laws.cpp").write_text("".join(texts))
+    library = compiled(tmp_path / "laws.cpp", tmp_path, f"-I{HERE}", "-include", "math.h", "-D__device__=")
+    for name, dynamics in laws.items():
+        found, expected = values_of(dynamics, library[name])
+        np.testing.assert_allclose(found, expected, rtol=1e-13, err_msg=f"{dynamics.loss.name}, {dynamics.rule}")
 
 
 class HostModule:
@@ -74,7 +86,7 @@ class HostModule:
             folder = HostModule.folder / f"kernel{len(HostModule.libraries)}"
             folder.mkdir()
             (folder / "advance.cu").write_text(code)
-            HostModule.libraries[code] = compiled("cuda_twin.cpp", folder, "-pthread", f"-DMEMORY={gpu.MEMORY}")
+            HostModule.libraries[code] = compiled(HERE / "cuda_twin.cpp", folder, "-pthread", f"-DMEMORY={gpu.MEMORY}")
         self.library = HostModule.libraries[code]
 
     def get_function(self, name):

@@ -1,13 +1,5 @@
-// The law of a kernel of the GPU, compiled for this processor, at many points: entry (row, k) is at row * size + k.
-#include <cmath>
-
-#define __device__
-
-using std::fabs, std::fmax;
-
-#include "law.cuh"
-
-extern "C" void law(
+// The law above it as a function LAW at many points: entry (row, k) is at row * size + k. Included after every law.
+extern "C" void LAW(
     long size, const double* numbers, const double* own, const double* lr, const double* g, const double* f,
     const double* y, const double* first, const double* last, const double* progress, double* values
 ) {
