@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
 
 from ...theory import Parameterization, Problem
-from ...theory.loss import PREDICTION, TARGET, squared
+from ...theory.loss import PREDICTION, TARGET, Loss, squared
 
 SIZE = 1e-30  # of a complex step
 
@@ -24,11 +25,11 @@ class Point:
     def functions(self) -> tuple[Callable, Callable]:
         """The coefficient and its slopes as functions of the weights, real or complex."""
         model = self.model
-        slopes = [sp.diff(model.effective, w) for w in model.weights]
-        return sp.lambdify(model.weights, model.effective), sp.lambdify(model.weights, slopes)
+        slopes = tuple(sp.diff(model.effective, w) for w in model.weights)
+        return _function(model.weights, model.effective), _function(model.weights, slopes)
 
     def _at(self, expression: sp.Expr) -> np.ndarray:
-        return np.broadcast_to(sp.lambdify(self.model.weights, expression)(*self.theta), self.theta[0].shape)
+        return np.broadcast_to(_function(self.model.weights, expression)(*self.theta), self.theta[0].shape)
 
     @property
     def beta(self) -> np.ndarray:
@@ -68,20 +69,37 @@ class Point:
         SymPy differentiates once, a complex step ``Im grad(theta + i h e) / h`` once more, exact to rounding: neither
         knows of the chain rule and the blocks by which theory writes them.
         """
-        X, y, (m, d) = self.problem.X, self.problem.y, self.theta.shape
-        rows = [[sp.Symbol(f"t{p}_{i}") for i in range(d)] for p in range(m)]
-        beta = [
-            self.model.effective.subs(dict(zip(self.model.weights, column, strict=True)), simultaneous=True)
-            for column in zip(*rows, strict=True)
-        ]
-        loss = sum(
-            self.problem.loss.value.subs({PREDICTION: sum(x * b for x, b in zip(row, beta, strict=True)), TARGET: t})
-            for row, t in zip(X.tolist(), y.tolist(), strict=True)
-        ) / len(y)
-        flat = [weight for row in rows for weight in row]
-        slopes = sp.lambdify(flat, [sp.diff(loss, weight) for weight in flat], "numpy")
-        here = self.theta.ravel()
-        return np.array(slopes(*here), float), by_complex_steps(lambda at: slopes(*at), here)
+        X, y, here = self.problem.X, self.problem.y, self.theta.ravel()
+        slopes, data = _gradient(self.model, self.problem.loss, *X.shape), [*X.ravel(), *y]
+        return np.array(slopes(*here, *data), float), by_complex_steps(lambda at: slopes(*at, *data), here)
+
+
+@lru_cache(maxsize=256)
+def _function(weights: tuple[sp.Symbol, ...], expression) -> Callable:
+    return sp.lambdify(weights, expression)
+
+
+@lru_cache(maxsize=64)
+def _gradient(model: Parameterization, loss: Loss, n: int, d: int) -> Callable:
+    """The slopes of the loss in all weights, as a function of these, the rows of X and the targets."""
+    theta = [[sp.Symbol(f"t{p}_{i}") for i in range(d)] for p in range(len(model.weights))]
+    X = [[sp.Symbol(f"x{a}_{i}") for i in range(d)] for a in range(n)]
+    y = [sp.Symbol(f"y{a}") for a in range(n)]
+    beta = [
+        model.effective.subs(dict(zip(model.weights, column, strict=True)), simultaneous=True)
+        for column in zip(*theta, strict=True)
+    ]
+    whole = (
+        sum(
+            loss.value.subs({PREDICTION: sum(x * b for x, b in zip(row, beta, strict=True)), TARGET: target})
+            for row, target in zip(X, y, strict=True)
+        )
+        / n
+    )
+    flat = [weight for row in theta for weight in row]
+    return sp.lambdify(
+        [*flat, *(x for row in X for x in row), *y], [sp.diff(whole, weight) for weight in flat], "numpy"
+    )
 
 
 def interpolating(model: Parameterization, X: np.ndarray, theta: np.ndarray) -> Point:
