@@ -7,6 +7,7 @@ import pytest
 from gdbias import sims, theory
 from gdbias.sims.checks import Verdict
 from gdbias.theory.statements import Kind
+from refuting import refuted
 
 REGISTRY = theory.statements()
 MINE = {id: s for id, s in REGISTRY.items() if id.startswith(("DEEP-", "EXT-"))}
@@ -27,6 +28,5 @@ def test_a_wrong_coefficient_makes_it_fail(id, name):
     def wrong():
         return {n: factor * e if n == name else e for n, e in MINE[id].formulas().items()}
 
-    mutated = REGISTRY | {id: replace(MINE[id], formulas=wrong, proof=None)}  # by its runs alone
-    result = sims.verify(id, quick=True, registry=mutated)[id]
-    assert result.verdict == Verdict.FAILS and not any(c.broke for c in result.cases)
+    mutated = replace(MINE[id], formulas=wrong, proof=None)  # by its runs alone
+    assert refuted(mutated, mutated.resolve(REGISTRY))
