@@ -18,6 +18,20 @@ from gdbias.theory import InputError
 from small_stores import arguments, assert_same, chunked
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A finished store, and the result that it holds."""
+    store = tmp_path_factory.mktemp("made") / "a.zarr"
+    return store, sims.sweep(**chunked(), store=store).load()
+
+
+@pytest.fixture
+def finished(made, tmp_path):
+    """A copy of it that can be damaged."""
+    store, whole = made
+    return shutil.copytree(store, tmp_path / "a.zarr"), whole
+
+
 def cut(content):
     return content[: len(content) // 2]
 
@@ -32,9 +46,8 @@ def emptied(content):
 
 @pytest.mark.parametrize("name", ["loss", "theta", "status"])
 @pytest.mark.parametrize("damage", [cut, flipped, emptied])
-def test_a_chunk_that_cannot_be_read_is_computed_again(tmp_path, computed, name, damage):
-    store = tmp_path / "a.zarr"
-    whole = sims.sweep(**chunked(), store=store).load()
+def test_a_chunk_that_cannot_be_read_is_computed_again(finished, computed, name, damage):
+    store, whole = finished
     [chunk] = [p for p in (store / name / "c" / "1").rglob("*") if p.is_file()]
     chunk.write_bytes(damage(chunk.read_bytes()))
     with pytest.raises(InputError, match="damaged.*same sweep again"):
@@ -51,15 +64,15 @@ def test_a_chunk_that_cannot_be_read_is_computed_again(tmp_path, computed, name,
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_keeps_the_finished_chunks(tmp_path, monkeypatch, code):
-    store, put, full = tmp_path / "a.zarr", zarr.storage._local._put, importlib.import_module("os").strerror(code)
+def test_a_full_disk_keeps_the_finished_chunks(made, tmp_path, monkeypatch, code):
+    (_, whole), store = made, tmp_path / "a.zarr"
+    put, full = zarr.storage._local._put, importlib.import_module("os").strerror(code)
 
     def refused(path, value, exclusive=False):
         if "/theta/c/1" in str(path):
             raise OSError(code, full)
         return put(path, value, exclusive)
 
-    whole = sims.sweep(**arguments())
     with monkeypatch.context() as patch:
         patch.setattr(zarr.storage._local, "_put", refused)
         with pytest.raises(InputError, match=f"failed .{full}.: make room"):
@@ -68,21 +81,20 @@ def test_a_full_disk_keeps_the_finished_chunks(tmp_path, monkeypatch, code):
     assert_same(sims.sweep(**chunked(), store=store), whole)
 
 
-def test_what_a_killed_writer_left_half_written_is_removed(tmp_path):
-    store = tmp_path / "a.zarr"
-    whole = sims.sweep(**chunked(), store=store).load()
+def test_what_a_killed_writer_left_half_written_is_removed(finished):
+    store, whole = finished
     (store / "loss" / "c" / "1" / "0.0123456789abcdef.partial").write_bytes(b"half")
     assert_same(sims.sweep(**chunked(), store=store), whole)
     assert not list(store.rglob("*.partial"))
 
 
-def test_a_store_at_a_url(computed):
+def test_a_store_at_a_url(made, computed):
     fsspec = pytest.importorskip("fsspec")
     url = "memory://runs/a.zarr"
     with pytest.raises(InputError, match="does not exist"):
         open_result(url)
     try:
-        whole = sims.sweep(**arguments())
+        _, whole = made
         assert_same(sims.sweep(**chunked(), store=url), whole)
         computed.clear()
         assert_same(sims.sweep(**chunked(), store=url), whole)
@@ -102,9 +114,8 @@ def test_an_unknown_protocol_is_refused(url):
 
 
 @pytest.mark.parametrize("name", ["loss", "theta", "sharpness"])
-def test_a_chunk_that_was_lost_is_computed_again(tmp_path, computed, name):
-    store = tmp_path / "a.zarr"
-    whole = sims.sweep(**chunked(), store=store).load()
+def test_a_chunk_that_was_lost_is_computed_again(finished, computed, name):
+    store, whole = finished
     [chunk] = [p for p in (store / name / "c" / "1").rglob("*") if p.is_file()]
     chunk.unlink()
     computed.clear()
@@ -114,9 +125,8 @@ def test_a_chunk_that_was_lost_is_computed_again(tmp_path, computed, name):
     assert_same(again, whole)
 
 
-def test_damaged_coordinates_are_written_again(tmp_path, computed):
-    store = tmp_path / "a.zarr"
-    whole = sims.sweep(**chunked(), store=store).load()
+def test_damaged_coordinates_are_written_again(finished, computed):
+    store, whole = finished
     for name in ("lr", "init_scale"):
         chunk = store / name / "c" / "0"
         chunk.write_bytes(cut(chunk.read_bytes()))
@@ -127,9 +137,8 @@ def test_damaged_coordinates_are_written_again(tmp_path, computed):
 
 @pytest.mark.parametrize("name", ["loss", "theta", "status", "lr"])
 @pytest.mark.parametrize("left", [50, 0, None], ids=["cut", "emptied", "removed"])
-def test_an_array_without_its_description_is_computed_again(tmp_path, name, left):
-    store = tmp_path / "a.zarr"
-    whole = sims.sweep(**chunked(), store=store).load()
+def test_an_array_without_its_description_is_computed_again(finished, name, left):
+    store, whole = finished
     meta = store / name / "zarr.json"
     if left is None:
         shutil.rmtree(meta.parent)
@@ -142,9 +151,8 @@ def test_an_array_without_its_description_is_computed_again(tmp_path, name, left
         assert_same(sims.sweep(**chunked(), store=store), whole)
 
 
-def test_a_description_that_another_layout_needs_stays(tmp_path):
-    store = tmp_path / "a.zarr"
-    sims.sweep(**chunked(), store=store)
+def test_a_description_that_another_layout_needs_stays(finished):
+    store, _ = finished
     meta = store / "loss" / "zarr.json"
     meta.write_bytes(meta.read_bytes()[:50])
     with pytest.raises(InputError, match="chunks of shape"):
@@ -153,17 +161,15 @@ def test_a_description_that_another_layout_needs_stays(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["sharpness", "theta", "init_scale"])
-def test_a_lost_chunk_is_told_when_the_result_is_opened(tmp_path, name):
-    store = tmp_path / "a.zarr"
-    sims.sweep(**chunked(), store=store)
+def test_a_lost_chunk_is_told_when_the_result_is_opened(finished, name):
+    store, _ = finished
     next(path for path in (store / name / "c").rglob("*") if path.is_file()).unlink()
     with pytest.raises(InputError, match=f"of {name} is lost.: ask for the same sweep again"):
         open_result(store)
 
 
-def test_a_store_that_is_not_finished_has_lost_nothing(tmp_path):
-    store = tmp_path / "a.zarr"
-    sims.sweep(**chunked(), store=store)
+def test_a_store_that_is_not_finished_has_lost_nothing(finished):
+    store, _ = finished
     zarr.open_group(store, mode="r+")["status"][1] = Status.NOT_RUN
     [chunk] = [path for path in (store / "loss" / "c" / "1").rglob("*") if path.is_file()]
     chunk.unlink()
