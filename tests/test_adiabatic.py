@@ -41,6 +41,7 @@ def test_a_ramp_of_ten_times_the_steps_ends_closer_to_the_limit(n, d):
     assert errors[1] < errors[0] / 2
 
 
+@pytest.mark.slow
 def test_without_label_noise_float64_freezes():
     frozen, edge = [], []
     for seed in range(10):  # rounding decides in which of them it happens

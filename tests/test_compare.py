@@ -57,7 +57,7 @@ def test_where_nothing_is_predicted_the_reason_is_kept(ds):
     ],
 )
 def test_models_without_predictors_are_compared_all_the_same(model, problem):
-    ds = sims.compare(model, problem, 0.01, 0.3, methods=["bregman", "constrained_flow"], max_steps=50)
+    ds = sims.compare(model, problem, 0.01, 0.3, methods=["bregman", "constrained_flow"], max_steps=50, backend="numpy")
     assert ds.sizes["lr"] == 1 and np.isnan(ds.beta_error).all() and int(ds.status[0]) != Status.NOT_RUN
     assert len(json.loads(ds.attrs["not_predicted"])) == 2
 

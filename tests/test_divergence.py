@@ -59,6 +59,7 @@ def test_with_an_update_rule(rule):
     require_same(*both("difference(2)", REGRESSION, rule=rule), cells=4)
 
 
+@pytest.mark.slow
 def test_with_another_loss():
     single, double = both("difference(2)", LABELS, lr=LRS * 100)
     assert diverged(double).any()

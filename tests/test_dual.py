@@ -139,8 +139,11 @@ def test_targets_that_are_out_of_reach_by_little_are_refused(name, short):
         dual_root(dynamics, problem, Transport(dynamics, dynamics.model.theta0(0.1, 2)))
 
 
-@pytest.mark.parametrize("text, start", [("u*v*w", [0.3, 0.2, 0.1]), ("u**2*v", None), ("w + w**3", None)])
-@pytest.mark.parametrize("alpha", [1e-2, 1e-4])
+@pytest.mark.parametrize(
+    "text, start",
+    [("u*v*w", [0.3, 0.2, 0.1]), ("u**2*v", None), pytest.param("w + w**3", None, marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("alpha", [1e-2, pytest.param(1e-4, marks=pytest.mark.slow)])
 def test_models_without_a_formula_end_where_smaller_steps_do(text, start, alpha):
     model, problem = theory.custom(text), drawn("power")
     theta0 = model.theta0(alpha, 8) if start is None else alpha * np.repeat(np.array(start)[:, None], 8, axis=1)

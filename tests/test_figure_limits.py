@@ -40,14 +40,14 @@ def test_the_edge_is_that_of_the_rule():
 
 
 def test_a_step_of_ones_own_has_its_own_edge():
-    ds = swept(UpdateRule(step="weight - lr*gradient/2"))
+    ds = swept(UpdateRule(step="weight - lr*gradient/2"), max_steps=300, backend="numpy")
     drawn = line(figures.norm_sharpness(ds), "hyperbola")
     np.testing.assert_allclose(drawn.get_ydata(), 4 / drawn.get_xdata())
     figures.phase_diagram(ds)
 
 
 def test_a_step_without_a_linear_map_has_no_edge():
-    ds = swept(UpdateRule(step="weight - lr*sign(gradient)"))
+    ds = swept(UpdateRule(step="weight - lr*sign(gradient)"), max_steps=300, backend="numpy")
     assert line(figures.norm_sharpness(ds), "hyperbola") is None
     figures.phase_diagram(ds)
 
@@ -90,19 +90,17 @@ def test_the_least_norm_is_below_every_run():
     np.testing.assert_allclose(drawn, exact, rtol=3e-3)
 
 
-@pytest.fixture(scope="module")
-def linear():
-    return sims.linear.sweep(NET, sims.Grid(0.02, 0.16, 32), [0.3, 1.0], start="random", max_steps=20_000)
-
-
-def test_deep_linear_runs_below_lr_max_converge(linear):
+@pytest.mark.slow
+def test_deep_linear_runs_below_lr_max_converge():
+    linear = sims.linear.sweep(NET, sims.Grid(0.02, 0.16, 32), [0.3, 1.0], start="random", max_steps=20_000)
     below = linear.lr.values < NET.lr_max
     assert 20 < below.sum() < 32
     assert (linear.status.values[:, below] == Status.CONVERGED).all()
     assert not (linear.status.values[:, ~below] == Status.CONVERGED).any()
 
 
-def test_figures_of_deep_linear_networks(tmp_path, linear, capsys):
+def test_figures_of_deep_linear_networks(tmp_path, capsys):
+    linear = sims.linear.sweep(NET, [0.05, 0.1], [0.3, 1.0], start="random", max_steps=500)
     assert line(figures.phase_diagram(linear), "lr_max").get_xdata()[0] == pytest.approx(NET.lr_max)
     with pytest.raises(InputError, match="no Lyapunov exponents"):
         figures.bifurcation(linear)

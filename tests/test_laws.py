@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gdbias import sims, theory
 
-EXAMPLES = int(os.environ.get("GDBIAS_EXAMPLES", 40))
+EXAMPLES = int(os.environ.get("GDBIAS_EXAMPLES", 10))
 STEPS = 12  # of a run: not so many that rounding grows where descent is chaotic
 
 

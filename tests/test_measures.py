@@ -93,13 +93,14 @@ def test_cooling_without_a_formula_integrates_and_logistic_has_no_endpoint():
     flow = sims.flow(model, problem, theta0=run.theta.values)
     assert float(run.cooled_sharpness) == pytest.approx(float(flow.sharpness), rel=1e-9)
     model, problem, theta = unequal("difference(2)", "logistic")
-    run = sims.descend(model, problem, 1e-3, theta0=theta[0], max_steps=20, cool=True, average=2)
+    run = sims.descend(model, problem, 1e-3, theta0=theta[0], max_steps=20, cool=True, average=2, backend="numpy")
     assert np.isnan(run.cooled_sharpness) and np.isfinite(run.averaged_sharpness)
 
 
 def test_gfs_sharpness_of_a_scalar_chain():  # phi = sqrt((u^2 - v^2)^2 + 4 y^2)
     start, problem = np.array([[1.9], [0.2]]), theory.single_point([1.0], 1.0)
-    run = sims.descend(theory.product(2), problem, 0.6, theta0=start, max_steps=30, record_every=1, gfs_sharpness=True)
+    asked = dict(max_steps=30, record_every=1, gfs_sharpness=True, backend="numpy")
+    run = sims.descend(theory.product(2), problem, 0.6, theta0=start, **asked)
     u, v = run.path_theta.values[:, :, 0].T
     np.testing.assert_allclose(run.path_gfs_sharpness, np.sqrt((u * u - v * v) ** 2 + 4), rtol=1e-10)
     [line] = drawn(figures.trajectory(run), "gfs_sharpness")

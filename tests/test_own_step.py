@@ -68,7 +68,9 @@ def test_a_state_that_starts_from_an_unknown_symbol_is_refused(start):
         UpdateRule(step=theory.Step("mine", WEIGHT + velocity, (state,)))
 
 
-@pytest.mark.parametrize("backend, decay", [("numpy", 0.0), ("numpy", 0.05), ("numba", 0.05)])
+@pytest.mark.parametrize(
+    "backend, decay", [("numpy", 0.0), ("numpy", 0.05), pytest.param("numba", 0.05, marks=pytest.mark.slow)]
+)
 def test_a_step_of_ones_own_with_decay_is_that_of_the_rule(backend, decay):
     own = theory.Step("own", WEIGHT - LEARNING_RATE * (GRADIENT + WEIGHT_DECAY * WEIGHT), parameters=(WEIGHT_DECAY,))
     run = partial(sims.descend, MODEL, PROBLEM, 0.01, max_steps=200, tol=1e-14, backend=backend)

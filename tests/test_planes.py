@@ -95,7 +95,7 @@ def test_lists_are_refused_where_the_figure_draws_one(depth):
 def test_the_command_line_takes_several(options, dim, many, tmp_path, capsys):
     store, out = str(tmp_path / "runs.zarr"), tmp_path / "plane.png"
     small = ["--d", "12", "--sparsity", "2", "--n-test", "0", *options]
-    main(["sweep", store, *small, "--lr", "0.01,0.1", "--init-scale", "0.3", "--max-steps", "50"])
+    main(["sweep", store, *small, "--lr", "0.01,0.1", "--init-scale", "0.3", "--max-steps", "50", "--backend", "numpy"])
     ds = open_result(store)
     assert ds[dim].size == 2
     if dim == "n":

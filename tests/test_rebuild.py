@@ -49,7 +49,7 @@ def assert_same(found, problem):
 
 
 def short(model, problem, **options):
-    return sims.sweep(model, problem, [0.01, 0.02], [0.1], max_steps=1, **options)
+    return sims.sweep(model, problem, [0.01, 0.02], [0.1], max_steps=1, backend="numpy", **options)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

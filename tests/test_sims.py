@@ -13,7 +13,12 @@ from gdbias.sims.options import Options
 from gdbias.theory import NoInterpolator, Problem
 from gdbias.theory.derivation.landscape import Landscape
 
-DEPTHS = [(name, L) for name in reference.FAMILIES for L in (2, 3, 4)]
+OWN_KERNELS = [("power", 4), ("difference", 3), ("difference", 4), ("product", 4)]  # that no other quick test needs
+DEPTHS = [
+    pytest.param(name, L, marks=[pytest.mark.slow] if (name, L) in OWN_KERNELS else [])
+    for name in reference.FAMILIES
+    for L in (2, 3, 4)
+]
 
 SAME = ("theta", "beta", "loss", "steps", "status")
 
@@ -82,7 +87,9 @@ def test_descent_is_the_long_double_twin(name, L, share):
     np.testing.assert_allclose(float(slow.sharpness), float(ds.sharpness), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name, L", [("power", 2), ("difference", 3), ("product", 3)])
+@pytest.mark.parametrize(
+    "name, L", [("power", 2), pytest.param("difference", 3, marks=pytest.mark.slow), ("product", 3)]
+)
 def test_sharpness_at_the_end_is_the_hessians(name, L):
     problem, theta0 = drawn(name, L)
     lr = 0.3 * top_rate(family(name, L), problem, theta0, name, L)
@@ -112,7 +119,11 @@ def test_threads_and_neighbours_change_no_number():
     assert_same_runs(part, one.isel(lr=slice(3, 20, 4), init_scale=slice(1, None)))
 
 
-@pytest.mark.parametrize("rule", [theory.UpdateRule(), theory.UpdateRule(momentum=0.5, weight_decay=0.01)], ids=str)
+@pytest.mark.parametrize(
+    "rule",
+    [theory.UpdateRule(), pytest.param(theory.UpdateRule(momentum=0.5, weight_decay=0.01), marks=pytest.mark.slow)],
+    ids=str,
+)
 @pytest.mark.parametrize("n", [1, 5])
 def test_the_place_in_a_block_changes_no_number(n, rule):
     """Of a run that is advanced first or last, not even the vector of its power iteration."""
@@ -262,7 +273,9 @@ def test_custom_model_follows_its_gradient():
     np.testing.assert_allclose(ds.theta, [u, v, w], rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", reference.FAMILIES)
+@pytest.mark.parametrize(
+    "name", ["power", *(pytest.param(n, marks=pytest.mark.slow) for n in ("difference", "product"))]
+)
 def test_depth_one_is_linear_regression(name):
     problem, theta0 = drawn(name, 1)
     curvature = np.linalg.eigvalsh(problem.X.T @ problem.X / problem.n)[-1] * len(theta0)

@@ -191,10 +191,11 @@ def test_weight_decay_ends_at_the_lasso():
     assert (np.abs(slope[~inside]) <= decay / 2 + 1e-9).all()
 
 
-def test_convergence_waits_for_the_schedule():
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.slow)])
+def test_convergence_waits_for_the_schedule(backend):
     pred = theory.predict(MODEL, PROBLEM, 0.1)
     rule = UpdateRule(schedule=theory.ramp(300, start=0.5))
-    ds = run(rule, 0.5 * pred.lr_critical, theta0=pred.flow.theta, tol=1e-10, max_steps=1000)
+    ds = run(rule, 0.5 * pred.lr_critical, theta0=pred.flow.theta, tol=1e-10, max_steps=1000, backend=backend)
     assert int(ds.status) == Status.CONVERGED and int(ds.steps) == 300 + 19
 
 
@@ -224,7 +225,7 @@ def test_rules_that_do_not_fit():
 def test_a_rule_is_its_spec():
     for rule in RULES:
         assert UpdateRule(**rule.spec) == rule
-        assert sims.rebuild_rule(run(rule, max_steps=1)) == rule
+        assert sims.rebuild_rule(run(rule, max_steps=1, backend="numpy")) == rule
         assert repr(rule).startswith("UpdateRule(") and "\n" not in repr(rule)
 
 
