@@ -11,6 +11,7 @@ import zarr
 import zarr.storage._local
 
 from gdbias import sims, theory
+from gdbias.figures.cli.command import main
 from gdbias.sims import Status
 from gdbias.sims.store.files import save_result
 from gdbias.sims.store.group import open_result
@@ -106,6 +107,25 @@ def test_a_store_at_a_url(made, computed):
         fsspec.filesystem("memory").rm("/runs", recursive=True)
 
 
+@pytest.mark.parametrize("name", ["loss", "theta", "lr"])
+def test_what_was_lost_of_a_store_at_a_url(name, computed):
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    url = "memory://lost/a.zarr"
+    try:
+        whole = sims.sweep(**chunked(), store=url)
+        computed.clear()
+        for lost in (memory.find(f"/lost/a.zarr/{name}/c")[-1], f"/lost/a.zarr/{name}"):
+            memory.rm(lost, recursive=True)
+            with pytest.raises(InputError, match=f"{name} is .*: ask for the same sweep again"):
+                open_result(url)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert_same(sims.sweep(**chunked(), store=url), whole)
+        assert computed == ([] if name == "lr" else [2, 0, 1, 2])
+    finally:
+        memory.rm("/lost", recursive=True)
+
+
 @pytest.mark.parametrize("url", ["nothing://a/b.zarr"])
 def test_an_unknown_protocol_is_refused(url):
     pytest.importorskip("fsspec")
@@ -144,8 +164,8 @@ def test_an_array_without_its_description_is_computed_again(finished, name, left
         shutil.rmtree(meta.parent)
     else:
         meta.write_bytes(meta.read_bytes()[:left])
-        with pytest.raises(InputError, match="damaged.*same sweep again"):
-            open_result(store)
+    with pytest.raises(InputError, match="damaged.*same sweep again"):
+        open_result(store)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert_same(sims.sweep(**chunked(), store=store), whole)
@@ -184,6 +204,21 @@ def test_a_lost_chunk_of_a_single_result_is_told(tmp_path, name):
     (store / name / "c").unlink()
     with pytest.raises(InputError, match=f"of {name} is lost.: make the result again"):
         open_result(store)
+
+
+@pytest.mark.parametrize("name", ["loss", "lr", "status", "path_loss"])
+def test_a_variable_that_was_lost_is_told_by_who_reads(tmp_path, name, capsys):
+    run = sims.descend(theory.difference(2), arguments()["problem"], 0.05, max_steps=5, record_every=1)
+    store = save_result(run, tmp_path / "run.zarr")
+    assert open_result(store).identical(run)
+    shutil.rmtree(store / name)
+    for verb in (["report"], ["plot", "trajectory"]):
+        with pytest.raises(SystemExit) as end:
+            main([*verb, str(store)])
+        [line] = capsys.readouterr().err.splitlines()
+        assert end.value.code == 2 and f"{name} is missing" in line and "make the result again" in line
+    part = save_result(run[["loss"]], tmp_path / "part.zarr")
+    assert open_result(part).identical(run[["loss"]])
 
 
 def test_the_format_of_a_store_is_its_own(tmp_path):

@@ -16,10 +16,11 @@ from ...theory.errors import InputError
 from ..schema import VARIABLES
 from ..status import Status
 from .layout import Region
-from .url import is_url
+from .url import has_files, is_url
 
 UNREADABLE = (RuntimeError, ValueError)  # of a chunk that is cut short, or fails its checksum
 COMPRESSOR = ZstdCodec(checksum=True)  # a damaged chunk shall not be read as numbers
+ARRAYS = "arrays"  # attribute of a store that names all of its arrays, so that one that is absent is one that was lost
 MARKERS = ("status", "flow_status")  # written last: what has their dimensions is there where they are not NOT_RUN
 
 
@@ -58,7 +59,7 @@ def repair(group: zarr.Group, names: list[str], path: str | PathLike, made: Coll
     arrays: dict[str, Any] = {name: group[name] for name in names}
     damaged = [(name, region) for name, a in arrays.items() for _, region in _chunks(a) if _unreadable(a, region)]
     if not any(name in MARKERS for name, _ in damaged):
-        damaged += list(lost(arrays, None if is_url(path) else Path(path), made))
+        damaged += list(lost(arrays, path, made))
     for name, region in damaged:
         marker = _marker(arrays, name)
         if marker is None:
@@ -75,21 +76,19 @@ def repair(group: zarr.Group, names: list[str], path: str | PathLike, made: Coll
         )
 
 
-def lost(arrays: Mapping[str, Any], path: Path | None, made: Collection[str] = ()) -> Iterator[tuple[str, Region]]:
+def lost(arrays: Mapping[str, Any], path: str | PathLike, made: Collection[str] = ()) -> Iterator[tuple[str, Region]]:
     """The chunks that are not there, though what they belong to is done: the name of the array and the region.
 
-    Looked for on this disk, in the arrays that have :data:`COMPRESSOR`, of which every chunk is written; those of
-    the arrays ``made`` anew are not there anyway.
+    Looked for in the arrays that have :data:`COMPRESSOR`, of which every chunk is written; those of the arrays
+    ``made`` anew are not there anyway.
     """
-    statuses: dict[str, np.ndarray] = {}
+    statuses = {name: np.asarray(arrays[name][...]) for name in MARKERS if name in arrays}
+    there = has_files(path)  # after the statuses: what is done by then is written
     for name, array in arrays.items():
-        complete = path is not None and COMPRESSOR in array.compressors
         marker = _marker(arrays, name)
-        for at, region in _chunks(array) if complete or name in made else ():
-            if name not in made and (path / array.path / array.metadata.encode_chunk_key(at)).exists():
+        for at, region in _chunks(array) if COMPRESSOR in array.compressors or name in made else ():
+            if name not in made and there(f"{array.path}/{array.metadata.encode_chunk_key(at)}"):
                 continue
-            if marker is not None and marker not in statuses:
-                statuses[marker] = np.asarray(arrays[marker][...])
             if marker is None or (statuses[marker][_of_runs(region, arrays[marker])] != int(Status.NOT_RUN)).any():
                 yield name, region
 

@@ -12,7 +12,7 @@ from zarr.errors import UnstableSpecificationWarning
 
 from ...theory.errors import InputError
 from ...theory.validate import shown
-from .damage import COMPRESSOR, complete_chunks
+from .damage import ARRAYS, COMPRESSOR, complete_chunks
 from .place import check_place
 from .url import located
 
@@ -52,7 +52,8 @@ def save_result(ds: xr.Dataset, path: str | PathLike) -> Path:
                 with warnings.catch_warnings(), complete_chunks():
                     warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
                     encoding = {name: {"compressors": COMPRESSOR} for name in ds.variables}
-                    ds.drop_encoding().to_zarr(part, mode="w-", zarr_format=3, consolidated=False, encoding=encoding)
+                    named = ds.drop_encoding().assign_attrs({ARRAYS: list(ds.variables)})
+                    named.to_zarr(part, mode="w-", zarr_format=3, consolidated=False, encoding=encoding)
             part.rename(path)
     except OSError as error:
         raise InputError(f"store {path} cannot be written ({error.strerror or error}): choose another path") from None

@@ -17,7 +17,7 @@ from zarr.errors import UnstableSpecificationWarning
 
 from ...theory.errors import InputError
 from ..schema import ALONG, VARIABLES, attributes
-from .damage import COMPRESSOR, UNREADABLE, complete_chunks, lost, readable, remove_unreadable, repair
+from .damage import ARRAYS, COMPRESSOR, UNREADABLE, complete_chunks, lost, readable, remove_unreadable, repair
 from .files import read_text
 from .layout import Layout
 from .place import check_place
@@ -95,7 +95,7 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
     Without ``load`` a variable of a folder or URL is read when it is first used.
 
     Raises:
-        InputError: no gdbias store at that path, or a chunk that is lost or cannot be read.
+        InputError: no gdbias store at that path, or a variable or chunk that is lost or cannot be read.
     """
     path = located(path)
     if not (occupied(str(path)) if is_url(path) else Path(path).exists()):
@@ -105,8 +105,8 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
             warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
             stored = is_url(path) or Path(path).suffix != ".json"
             ds = xr.open_zarr(path, consolidated=False, chunks=None) if stored else read_text(Path(path))
-            if stored and not is_url(path):
-                _require_whole(Path(path))
+            if stored:
+                _require_whole(path)
             ds = ds.load() if load else ds
     except InputError:
         raise
@@ -120,6 +120,7 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
         raise InputError(f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote") from None
     if _spec_of(ds.attrs) is None:
         raise InputError(f"{path} was not written by gdbias: it has no spec")
+    ds.attrs.pop(ARRAYS, None)
     return ds.set_coords([name for name in ALONG if name in ds])
 
 
@@ -133,9 +134,14 @@ def readable_values(path: Path, *names: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _require_whole(path: Path) -> None:
-    """Raise InputError where a chunk is lost: Zarr takes it for fill values."""
-    arrays: dict[str, Any] = dict(zarr.open_group(path, mode="r").arrays())
+def _require_whole(path: str | PathLike) -> None:
+    """Raise InputError where an array is missing, or a chunk is lost: Zarr takes it for fill values."""
+    group = zarr.open_group(str(path), mode="r")
+    arrays: dict[str, Any] = dict(group.arrays())
+    named: Any = group.attrs.get(ARRAYS, ["status"])  # stores from before name none
+    for name in named if _spec_of(group.attrs) else ():
+        if name not in arrays:
+            raise _damaged(path, f"{name} is missing")
     for name, region in lost(arrays, path):
         at = ", ".join(f"{part.start}:{part.stop}" for part in region)
         raise _damaged(path, f"the chunk [{at}] of {name} is lost")
@@ -169,6 +175,9 @@ def _open(path: str | PathLike, layout: Layout, coordinates: Mapping, attrs: Map
             fill_value=variable.fill, dimension_names=layout.dims(name), attributes=attributes(name),
             compressors=COMPRESSOR,
         )  # fmt: skip
+    names = [*coordinates, *layout.variables]
+    if group.attrs.get(ARRAYS) != names:  # once all are there, for who reads meanwhile
+        group.attrs[ARRAYS] = names
     if begun:
         repair(group, layout.variables, path, made)
     return group

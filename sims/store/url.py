@@ -1,5 +1,6 @@
 """Stores at a URL, such as s3://bucket/runs.zarr, by the file systems of fsspec."""
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,28 @@ def occupied(url: str) -> bool:
         MissingExtra: fsspec, or its file system for this protocol, is not installed.
         InputError: an unknown protocol.
     """
+    system, path = _system(url)
+    return system.exists(path) and (not system.isdir(path) or bool(system.ls(path)))
+
+
+def has_files(place: str | PathLike) -> Callable[[str], bool]:
+    """Tells of a name below a folder, or a URL that is listed once, whether it is there; raises as :func:`occupied`."""
+    if not is_url(place):
+        return lambda name: Path(place, name).exists()
+    system, root = _system(str(place))
+    system.invalidate_cache()  # a listing of before lacks what others have written since
+    return {file.removeprefix(root).lstrip("/") for file in system.find(root)}.__contains__
+
+
+def _system(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path in it."""
     try:
         from fsspec.core import url_to_fs  # pyright: ignore[reportMissingImports]  # an optional extra
     except ImportError:
         raise MissingExtra("a store at a URL needs fsspec: pip install 'gdbias[cluster]'") from None
     try:
-        system: Any
-        system, path = url_to_fs(url)
+        return url_to_fs(url)
     except ImportError as error:
         raise MissingExtra(f"store {url} needs another package: {error}") from None
     except ValueError as error:
         raise InputError(f"store {url} cannot be reached ({error}): use a protocol that fsspec knows") from None
-    return system.exists(path) and (not system.isdir(path) or bool(system.ls(path)))
