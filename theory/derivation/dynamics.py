@@ -13,8 +13,10 @@ from .characteristic import characteristic_flow, start_symbols
 from .invariants import Invariant, find_invariants
 from .law import Law, gd_map, law_of
 from .mirror import MirrorMap, mirror_map, potential
+from .separable import slope
 
 SIMPLIFIED = 20  # degree up to which SymPy simplifies in a few seconds
+READ = 16  # weights up to which a Hessian is written out for a reader
 GRADIENT_BETA = sp.Symbol("g", real=True)
 
 
@@ -37,7 +39,7 @@ class Dynamics:
     @cached_property
     def jacobian(self) -> sp.Matrix:
         """``d beta / d theta_p``, shape (m, 1)."""
-        return sp.Matrix([sp.diff(self.effective, w) for w in self.model.weights])
+        return sp.Matrix([slope(self.effective, w) for w in self.model.weights])
 
     @cached_property
     def gradient(self) -> sp.Matrix:
@@ -55,8 +57,8 @@ class Dynamics:
         at_j = {w: sp.Symbol(f"{w.name}_j", real=True) for w in self.model.weights}
         entry, g = sp.Symbol("A_ij", real=True), sp.Symbol("g_i", real=True)
         same = sp.KroneckerDelta(*sp.symbols("i j", integer=True))
-        second = sp.hessian(self.effective, self.model.weights)
-        return self.jacobian.subs(at_i) * entry * self.jacobian.subs(at_j).T + same * g * second.subs(at_i)
+        second = sp.Matrix([[slope(first, w) for w in self.model.weights] for first in self.jacobian])
+        return self.jacobian.xreplace(at_i) * entry * self.jacobian.xreplace(at_j).T + same * g * second.xreplace(at_i)
 
     @cached_property
     def tangent(self) -> sp.Expr:
@@ -73,7 +75,7 @@ class Dynamics:
         i, d = sp.symbols("i d", integer=True, positive=True)
         x = sp.IndexedBase("x")
         at_i = {w: sp.IndexedBase(w.name)[i] for w in self.model.weights}
-        return sp.Sum(self.tangent.subs(at_i) * x[i] ** 2, (i, 1, d))
+        return sp.Sum(self.tangent.xreplace(at_i) * x[i] ** 2, (i, 1, d))
 
     @cached_property
     def gd_map(self) -> dict[sp.Symbol, sp.Expr]:
@@ -138,7 +140,7 @@ class Dynamics:
             ("loss of one sample", self.loss.value),
             ("gradient dL/dtheta, g = dL/dbeta", self.gradient),
             ("one step of " + self.rule.step.name.replace("_", " "), self.gd_map),
-            ("Hessian between coordinates i and j, A = X^T diag(l'') X / n, g_i = dL/dbeta_i", self.hessian),
+            ("Hessian between coordinates i and j, A = X^T diag(l'') X / n, g_i = dL/dbeta_i", self._hessian_told()),
             ("tangent k = |grad beta|^2", self.tangent),
             ("sharpness at an interpolator of one sample x", self.sharpness),
         ]
@@ -159,6 +161,12 @@ class Dynamics:
                 if (steps[-1][1]) != str(refusal):  # say it once
                     steps.append((title, str(refusal)))
         return steps
+
+    def _hessian_told(self) -> sp.Matrix | str:
+        m = len(self.model.weights)
+        if m <= READ:
+            return self.hessian
+        return f"{m} x {m} entries, too many to read: theory.derive(theory.parse({self.model.name!r})).hessian has them"
 
     def latex(self) -> str:
         """The derivation as LaTeX (amsmath), one display for each step; lr is printed as eta."""

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sympy as sp
+from sympy.polys.matrices import DomainMatrix
 from sympy.polys.monomials import itermonomials
 
-from .separable import separate
+from .separable import separate, slope
 
 HIGHEST_DEGREE = 3  # of the polynomial ansatz
 
@@ -32,16 +33,18 @@ def find_invariants(effective: sp.Expr, weights: tuple[sp.Symbol, ...]) -> tuple
     system in their coefficients.
     """
     candidates = iter(_times_of_flight(effective, weights) or _polynomials(effective, weights))
+    point = {w: sp.Rational(prime, 7) for w, prime in zip(weights, sp.primerange(11, 1000), strict=False)}
+    gradient = {w: slope(effective, w) for w in weights}
     found: list[Invariant] = []
+    normals: list[list[sp.Expr]] = []  # of what is found, at one point
     while len(found) < len(weights) - 1 and (candidate := next(candidates, None)) is not None:
-        residual = sp.simplify(_rate(candidate, effective, weights))
-        if residual == 0 and _independent([*(i.expression for i in found), candidate], weights):
+        slopes = {w: sp.diff(candidate, w) for w in weights if candidate.has(w)}
+        residual = sp.simplify(sp.Add(*(rate * gradient[w] for w, rate in slopes.items())))
+        normal = [slopes.get(w, sp.S.Zero).xreplace(point) for w in weights]
+        if residual == 0 and _rank([*normals, normal]) > len(normals):
             found.append(Invariant(candidate, residual))
+            normals.append(normal)
     return tuple(found)
-
-
-def _rate(candidate: sp.Expr, effective: sp.Expr, weights) -> sp.Expr:
-    return sp.Add(*(sp.diff(candidate, w) * sp.diff(effective, w) for w in weights))
 
 
 def _times_of_flight(effective: sp.Expr, weights) -> list[sp.Expr]:
@@ -68,17 +71,18 @@ def _times_of_flight(effective: sp.Expr, weights) -> list[sp.Expr]:
 
 
 def _polynomials(effective: sp.Expr, weights) -> Iterator[sp.Expr]:
+    ring, beta = sp.sring(effective, *weights)  # sparse: thousands of products of many weights
+    gradient = [beta.diff(w) for w in range(ring.ngens)]
     for degree in range(1, HIGHEST_DEGREE + 1):
         chosen = sorted(itermonomials(weights, degree, degree), key=sp.default_sort_key)
-        rates = [sp.Poly(_rate(m, effective, weights), *weights) for m in chosen]
-        terms = [rate.as_dict() for rate in rates]
-        rows = sorted(set().union(*terms))
-        matrix = sp.Matrix([[term.get(monom, 0) for term in terms] for monom in rows])
-        for vector in matrix.nullspace():
-            yield sp.Add(*(c * m for c, m in zip(vector, chosen, strict=True)))
+        rates = [
+            sum((m.diff(w) * rate for w, rate in enumerate(gradient)), ring.zero) for m in map(ring.from_expr, chosen)
+        ]
+        rows = {monom: row for row, monom in enumerate(sorted(set().union(*rates)))}
+        entries = {(rows[m], k): ring.domain.to_sympy(c) for k, rate in enumerate(rates) for m, c in rate.items()}
+        for vector in sp.SparseMatrix(len(rows), len(chosen), entries).nullspace():
+            yield sp.Add(*(c * m for c, m in zip(vector, chosen, strict=True) if c))
 
 
-def _independent(expressions: list[sp.Expr], weights) -> bool:
-    jacobian = sp.Matrix(expressions).jacobian(list(weights))
-    point = {w: sp.Rational(prime, 7) for w, prime in zip(weights, sp.primerange(11, 1000), strict=False)}
-    return jacobian.subs(point).rank() == len(expressions)
+def _rank(rows: list[list[sp.Expr]]) -> int:
+    return DomainMatrix.from_list_sympy(len(rows), len(rows[0]), rows).to_field().rank()

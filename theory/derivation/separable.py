@@ -14,3 +14,11 @@ def separate(effective: sp.Expr, weights: tuple[sp.Symbol, ...]) -> dict[sp.Symb
             return None
         terms[present[0][0]] = (coefficient, present[0][1])
     return terms if len(terms) == len(weights) else None
+
+
+def slope(expression: sp.Expr, weight: sp.Symbol) -> sp.Expr:
+    """The derivative as SymPy gives it, which would walk through all factors of a monomial, with the weight or not."""
+    if not expression.is_Mul or expression.has(sp.Add):
+        return sp.diff(expression, weight)
+    factor, part = expression.as_independent(weight, as_Add=False)
+    return factor * sp.diff(part, weight)
