@@ -15,7 +15,7 @@ from .engine.backends import backend
 from .engine.job import Job
 from .grid import one_value
 from .measure.block import advance_block, measure_block
-from .measure.outcome import measure, sharpness_at
+from .measure.outcome import largest, measure, sharpness_at
 from .measure.settled import flow_ends
 from .options import LARGEST, Changes, Options, options_of
 from .store.dataset import add_path, single_result
@@ -92,7 +92,7 @@ def descend(
         ends = flow_ends(landscape, history, np.repeat(runs.loss_min, kept))
         path["gfs_sharpness"] = sharpness_at(landscape, ends).value
     step = np.arange(kept) * record_every
-    found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
+    found["sharpness_max"] = largest(found["sharpness_max"], path["sharpness"], found["status"]).max(keepdims=True)
     ds = single_result(found, model, coordinates, attrs)
     ds = add_path(ds, "step", step, path)
     return ds.assign_coords(time=("step", rule.schedule.elapsed(lr, step)))

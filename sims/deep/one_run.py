@@ -79,7 +79,7 @@ def _outcome(objective: Objective, state: State, watch: Watch, lr: float, option
         return nothing | ended | dict(loss=float(state.loss), sharpness_max=largest)
     found, vector = state_at(objective, state.theta)
     found["sharpness_adaptive"] = adaptive_sharpness(objective, state.theta).value
-    found["sharpness_max"] = max(watch.sharpness_max, found["sharpness"])
+    found["sharpness_max"] = np.maximum(watch.sharpness_max, found["sharpness"])
     mean = mean_of_next(objective, state.theta, jnp.asarray(lr, state.theta.dtype), options.average)
     cooled = integrate(objective, state.theta, max_time=options.average * lr, vector=vector).theta
     for prefix, theta in (("averaged", mean), ("cooled", cooled)):
@@ -100,18 +100,18 @@ def flow_to_its_end(
     ``lr_critical``, before its end is measured.
     """
     path = integrate(objective, theta0, options.tol, rtol=rtol, tell=tell)
-    top = max(state["sharpness"] for state in path.states)
+    top = np.max([state["sharpness"] for state in path.states])
     end = path
     if path.arrived and top > 0 and options.hold > 1:
         held = (options.hold - 1) * 2 / top
         end = integrate(objective, path.theta, max_time=held, rtol=rtol, vector=path.vector)
-        top = max([top, *(state["sharpness"] for state in end.states)])
+        top = np.max([top, *(state["sharpness"] for state in end.states)])
     found = state_at(objective, end.theta)[0] | dict(
         status=Status.CONVERGED if path.arrived else Status.STEP_LIMIT,
         steps=path.steps,
         sharpness_adaptive=adaptive_sharpness(objective, end.theta).value,
         sharpness_max=top,
-        lr_critical=2 / top if top > 0 else np.inf,
+        lr_critical=np.inf if top <= 0 else 2 / top,
     )
     return found, path
 

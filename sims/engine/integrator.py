@@ -11,6 +11,8 @@ from ...theory.errors import GdbiasError
 from ..options import FlowOptions
 from ..status import Status
 
+FASTEST = 1e150  # rate whose square floats hold; from there LSODA's own first step is 0, and so is every other
+PATIENCE = 2000  # steps without a lower loss; those of a whole path are fewer
 POINTS = 400  # of the path that a result keeps, at the integrator's own steps
 
 
@@ -33,7 +35,7 @@ class FlowRun:
         rising = int((np.diff(self.losses) > 1e-12 * np.abs(self.losses[:-1]) + 1e-14).sum())
         bounded = self.losses[-1] < divergence_limit(self.losses[0])
         status = Status.CONVERGED if self.converged else Status.STEP_LIMIT if bounded else Status.DIVERGED
-        top = float(np.nanmax(along["sharpness"]))
+        top = float(np.max(along["sharpness"]))  # NaN of a state that is not finite, where the integrator failed
         return {name: values[-1:] for name, values in along.items()} | dict(
             status=np.array([status], dtype=np.int8),
             steps=np.array([len(self.times) - 1]),
@@ -42,7 +44,7 @@ class FlowRun:
             sharpness_max=np.array([top]),
             monotone=np.array([rising == 0]),
             rising_steps=np.array([rising]),
-            lr_critical=np.array([2 / top if top > 0 else np.inf]),
+            lr_critical=np.array([np.inf if top <= 0 else 2 / top]),
         )
 
 
@@ -52,21 +54,32 @@ def integrate_flow(
     """``dx / dt = velocity(t, x)`` by LSODA from the vector ``start``, until ``excess(x)`` is below ``tol``.
 
     Raises:
-        GdbiasError: the integrator failed.
+        GdbiasError: the integrator failed, or lowers the loss no more.
     """
 
     tol, rtol = options.tol, options.rtol
+    lowest, since = np.inf, 0
 
-    def arrived(_, x):
-        return excess(x) - tol
+    def arrived(t, x):
+        nonlocal lowest, since
+        now = excess(x)
+        lowest, since = (now, 0) if now < lowest else (lowest, since + 1)
+        if since > PATIENCE:
+            raise GdbiasError(
+                f"{name}: the integrator rests at time {t:.3g}, with an excess loss of {lowest:.3g} above tol = {tol:g}: "
+                "use a larger tol, a start of another size, or data in other units"
+            )
+        return now - tol
 
     arrived.terminal = True  # type: ignore[attr-defined]
     if excess(start) < tol:  # nowhere to go, and no crossing to be seen
         return FlowRun(np.zeros(1), start[None], np.array([excess(start)]), True)
     size = max(float(np.abs(start).max()), 1e-12)
     close = dict(rtol=rtol, atol=1e-3 * rtol * size)
+    rate = float(np.abs(velocity(0, start)).max()) / (rtol * size)
+    first = 1 / rate if rate > FASTEST else None
     path = scipy.integrate.solve_ivp(
-        velocity, (0, options.max_time), start, "LSODA", jac=jacobian, events=arrived, **close
+        velocity, (0, options.max_time), start, "LSODA", jac=jacobian, events=arrived, first_step=first, **close
     )
     if path.status == -1:
         raise GdbiasError(

@@ -12,6 +12,7 @@ from ...theory.validate import whole
 from ..descent import check_history
 from ..engine.integrator import integrate_flow
 from ..grid import one_value
+from ..measure.outcome import largest
 from ..options import FlowChanges, FlowOptions, RunChanges, RunOptions, options_of
 from ..store.dataset import add_path, single_result
 from ..store.provenance import result_attributes
@@ -56,7 +57,7 @@ def descend(
     if record_every:
         index = np.arange(int(runs.steps[0]) // record_every + 1) * record_every
         path = along(net, runs.history[0, : len(index), 0])
-        found["sharpness_max"] = np.fmax(found["sharpness_max"], np.nanmax(path["sharpness"], initial=-np.inf))
+        found["sharpness_max"] = largest(found["sharpness_max"], path["sharpness"], found["status"]).max(keepdims=True)
     ds = single_result(found, None, {"lr": lr} | coordinates, attrs)
     if path is None:
         return ds

@@ -54,10 +54,15 @@ def with_end(found: dict, runs: Runs, limit: np.ndarray | float) -> dict:
         steps=runs.steps,
         loss=runs.loss + runs.loss_min,
         loss_min=runs.loss_min,
-        sharpness_max=np.fmax(runs.sharpness_max, found["sharpness"]),
+        sharpness_max=largest(runs.sharpness_max, found["sharpness"], runs.outcome),
         monotone=runs.rising == 0,
         rising_steps=runs.rising,
     )
+
+
+def largest(seen: np.ndarray, sharpness: np.ndarray, status: np.ndarray) -> np.ndarray:
+    """The largest sharpness of runs: of what was seen, and of more of them; NaN counts unless a run diverged."""
+    return np.where(status == Status.DIVERGED, np.fmax(seen, sharpness), np.maximum(seen, sharpness))
 
 
 def ended(runs: Runs) -> np.ndarray:
