@@ -13,7 +13,8 @@ from matplotlib.patheffects import withStroke
 
 from .. import theory
 from ..sims.status import Status
-from ..theory.errors import GdbiasError, InputError
+from ..theory.errors import GdbiasError
+from ..theory.validate import one_of
 from .look import BLACK, COLUMN, GREY, Figure, styled
 from .parts.axes import Plane, plane
 from .parts.edge import limit_label, sharpness_limit
@@ -59,8 +60,7 @@ def phase_diagram(
         InputError: not a result, no phases to draw, several entries along another dimension, or predictions that are
             not for its rows.
     """
-    if by not in ("sharpness", "phase"):
-        raise InputError(f"by = {by!r}: use sharpness or phase")
+    by = one_of("by", by, ("sharpness", "phase"))
     found = plane(ds, pred)
     notes: list[str] = []
     figure = Figure(figsize=(COLUMN, 2.0 if len(found.at) == 1 else 3.1))

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ..sims.status import Status
+from ..theory.validate import real, whole
 from .look import BLACK, BLUE, COLUMN, GREEN, GREY, ORANGE, Figure, styled
 from .parts.panels import choose_scale, footnote, headline, legend_above, log_axis, widen
 from .parts.predicted import curve, mark_lr_max
@@ -40,13 +41,16 @@ def frontier(
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that the result has not.
     """
-    whole = None if ds is None else grid(ds, "init_scale", "lr")
+    full = None if ds is None else grid(ds, "init_scale", "lr")
     require_prediction(pred, "frontier")
+    points = whole("points", points, 2)
+    if init_scale is not None:
+        init_scale = real("init_scale", init_scale, above=0)
     notes: list[str] = []
     title, row = "", None
-    if whole is not None:
-        check_prediction(whole, pred)
-        row, title = choose_row(whole, pred, init_scale)
+    if full is not None:
+        check_prediction(full, pred)
+        row, title = choose_row(full, pred, init_scale)
         title = f", {title}" if title else ""
         init_scale = scale_of(row)
     problem = pred.problem

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ..theory.errors import InputError
+from ..theory.validate import shown
 from .look import COLUMN, GREY, Figure, styled
 from .parts.panels import footnote, headline, legend_above
 from .parts.phases import PHASE_COLORS, phase_codes
@@ -81,8 +82,8 @@ def _values(ds: xr.Dataset, variable: str | None) -> tuple[np.ndarray, str]:
         if "theta" in ds and ds["theta"].size == ds["phase"].size:
             return ds["theta"].values.reshape(shape), "last weight"
         variable = "theta_l2"
-    if variable not in ds or ds[variable].dims != ds["phase"].dims:
+    if not isinstance(variable, str) or variable not in ds or ds[variable].dims != ds["phase"].dims:
         raise InputError(
-            f"{variable!r} is not one number a run of the result: use for example theta_l2, beta_l1 or loss"
+            f"{shown(variable)} is not one number a run of the result: use for example theta_l2, beta_l1 or loss"
         )
     return ds[variable].values.astype(float), str(ds[variable].attrs.get("long_name", variable))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from .. import sims, theory
 from ..sims.status import Status
 from ..theory.errors import InputError
+from ..theory.validate import one_or_more, whole
 from .diagram import draw_plane, legend_of_plane
 from .frontier_plane import draw_norm_plane, measured_ends
 from .look import BLACK, BLUE, GREEN, PAGE, VERMILLION, Figure, styled
@@ -52,14 +53,15 @@ def regimes(
     Raises:
         InputError: as the figures of the single panels do.
     """
-    whole = grid(ds, "init_scale", "lr")
+    full = grid(ds, "init_scale", "lr")
     pred = require_prediction(pred, "regimes")
-    if endpoints < 0:
-        raise InputError(f"endpoints = {endpoints} must be 0 or more")
+    endpoints, runs = whole("endpoints", endpoints, 0), one_or_more(runs, xr.Dataset, "sims.descend")
     if len(runs) > len(RUN_COLORS):
         raise InputError(f"regimes draws at most {len(RUN_COLORS)} runs, got {len(runs)}")
+    if not all("path_loss" in run and "path_sharpness" in run for run in runs):
+        raise InputError("regimes draws runs along their steps: make them with sims.descend(..., record_every=1)")
     found, notes = plane(ds, pred), []
-    row, title = choose_row(whole, pred, init_scale)
+    row, title = choose_row(full, pred, init_scale)
     alone = entry(pred, scale_of(row), notes)
     lr, good = row["lr"].values, codes(row) == Status.CONVERGED
     measured = {n: np.where(good, row[n].values, np.nan) for n in ("sharpness", "beta_l1", "test_risk") if n in row}

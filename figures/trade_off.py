@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from .. import theory
 from ..sims.status import Status
-from ..theory.errors import InputError
+from ..theory.validate import whole
 from .look import BLACK, BLUE, GREEN, GREY, PURPLE, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
 from .parts.flow_reference import Reference, reference
@@ -48,8 +48,7 @@ def norm_sharpness(
         InputError: not a result; several entries along another dimension; an init_scale that is not positive or not
             within 5% of one of the result's.
     """
-    if endpoints < 0:
-        raise InputError(f"endpoints = {endpoints} must be 0 or more")
+    endpoints = whole("endpoints", endpoints, 0)
     ds = grid(ds, "init_scale", "lr")
     check_prediction(ds, pred)
     ds, title = choose_row(ds, pred, init_scale)

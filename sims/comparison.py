@@ -8,9 +8,9 @@ from typing import TypedDict, Unpack, get_args
 import numpy as np
 import xarray as xr
 
-from ..theory import GdbiasError, InputError, Parameterization, Prediction, Problem, predict
+from ..theory import GdbiasError, Parameterization, Prediction, Problem, predict
 from ..theory.prediction.endpoints import Endpoint, Method
-from ..theory.validate import texts
+from ..theory.validate import one_of, texts
 from .grid import Grid, learning_rates, one_value
 from .options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
 from .parallel.progress import progress_bar
@@ -77,8 +77,7 @@ def compare(
     options = options_of("compare", CompareOptions(), options, changes)
     asked = options.sweep()
     for method in texts("methods", methods):
-        if method not in METHODS:
-            raise InputError(f"unknown method {method!r}: use some of {', '.join(METHODS)}")
+        one_of("method", method, METHODS)
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
     every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
     runs = sweep(model, problem, every, scale, keep=["beta", "theta"], progress=progress, options=asked)

@@ -14,6 +14,7 @@ from typing import Unpack
 import numpy as np
 
 from ..theory import Parameterization, Problem, UpdateRule, gradient_descent
+from ..theory.validate import truth
 from .grid import Grid
 from .machine import cores
 from .options import SHORTEST_WINDOW, STORE_CHUNK, SweepChanges, SweepOptions, options_of
@@ -72,7 +73,7 @@ def estimate(
     Raises:
         InputError: as ``sweep``.
     """
-    options = options_of("estimate", SweepOptions(), options, changes)
+    options, stored = options_of("estimate", SweepOptions(), options, changes), truth("stored", stored)
     plan = Plan.of(model, problem, lr, init_scale, rule, keep, options, stored)
     plan.check(here=True)
     samples = _samples(plan)

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from ..theory.errors import InputError
-from ..theory.validate import real, real_array, shown, whole
+from ..theory.validate import one_of, real, real_array, shown, whole
 
 LARGEST = 10_000_000  # values
 HELP = "write START:STOP:NUM:log or START:STOP:NUM:lin, or values such as 0.01,0.1"
@@ -27,8 +27,7 @@ class Grid:
         if self.start > self.stop:
             raise InputError(f"grid start = {self.start:g} is above stop = {self.stop:g}: exchange them")
         object.__setattr__(self, "num", whole("grid num", self.num, 1, LARGEST))
-        if self.spacing not in ("log", "lin"):
-            raise InputError(f"grid spacing = {self.spacing!r} must be log or lin: {HELP}")
+        one_of("grid spacing", self.spacing, ("log", "lin"))
 
     def values(self) -> np.ndarray:
         """The values as an array of shape (num,)."""

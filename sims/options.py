@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from .. import theory
 from ..theory.errors import InputError
-from ..theory.validate import real, shown, truth, whole
+from ..theory.validate import one_of, real, shown, truth, whole
 
 LARGEST = 10**18  # steps, which the kernels count in 64 bits
 LARGEST_SINGLE = 2**23 - 1  # the same in float32, which the half of a step still fits
@@ -103,8 +103,7 @@ class Options(RunOptions):
                 f"average = {self.average} is odd, and weights at the edge alternate: use {self.average + 1}"
             )
         object.__setattr__(self, "cool", truth("cool", self.cool))
-        if not isinstance(self.backend, str) or self.backend not in BACKENDS:
-            raise InputError(f"unknown backend {shown(self.backend)}: use one of {', '.join(BACKENDS)}")
+        object.__setattr__(self, "backend", one_of("backend", self.backend, BACKENDS))
         if self.threads is not None:
             object.__setattr__(self, "threads", whole("threads", self.threads, 1))
 
@@ -154,8 +153,7 @@ class SweepOptions(Options):
         super().__post_init__()
         if self.chunk_runs is not None:
             object.__setattr__(self, "chunk_runs", whole("chunk_runs", self.chunk_runs, 1))
-        if self.precision not in ("float64", "float32"):
-            raise InputError(f"unknown precision {self.precision!r}: use one of float64, float32")
+        object.__setattr__(self, "precision", one_of("precision", self.precision, ("float64", "float32")))
         if self.precision == "float64":
             return
         alone = "precision = 'float32' tells whether runs diverge, and nothing else"

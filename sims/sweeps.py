@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..theory import GdbiasError, Parameterization, Problem, UpdateRule, gradient_descent
+from ..theory.validate import truth
 from .grid import Grid
 from .options import SweepChanges, SweepOptions, options_of
 from .parallel.cluster import require_cluster, run_there
@@ -76,7 +77,7 @@ def sweep(
         MissingExtra: backend "cupy" without CuPy or its GPU.
         GdbiasError: a cluster that loses its workers again and again. Finished chunks are kept.
     """
-    options = options_of("sweep", SweepOptions(), options, changes)
+    options, progress = options_of("sweep", SweepOptions(), options, changes), truth("progress", progress)
     plan = Plan.of(model, problem, lr, init_scale, rule, keep, options, store is not None)
     plan.check(here=client is None)
     models, problems = list(plan.models), list(plan.problems)

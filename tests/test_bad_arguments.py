@@ -186,6 +186,24 @@ def swept():
     return sims.sweep(MODEL, PROBLEM, [0.1, 0.2], [0.1, 0.2], max_steps=5)
 
 
+NO_OPTION = ["result", "x", [0.1], {}, np.array([0.1, 0.2]), np.nan, -1, True, 1j]
+OPTIONS = [(name, option) for name, (_, options) in figures.FIGURES.items() for option in options]
+MORE = [("bifurcation", "variable"), ("frontier", "points")]  # keywords that the command line has not
+
+
+@pytest.mark.parametrize("value", NO_OPTION, ids=repr)
+@pytest.mark.parametrize(("name", "option"), [*(pair for pair in OPTIONS if pair[1] != "predict"), *MORE])
+def test_an_option_of_a_figure_that_is_none(name, option, value, swept, recwarn):
+    pred = theory.predict(MODEL, PROBLEM, 0.1)
+    first = {"contrast": (swept, swept), "frontier": (pred, swept), "regimes": (swept, pred)}.get(name, (swept,))
+    given = {option: swept if value is NO_OPTION[0] else value}
+    if option == "deep":
+        first = first[:1]
+    with pytest.raises(InputError) as error:
+        getattr(figures, name)(*first, **given)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("pred", [3, "pred", [3], PROBLEM], ids=repr)
 @pytest.mark.parametrize("name", ["phase_diagram", "norm_sharpness", "regimes"])
 def test_a_figure_with_no_prediction(name, pred, swept):
@@ -270,7 +288,7 @@ def test_weights_bear_any_name_that_is_not_reserved(names, rule):
     np.testing.assert_allclose(named.theta, plain.theta, rtol=1e-13)  # the order of terms goes by names
 
 
-OBJECTS = [None, 3, True, b"x", {}, object(), np.zeros((2, 2)), PROBLEM, MODEL]
+OBJECTS = [None, 3, True, b"x", {}, object(), np.zeros((2, 2)), np.array(["numpy"]), PROBLEM, MODEL]
 KINDS = {  # arguments by what they must be
     "path": (
         lambda value: sims.store.open_result(value),
@@ -286,8 +304,23 @@ KINDS = {  # arguments by what they must be
     "truth": (
         lambda value: VERBS["descend"](cool=value),
         lambda value: VERBS["descend"](gfs_sharpness=value, record_every=1),
+        lambda value: VERBS["sweep"](progress=value),
+        lambda value: VERBS["compare"](progress=value),
+        lambda value: VERBS["estimate"](stored=value),
+        lambda value: sims.linear.sweep(theory.linear_network(np.eye(2), depth=2), 0.1, progress=value),
+        lambda value: sims.checks.verify(only=["ALG-1"], quick=value),
     ),
     "name": (
+        lambda value: VERBS["sweep"](precision=value),
+        lambda value: VERBS["compare"](methods=[value]),
+        lambda value: VERBS["sweep"](keep=[value]),
+        lambda value: sims.Grid(0.1, 1, 3, spacing=value),
+        lambda value: theory.predict(MODEL, PROBLEM, 0.1).endpoint(0.1, method=value),
+        lambda value: theory.derive(MODEL, loss=value),
+        lambda value: theory.derive(MODEL).source(value),
+        lambda value: theory.Problem([[1.0]], [1.0], loss=value),
+        lambda value: theory.sparse_regression(signs=value),
+        lambda value: sims.linear.sweep(theory.linear_network(np.eye(2), depth=2), 0.1, start=value),
         lambda value: VERBS["descend"](backend=value),
         lambda value: theory.parse(value),
         lambda value: theory.UpdateRule(schedule=value),

@@ -113,3 +113,32 @@ def test_the_mean_of_the_next_weights_compiles_once():
         mean = mean_of_next(Bowl(), theta, jnp.asarray(lr), 2)
         np.testing.assert_allclose(mean, ((1 - lr) + (1 - lr) ** 2) / 2, rtol=1e-6)
     assert len(TRACED) == 1
+
+
+NO_NAME = [None, 3, ["relu"], {}, np.array(["relu", "tanh"]), object()]
+
+
+@pytest.mark.parametrize("value", NO_NAME, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("option", ["kind", "activation", "parameterization"])
+def test_no_name_of_a_part_of_a_network(option, value):
+    with pytest.raises(InputError, match=f"unknown {option} .*: use one of"):
+        sims.deep.network(**{option: value})
+
+
+@pytest.mark.parametrize("value", NO_NAME, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("option", ["loss", "precision"])
+@pytest.mark.parametrize("verb", [sims.deep.descend, sims.deep.flow, sims.deep.sweep])
+def test_no_name_of_an_option_of_a_deep_run(verb, option, value):
+    net, data = sims.deep.network(width=4, depth=1), sims.deep.load("digits", train=20, test=0)
+    rate = () if verb is sims.deep.flow else (0.1,)
+    with pytest.raises(InputError):
+        verb(net, data, *rate, **{option: value})
+
+
+@pytest.mark.parametrize("verb", [sims.deep.descend, sims.deep.flow])
+def test_one_run_is_of_one_network_and_of_one_data_set(verb):
+    net, data = sims.deep.network(width=4, depth=1), sims.deep.load("digits", train=20, test=0)
+    rate = () if verb is sims.deep.flow else (0.1,)
+    for several in (([net, net], data), (net, [data, data]), ([], data)):
+        with pytest.raises(InputError, match="are given where one is meant"):
+            verb(*several, *rate)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .errors import InputError, MissingExtra
 from .problem import Problem, Recipe
-from .validate import real, real_array, whole
+from .validate import one_of, real, real_array, whole
 
 SEX = 1  # the column of the diabetes data with two values, whose square is itself again
 
@@ -39,8 +39,7 @@ def sparse_regression(
         raise InputError(f"n = {n}, n_test = {n_test}, d = {d} are more numbers than any memory holds: ask for fewer")
     if sparsity > d:
         raise InputError(f"sparsity = {sparsity} exceeds d = {d}: use at most {d}")
-    if signs not in ("random", "positive"):
-        raise InputError(f"signs = {signs!r} must be 'random' or 'positive'")
+    signs = one_of("signs", signs, ("random", "positive"))
     rng = np.random.default_rng(seed)
 
     def samples(count: int) -> np.ndarray:

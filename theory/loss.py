@@ -9,6 +9,7 @@ import sympy as sp
 
 from .elementwise import Function, on_arrays, simplest
 from .errors import InputError
+from .validate import one_of
 
 PREDICTION, TARGET = sp.symbols("f y", real=True)
 
@@ -53,11 +54,9 @@ logistic = Loss("logistic", sp.log(1 + sp.exp(-TARGET * PREDICTION)), targets="s
 LOSSES = {loss.name: loss for loss in (squared, logistic)}
 
 
-def parse_loss(name: str) -> Loss:
-    """The loss of that name; raises InputError for an unknown one."""
-    if name not in LOSSES:
-        raise InputError(f"unknown loss {name!r}: use one of {', '.join(LOSSES)}")
-    return LOSSES[name]
+def parse_loss(loss: Loss | str) -> Loss:
+    """The loss, or that of a name; raises InputError for an unknown one."""
+    return loss if isinstance(loss, Loss) else LOSSES[one_of("loss", loss, LOSSES)]
 
 
 def loss_functions(loss: Loss) -> list[Function]:

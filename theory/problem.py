@@ -54,7 +54,7 @@ class Problem:
         return f"Problem({kind}: n={self.n}, d={self.d}, loss={self.loss}{', ' + made if made else ''})"
 
     def __post_init__(self):
-        loss = parse_loss(self.loss) if isinstance(self.loss, str) else self.loss
+        loss = parse_loss(self.loss)
         object.__setattr__(self, "loss", loss)
         for name in ("X", "y", "beta_star", "X_test", "y_test"):
             value = getattr(self, name)

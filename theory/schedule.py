@@ -39,8 +39,8 @@ class Schedule:
     start_lr: float | None = None
 
     def __post_init__(self):
-        if self.shape not in SHAPES:
-            raise InputError(f"unknown schedule {self.shape!r}: {HELP}")
+        if not isinstance(self.shape, str) or self.shape not in SHAPES:
+            raise InputError(f"unknown schedule {shown(self.shape)}: {HELP}")
         low = 0 if self.shape == "constant" else 1
         object.__setattr__(self, "steps", whole(f"steps of {self.shape}", self.steps, low, 10**18))
         for name in ("start", "final", "start_lr"):

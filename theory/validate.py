@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,6 +74,13 @@ def truth(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def one_of(name: str, value: Any, known: Collection[str]) -> str:
+    """One of the known names, a text; raises InputError for anything else."""
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"unknown {name} {shown(value)}: use one of {', '.join(known)}")
+    return str(value)
+
+
 def texts(name: str, value: Any) -> tuple[str, ...]:
     """A list or tuple of texts; raises InputError for anything else, one text alone too."""
     if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
@@ -101,6 +109,14 @@ def one_or_more(value: Any, kind: type[T], maker: str) -> list[T]:
         if not isinstance(thing, kind):
             raise InputError(f"{shown(thing)} is no {kind.__name__}: make one with {maker}({shown(thing)})")
     return things
+
+
+def one(value: Any, kind: type[T], maker: str) -> T:
+    """As :func:`one_or_more` of one thing, alone or in a list; raises InputError for several too."""
+    things = one_or_more(value, kind, maker)
+    if len(things) != 1:
+        raise InputError(f"{len(things)} of {kind.__name__} are given where one is meant: give one")
+    return things[0]
 
 
 def named_values(text: str, called: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import xarray as xr
 from ... import theory
 from ...sims.status import Status
 from ...theory.errors import InputError
+from ...theory.validate import real
 from .results import scale_of
 from .statuses import codes
 
@@ -14,8 +15,8 @@ SHOWN = 6  # rows that a message names
 
 
 def choose_row(ds: xr.Dataset, pred: "theory.Prediction | None", init_scale: float | None) -> tuple[xr.Dataset, str]:
-    if init_scale is not None and not init_scale > 0:
-        raise InputError(f"init_scale = {init_scale} must be positive: choose one of the result's")
+    if init_scale is not None:
+        init_scale = real("init_scale", init_scale, above=0, hint="choose one of the result's")
     if "init_scale" not in ds.dims:
         scale = scale_of(ds)
         _require_near(init_scale, np.array([np.nan if scale is None else scale]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...theory.statements import Formulas, Statement, select, statements, unproved
-from ...theory.validate import whole
+from ...theory.validate import truth, whole
 from ..machine import cores
 from ..parallel.progress import progress_bar
 from ..store.provenance import versions
@@ -42,6 +42,7 @@ def verify(
     Raises:
         InputError: an unknown id, a file that cannot be read.
     """
+    quick, progress = truth("quick", quick), truth("progress", progress)
     loaded = None if load is None else load_file(load)
     known, seed = dict(statements() if registry is None else registry), whole("seed", seed, 0)
     for id, check in checks().items() if registry is None else ():

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from ...theory.errors import InputError
-from ...theory.validate import real, whole
+from ...theory.validate import one_of, real, whole
 
 CHOICES = {
     "kind": ("fcn", "cnn", "resnet", "vit"),
@@ -41,8 +41,7 @@ class Network:
 
     def __post_init__(self):
         for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(f"unknown {name} {getattr(self, name)!r}: use one of {', '.join(allowed)}")
+            object.__setattr__(self, name, one_of(name, getattr(self, name), allowed))
         limits = {"width": (1, 10**6), "depth": (1, 1000), "base_width": (1, 10**6), "seed": (0, 2**63 - 1)}
         for name, (low, high) in limits.items():
             object.__setattr__(self, name, whole(name, getattr(self, name), low, high))

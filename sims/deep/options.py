@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
-from ...theory.errors import InputError
-from ...theory.validate import real, whole
+from ...theory.validate import one_of, real, whole
 from ..options import RunOptions, require_odd
 
 LOSSES = ("squared", "cross_entropy")
@@ -36,10 +35,8 @@ class DeepOptions:
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         require_odd(self.track_every)
         object.__setattr__(self, "tol", real("tol", self.tol, low=0, hint="use for example 5e-3"))
-        if self.loss not in LOSSES:
-            raise InputError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
-        if self.precision not in ("float32", "float64"):
-            raise InputError(f"unknown precision {self.precision!r}: use float32 or float64")
+        object.__setattr__(self, "loss", one_of("loss", self.loss, LOSSES))
+        object.__setattr__(self, "precision", one_of("precision", self.precision, ("float32", "float64")))
 
     @property
     def common(self) -> dict[str, Any]:

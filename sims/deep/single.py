@@ -7,7 +7,7 @@ from typing import Unpack
 import numpy as np
 import xarray as xr
 
-from ...theory.validate import one_or_more, real, whole
+from ...theory.validate import one, real, whole
 from ..grid import one_value
 from ..options import options_of
 from ..store.dataset import add_path, single_result
@@ -42,7 +42,7 @@ def descend(
     """
     options = options_of("deep.descend", DeepOptions(), options, changes)
     lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
-    [net], [data] = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
+    net, data = one(net, Network, "sims.deep.network"), one(data, Data, "sims.deep.load")
     spec = _spec("deep descend", net, data, asdict(options), lr=float(lr))
     with in_precision(options.precision):
         theta0, target = objective(net, data, options.loss, options.precision)
@@ -72,7 +72,7 @@ def flow(
     tol = real("tol", tol, above=0, hint=f"use for example {DeepOptions.tol}")
     options = DeepOptions(loss, tol, hold=hold, precision=precision)  # type: ignore[arg-type]
     rtol = real("rtol", rtol, above=0, below=1, hint=f"use for example {RTOL}")
-    [net], [data] = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
+    net, data = one(net, Network, "sims.deep.network"), one(data, Data, "sims.deep.load")
     spec = _spec("deep flow", net, data, dict(loss=loss, tol=tol, rtol=rtol, precision=precision, hold=hold))
     with in_precision(precision):
         theta0, target = objective(net, data, loss, precision)

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ...theory.errors import InputError
-from ...theory.validate import one_or_more, real, real_array
+from ...theory.validate import one_or_more, real, real_array, truth
 from ..grid import Grid, learning_rates
 from ..options import options_of
 from ..parallel.progress import progress_bar
@@ -67,6 +67,7 @@ def sweep(
     """
     common = {name: value for name, value in changes.items() if name not in ("loss", "tol")}
     options = options_of("deep.sweep", DeepOptions(), options, common)
+    relative, progress = truth("relative", relative), truth("progress", progress)
     loss, tol = changes.get("loss", options.loss), changes.get("tol", options.tol)
     given = {"model": net, "seed": data, "objective": loss, "tol": tol}
     one = Network | Data | str

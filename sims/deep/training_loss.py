@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...theory.errors import InputError
+from ...theory.validate import one_of
 from .architecture import Network
 from .backend import eqx, jax, jnp
 from .data import Data
@@ -60,8 +61,7 @@ def objective(net: Network, data: Data, loss: str = "squared", dtype: str = "flo
     Raises:
         InputError: an unknown loss, or a network that does not fit the samples.
     """
-    if loss not in CHOICES:
-        raise InputError(f"unknown loss {loss!r}: use one of {', '.join(CHOICES)}")
+    loss = one_of("loss", loss, CHOICES)
     theta0, assemble = _assembly(net, data.X.shape[1:], data.classes)
     y = jnp.eye(data.classes, dtype=dtype)
     X, X_test = jnp.asarray(data.X, dtype), jnp.asarray(data.X_test, dtype)

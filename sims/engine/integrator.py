@@ -66,8 +66,8 @@ def integrate_flow(
         lowest, since = (now, 0) if now < lowest else (lowest, since + 1)
         if since > PATIENCE:
             raise GdbiasError(
-                f"{name}: the integrator rests at time {t:.3g}, with an excess loss of {lowest:.3g} above tol = {tol:g}: "
-                "use a larger tol, a start of another size, or data in other units"
+                f"{name}: the integrator rests at time {t:.3g}, with an excess loss of {lowest:.3g} above tol = {tol:g}"
+                ": use a larger tol, a start of another size, or data in other units"
             )
         return now - tol
 

@@ -11,6 +11,7 @@ import xarray as xr
 from ...theory import NoInterpolator
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork, require_network
+from ...theory.validate import truth
 from ..grid import Grid, learning_rates
 from ..options import RunChanges, RunOptions, options_of
 from ..parallel.plan import check_distinct, check_kept
@@ -53,7 +54,7 @@ def sweep(
         InputError: an unknown option, a value outside its limits, or a store that cannot be used, which stays as it
             is.
     """
-    options = options_of("linear.sweep", RunOptions(), options, changes)
+    options, progress = options_of("linear.sweep", RunOptions(), options, changes), truth("progress", progress)
     scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
     check_kept(keep, vectors("linear"))
     check_distinct(lr=lrs, init_scale=scales)

@@ -10,7 +10,7 @@ from ...theory.errors import InputError
 from ...theory.parameterization import Parameterization, require_model
 from ...theory.problem import Problem, require_problem
 from ...theory.update_rule import UpdateRule, require_rule
-from ...theory.validate import shown, texts
+from ...theory.validate import one_of, shown, texts
 from ..engine.backends import backend
 from ..grid import learning_rates
 from ..measure.divergence import check_range
@@ -144,5 +144,4 @@ def check_distinct(**axes: np.ndarray) -> None:
 def check_kept(keep: Sequence[str], vectors: Sequence[str]) -> None:
     """Raises InputError where keep= names no vector of the result."""
     for name in texts("keep", keep):
-        if name not in vectors:
-            raise InputError(f"keep names {name!r}: choose from {', '.join(vectors)}")
+        one_of("vector of keep", name, vectors)

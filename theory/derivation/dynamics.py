@@ -209,7 +209,7 @@ def derive(model: Parameterization, loss: Loss | str = squared, rule: UpdateRule
     Raises:
         InputError: no model, or an unknown loss. Properties without a closed form raise NoClosedForm by name.
     """
-    return Dynamics(require_model(model), parse_loss(loss) if isinstance(loss, str) else loss, rule)
+    return Dynamics(require_model(model), parse_loss(loss), rule)
 
 
 def _degree(model: Parameterization) -> int:

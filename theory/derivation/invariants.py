@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 from sympy.polys.matrices import DomainMatrix
@@ -75,7 +76,7 @@ def _polynomials(effective: sp.Expr, weights) -> Iterator[sp.Expr]:
     gradient = [beta.diff(w) for w in range(ring.ngens)]
     for degree in range(1, HIGHEST_DEGREE + 1):
         chosen = sorted(itermonomials(weights, degree, degree), key=sp.default_sort_key)
-        rates = [
+        rates: list[Any] = [
             sum((m.diff(w) * rate for w, rate in enumerate(gradient)), ring.zero) for m in map(ring.from_expr, chosen)
         ]
         rows = {monom: row for row, monom in enumerate(sorted(set().union(*rates)))}

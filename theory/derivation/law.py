@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import sympy as sp
 
 from ..elementwise import Function, on_arrays
-from ..errors import InputError
 from ..loss import Loss, loss_functions
 from ..parameterization import Parameterization
 from ..schedule import FIRST, LAST, PROGRESS, SHAPES
 from ..steps import GRADIENT, LEARNING_RATE, WEIGHT, Step
+from ..validate import one_of
 
 TARGETS = ("numba", "numpy")
 _LR, _G = sp.symbols("lr g", real=True)
@@ -43,8 +43,7 @@ class Law:
 
     def python(self, target: str = "numba") -> str:
         """As text, of one coordinate for Numba or of whole arrays for NumPy; raises InputError for another target."""
-        if target not in TARGETS:
-            raise InputError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
+        target = one_of("target", target, TARGETS)
         texts = [function.text(target) for function in self.functions]
         return "\n\n".join([f"# {self.model.name}, {self.loss.name} loss, {self.step.name}", *texts])
 

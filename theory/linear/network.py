@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError, NoClosedForm, NoInterpolator
-from ..validate import real, real_array, shown, whole
+from ..validate import one_of, real, real_array, shown, whole
 from . import chain
 
 STARTS = ("spectral", "balanced", "random")
@@ -89,8 +89,7 @@ class LinearNetwork:
             InputError: another kind, or a scale that is not positive.
         """
         scale = real("init_scale", init_scale, above=0, hint="use for example 0.1")
-        if kind not in STARTS:
-            raise InputError(f"unknown start {kind!r}: use one of {', '.join(STARTS)}")
+        kind = one_of("start", kind, STARTS)
         rng = np.random.default_rng(whole("seed", seed, 0))
         if kind == "random":
             return [scale * rng.standard_normal(shape) / np.sqrt(shape[1]) for shape in self.shapes]

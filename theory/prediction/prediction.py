@@ -12,7 +12,7 @@ from ..errors import InputError, NoClosedForm, NoInterpolator
 from ..loss import squared
 from ..parameterization import Parameterization
 from ..problem import Problem, require_problem
-from ..validate import real, real_array, shown, whole
+from ..validate import one_of, real, real_array, shown, whole
 from .coordinates import doubled
 from .divergence import HIGHEST, divergence_ratio
 from .endpoints import Endpoint, Method, endpoint, endpoint_of_flow
@@ -129,8 +129,7 @@ class Prediction:
             NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
             NoClosedForm: a model, loss or start outside the doubled coordinates (every method but "flow").
         """
-        if method not in get_args(Method):
-            raise InputError(f"unknown method {method!r}: use one of {', '.join(get_args(Method))}")
+        one_of("method", method, get_args(Method))
         self._require_one_start(lr)
         if method == "flow":
             return endpoint_of_flow(self.flow, lr)
