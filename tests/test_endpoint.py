@@ -21,7 +21,8 @@ def error(found, true):
 
 
 @pytest.mark.parametrize("name, scale", [("power(2)", 0.1), ("difference(2)", 0.1), ("product(2)", 0.1),
-                                         ("power(3)", 0.3), ("difference(3)", 0.3)])  # fmt: skip
+                                         ("power(3)", 0.3),
+                                         pytest.param("difference(3)", 0.3, marks=pytest.mark.slow)])  # fmt: skip
 def test_the_closer_predictor_is_closer(name, scale):
     pred = theory.predict(theory.parse(name), problem(), scale)
     lr = halfway(pred)
@@ -37,7 +38,8 @@ def test_the_closer_predictor_is_closer(name, scale):
 
 
 @pytest.mark.parametrize("name, scale", [("power(2)", 0.1), ("difference(2)", 0.1), ("product(2)", 0.2),
-                                         ("power(3)", 0.3), ("power(4)", 0.3), ("difference(3)", 0.3)])  # fmt: skip
+                                         ("power(3)", 0.3), pytest.param("power(4)", 0.3, marks=pytest.mark.slow),
+                                         pytest.param("difference(3)", 0.3, marks=pytest.mark.slow)])  # fmt: skip
 def test_the_final_sharpness_is_as_far_below_the_edge_as_the_oscillation_needs_to_die_out(name, scale):
     data = theory.sparse_regression(n=8, d=24, sparsity=4, signs="positive" if "power" in name else "random", seed=303)
     pred = theory.predict(theory.parse(name), data, scale)
@@ -129,7 +131,7 @@ def test_predictions_print_in_one_line():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["power(2)", "difference(3)"])
+@pytest.mark.parametrize("name", ["power(2)", pytest.param("difference(3)", marks=pytest.mark.slow)])
 def test_a_tiny_learning_rate_ends_with_gradient_flow(name, method):
     problem = theory.sparse_regression(n=4, d=9, sparsity=9, signs="positive", n_test=0, seed=1)
     pred = theory.predict(theory.parse(name), problem, 0.1)

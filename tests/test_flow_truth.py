@@ -38,7 +38,9 @@ def test_small_starts(family, L, alpha, loss):
     require_true(family, L, problem, theory.parse(f"{family}({L})").theta0(alpha, problem.d), loss)
 
 
-@pytest.mark.parametrize("family, L", [("power", 3), ("difference", 2), ("product", 2)])
+@pytest.mark.parametrize(
+    "family, L", [pytest.param("power", 3, marks=pytest.mark.slow), ("difference", 2), ("product", 2)]
+)
 def test_unequal_starts(family, L):
     problem, m = drawn(family, 5), len(theory.parse(f"{family}({L})").weights)
     require_true(family, L, problem, 1e-4 * 10 ** np.random.default_rng(3).uniform(-3, 3, (m, problem.d)))

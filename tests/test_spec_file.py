@@ -17,15 +17,16 @@ sparsity = 2
 signs = "random"
 max_steps = 40
 keep_vectors = false
+backend = "numpy"
 """
 TYPED = (
     "--model", "custom(u*v - w**2; w=0.5)", "--lr", "0.01,0.05", "--init-scale", "0.1", "--n", "4", "--d", "8",
     "--noise", "1", "--sparsity", "2", "--signs", "random", "--max-steps", "40", "--no-keep-vectors",
+    "--backend", "numpy",
 )  # fmt: skip
 
 
 RULE = """
-backend = "numpy"
 momentum = 0.5
 weight-decay = 0.01
 batch = 2
@@ -34,7 +35,7 @@ noise_steps = 30
 schedule = "ramp(20, start=0.5)"
 """
 RULE_TYPED = (
-    "--backend", "numpy", "--momentum", "0.5", "--weight-decay", "0.01", "--batch", "2", "--label-noise", "0.1",
+    "--momentum", "0.5", "--weight-decay", "0.01", "--batch", "2", "--label-noise", "0.1",
     "--noise-steps", "30", "--schedule", "ramp(20, start=0.5)",
 )  # fmt: skip
 
@@ -76,7 +77,7 @@ def test_an_update_rule_in_a_file(folders):
 
 
 def test_a_step_in_a_file(folders):
-    text = 'step = "weight - lr*sign(gradient)/(1 + decay*step)"\nstep-parameters = "decay=0.01"\nbackend = "numpy"\n'
+    text = 'step = "weight - lr*sign(gradient)/(1 + decay*step)"\nstep-parameters = "decay=0.01"\n'
     stored = sweep(folders[0], spec=SPEC + text)
     own = theory.UpdateRule(step="weight - lr*sign(gradient)/(1 + decay*step)", step_parameters={"decay": 0.01})
     assert sims.rebuild_rule(stored) == own
