@@ -248,6 +248,10 @@ def _longest(v: np.ndarray, dv: np.ndarray) -> float:
 
 def _longest_matrix(A: np.ndarray, dA: np.ndarray) -> float:
     L = np.linalg.cholesky(A)
-    half = scipy.linalg.solve_triangular(L, dA, lower=True)
-    fastest = -float(np.linalg.eigvalsh(scipy.linalg.solve_triangular(L, half.T, lower=True))[0])
+    fastest = -float(np.linalg.eigvalsh(_solved(L, _solved(L, dA).T))[0])
     return 1 / fastest if fastest > 0 else np.inf
+
+
+def _solved(L: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """``L^-1 right`` of a lower triangle, by BLAS: LAPACK shares even the smallest one among threads, which wait."""
+    return scipy.linalg.blas.dtrsm(1.0, np.asarray_chkfinite(L), np.asarray_chkfinite(right), lower=1)
