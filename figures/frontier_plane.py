@@ -43,7 +43,7 @@ def frontier(
     """
     full = None if ds is None else grid(ds, "init_scale", "lr")
     require_prediction(pred, "frontier")
-    points = whole("points", points, 2)
+    points = whole("points", points, 2, 100_000)
     if init_scale is not None:
         init_scale = real("init_scale", init_scale, above=0)
     notes: list[str] = []

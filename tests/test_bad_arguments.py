@@ -295,11 +295,13 @@ KINDS = {  # arguments by what they must be
         lambda value: sims.store.save_result(sims.descend(MODEL, PROBLEM, 0.1, max_steps=1), value),
         lambda value: theory.Problem.from_csv(value, "t"),
         lambda value: theory.Problem.from_npz(value),
+        lambda value: sims.checks.verify(only=["ALG-1"], load=value if value is not None else 1),
     ),
     "texts": (
         lambda value: VERBS["sweep"](keep=value),
         lambda value: VERBS["compare"](methods=value),
         lambda value: sims.linear.sweep(theory.linear_network(np.eye(2), depth=2), 0.1, keep=value),
+        lambda value: sims.checks.verify(only=value if value is not None else 1),
     ),
     "truth": (
         lambda value: VERBS["descend"](cool=value),
@@ -327,6 +329,7 @@ KINDS = {  # arguments by what they must be
     ),
     "result": (
         lambda value: sims.rebuild(value),
+        lambda value: sims.paired(value),
         lambda value: sims.store.save_result(value, "a.zarr"),
     ),
     "samples": (lambda value: theory.Problem(value, [1.0]), lambda value: theory.Problem([[1.0]], value)),
@@ -349,3 +352,15 @@ def test_an_object_of_another_kind(kind, value, tmp_path, monkeypatch):
             use(value)
         assert "\n" not in str(error.value) and len(str(error.value)) < 300
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("use", [
+    lambda value: theory.sparse_regression(n=value),
+    lambda value: theory.sparse_regression(d=value),
+    lambda value: theory.frontier(MODEL, PROBLEM, points=value),
+    lambda value: sims.linear.descend(theory.linear_network(np.eye(2), depth=2), 0.1, record_every=value),
+])  # fmt: skip
+def test_a_number_beyond_all_others(use):
+    with pytest.raises(InputError, match="must be a whole number from") as error:
+        use(10**400)
+    assert len(str(error.value)) < 200

@@ -8,6 +8,7 @@ from .errors import InputError, MissingExtra
 from .problem import Problem, Recipe
 from .validate import one_of, real, real_array, whole
 
+MANY = 2**60  # samples or features, more than any memory holds
 SEX = 1  # the column of the diabetes data with two values, whose square is itself again
 
 
@@ -32,10 +33,10 @@ def sparse_regression(
         InputError: sizes below 1 or not whole, sparsity above d, a negative noise, |correlation| >= 1,
             unknown signs.
     """
-    n, d, sparsity = whole("n", n, 1), whole("d", d, 1), whole("sparsity", sparsity, 0)
-    n_test, seed = whole("n_test", n_test, 0), whole("seed", seed, 0)
+    n, d, sparsity = whole("n", n, 1, MANY), whole("d", d, 1, MANY), whole("sparsity", sparsity, 0, MANY)
+    n_test, seed = whole("n_test", n_test, 0, MANY), whole("seed", seed, 0)
     noise, correlation = real("noise", noise, low=0), real("correlation", correlation, above=-1, below=1)
-    if max(n, n_test) * d >= 2**60:
+    if max(n, n_test) * d >= MANY:
         raise InputError(f"n = {n}, n_test = {n_test}, d = {d} are more numbers than any memory holds: ask for fewer")
     if sparsity > d:
         raise InputError(f"sparsity = {sparsity} exceeds d = {d}: use at most {d}")

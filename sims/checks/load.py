@@ -3,9 +3,9 @@
 import importlib.util
 import sys
 from os import PathLike
-from pathlib import Path
 
 from ...theory.errors import InputError
+from ...theory.validate import local_path
 
 
 def load_file(path: str | PathLike) -> str:
@@ -14,7 +14,7 @@ def load_file(path: str | PathLike) -> str:
     Raises:
         InputError: a file that cannot be read or executed.
     """
-    place = Path(path).resolve()
+    place = local_path(path).resolve()
     name = f"gdbias_statements_{place.stem}"
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(place):

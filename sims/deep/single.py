@@ -9,7 +9,7 @@ import xarray as xr
 
 from ...theory.validate import one, real, whole
 from ..grid import one_value
-from ..options import options_of
+from ..options import LARGEST, options_of
 from ..store.dataset import add_path, single_result
 from ..store.provenance import result_attributes
 from .architecture import Network
@@ -41,7 +41,7 @@ def descend(
         InputError: an unknown option, or a value outside its limits.
     """
     options = options_of("deep.descend", DeepOptions(), options, changes)
-    lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
+    lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0, LARGEST)
     net, data = one(net, Network, "sims.deep.network"), one(data, Data, "sims.deep.load")
     spec = _spec("deep descend", net, data, asdict(options), lr=float(lr))
     with in_precision(options.precision):

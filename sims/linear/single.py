@@ -13,7 +13,7 @@ from ..descent import check_history
 from ..engine.integrator import integrate_flow
 from ..grid import one_value
 from ..measure.outcome import largest
-from ..options import FlowChanges, FlowOptions, RunChanges, RunOptions, options_of
+from ..options import LARGEST, FlowChanges, FlowOptions, RunChanges, RunOptions, options_of
 from ..store.dataset import add_path, single_result
 from ..store.provenance import result_attributes
 from .descent import advance, excess_loss
@@ -47,7 +47,7 @@ def descend(
         InputError: an unknown option, or a value outside its limits.
     """
     options = options_of("linear.descend", RunOptions(), options, changes)
-    lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0)
+    lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0, LARGEST)
     begin, coordinates, told = _begin(net, init_scale, start, seed, theta0)
     check_history(options.max_steps, record_every, begin.size)
     attrs = result_attributes(spec_of("descend", net, options, lr=lr, record_every=record_every, **told), [])

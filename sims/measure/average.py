@@ -19,7 +19,7 @@ def paired(run: xr.Dataset) -> xr.Dataset:
     Raises:
         InputError: not a run of ``descend`` with ``record_every=1``, or one of fewer than two states.
     """
-    if "path_theta" not in run or "lr" not in run.coords:
+    if not isinstance(run, xr.Dataset) or "path_theta" not in run or "lr" not in run.coords:
         raise InputError("the result has no recorded states: give a run of sims.descend with record_every=1")
     step = run["step"].values
     if len(step) < 2 or (np.diff(step) != 1).any():

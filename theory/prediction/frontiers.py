@@ -227,7 +227,7 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
         NoClosedForm: a model or loss without a convex frontier.
         InputError: no model, no problem, or fewer than 2 points.
     """
-    coordinates, points = doubled(require_model(model)), whole("points", points, 2)
+    coordinates, points = doubled(require_model(model)), whole("points", points, 2, 100_000)
     kit = Interpolators(coordinates, require_problem(problem))
     first, (flat, _) = kit.flattest_of_least_norm(), kit.flattest()
     low = kit.sharpness_of(flat) * (1 + SLACK)

@@ -7,6 +7,7 @@ from importlib import import_module
 import sympy as sp
 
 from ..errors import InputError
+from ..validate import texts
 from .statement import Kind, Proof, Statement
 
 SECTIONS = (
@@ -75,7 +76,7 @@ def select(known: Mapping[str, Statement], only: str | Sequence[str] | None = No
     if only is None:
         return list(known)
     chosen: set[str] = set()
-    for name in [only] if isinstance(only, str) else only:
+    for name in [only] if isinstance(only, str) else texts("only", only):
         found = _named(known, name, str) or _named(known, name, str.casefold)
         if not found:
             raise InputError(f"unknown statement {name!r}: {_meant(known, name)}")
