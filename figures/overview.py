@@ -55,7 +55,7 @@ def regimes(
     """
     full = grid(ds, "init_scale", "lr")
     pred = require_prediction(pred, "regimes")
-    endpoints, runs = whole("endpoints", endpoints, 0), one_or_more(runs, xr.Dataset, "sims.descend")
+    endpoints, runs = whole("endpoints", endpoints, 0, 1000), one_or_more(runs, xr.Dataset, "sims.descend")
     if len(runs) > len(RUN_COLORS):
         raise InputError(f"regimes draws at most {len(RUN_COLORS)} runs, got {len(runs)}")
     if not all("path_loss" in run and "path_sharpness" in run for run in runs):

@@ -48,7 +48,7 @@ def norm_sharpness(
         InputError: not a result; several entries along another dimension; an init_scale that is not positive or not
             within 5% of one of the result's.
     """
-    endpoints = whole("endpoints", endpoints, 0)
+    endpoints = whole("endpoints", endpoints, 0, 1000)
     ds = grid(ds, "init_scale", "lr")
     check_prediction(ds, pred)
     ds, title = choose_row(ds, pred, init_scale)

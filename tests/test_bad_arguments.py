@@ -204,7 +204,7 @@ def test_an_option_of_a_figure_that_is_none(name, option, value, swept, recwarn)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("pred", [3, "pred", [3], PROBLEM], ids=repr)
+@pytest.mark.parametrize("pred", [3, "pred", [3], [], [None], PROBLEM], ids=repr)
 @pytest.mark.parametrize("name", ["phase_diagram", "norm_sharpness", "regimes"])
 def test_a_figure_with_no_prediction(name, pred, swept):
     with pytest.raises(InputError):

@@ -103,7 +103,7 @@ def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.
     if pred is None or not spec.get("problem"):
         return
     require_plain(ds)
-    if isinstance(pred, list | tuple):
+    if isinstance(pred, list | tuple) and pred and None not in pred:
         for one in pred:
             check_prediction(ds, one)
         return
@@ -166,6 +166,8 @@ def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Predic
 
 def entry(pred: "theory.Prediction | None", init_scale: float | None, notes: list[str]) -> "theory.Prediction | None":
     """The prediction for one init_scale, alone, so that reading it computes one row."""
+    if pred is not None:
+        require_prediction(pred, "a figure of one row")
     if pred is None or pred.init_scale is None or init_scale is None:
         return pred if pred is None or len(pred.starts) == 1 else None
     scales = np.atleast_1d(pred.init_scale)

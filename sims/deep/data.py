@@ -14,6 +14,8 @@ from ...theory.errors import InputError
 from ...theory.validate import whole
 from .sources import read_source
 
+MANY = 10**9  # images, more than memory holds
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -75,8 +77,8 @@ def load(
     labels, classes = np.unique(y, return_inverse=True)[1], len(np.unique(y))
     if classes < 2:
         raise InputError(f"{name} has {classes} class: labels need at least 2")
-    train, seed = whole("train", train, 2), whole("seed", seed, 0)
-    test = min(1000, max(0, len(X) - train)) if test is None else whole("test", test, 0)
+    train, seed = whole("train", train, 2, MANY), whole("seed", seed, 0)
+    test = min(1000, max(0, len(X) - train)) if test is None else whole("test", test, 0, MANY)
     if train + test > len(X) or train > len(X):
         held = f" and test = {test}" if test > 0 else ""
         raise InputError(f"train = {train}{held}: {name} has {len(X)} samples in all, use fewer")

@@ -68,6 +68,7 @@ def sweep(
     common = {name: value for name, value in changes.items() if name not in ("loss", "tol")}
     options = options_of("deep.sweep", DeepOptions(), options, common)
     relative, progress = truth("relative", relative), truth("progress", progress)
+    nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
     loss, tol = changes.get("loss", options.loss), changes.get("tol", options.tol)
     given = {"model": net, "seed": data, "objective": loss, "tol": tol}
     one = Network | Data | str
@@ -77,7 +78,6 @@ def sweep(
     each = [replace(options, loss=one, tol=threshold) for one in losses for threshold in tols]
     if not each:
         raise InputError("a sweep needs at least one loss and one tol, got an empty list")
-    nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
     plan = DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, each[0])
     store = None if store is None else _local(store)
     for case in plan.cases():
