@@ -127,7 +127,7 @@ def test_a_negative_number_of_endpoints_is_refused(figure):
 
 def test_four_runs_are_too_many_for_regimes():
     with pytest.raises(InputError, match="at most 3 runs, got 4"):
-        figures.regimes(swept(), theory.predict(MODEL, PROBLEM, np.array([0.1, 0.2])), runs=[None] * 4)
+        figures.regimes(swept(), theory.predict(MODEL, PROBLEM, np.array([0.1, 0.2])), runs=[swept()] * 4)
 
 
 @pytest.mark.parametrize(
