@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ..sims.status import Status
-from ..theory.validate import real, whole
+from ..theory.validate import real
 from .look import BLACK, BLUE, COLUMN, GREEN, GREY, ORANGE, Figure, styled
 from .parts.panels import choose_scale, footnote, headline, legend_above, log_axis, widen
 from .parts.predicted import curve, mark_lr_max
@@ -43,9 +43,6 @@ def frontier(
     """
     full = None if ds is None else grid(ds, "init_scale", "lr")
     require_prediction(pred, "frontier")
-    points = whole("points", points, 2, 100_000)
-    if init_scale is not None:
-        init_scale = real("init_scale", init_scale, above=0)
     notes: list[str] = []
     title, row = "", None
     if full is not None:
@@ -53,6 +50,8 @@ def frontier(
         row, title = choose_row(full, pred, init_scale)
         title = f", {title}" if title else ""
         init_scale = scale_of(row)
+    elif init_scale is not None:
+        init_scale = real("init_scale", init_scale, above=0)
     problem = pred.problem
     line = curve(pred, notes, points)
     alone = entry(pred, init_scale, notes)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ... import theory
-from ...theory.errors import GdbiasError
+from ...theory.errors import GdbiasError, InputError
 from ..look import BLACK
 
 POINTS = 40  # of a frontier that is drawn
@@ -25,9 +25,11 @@ class Ends:
 
 
 def curve(pred: "theory.Prediction", notes: list[str], points: int) -> "theory.Frontier | None":
-    """The frontier of a prediction; None, with the reason in ``notes``, where there is none."""
+    """The frontier of a prediction; None, with the reason in ``notes``, where there is none; raises InputError."""
     try:
         return theory.frontier(pred.dynamics.model, pred.problem, points)
+    except InputError:  # of ``points``
+        raise
     except GdbiasError as error:
         notes.append(f"no frontier: {told(error, pred)}")
         return None
