@@ -60,7 +60,7 @@ def phase_diagram(
         InputError: not a result, no phases to draw, several entries along another dimension, or predictions that are
             not for its rows.
     """
-    by = one_of("by", by, ("sharpness", "phase"))
+    by = one_of("by =", by, ("sharpness", "phase"))
     found = plane(ds, pred)
     notes: list[str] = []
     figure = Figure(figsize=(COLUMN, 2.0 if len(found.at) == 1 else 3.1))
