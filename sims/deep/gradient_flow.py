@@ -58,7 +58,7 @@ def integrate(
     time = 0.0
     rate = path.look(objective, time)
     h = 1.0 / rate
-    while path.steps < MOST_STEPS and time < max_time and (tol is None or path.loss >= tol):
+    while np.isfinite(rate) and path.steps < MOST_STEPS and time < max_time and (tol is None or path.loss >= tol):
         h = min(h, longest(STAGES) / (MARGIN * rate), max_time - time)
         count = stages(MARGIN * rate * h)
         new = step(objective, path.theta, velocity, h, count)
