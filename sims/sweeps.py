@@ -86,7 +86,7 @@ def sweep(
     )
     attrs = result_attributes(spec, problems)
     if client is not None:
-        require_cluster(client)
+        require_cluster(client, options.backend)
 
     def fill(arrays: Mapping[str, Any]) -> None:
         place = None if store is None else located(store)

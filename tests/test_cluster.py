@@ -16,7 +16,7 @@ from small_stores import arguments, assert_same
 
 distributed = pytest.importorskip("distributed")
 from gdbias.figures.cli.command import main  # noqa: E402
-from gdbias.sims.parallel.cluster import connect, run_there  # noqa: E402
+from gdbias.sims.parallel.cluster import connect, require_cluster, run_there  # noqa: E402
 from gdbias.sims.store.group import open_result  # noqa: E402
 
 SWEEPS = importlib.import_module("gdbias.sims.sweeps")
@@ -111,6 +111,33 @@ def test_workers_that_do_not_reach_the_store_are_told(tmp_path, client, monkeypa
     monkeypatch.setattr(SWEEPS, "run_there", lambda *given: None)
     with pytest.raises(GdbiasError, match="chunks are not in store"):
         sims.sweep(**arguments(), store=store, client=client)
+
+
+class Workers:
+    """A client whose workers have the versions that are here, but for those that are told."""
+
+    submit = nthreads = None
+
+    def __init__(self, *changes):
+        self.changes = changes
+
+    def run(self, function):
+        return {f"tcp://{k}": function() | change for k, change in enumerate(self.changes)}
+
+
+@pytest.mark.parametrize("package", ["gdbias", "numba", "numpy", "scipy"])
+def test_a_worker_of_another_version_is_refused(package):
+    require_cluster(Workers({}, {}), "numba")
+    with pytest.raises(InputError, match=f"worker tcp://1 has {package} 0.0.1, here"):
+        require_cluster(Workers({}, {package: "0.0.1"}), "numba")
+
+
+def test_workers_with_gpus_have_one_cupy_which_others_may_lack():
+    require_cluster(Workers({"cupy": "14.2"}, {"cupy": "14.2"}), "cupy")
+    require_cluster(Workers({"cupy": "14.2"}, {"cupy": "13.4"}), "numba")
+    for other in ({"cupy": "13.4"}, {}):
+        with pytest.raises(InputError, match="cupy .*14.2"):
+            require_cluster(Workers({"cupy": "14.2"}, other), "cupy")
 
 
 @pytest.mark.parametrize("client", ["tcp://127.0.0.1:8786", 3])

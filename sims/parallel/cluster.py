@@ -44,8 +44,11 @@ def connect(address: str) -> Any:
         raise InputError(f"no Dask scheduler answers at {address} ({error}): start one, or check the address") from None
 
 
-def require_cluster(client: Any) -> None:
-    """Raise InputError where this is no client of a cluster whose workers have the versions that are here."""
+def require_cluster(client: Any, backend: str) -> None:
+    """Raise InputError where this is no client of a cluster whose workers have the versions that are here.
+
+    Workers that compute with CuPy have one version of it, which a machine without a GPU may lack.
+    """
     if not hasattr(client, "submit") or not hasattr(client, "nthreads"):
         raise InputError(f"client = {shown(client)} is no distributed.Client: use distributed.Client(ADDRESS)")
     if getattr(client, "status", "running") in ("closed", "closing"):
@@ -63,6 +66,11 @@ def require_cluster(client: Any) -> None:
                     f"worker {address} has {name} {found.get(name)}, here it is {here.get(name)}, which may give other "
                     "numbers: install the same versions everywhere"
                 )
+    if backend == "cupy" and len(gpus := {found.get("cupy") for found in there.values()}) > 1:
+        raise InputError(
+            f"the workers have cupy {', '.join(sorted(map(str, gpus)))}, which may give other numbers: install the "
+            "same version on all of them"
+        )
 
 
 def run_there(

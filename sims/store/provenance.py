@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import numpy as np
 from ...theory import Parameterization, Problem, UpdateRule, gradient_descent
 from ..options import Deciding
 
-_PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr", "jax", "equinox")
+_PACKAGES = ("gdbias", "numpy", "scipy", "sympy", "numba", "xarray", "zarr", "jax", "equinox", "cupy")
+_DISTRIBUTIONS = {"cupy": ("cupy-cuda12x", "cupy-cuda13x", "cupy")}  # the same package for one CUDA or another
 
 
 def result_spec(
@@ -67,10 +69,9 @@ def versions(packages: tuple[str, ...] = _PACKAGES) -> Mapping[str, str]:
     """The versions of what decides a result's numbers, or of other packages, those that are installed."""
     found = {}
     for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        for distribution in _DISTRIBUTIONS.get(name, (name,)):
+            with suppress(importlib.metadata.PackageNotFoundError):
+                found[name] = importlib.metadata.version(distribution)
     return found
 
 
