@@ -1,6 +1,8 @@
 """A kernel is a driver file with a law in it; what its constants rule out is not compiled, and the rest once."""
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -89,3 +91,31 @@ def test_a_damaged_entry_is_made_again(kind, left, double, tmp_path):
     path.write_bytes(whole[:left])
     double()
     assert path.stat().st_size == len(whole) and not double()
+
+
+SWEEP = """
+from gdbias import sims, theory
+
+problem = theory.sparse_regression(n=3, d=5, sparsity=1, n_test=0)
+found = sims.sweep(theory.power(2), problem, sims.Grid(0.1, 0.9, 5), 0.3, max_steps=200)
+bits = b"".join(found[name].values.tobytes() for name in ("theta", "loss", "steps", "status", "sharpness_max"))
+"""
+NEWER = f"""
+import sys
+
+import numba
+
+numba.__version__ = "1000.0.0"
+{SWEEP}
+assert "gdbias.sims.engine.numba.intrinsics" in sys.modules
+assert "gdbias.sims.engine.numba.pipeline" not in sys.modules
+print(bits.hex())
+"""
+
+
+@pytest.mark.slow  # it compiles a kernel by all of Numba's passes
+def test_a_numba_newer_than_those_that_were_tried_gives_the_same_bits_by_its_own_passes(tmp_path):
+    here, environment = {}, os.environ | {"GDBIAS_CACHE_DIR": str(tmp_path)}
+    exec(SWEEP, here)
+    told = subprocess.run([sys.executable, "-c", NEWER], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == here["bits"].hex()
