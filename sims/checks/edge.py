@@ -63,7 +63,7 @@ def limits(f: Formulas, case: Case) -> list[Comparison]:
     model, coordinates = pred.dynamics.model, doubled(pred.dynamics.model)
     w0 = coordinates.start(pred.starts[0])
     ends = [
-        coordinates.beta(constrained_flow(coordinates, pred.problem, w0, rate).b[-1])
+        coordinates.beta(constrained_flow(coordinates, pred.problem, w0, rate, accuracy=1e-5).b[-1])
         for rate in (lr, min(effective, pred.lr_max))
     ]
     errors = [_distance(beta, end) for end in ends]

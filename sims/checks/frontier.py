@@ -17,6 +17,7 @@ from .points import slope_at_0
 from .registry import Case, Comparison, Formulas, check
 
 POWERS = (power(2), power(3), power(4))
+FINE = 1e-6  # accuracy of a weight in a step of the constrained flow
 SHORT = (power(2), difference(2), power(3))
 
 
@@ -72,7 +73,8 @@ def _constrained_case(case: Case, model, exact_drift: bool):
     lr = between(pred, float(case.rng.uniform(0.3, 0.8)))
     coordinates = doubled(model)
     w0 = coordinates.start(pred.starts[0])
-    return problem, coordinates, w0, lr, constrained_flow(coordinates, problem, w0, lr, exact_drift, record_every=1)
+    states = constrained_flow(coordinates, problem, w0, lr, exact_drift, record_every=1, accuracy=FINE)
+    return problem, coordinates, w0, lr, states
 
 
 @check("FRO-2", cases=6, quick_cases=3)

@@ -6,20 +6,26 @@ central flow (arXiv 2410.24206) takes on diagonal networks. All in the doubled c
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
 
 import numpy as np
-import scipy  # its parts on first use: they take half a second to import
 
 from ..errors import GdbiasError, NoInterpolator
 from ..problem import Problem
 from .coordinates import Doubled
 
-SUBSTEPS = 4  # for a step of gradient descent; the endpoint moves by 0.01 to 0.7 % at 16
-SLOW = 0.01  # no weight moves by more of itself in a step of descent: then 2 substeps are as close
+ACCURACY = 1e-3  # relative, of a weight in one step: endpoints move by 0.1 to 0.5 % at a tenth of it
 LOSS = 1e-11  # at which the flow has ended, for targets of size 1
-STEPS = 400_000  # of a quarter of descent's
-LEAST_FACTOR = 0.05  # of a weight in one step, where descent itself would change its sign
-OVERSHOOT = 1e-7  # relative, of the sharpness over its cap
+STEPS = 4000
+PROJECTED = 1e-5  # relative, of a weight, before the last of Newton's iterations
+
+
+def kernel() -> ModuleType:
+    """The compiled kernel."""
+    from . import constrained_kernel  # Numba takes a third of a second to import
+
+    return constrained_kernel
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,86 @@ class FlowStates:
     multiplier: np.ndarray
 
 
+@dataclass(frozen=True)
+class Edge:
+    """Descent from weights w0 (block, d) at ``lr``, in the units of its kernel: columns, targets and weights of size 1.
+
+    Raises:
+        NoInterpolator: (each method) no interpolator that the weights reach is stable at ``lr``.
+        GdbiasError: (each method) the answer was not found.
+    """
+
+    coordinates: Doubled
+    problem: Problem
+    w0: np.ndarray
+    lr: float
+
+    @cached_property
+    def moving(self) -> np.ndarray:
+        """Which weights are not held at 0."""
+        return self.w0 > 0
+
+    @cached_property
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
+        columns, y = self.coordinates.columns(self.problem, self.moving), self.problem.projected[1]
+        length, size = float(np.linalg.norm(columns, 2)), float(np.linalg.norm(y))
+        scaled = columns / (length or 1.0)
+        return np.ascontiguousarray(scaled), np.ascontiguousarray(scaled.T), y / (size or 1.0), length, size
+
+    @cached_property
+    def unit(self) -> float:
+        """Of the weights."""
+        *_, length, size = self._columns
+        return (size / length) ** (1 / self.coordinates.degree)
+
+    @cached_property
+    def eta(self) -> float:
+        """The learning rate over the samples, in these units."""
+        *_, length, size = self._columns
+        L = self.coordinates.degree
+        return self.lr * self.coordinates.rate * length * size * self.unit ** (L - 2) / self.problem.n
+
+    def follow(
+        self, w: np.ndarray, loss: float, exact_drift: bool = True, accuracy: float = ACCURACY, record: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The flow from w (moving,) to ``loss``: its end, the steps and the weights of its states, the whole push."""
+        C, Ct, y, length, _ = self._columns
+        L, run = self.coordinates.degree, kernel()
+        outcome, end, _, push, steps, z, *_ = run.follow(
+            C, Ct, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, STEPS, record
+        )
+        if outcome == run.NONE:
+            raise self.unstable()
+        if outcome != run.ENDED:
+            raise GdbiasError(
+                f"{self.coordinates.model.name}: the constrained flow at lr = {self.lr:g} did not end within {STEPS} "
+                "steps of its integration: use a smaller lr, or method='bregman'"
+            )
+        states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
+        push = push * self.problem.n * self.unit ** (2 - L) / length**2
+        return end * self.unit, steps, states, push
+
+    def project(self, w: np.ndarray, lr: float) -> np.ndarray | None:
+        """The interpolator of sharpness ``2 / lr`` at most that is nearest to w (moving,); None if not found."""
+        C, Ct, y, *_ = self._columns
+        L, eta = self.coordinates.degree, self.eta * lr / self.lr
+        found, end, *_ = kernel().project(C, Ct, y, L, eta, 2 / (eta * L * L), w / self.unit, PROJECTED)
+        return end * self.unit if found else None
+
+    def full(self, w: np.ndarray) -> np.ndarray:
+        """Coefficients b (..., block, d) of weights (..., moving)."""
+        b = np.zeros((*w.shape[:-1], *self.w0.shape))
+        b[..., self.moving] = w**self.coordinates.degree
+        return b
+
+    def unstable(self) -> NoInterpolator:
+        """What to say where no interpolator is stable."""
+        return NoInterpolator(
+            f"{self.coordinates.model.name}: lr = {self.lr:g} is above lr_max, where no interpolator is stable: use a "
+            "smaller lr"
+        )
+
+
 def constrained_flow(
     coordinates: Doubled,
     problem: Problem,
@@ -46,73 +132,33 @@ def constrained_flow(
     exact_drift: bool = True,
     record_every: int = 0,
     loss: float = LOSS,
+    accuracy: float = ACCURACY,
 ) -> FlowStates:
     """Follow the constrained flow from weights w0 (block, d) until the loss is ``loss`` of the targets' size.
 
-    ``exact_drift`` takes a quarter of descent's own step in z instead of ``-lr grad L / 4``; half of it where that is
-    small. ``record_every`` counts steps of descent.
+    ``exact_drift`` follows descent's own step in z instead of ``-lr grad L``. ``record_every`` counts steps of descent.
+    No weight is off by more than ``accuracy`` of itself in a step of the integration.
 
     Raises:
         NoInterpolator: the constraint set holds no interpolator that the flow reaches.
         GdbiasError: the flow did not end.
     """
-    lapack = scipy.linalg.lapack
-    L, dual, weights = coordinates.degree, coordinates.dual, coordinates.weights
-    y = problem.projected[1]
-    lr_w = lr * coordinates.rate  # the learning rate of w^L
-    moving = w0 > 0
-    columns = coordinates.columns(problem, moving)
-    w, cap = w0[moving].astype(float), 2 / lr_w
+    edge = Edge(coordinates, problem, w0, lr)
+    w, steps, states, push = edge.follow(w0[edge.moving], loss, exact_drift, accuracy, record_every > 0)
+    if not record_every:
+        return FlowStates(np.array([np.nan]), edge.full(w)[None], push)
+    at = np.append(np.arange(0.0, steps[-1], record_every), steps[-1])
+    return FlowStates(at * lr, edge.full(_between(coordinates, steps, states, at)), push)
 
-    z, target = dual(w), loss * max(float(y @ y) / (2 * problem.n), 1e-300)
-    multiplier = np.zeros((len(y), len(y)))
-    limit = cap * (1 + OVERSHOOT) * np.eye(len(y))
-    states, times, clock = [], [], 0  # the clock counts substeps
-    while clock < STEPS:
-        residual = columns @ w**L - y
-        if record_every and clock % (record_every * SUBSTEPS) == 0:
-            states.append(w)
-            times.append(clock / SUBSTEPS * lr)
-        if residual @ residual / (2 * problem.n) < target:
-            break
-        g = columns.T @ residual / problem.n
-        change = lr_w * L * w ** (L - 2) * g  # relative, of the weights in a step of descent
-        count = 2 if clock % 2 == 0 and abs(change).max() < SLOW else 1
-        if exact_drift:
-            z = z + count / SUBSTEPS * (dual(w * np.maximum(LEAST_FACTOR, 1 - change)) - dual(w))
-        else:
-            z = z - count / SUBSTEPS * lr_w * g
-        clock += count
-        w = weights(z)
-        for _ in range(1000):
-            if not np.isfinite(w).all():
-                raise NoInterpolator(
-                    f"{coordinates.model.name}: the constrained flow at lr = {lr:g} left its domain: use a smaller lr"
-                )
-            scaled = columns * w ** (L - 1)
-            kernel = scaled @ scaled.T * (L**2 / problem.n)
-            if not lapack.dpotrf(limit - kernel)[
-                1
-            ]:  # positive definite: S is below its cap, and no eigenvector is needed
-                break
-            values, vectors, _ = lapack.dsyev(kernel)
-            if values[-1] <= cap * (1 + OVERSHOOT):
-                break
-            top = vectors[:, -1]
-            m = 2 * L * (L - 1) * w ** (L - 2) * (columns.T @ top) ** 2 / problem.n
-            push = (values[-1] - cap) / (L**2 * (m * w ** (L - 1)) @ (m * w ** (L - 1)))
-            z, multiplier = z - push * m, multiplier + push * np.outer(top, top)
-            w = weights(z)
-    else:
-        raise GdbiasError(
-            f"{coordinates.model.name}: the constrained flow at lr = {lr:g} did not end within {STEPS // SUBSTEPS} "
-            "steps: use a smaller lr, or method='bregman'"
-        )
 
-    def full(w):
-        b = np.zeros(w0.shape)
-        b[moving] = w**L
-        return b
-
-    times.append(clock / SUBSTEPS * lr)
-    return FlowStates(np.array(times), np.array([full(v) for v in [*states, w]]), multiplier)
+def _between(coordinates: Doubled, steps: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Weights (k, moving) at the steps ``at``, by the parabola in z through three states."""
+    z, k = coordinates.dual(states), np.clip(np.searchsorted(steps, at), 1, len(steps) - 1)
+    h = (at - steps[k - 1])[:, None]
+    slope = (z[k] - z[k - 1]) / (steps[k] - steps[k - 1])[:, None]
+    if len(steps) > 2:
+        before = np.where(k > 1, k - 2, k + 1)
+        other = (z[before] - z[k - 1]) / (steps[before] - steps[k - 1])[:, None]
+        bend = (slope - other) / (steps[k] - steps[before])[:, None]
+        slope = slope + bend * (h - (steps[k] - steps[k - 1])[:, None])
+    return coordinates.weights(z[k - 1] + h * slope)

@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from .constrained import constrained_flow
+from ..errors import GdbiasError
+from .constrained import Edge
 from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
 from .oscillation import undershoot
@@ -60,18 +61,35 @@ def endpoint_of_flow(flow: FlowEndpoint, lr: float) -> Endpoint:
     return Endpoint(lr, "flow", flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
 
 
-def endpoint(reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, lr_max: float) -> Endpoint:
-    """The endpoint of descent from weights w0 (block, d) among the interpolators, at ``lr <= lr_max``."""
-    coordinates, problem = reachable.coordinates, reachable.problem
-    if method == "constrained_flow":
-        states = constrained_flow(coordinates, problem, w0, lr, loss=NEAR_END)
-        b, multiplier = _nearest(reachable, states.b[-1], lr, "bregman")[0], states.multiplier
-        below = lr / (1 - undershoot(coordinates, problem, b, w0 > 0, lr))  # where S at its cap is 2 / below
-        if lr < below < lr_max:
-            b, _ = _nearest(reachable, states.b[-1], below, "bregman")
+def endpoint(reachable: Interpolators, w0: np.ndarray, lr: float, method: Method) -> Endpoint:
+    """The endpoint of descent from weights w0 (block, d) among the interpolators, at ``lr``."""
+    edge, multiplier = Edge(reachable.coordinates, reachable.problem, w0, lr), 0.0
+    if method == "frontier":
+        b, multiplier = reachable.least_norm(2 / lr)
+    elif method == "bregman":
+        b, multiplier = reachable.nearest(w0**edge.coordinates.degree, 2 / lr)
     else:
-        b, multiplier = _nearest(reachable, w0**coordinates.degree, lr, method)
+        w, _, _, multiplier = edge.follow(w0[edge.moving], NEAR_END)
+        b = _finished(reachable, edge, w)
     return endpoint_at(reachable, b, lr, method, multiplier)
+
+
+def _finished(reachable: Interpolators, edge: Edge, w: np.ndarray) -> np.ndarray:
+    """Where the flow goes from w (moving,), near its end, and on to where descent's oscillation can die out."""
+    b = _nearest(reachable, edge, w, edge.lr)
+    below = edge.lr / (1 - undershoot(edge.coordinates, edge.problem, b, edge.moving, edge.lr))
+    if below > edge.lr:  # the lr at which the sharpness at its cap is what descent ends at
+        try:
+            return _nearest(reachable, edge, w, below)
+        except GdbiasError:  # above lr_max, perhaps
+            return b
+    return b
+
+
+def _nearest(reachable: Interpolators, edge: Edge, w: np.ndarray, lr: float) -> np.ndarray:
+    """The interpolator under the cap nearest to w: by its dual, and where that fails as a convex program."""
+    found = edge.project(w, lr)
+    return reachable.nearest(edge.full(w), 2 / lr)[0] if found is None else edge.full(found)
 
 
 def endpoint_at(
@@ -81,11 +99,6 @@ def endpoint_at(
     beta = reachable.coordinates.beta(b)
     risk = _number(reachable.problem.test_risk(beta))
     return Endpoint(lr, method, beta, reachable.sharpness_of(b), float(np.abs(beta).sum()), risk, multiplier, "")
-
-
-def _nearest(reachable: Interpolators, start: np.ndarray, lr: float, method: str) -> tuple[np.ndarray, float]:
-    """The convex program: least l1 norm, or least ``D_psi(b, start)``, with the multiplier of its constraint."""
-    return reachable.least_norm(2 / lr) if method == "frontier" else reachable.nearest(start, 2 / lr)
 
 
 def _number(value) -> float | None:

@@ -133,12 +133,14 @@ class Prediction:
         self._require_one_start(lr)
         if method == "flow":
             return endpoint_of_flow(self.flow, lr)
-        interpolators, w0 = self.reachable(lr)
+        reachable, w0 = self._reachable
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
         unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW}.get(method, 0.0)
-        if interpolators.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
+        if reachable.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
             return replace(endpoint_of_flow(self.flow, lr), method=method)
-        return endpoint(interpolators, w0, lr, method, self.lr_max)
+        if method != "constrained_flow":  # which finds out by itself
+            self._require_stable(lr)
+        return endpoint(reachable, w0, lr, method)
 
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
@@ -156,7 +158,8 @@ class Prediction:
                 f"{model.name}: a linear model has the same sharpness everywhere and no edge to follow: its "
                 "path is gradient flow's, sims.flow"
             )
-        return path(*self.reachable(lr), lr, record_every)
+        self._require_one_start(lr)
+        return path(*self._reachable, lr, record_every)
 
     def reachable(self, lr: float) -> tuple[Interpolators, np.ndarray]:
         """The interpolators that the one start reaches, and its weights in doubled coordinates, (block, d).
@@ -164,15 +167,22 @@ class Prediction:
         Raises as :meth:`endpoint` does.
         """
         self._require_one_start(lr)
+        self._require_stable(lr)
+        return self._reachable
+
+    @cached_property
+    def _reachable(self) -> tuple[Interpolators, np.ndarray]:
         coordinates = doubled(self.dynamics.model)
         w0 = coordinates.start(self.starts[0])
-        interpolators = Interpolators(coordinates, self.problem, w0 > 0)
+        return Interpolators(coordinates, self.problem, w0 > 0), w0
+
+    def _require_stable(self, lr: float):
+        """Refuse an lr above lr_max; raises NoInterpolator."""
         if lr > self.lr_critical_final and lr > self.lr_max:
             raise NoInterpolator(
                 f"{self.dynamics.model.name}: lr = {lr:g} is above lr_max = {self.lr_max:.6g}, where no interpolator "
                 "is stable: use a smaller lr"
             )
-        return interpolators, w0
 
     def _require_one_start(self, lr: float) -> None:
         real("lr", lr, above=0)

@@ -1,0 +1,616 @@
+"""The constrained flow in numbers, compiled: ``w^L`` on the columns of C, in the dual variables z = psi'(w^L).
+
+    ``dz / dstep = descent's own step of z - push,   push_i = 2 L (L - 1) w_i^(L - 2) |U^T c_i|^2``
+    ``(K - cap) U = 0,   K = C diag(w^(2 L - 2)) C^T <= cap = 2 / (eta L^2)``
+
+with eta the learning rate over the samples. Every step of BDF2 is an implicit one, hence a convex program: its dual
+variables nu (rows,) and U (rows, pinned) solve ``weight nu + C b = y`` and the condition on U by Newton's method, with
+the weights in closed form. All loops run in a fixed order: no number depends on threads or libraries.
+"""
+
+import numpy as np
+from numba import njit
+
+ENDED, LONG, LOST, NONE = 0, 1, 2, 3  # of `follow`: none of the interpolators is under the cap
+CONVERGED, MOVING, DIVERGED, CROSSED = 0, 1, 2, 3  # of `descend`
+MOST_PINNED = 12
+OVER = 1e-6  # relative, of the sharpness over its cap
+DEAD = 1e-9  # relative, of what a pinned direction moves any weight
+NEWTON = 15  # iterations
+LEAST_FACTOR = 0.05  # of a weight in one step, where descent itself would change its sign
+LEAST = 1e-150  # weight
+FARTHEST = 2.0  # of the logarithm of a weight, in one step
+SMALL = 0.1  # of a logarithm: what is missed by a small weight counts less
+BLOWN_UP = 1e8  # of weights of size 1
+
+
+@njit(cache=True, nogil=True)
+def applied(Ct, b, out):
+    """``out = C b``."""
+    out[:] = 0.0
+    for i in range(len(b)):
+        for a in range(len(out)):
+            out[a] += b[i] * Ct[i, a]
+
+
+@njit(cache=True, nogil=True)
+def pulled(C, v, out):
+    """``out = C^T v``."""
+    out[:] = 0.0
+    for a in range(len(v)):
+        for i in range(len(out)):
+            out[i] += v[a] * C[a, i]
+
+
+@njit(cache=True, nogil=True)
+def gram(rows, e, H):
+    """The upper triangle of ``H = sum_i e_i rows_i rows_i^T``."""
+    n, last = H.shape[0], len(e) - len(e) % 4
+    H[:, :] = 0.0
+    for i in range(0, last, 4):
+        for a in range(n):
+            p, q = e[i] * rows[i, a], e[i + 1] * rows[i + 1, a]
+            r, s = e[i + 2] * rows[i + 2, a], e[i + 3] * rows[i + 3, a]
+            for c in range(a, n):
+                H[a, c] += p * rows[i, c] + q * rows[i + 1, c] + r * rows[i + 2, c] + s * rows[i + 3, c]
+    for i in range(last, len(e)):
+        for a in range(n):
+            p = e[i] * rows[i, a]
+            for c in range(a, n):
+                H[a, c] += p * rows[i, c]
+
+
+@njit(cache=True, nogil=True)
+def factored(A):
+    """``A = R^T R`` in its upper triangle, in place; whether A is positive definite."""
+    n = A.shape[0]
+    for j in range(n):
+        if not A[j, j] > 0:
+            return False
+        A[j, j] = np.sqrt(A[j, j])
+        for i in range(j + 1, n):
+            A[j, i] /= A[j, j]
+        for i in range(j + 1, n):
+            s = A[j, i]
+            for k in range(i, n):
+                A[i, k] -= s * A[j, k]
+    return True
+
+
+@njit(cache=True, nogil=True)
+def solve(R, x):
+    """``x <- (R^T R)^-1 x``."""
+    n = R.shape[0]
+    for j in range(n):
+        x[j] /= R[j, j]
+        for k in range(j + 1, n):
+            x[k] -= x[j] * R[j, k]
+    for j in range(n - 1, -1, -1):
+        s = x[j]
+        for k in range(j + 1, n):
+            s -= R[j, k] * x[k]
+        x[j] = s / R[j, j]
+
+
+@njit(cache=True, nogil=True)
+def eigenvectors(A):
+    """Jacobi's method: A (its upper triangle is read, all is overwritten) becomes diagonal; the rows of V."""
+    n = A.shape[0]
+    V = np.zeros((n, n))
+    for a in range(n):
+        V[a, a] = 1.0
+        for c in range(a):
+            A[a, c] = A[c, a]
+    for _ in range(30):
+        off, size = 0.0, 0.0
+        for a in range(n):
+            size += A[a, a] ** 2
+            for c in range(a + 1, n):
+                off += A[a, c] ** 2
+        if off <= 1e-28 * size:
+            break
+        for a in range(n):
+            for c in range(a + 1, n):
+                if A[a, c] != 0:
+                    ratio = (A[c, c] - A[a, a]) / (2 * A[a, c])
+                    t = 1 / (abs(ratio) + np.sqrt(ratio * ratio + 1))
+                    t = -t if ratio < 0 else t
+                    cosine = 1 / np.sqrt(t * t + 1)
+                    sine = t * cosine
+                    for k in range(n):
+                        p, q = A[a, k], A[c, k]
+                        A[a, k], A[c, k] = cosine * p - sine * q, sine * p + cosine * q
+                    for k in range(n):
+                        p, q = A[k, a], A[k, c]
+                        A[k, a], A[k, c] = cosine * p - sine * q, sine * p + cosine * q
+                    for k in range(n):
+                        p, q = V[a, k], V[c, k]
+                        V[a, k], V[c, k] = cosine * p - sine * q, sine * p + cosine * q
+    return V
+
+
+@njit(cache=True, nogil=True)
+def dual(w, L):
+    """z of one weight."""
+    return 0.5 * np.log(w) if L == 2 else -(w ** (2.0 - L)) / (L * (L - 2))
+
+
+@njit(cache=True, nogil=True)
+def weights(s, m, L, w):
+    """The w with ``z(w) + 2 L (L - 1) w^(L - 2) m = s``; whether s is in its domain."""
+    B = 0.0 if L == 2 else 1 / (L * (L - 2.0))
+    for i in range(len(s)):
+        if L == 2:
+            w[i] = np.exp(2 * s[i] - 8 * m[i])
+        else:
+            A = 2.0 * L * (L - 1) * m[i]
+            root = np.sqrt(s[i] * s[i] + 4 * A * B)
+            if s[i] < 0:
+                q = 2 * B / (root - s[i])
+            elif A > 0:
+                q = (s[i] + root) / (2 * A)
+            else:
+                return False
+            w[i] = q if L == 3 else q ** (1.0 / (L - 2))
+        if not w[i] < 1e100:
+            return False
+        w[i] = max(w[i], LEAST)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def residual(Ct, y, L, w, b, rho):
+    """``rho = C b - y``, with ``b = w^L``; its square."""
+    for i in range(len(w)):
+        b[i] = w[i] ** L
+    applied(Ct, b, rho)
+    square = 0.0
+    for a in range(len(y)):
+        rho[a] -= y[a]
+        square += rho[a] ** 2
+    return square
+
+
+@njit(cache=True, nogil=True)
+def drift(g, L, eta, w, exact, full):
+    """What a step of descent adds to z, beyond what is linear in the gradient g; that and the linear part in full."""
+    beyond = np.zeros(len(w))
+    for i in range(len(w)):
+        linear = -eta * g[i]
+        full[i] = linear
+        if exact:
+            change = eta * L * w[i] ** (L - 2) * g[i]
+            factor = max(LEAST_FACTOR, 1 - change)
+            full[i] = 0.5 * np.log(factor) if L == 2 else dual(w[i], L) * (factor ** (2.0 - L) - 1)
+            beyond[i] = full[i] - linear
+    return beyond
+
+
+@njit(cache=True, nogil=True)
+def sharpness_matrix(Ct, L, w, K):
+    """The upper triangle of K."""
+    k = np.empty(len(w))
+    for i in range(len(w)):
+        k[i] = w[i] ** (2 * L - 2)
+    gram(Ct, k, K)
+
+
+@njit(cache=True, nogil=True)
+def alive(C, U, factor):
+    """U with orthogonal columns, but for those that move no weight: ``factor`` times |c . u|^2 of each is its move."""
+    rows, r = U.shape
+    T = np.zeros((r, r))
+    for p in range(r):
+        for q in range(p, r):
+            for a in range(rows):
+                T[p, q] += U[a, p] * U[a, q]
+    turn = eigenvectors(T)
+    turned, kept = np.zeros((r, rows)), 0
+    pull = np.empty(len(factor))
+    for q in range(r):
+        for a in range(rows):
+            turned[kept, a] = 0.0
+            for p in range(r):
+                turned[kept, a] += turn[q, p] * U[a, p]
+        pulled(C, turned[kept], pull)
+        most = 0.0
+        for i in range(len(factor)):
+            most = max(most, factor[i] * pull[i] ** 2)
+        if most > DEAD:
+            kept += 1
+    found = np.empty((rows, kept))
+    for q in range(kept):
+        for a in range(rows):
+            found[a, q] = turned[q, a]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
+    """One implicit step from z = ``begun``: Newton's method from (nu, U). The weights are written to w.
+
+    Returns whether it was found, nu, U, and the iterations. ``accuracy`` is that of the weights before the last one.
+    """
+    rows, D = C.shape
+    nu, pinned, iterations = nu.copy(), 0, 0
+    s, m, p, e, b, q = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
+    fit, pull, change = np.empty(rows), np.empty(D), np.empty(D)
+    K, factor = np.empty((rows, rows)), np.empty(D)
+    for _ in range(NEWTON * (1 + MOST_PINNED)):
+        iterations += 1
+        r = U.shape[1]
+        CU = np.zeros((r, D))
+        m[:] = 0.0
+        for k in range(r):
+            pulled(C, U[:, k].copy(), CU[k])
+            for i in range(D):
+                m[i] += CU[k, i] ** 2
+        pulled(C, nu, pull)
+        for i in range(D):
+            s[i] = begun[i] + pull[i]
+        if not weights(s, m, L, w):
+            return False, nu, U, iterations
+        push = 2.0 * L * (L - 1)
+        for i in range(D):
+            q[i] = w[i] ** (L - 2)
+            slope = q[i] * w[i]
+            p[i] = L * slope / (1 + push * m[i] * L * (L - 2) * q[i] * q[i])
+            e[i] = L * slope * p[i]
+            b[i] = slope * w[i]
+        dim = rows * (1 + r)
+        stacked = np.empty((D, dim))
+        for i in range(D):
+            for a in range(rows):
+                stacked[i, a] = Ct[i, a]
+                for k in range(r):
+                    stacked[i, rows * (1 + k) + a] = -2 * push * q[i] * CU[k, i] * Ct[i, a]
+        H, scale = np.empty((dim, dim)), np.empty(dim)
+        gram(stacked, e, H)
+        applied(Ct, b, fit)
+        x = np.empty(dim)
+        for a in range(rows):
+            H[a, a] += weight
+            x[a] = y[a] - fit[a] - weight * nu[a]
+        for a in range(dim):
+            scale[a] = 1 / np.sqrt(H[a, a] + (2 * L * L * cap if a >= rows else 0.0) + 1e-300)
+        if r:
+            sharpness_matrix(Ct, L, w, K)
+            for k in range(r):
+                o = rows * (1 + k)
+                for a in range(rows):
+                    missing = cap * U[a, k]
+                    H[o + a, o + a] += 2 * L * L * cap
+                    for c in range(rows):
+                        entry = K[a, c] if c >= a else K[c, a]
+                        missing -= entry * U[c, k]
+                        if c >= a:
+                            H[o + a, o + c] -= 2 * L * L * entry
+                    x[o + a] = -2 * L * L * missing
+        shift, R = 1e-13, np.empty((dim, dim))
+        while True:  # positive definite near the solution: elsewhere made so
+            for a in range(dim):
+                for c in range(a, dim):
+                    R[a, c] = H[a, c] * scale[a] * scale[c]
+                R[a, a] += shift
+            if factored(R):
+                break
+            shift = max(10 * shift, 1e-9)
+            if not shift < 1e6:
+                return False, nu, U, iterations
+        for a in range(dim):
+            x[a] *= scale[a]
+        solve(R, x)
+        for a in range(dim):
+            x[a] *= scale[a]
+        moved = 0.0
+        pulled(C, x[:rows], change)
+        for k in range(r):
+            pulled(C, x[rows * (1 + k) : rows * (2 + k)], pull)
+            for i in range(D):
+                change[i] -= 2 * push * q[i] * CU[k, i] * pull[i]
+        for i in range(D):
+            moved = max(moved, abs(p[i] / w[i] * change[i]))
+        if not moved < 1e100:
+            return False, nu, U, iterations
+        share = min(1.0, 1 / max(moved, 1e-300))
+        turned = np.empty((rows, r))
+        for a in range(rows):
+            nu[a] += share * x[a]
+            for k in range(r):
+                turned[a, k] = U[a, k] + share * x[rows * (1 + k) + a]
+        U = turned
+        if not (moved < accuracy and shift < 1e-8):
+            continue
+        if r:
+            for i in range(D):
+                factor[i] = p[i] / w[i] * push * q[i]
+            U = alive(C, U, factor)
+        m[:] = 0.0
+        for k in range(U.shape[1]):
+            pulled(C, U[:, k].copy(), pull)
+            for i in range(D):
+                m[i] += pull[i] ** 2
+        pulled(C, nu, pull)
+        for i in range(D):
+            s[i] = begun[i] + pull[i]
+        if not weights(s, m, L, w):
+            return False, nu, U, iterations
+        sharpness_matrix(Ct, L, w, K)
+        slack = np.empty((rows, rows))
+        for a in range(rows):
+            for c in range(a, rows):
+                slack[a, c] = -K[a, c]
+            slack[a, a] += cap * (1 + OVER)
+        if factored(slack):
+            return True, nu, U, iterations
+        if pinned == MOST_PINNED or U.shape[1] == MOST_PINNED:
+            return False, nu, U, iterations
+        pinned += 1  # one direction more: the top one, and as much of it as takes the sharpness to its cap
+        V = eigenvectors(K)
+        top = 0
+        for a in range(rows):
+            if K[a, a] > K[top, top]:
+                top = a
+        pulled(C, V[top], pull)
+        for i in range(D):
+            change[i] = push * q[i] * pull[i] ** 2
+            b[i] = e[i] * change[i]
+        applied(Ct, b, fit)
+        step = fit.copy()
+        small = np.empty((rows, rows))
+        gram(Ct, e, small)
+        for a in range(rows):
+            small[a, a] += weight
+        if not factored(small):
+            return False, nu, U, iterations
+        solve(small, step)
+        gain = 0.0
+        for i in range(D):
+            gain += b[i] * change[i]
+        for a in range(rows):
+            gain -= fit[a] * step[a]
+        size = L * L * (K[top, top] - cap) / gain
+        if not (size > 0 and size < 1e200):
+            return False, nu, U, iterations
+        wider = np.empty((rows, U.shape[1] + 1))
+        wider[:, :-1] = U
+        for a in range(rows):
+            wider[a, -1] = np.sqrt(size) * V[top, a]
+            nu[a] += size * step[a]
+        U = wider
+    return False, nu, U, iterations
+
+
+@njit(cache=True, nogil=True)
+def none_below(C, y, L, cap, nu, U):
+    """Whether (nu, U U^T) proves that no b >= 0 with C b = y has its sharpness at the cap or below; see Program."""
+    D, total = C.shape[1], 0.0
+    pull, m, power = np.empty(D), np.zeros(D), 2 - 2.0 / L
+    for k in range(U.shape[1]):
+        pulled(C, U[:, k].copy(), pull)
+        for i in range(D):
+            m[i] += pull[i] ** 2
+        for a in range(len(y)):
+            total += U[a, k] ** 2
+    gain = 0.0
+    for a in range(len(y)):
+        gain += y[a] * nu[a]
+    if not (gain > 0 and total > 0):
+        return False
+    pulled(C, nu, pull)
+    cost, conjugate = 0.0, power / (power - 1) if L > 2 else 0.0
+    for i in range(D):
+        if pull[i] > 0:
+            if L == 2:
+                cost = max(cost, pull[i] / (m[i] / total + 1e-300))
+            else:
+                cost += (
+                    (power - 1) * power**-conjugate
+                    * (m[i] / total + 1e-300) ** (-1 / (power - 1)) * pull[i] ** conjugate
+                )  # fmt: skip
+    if L == 2:
+        return gain / cost > cap * (1 + 1e-9)
+    best = (gain / (conjugate * cost)) ** (1 / (conjugate - 1))
+    return best * gain - best**conjugate * cost > cap * (1 + 1e-9)
+
+
+@njit(cache=True, nogil=True)
+def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
+    """The flow from w0 until the squared residual is ``end`` of |y|^2, by steps that miss ``accuracy`` of any weight.
+
+    Returns the outcome; the weights; the steps of descent; the matrix of the whole push; the states kept, their number
+    of steps and their z, where ``record``; and the counts of steps and iterations of Newton's method.
+    """
+    rows, D = C.shape
+    cap, small = 2 / (eta * L * L), 0.0
+    for a in range(rows):
+        small += end * y[a] ** 2
+    w, near, found, no_push = w0.copy(), np.empty(D), np.empty(D), np.zeros(D)
+    z, z1, z2, ahead, begun = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
+    b, g, full, size = np.empty(D), np.empty(D), np.empty(D), np.empty(D)
+    rho, guess = np.zeros(rows), np.empty(rows)
+    for i in range(D):
+        z[i] = dual(w[i], L)
+    pushed, pushed1 = np.zeros((rows, rows)), np.zeros((rows, rows))
+    U = np.zeros((rows, 0))
+    times, kept = np.empty(most + 1 if record else 1), np.empty((most + 1 if record else 1, D))
+    good, _, begun_with, _ = implicit(C, Ct, y, L, cap, 1e12, z, rho * 0, U, 0.3 * accuracy, found)
+    if not good:
+        return LOST, w, 0.0, pushed, times[:0], kept[:0], 0, 0
+    for i in range(D):  # onto the cap, where the start is above it
+        w[i] = found[i]
+        z[i] = dual(w[i], L)
+    for k in range(begun_with.shape[1]):
+        for a in range(rows):
+            for c in range(rows):
+                pushed[a, c] += begun_with[a, k] * begun_with[c, k]
+    times[0], kept[0] = 0.0, z
+    t, h, h1, h2, span, known = 0.0, 0.25, 0.0, 0.0, 1.0, 0
+    steps, iterations, outcome = 0, 0, LONG
+    square = residual(Ct, y, L, w, b, rho)
+    for _ in range(3 * most):
+        if square < small:
+            outcome = ENDED
+            break
+        if steps == most:
+            break
+        ratio = 0.0 if known == 0 else h / h1
+        if known == 0:
+            pulled(C, rho, g)
+            drift(g, L, eta, w, exact, full)
+        good = True
+        for i in range(D):
+            if known == 0:
+                ahead[i] = z[i] + h * full[i]
+            else:
+                slope = (z[i] - z1[i]) / h1
+                ahead[i] = z[i] + h * slope
+                if known > 1:
+                    ahead[i] += h * (h + h1) * (slope - (z1[i] - z2[i]) / h2) / (h1 + h2)
+        good = weights(ahead, no_push, L, near)
+        if good:
+            for i in range(D):
+                size[i] = 1 + SMALL * abs(np.log(w[i]))
+                if not abs(np.log(near[i] / w[i])) < FARTHEST * size[i]:
+                    good = False
+        missed, new_span, turned = 0.0, span, U
+        if good:
+            residual(Ct, y, L, near, b, rho)
+            pulled(C, rho, g)
+            beyond = drift(g, L, eta, near, exact, full)
+            new_span = h * (1 + ratio) / (1 + 2 * ratio)
+            for i in range(D):
+                begun[i] = ((1 + ratio) ** 2 * z[i] - ratio**2 * z1[i]) / (1 + 2 * ratio) if known else z[i]
+                begun[i] += new_span * beyond[i]
+            for a in range(rows):
+                guess[a] = -new_span * eta * rho[a]
+            good, _, turned, count = implicit(
+                C,
+                Ct,
+                y,
+                L,
+                cap,
+                1 / (new_span * eta),
+                begun,
+                guess,
+                U * np.sqrt(new_span / span),
+                0.3 * accuracy,
+                found,
+            )
+            iterations += count
+        if good:
+            for i in range(D):
+                missed = max(missed, abs(np.log(found[i] / near[i])) / size[i])
+            if known == 0:
+                missed /= 2
+            elif known == 1:
+                missed /= 3
+            else:
+                part = (1 + ratio) ** 2 / (1 + 2 * ratio) * h / (h + h1 + h2)
+                missed *= part / (1 + part)
+        if not good:
+            h *= 0.4
+            if h < 1e-9:
+                outcome = LOST
+                break
+            continue
+        if missed > accuracy:
+            h *= max(0.2, 0.8 * (accuracy / missed) ** (1 / 3))
+            continue
+        for i in range(D):
+            z2[i], z1[i], w[i] = z1[i], z[i], found[i]
+            z[i] = dual(w[i], L)
+        for a in range(rows):
+            for c in range(rows):
+                push = 0.0
+                for k in range(turned.shape[1]):
+                    push += turned[a, k] * turned[c, k]
+                last = pushed[a, c]
+                pushed[a, c] = ((1 + ratio) ** 2 * last - ratio**2 * pushed1[a, c]) / (1 + 2 * ratio) + push
+                pushed1[a, c] = last
+        U, span, h2, h1, known = turned, new_span, h1, h, min(known + 1, 2)
+        t += h
+        steps += 1
+        if record:
+            times[steps], kept[steps] = t, z
+        square = residual(Ct, y, L, w, b, rho)
+        if U.shape[1] and steps % 8 == 0 and none_below(C, y, L, cap, -rho, U):
+            outcome = NONE
+            break
+        h *= min(2.0, max(0.3, 0.8 * (accuracy / max(missed, 1e-12)) ** (1 / 3)))
+    stored = steps + 1 if record else 0
+    return outcome, w, t, pushed, times[:stored], kept[:stored], steps, iterations
+
+
+@njit(cache=True, nogil=True)
+def project(C, Ct, y, L, eta, cap, w0, accuracy):
+    """The interpolator under the cap nearest to w0 in the mirror divergence: one infinite implicit step from there.
+
+    Where Newton's method does not find it, by ever longer steps, each begun from the multipliers of the last.
+
+    Returns whether it was found, its weights, nu, U and the iterations.
+    """
+    rows, D = C.shape
+    z, w, found = np.empty(D), w0.copy(), np.empty(D)
+    nu, U, total = np.zeros(rows), np.zeros((rows, 0)), 0
+    for i in range(D):
+        z[i] = dual(w0[i], L)
+    span, growth = np.inf, 30.0  # first at once
+    while total < 100 * NEWTON:
+        weight = 0.0 if span > 1e9 else 1 / (span * eta)
+        good, new_nu, new_U, count = implicit(C, Ct, y, L, cap, weight, z, nu, U, accuracy, found)
+        total += count
+        if good:
+            nu, U = new_nu, new_U
+            w[:] = found
+            if weight == 0:
+                return True, w, nu, U, total
+            span *= growth
+        elif span == np.inf:
+            span = 1.0
+        elif weight == 0 or growth < 1.2:
+            break
+        else:
+            span /= growth
+            growth = np.sqrt(growth)
+            span *= growth
+    return False, w, nu, U, total
+
+
+@njit(cache=True, nogil=True)
+def descend(C, Ct, y, L, eta, w0, after, most, end):
+    """Descent itself from w0, until ``after`` steps beyond the first rise of the loss, or ``most``.
+
+    Returns the outcome; the steps; and |weights|, without their last alternation where it is still moving.
+    """
+    rows, D = C.shape
+    w, b, g, rho = w0.copy(), np.empty(D), np.empty(D), np.empty(rows)
+    before, now = w0.copy(), w0.copy()
+    small, rise, t, last = 0.0, -1, 0, np.inf
+    for a in range(rows):
+        small += end * y[a] ** 2
+    while True:
+        square = residual(Ct, y, L, w, b, rho)
+        if not square < BLOWN_UP:
+            return DIVERGED, t, np.abs(w)
+        if square < small:
+            return CONVERGED, t, np.abs(w)
+        if rise < 0 and square > last:
+            rise = t - 1
+        if t == most + 1 or (rise >= 0 and t >= rise + after + 1):
+            break
+        last = square
+        pulled(C, rho, g)
+        for i in range(D):
+            before[i], now[i] = now[i], w[i]
+            w[i] -= eta * L * w[i] ** (L - 1) * g[i]
+        t += 1
+    mean = np.empty(D)
+    for i in range(D):
+        if L % 2 and not (before[i] > 0 and now[i] > 0 and w[i] > 0):
+            return CROSSED, t, np.abs(w)
+        if before[i] == 0 or now[i] == 0 or w[i] == 0:
+            return CROSSED, t, np.abs(w)
+        z = (dual(abs(before[i]), L) + 2 * dual(abs(now[i]), L) + dual(abs(w[i]), L)) / 4
+        mean[i] = np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1.0 / (L - 2))
+    return MOVING, t - 1, mean
