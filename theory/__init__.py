@@ -7,7 +7,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from .datasets import diabetes, single_point, sparse_regression
     from .derivation.dynamics import Dynamics, derive
-    from .errors import GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
+    from .errors import Diverges, GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
     from .families import difference, parse, power, product
     from .linear.network import LinearNetwork, linear_network
     from .loss import Loss, logistic, squared
@@ -28,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "datasets": ["diabetes", "single_point", "sparse_regression"],
         "derivation.dynamics": ["Dynamics", "derive"],
         "prediction.endpoints": ["Endpoint"],
-        "errors": ["GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],
+        "errors": ["Diverges", "GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],
         "families": ["difference", "parse", "power", "product"],
         "prediction.frontiers": ["Frontier", "frontier"],
         "linear.network": ["LinearNetwork", "linear_network"],

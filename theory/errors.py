@@ -17,5 +17,9 @@ class NoInterpolator(GdbiasError):
     """No interpolator can be reached from the start, so nothing is predicted about one."""
 
 
+class Diverges(GdbiasError):
+    """Descent was seen to diverge, so it ends nowhere."""
+
+
 class MissingExtra(GdbiasError):
     """An optional dependency is not installed; the message names the extra."""

@@ -11,13 +11,15 @@ from types import ModuleType
 
 import numpy as np
 
-from ..errors import GdbiasError, NoInterpolator
+from ..errors import Diverges, GdbiasError, NoClosedForm, NoInterpolator
 from ..problem import Problem
 from .coordinates import Doubled
 
 ACCURACY = 1e-3  # relative, of a weight in one step: endpoints move by 0.1 to 0.5 % at a tenth of it
 LOSS = 1e-11  # at which the flow has ended, for targets of size 1
 STEPS = 4000
+WARM = 700  # steps at most of descent itself
+CONVERGED = 1e-14  # squared residual, for targets of size 1
 PROJECTED = 1e-5  # relative, of a weight, before the last of Newton's iterations
 
 
@@ -102,6 +104,27 @@ class Edge:
         states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
         push = push * self.problem.n * self.unit ** (2 - L) / length**2
         return end * self.unit, steps, states, push
+
+    def warmed(self, after: int) -> tuple[np.ndarray, bool]:
+        """The weights (moving,) that descent itself oscillates about ``after`` steps beyond the loss's first rise.
+
+        And whether it has ended there. At most 700 steps are taken.
+
+        Raises:
+            Diverges: descent's loss has left what a minimum can hold.
+            NoClosedForm: a weight changed its sign, for odd L: the coordinates end at 0.
+        """
+        C, Ct, y, *_ = self._columns
+        L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
+        outcome, steps, w = run.descend(C, Ct, y, L, self.eta, self.w0[self.moving] / self.unit, after, WARM, CONVERGED)
+        if outcome == run.DIVERGED:
+            raise Diverges(f"{name}: descent at lr = {self.lr:g} diverges within {steps} steps: use a smaller lr")
+        if outcome == run.CROSSED:
+            raise NoClosedForm(
+                f"{name}: descent at lr = {self.lr:g} changes the sign of a weight within {steps} steps, and no "
+                "prediction goes on from there: use warmup=0, a smaller lr, or an even degree"
+            )
+        return w * self.unit, outcome == run.CONVERGED
 
     def project(self, w: np.ndarray, lr: float) -> np.ndarray | None:
         """The interpolator of sharpness ``2 / lr`` at most that is nearest to w (moving,); None if not found."""

@@ -6,7 +6,7 @@ norm with ``S <= 2 / lr``; the interpolator with ``S <= 2 / lr`` nearest to the 
 and finished by such a step, to the sharpness below ``2 / lr`` at which descent's oscillation can die out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -61,7 +61,7 @@ def endpoint_of_flow(flow: FlowEndpoint, lr: float) -> Endpoint:
     return Endpoint(lr, "flow", flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
 
 
-def endpoint(reachable: Interpolators, w0: np.ndarray, lr: float, method: Method) -> Endpoint:
+def endpoint(reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, warmup: int = 0) -> Endpoint:
     """The endpoint of descent from weights w0 (block, d) among the interpolators, at ``lr``."""
     edge, multiplier = Edge(reachable.coordinates, reachable.problem, w0, lr), 0.0
     if method == "frontier":
@@ -69,18 +69,22 @@ def endpoint(reachable: Interpolators, w0: np.ndarray, lr: float, method: Method
     elif method == "bregman":
         b, multiplier = reachable.nearest(w0**edge.coordinates.degree, 2 / lr)
     else:
-        w, _, _, multiplier = edge.follow(w0[edge.moving], NEAR_END)
-        b = _finished(reachable, edge, w)
+        w, ended = edge.warmed(warmup) if warmup else (w0[edge.moving], False)
+        if ended:
+            note = "not predicted: descent itself ended within the warm-up"
+            return replace(endpoint_at(reachable, edge.full(w), lr, method, multiplier), note=note)
+        w, _, _, multiplier = edge.follow(w, NEAR_END)
+        b = _finished(reachable, edge, w, multiplier)
     return endpoint_at(reachable, b, lr, method, multiplier)
 
 
-def _finished(reachable: Interpolators, edge: Edge, w: np.ndarray) -> np.ndarray:
+def _finished(reachable: Interpolators, edge: Edge, w: np.ndarray, push: np.ndarray) -> np.ndarray:
     """Where the flow goes from w (moving,), near its end, and on to where descent's oscillation can die out."""
     b = _nearest(reachable, edge, w, edge.lr)
-    below = edge.lr / (1 - undershoot(edge.coordinates, edge.problem, b, edge.moving, edge.lr))
-    if below > edge.lr:  # the lr at which the sharpness at its cap is what descent ends at
+    below = undershoot(edge.coordinates, edge.problem, b, edge.moving, edge.lr, push)
+    if below:
         try:
-            return _nearest(reachable, edge, w, below)
+            return _nearest(reachable, edge, w, edge.lr / (1 - below))
         except GdbiasError:  # above lr_max, perhaps
             return b
     return b

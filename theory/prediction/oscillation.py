@@ -14,36 +14,71 @@ from ..problem import Problem
 from .coordinates import Doubled
 
 BINDING = 1e-4  # relative distance of S from its cap
+PINNED = 1e-3  # the same of an eigenvalue that was held there
+TWO = 0.6  # of the law of one direction, where two are pinned: a fit
 
 
-def undershoot(coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np.ndarray, lr: float) -> float:
+class Modes:
+    """The tangent kernel at the end b (block, d) of the constrained flow with support ``moving``, by its eigenvectors.
+
+    Attributes:
+        shares: ``lr lambda / 2`` of its eigenvalues, descending.
+    """
+
+    def __init__(self, coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np.ndarray, lr: float):
+        self.L, self.n, self.lr = coordinates.degree, problem.n, lr * coordinates.rate
+        self.columns = coordinates.columns(problem, moving)  # (rank, c)
+        self.w = b[moving] ** (1 / self.L)
+        self.jacobian = self.columns * (self.L * self.w ** (self.L - 1))
+        self.samples, singular, self.directions = np.linalg.svd(self.jacobian, full_matrices=False)
+        self.shares = self.lr * singular**2 / self.n / 2
+
+    def undershoot(self, u: np.ndarray) -> float:
+        """``1 - lr S / 2`` for oscillation along u, at the lr at which the top eigenvalue is ``2 / lr``.
+
+        ``sum_i t_i^2 / (lr lambda_i - rate) - |t_0|^2 / rate = D^4 L(u, u, u, u) / (3 lr)``, with ``lambda_i > 0`` the
+        eigenvalues of the Hessian H, t the coefficients of T in its eigenvectors, t_0 the part of T at eigenvalue 0.
+        0 where no rate balances them.
+        """
+        L, n, w, columns, jacobian = self.L, self.n, self.w, self.columns, self.jacobian
+        values, lr = 2 * self.shares / self.shares[0], self.lr / self.shares[0]
+        curvature = L * (L - 1) * w ** (L - 2)
+        first, second = jacobian @ u, columns @ (curvature * u**2)  # derivatives of the residual along u
+        third = columns @ (L * (L - 1) * (L - 2) * w ** (L - 3) * u**3) if L > 2 else np.zeros(len(columns))
+        T = (2 * curvature * u * (columns.T @ first) + jacobian.T @ second) / n
+        t = self.directions @ T
+        rest, fourth = max(T @ T - t @ t, 0.0), (3 * second @ second + 4 * third @ first) / n
+
+        def excess(rate: float) -> float:
+            return (t**2 / (values - rate)).sum() - rest / rate - fourth / (3 * lr)
+
+        low, high = 1e-12 * values[-1], (1 - 1e-12) * values[-1]
+        if not excess(low) < 0 < excess(high):
+            return 0.0
+        return float(scipy.optimize.brentq(excess, low, high)) / 4  # type: ignore[arg-type]
+
+    def most_pushed(self, push: np.ndarray) -> np.ndarray:
+        """Of the two first directions the combination that the matrix of the whole push (rank, rank) moved most."""
+        span = self.samples[:, :2]
+        u = self.jacobian.T @ (span @ np.linalg.eigh(span.T @ push @ span)[1][:, -1])
+        return u / np.linalg.norm(u)
+
+
+def undershoot(
+    coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np.ndarray, lr: float, push: np.ndarray
+) -> float:
     """``1 - lr S / 2`` where descent ends, for the end b (block, d) of the constrained flow with support ``moving``.
 
-    ``sum_i t_i^2 / (lr lambda_i - rate) - |t_0|^2 / rate = D^4 L(u, u, u, u) / (3 lr)``, with ``lambda_i > 0`` the
-    eigenvalues of the Hessian H, t the coefficients of T in its eigenvectors, t_0 the part of T at eigenvalue 0.
-    0 where one oscillation does not explain the end: S is below ``2 / lr``, or two eigenvalues are at it.
+    It is the law of one oscillation, or what leaves the second eigenvalue where it is; ``push`` (rank, rank) is the
+    matrix of the whole push. 0 where no oscillation explains the end: S stays below, or three are pinned.
     """
-    L, n = coordinates.degree, problem.n
-    lr_w = lr * coordinates.rate
-    columns = coordinates.columns(problem, moving)  # (rank, c)
-    w = b[moving] ** (1 / L)
-    jacobian = columns * (L * w ** (L - 1))
-    _, singular, directions = np.linalg.svd(jacobian, full_matrices=False)
-    values, u = lr_w * singular**2 / n, directions[0]
-    if abs(1 - values[0] / 2) > BINDING:
+    modes = Modes(coordinates, problem, b, moving, lr)
+    second, pinned = float(modes.shares[1]) if len(modes.shares) > 1 else 0.0, (modes.shares > 1 - PINNED).sum()
+    if modes.shares[0] > 1 - BINDING and pinned == 2:
+        return TWO * modes.undershoot(modes.most_pushed(push))
+    if pinned > 2:
         return 0.0
-    curvature = L * (L - 1) * w ** (L - 2)
-    first, second = jacobian @ u, columns @ (curvature * u**2)  # derivatives of the residual along u
-    third = columns @ (L * (L - 1) * (L - 2) * w ** (L - 3) * u**3) if L > 2 else np.zeros(len(columns))
-    T = (2 * curvature * u * (columns.T @ first) + jacobian.T @ second) / n
-    t = directions @ T
-    rest, fourth = max(T @ T - t @ t, 0.0), (3 * second @ second + 4 * third @ first) / n
-
-    def excess(rate: float) -> float:
-        return (t**2 / (values - rate)).sum() - rest / rate - fourth / (3 * lr_w)
-
-    low, high = 1e-12 * values[-1], (1 - 1e-12) * values[-1]
-    if not excess(low) < 0 < excess(high):
-        return 0.0
-    share = float(scipy.optimize.brentq(excess, low, high)) / 4  # type: ignore[arg-type]
-    return share if len(values) == 1 or values[1] / 2 < 1 - share else 0.0
+    alone = modes.undershoot(modes.directions[0])
+    if modes.shares[0] > 1 - BINDING:
+        return min(alone, 1 - second)
+    return alone if second < 1 - alone else 0.0
