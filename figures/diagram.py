@@ -41,13 +41,13 @@ def phase_diagram(
     Converged runs are coloured by ``lr * sharpness / 2``: 1 at the edge of stability. Other runs have a
     flat colour by status, and so have all runs of a map of divergence. With ``by="phase"`` every run has the colour of
     its phase. The lines, predicted without any run: ``lr_critical = 2 / max_t S(flow(t))``, ``lr_critical_final = 2 /
-    S(flow's end)``, ``lr_max``, above which no interpolator is stable, and for one feature where descent diverges
-    (arXiv 2505.21423).
+    S(flow's end)``, ``lr_max``, above which no interpolator is stable, and ``lr_divergence``, above which descent
+    diverges on its way (arXiv 2505.21423).
 
     A remark says how many runs are in a phase that theory allows by these lines: flow aligned or catapult below
-    ``lr_critical``, converged up to ``lr_critical_final``, catapult or edge of stability from there to ``lr_max``, and
-    no converged run above. Not counted are runs
-    that are undecided, and those without a prediction; a run that diverges below ``lr_max`` counts as wrong.
+    ``lr_critical``, converged up to ``lr_critical_final``, catapult or edge of stability from there to ``lr_max``, no
+    converged run above, and diverged above ``lr_divergence``. Not counted are runs that are undecided, and those
+    without a prediction.
 
     Args:
         ds: a result with dimension ``lr`` and perhaps one of ``init_scale``, ``model`` and ``seed`` (problems,

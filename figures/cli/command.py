@@ -110,6 +110,10 @@ class Predict:
             told += [f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator"]
         except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
             pass
+        try:
+            told += [f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way"]
+        except NoClosedForm:  # degree 4 and above
+            pass
         told += [f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint"]
         told += [f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint"]
         if pred.flow.test_risk is not None:

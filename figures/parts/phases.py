@@ -59,9 +59,10 @@ def foreseen(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Predicti
     """
     phase, lr = phase_codes(ds), ds["lr"].values
     bounds = np.stack([boundary(pred, band.below, []) for band in BANDS if band.below])  # (boundary, row)
+    exact = all(one.problem.d == 1 for one in (pred if isinstance(pred, Sequence) else [pred]))
     cells = right = 0
     for codes, known in zip(phase, bounds.T, strict=True):
-        for code, names in zip(codes, allowed(lr, known.tolist()), strict=True):
+        for code, names in zip(codes, allowed(lr, known.tolist(), exact), strict=True):
             if names and code not in UNKNOWN:
                 cells += 1
                 right += Phase(code).name.lower() in names

@@ -10,6 +10,7 @@ from functools import lru_cache
 import scipy  # its parts on first use: they take half a second to import
 
 HIGHEST = 20  # degree up to which the search was checked
+SEVERAL = {2: 2.0, 3: 2.4}  # lr_divergence over lr_critical on several features, by degree: 4 / max S, and a fit
 
 
 @lru_cache(maxsize=64)

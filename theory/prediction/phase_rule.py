@@ -3,7 +3,8 @@
 Below ``lr_critical`` descent follows gradient flow. Up to ``lr_critical_final`` it may meet the edge of stability
 on the way to the flow's endpoint: it converges, and nothing is said of its loss. From there to ``lr_max`` that
 endpoint is unstable: the loss rises, and descent ends at a minimum that is stable. Above ``lr_max`` there is none,
-and no run converges; above ``lr_divergence``, which is known for one feature, it diverges.
+and no run converges. Above ``lr_divergence`` descent diverges where gradient flow is at its sharpest, wherever that
+lies below ``lr_max``; above ``lr_max``, where it never settles, surely from the same multiple of ``lr_critical_final``.
 """
 
 from collections.abc import Sequence
@@ -27,22 +28,26 @@ BANDS = (
     Band("lr_divergence", ("periodic", "chaotic")),
     Band(None, ("diverged",)),
 )
-NOT_CONVERGED = ("periodic", "chaotic", "diverged")  # above lr_max where lr_divergence is not known
+NEAR = 1.03  # of lr_critical_final: descent ends a little below the sharpness of gradient flow
+NOT_CONVERGED = ("periodic", "chaotic", "diverged")  # above lr_max where it is not known which
 
 
-def allowed(lr: np.ndarray, boundaries: Sequence[float]) -> list[tuple[str, ...]]:
+def allowed(lr: np.ndarray, boundaries: Sequence[float], exact: bool = False) -> list[tuple[str, ...]]:
     """The phases allowed at each learning rate (k,), for the boundaries of :data:`BANDS`; NaN where unknown.
 
-    An unknown ``lr_divergence`` leaves every phase that is not converged; where another boundary is unknown, nothing
-    is said from the last one known on: an empty tuple.
+    ``exact`` says that nothing diverges between ``lr_max`` and ``lr_divergence``, as on one feature; elsewhere every
+    phase that is not converged is allowed there. Where another boundary is unknown, nothing is said from the last one
+    known on: an empty tuple.
     """
+    critical, final, most, divergence = boundaries
+    late = divergence * final / critical
     found: list[tuple[str, ...]] = []
     for rate in lr:
-        phases = BANDS[-1].phases
-        for band, bound in zip(BANDS, boundaries, strict=False):
-            if not rate >= bound:  # below it, or unknown
-                last = band.below == "lr_divergence" and np.isnan(bound)
-                phases = NOT_CONVERGED if last else () if np.isnan(bound) else band.phases
-                break
-        found.append(phases)
+        if rate >= divergence and rate < most:
+            found.append(BANDS[-1].phases)
+        elif rate >= most:
+            found.append(BANDS[-1].phases if rate >= late else BANDS[-2].phases if exact else NOT_CONVERGED)
+        else:
+            bands = zip(BANDS, (critical, final * NEAR, most), strict=False)
+            found.append(next((() if np.isnan(bound) else band.phases for band, bound in bands if not rate >= bound)))
     return found
