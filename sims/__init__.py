@@ -7,12 +7,13 @@ import lazy_loader
 if TYPE_CHECKING:
     from . import checks, deep, linear, store
     from .checks import verify
-    from .comparison import compare
     from .cost import estimate
     from .descent import descend
     from .gradient_flow import flow
     from .grid import Grid
     from .measure.average import paired
+    from .predictions.comparison import compare
+    from .predictions.planes import predicted
     from .remake import rebuild, rebuild_rule
     from .status import Phase, Status
     from .sweeps import sweep
@@ -23,11 +24,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "measure.average": ["paired"],
         "checks": ["verify"],
-        "comparison": ["compare"],
         "descent": ["descend"],
         "cost": ["estimate"],
         "gradient_flow": ["flow"],
         "grid": ["Grid"],
+        "predictions.comparison": ["compare"],
+        "predictions.planes": ["predicted"],
         "remake": ["rebuild", "rebuild_rule"],
         "status": ["Phase", "Status"],
         "sweeps": ["sweep"],

@@ -9,14 +9,14 @@ import numpy as np
 
 from .status import Phase, Status
 
-Kind = Literal["diagonal", "linear", "deep", "map", "compared"]
+Kind = Literal["diagonal", "linear", "deep", "map", "compared", "predicted"]
 Point = Literal["end", "averaged", "cooled", "flow", "predicted", "path"]
 RUNS: tuple[Kind, ...] = ("diagonal", "linear", "deep")  # networks whose runs are measured in full
 POINTS: Mapping[Point, tuple[str, tuple[Kind, ...]]] = {  # what a long name says of each, and the kinds that have it
-    "end": ("{}", (*RUNS, "map", "compared")),
+    "end": ("{}", (*RUNS, "map", "compared", "predicted")),
     "averaged": ("{}, of the mean of the next weights", ("diagonal", "deep")),
     "cooled": ("{}, after cooling by gradient flow", ("diagonal", "deep")),
-    "flow": ("{}, of gradient flow", ("deep",)),
+    "flow": ("{}, of gradient flow", ("deep", "predicted")),
     "predicted": ("{}, predicted", ("compared",)),
     "path": ("{} along the path", RUNS),
 }
@@ -51,8 +51,8 @@ class Variable:
 _ASIDE = "{}, along the path"  # after a long name that ends in a clause of its own
 _DECLARED: Mapping[str, Variable] = {
     "status": Variable(
-        "how the run ended", dtype="i1", fill=int(Status.NOT_RUN), flags=Status, kinds=(*RUNS, "map", "compared"),
-        at=("end", "flow"),
+        "how the run ended", dtype="i1", fill=int(Status.NOT_RUN), flags=Status,
+        kinds=(*RUNS, "map", "compared", "predicted"), at=("end", "flow"),
     ),
     "steps": Variable("steps taken", "steps", "i8", -1, kinds=(*RUNS, "map", "compared"), at=("end", "flow")),
     "loss": Variable("training loss", kinds=(*RUNS, "compared"), at=STATE),
@@ -60,11 +60,11 @@ _DECLARED: Mapping[str, Variable] = {
         "infimum of the training loss over the coefficients that gradient flow can reach", kinds=("diagonal", "linear")
     ),
     "test_risk": Variable(
-        "mean loss on held-out samples", kinds=("diagonal", "deep", "compared"), at=(*STATE, "predicted"),
+        "mean loss on held-out samples", kinds=("diagonal", "deep", "compared", "predicted"), at=(*STATE, "predicted"),
         along="held-out loss along the path", held_out=True,
     ),
     "sharpness": Variable(
-        "largest algebraic Hessian eigenvalue in the weights at the end", kinds=(*RUNS, "compared"),
+        "largest algebraic Hessian eigenvalue in the weights at the end", kinds=(*RUNS, "compared", "predicted"),
         at=(*STATE, "predicted"), along="sharpness along the path",
     ),
     "sharpness_residual": Variable("residual norm |H v - S v| of that eigenvalue"),
@@ -80,13 +80,14 @@ _DECLARED: Mapping[str, Variable] = {
     "theta_l1": Variable("l1 norm of the weights", at=STATE),
     "theta_l2": Variable("l2 norm of the weights", at=STATE),
     "beta_l1": Variable(
-        "l1 norm of the coefficients", kinds=("diagonal", "compared"), at=(*STATE, "predicted")
+        "l1 norm of the coefficients", kinds=("diagonal", "compared", "predicted"), at=(*STATE, "predicted")
     ),
-    "beta_l2": Variable("l2 norm of the coefficients", kinds=("diagonal",), at=STATE),
+    "beta_l2": Variable("l2 norm of the coefficients", kinds=("diagonal", "predicted"), at=STATE),
     "monotone": Variable("whether the loss never rose", dtype="?", fill=False),
     "rising_steps": Variable("steps on which the loss rose", "steps", "i8", -1),
     "phase": Variable(
-        "dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN), flags=Phase, kinds=("diagonal", "linear")
+        "dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN), flags=Phase,
+        kinds=("diagonal", "linear", "predicted"),
     ),
     "period": Variable(
         "steps after which the weights return, 0 where they do not or it was not asked", "steps", "i8", -1,
@@ -96,7 +97,8 @@ _DECLARED: Mapping[str, Variable] = {
         "largest Lyapunov exponent of the map of one step, after the last step", "1/step", kinds=("diagonal",)
     ),
     "beta": Variable(
-        "coefficients of the predictor", dims=("feature",), kinds=("diagonal", "compared"), at=("end", "predicted")
+        "coefficients of the predictor", dims=("feature",), kinds=("diagonal", "compared", "predicted"),
+        at=("end", "predicted"),
     ),
     "theta": Variable(
         "weights", dims=("weight", "feature"), kinds=("diagonal", "compared"), at=("end", "path")
@@ -105,7 +107,11 @@ _DECLARED: Mapping[str, Variable] = {
     "test_accuracy": Variable(
         "share of held-out samples classified correctly", kinds=("deep",), at=STATE, held_out=True
     ),
-    "lr_critical": Variable("2 / largest sharpness along gradient flow", kinds=("deep",), at=("flow",)),
+    "lr_critical": Variable("2 / largest sharpness along gradient flow", kinds=("deep", "predicted"), at=("flow",)),
+    "lr_critical_final": Variable("2 / sharpness at gradient flow's end", kinds=("predicted",), at=("flow",)),
+    "lr_divergence": Variable(
+        "learning rate above which descent diverges on its way", kinds=("predicted",), at=("flow",)
+    ),
     "imbalance": Variable(
         "largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers", kinds=("linear",),
         at=("end", "path"), along=_ASIDE,
@@ -123,6 +129,17 @@ _DECLARED: Mapping[str, Variable] = {
     ),
     "path_gfs_sharpness": Variable(
         "sharpness of the endpoint of gradient flow from each point of the path", kinds=("diagonal",), at=("path",)
+    ),
+    "error_beta": Variable(
+        "half-width of the bar of |predicted - found| of the coefficients", dims=("coverage",), kinds=("predicted",)
+    ),
+    "error_beta_l1": Variable(
+        "half-width of the bar of the l1 norm of the coefficients", dims=("coverage",), kinds=("predicted",)
+    ),
+    "error_sharpness": Variable("half-width of the bar of the sharpness", dims=("coverage",), kinds=("predicted",)),
+    "error_test_risk": Variable(
+        "half-width of the bar of the mean loss on held-out samples", dims=("coverage",), kinds=("predicted",),
+        held_out=True,
     ),
     "beta_error": Variable("|predicted - found| / |found| of the coefficients, Euclidean", kinds=("compared",)),
     "l1_error": Variable("|predicted - found| / found of the l1 norm of the coefficients", kinds=("compared",)),
@@ -170,6 +187,7 @@ COORDINATES: Mapping[str, Variable] = {
     "feature": Variable("feature"),
     "mode": Variable("singular mode of the target"),
     "parameter": Variable("weight of a layer"),
+    "coverage": Variable("share of runs that a bar holds"),
 }
 ALONG = {"n": "seed"}  # coordinates that are no dimension, and the dimension they stand along
 

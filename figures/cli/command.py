@@ -20,11 +20,12 @@ from ...sims.grid import read_grid
 from ...sims.options import Options, SweepOptions
 from ...sims.status import Phase, Status
 from ...sims.store.place import check_file
-from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from ...theory.errors import GdbiasError, InputError
 from .data_options import Data
 from .deep_verb import Deep
 from .effect import require_one
 from .plot_verb import Plot
+from .predict_verb import Predict, say
 from .report_verb import Report
 from .rule_options import Rule
 from .spec_file import GRID, read_spec
@@ -32,12 +33,6 @@ from .text_file import write_text
 from .verify_verb import Verify
 
 Positional = tyro.conf.Positional
-LARGE = 100_000  # numbers of X above which predictions say what they are at
-
-
-def say(text: str) -> None:
-    """What a verb is at, beside what it prints."""
-    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -84,41 +79,6 @@ class Derive:
         else:
             for title, formula in dynamics.chain():
                 print(f"{title}\n    {formula}")
-
-
-@dataclass(frozen=True)
-class Predict:
-    """Print the critical learning rates and gradient flow's endpoint, without any run."""
-
-    data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
-    init_scale: float = 0.1
-    """Initialization scale alpha."""
-
-    def __call__(self) -> None:
-        model, problem = self.data.setting()
-        pred = theory.predict(model, problem, self.init_scale)
-        said = say if problem.n * problem.d > LARGE else lambda text: None
-        said(f"following gradient flow on {problem.n} x {problem.d} numbers, which may take minutes")
-        told = [f"{model} on {problem}, init_scale {self.init_scale:g}"]
-        told += [f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow"]
-        if problem.loss != theory.squared:
-            print("\n".join(told))
-            return
-        told += [f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint"]
-        said("finding the least sharpness of any interpolator")
-        try:
-            told += [f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator"]
-        except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
-            pass
-        try:
-            told += [f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way"]
-        except NoClosedForm:  # degree 4 and above
-            pass
-        told += [f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint"]
-        told += [f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint"]
-        if pred.flow.test_risk is not None:
-            told += [f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint"]
-        print("\n".join(told))
 
 
 @dataclass(frozen=True)

@@ -43,21 +43,24 @@ def pulled(C, v, out):
 
 
 @njit(cache=True, nogil=True)
-def gram(rows, e, H):
-    """The upper triangle of ``H = sum_i e_i rows_i rows_i^T``."""
+def gram(Ct, e, H):
+    """``H = C diag(e) C^T``, four columns at a time over whole rows, which fill vector registers."""
     n, last = H.shape[0], len(e) - len(e) % 4
     H[:, :] = 0.0
     for i in range(0, last, 4):
+        one, two, three, four = Ct[i], Ct[i + 1], Ct[i + 2], Ct[i + 3]
         for a in range(n):
-            p, q = e[i] * rows[i, a], e[i + 1] * rows[i + 1, a]
-            r, s = e[i + 2] * rows[i + 2, a], e[i + 3] * rows[i + 3, a]
-            for c in range(a, n):
-                H[a, c] += p * rows[i, c] + q * rows[i + 1, c] + r * rows[i + 2, c] + s * rows[i + 3, c]
+            row = H[a]
+            p, q, r, s = e[i] * one[a], e[i + 1] * two[a], e[i + 2] * three[a], e[i + 3] * four[a]
+            for c in range(n):
+                row[c] += p * one[c] + q * two[c] + r * three[c] + s * four[c]
     for i in range(last, len(e)):
+        one = Ct[i]
         for a in range(n):
-            p = e[i] * rows[i, a]
-            for c in range(a, n):
-                H[a, c] += p * rows[i, c]
+            row = H[a]
+            p = e[i] * one[a]
+            for c in range(n):
+                row[c] += p * one[c]
 
 
 @njit(cache=True, nogil=True)
@@ -94,13 +97,11 @@ def solve(R, x):
 
 @njit(cache=True, nogil=True)
 def eigenvectors(A):
-    """Jacobi's method: A (its upper triangle is read, all is overwritten) becomes diagonal; the rows of V."""
+    """Jacobi's method: A becomes diagonal, in place; the rows of V are its eigenvectors."""
     n = A.shape[0]
     V = np.zeros((n, n))
     for a in range(n):
         V[a, a] = 1.0
-        for c in range(a):
-            A[a, c] = A[c, a]
     for _ in range(30):
         off, size = 0.0, 0.0
         for a in range(n):
@@ -188,7 +189,7 @@ def drift(g, L, eta, w, exact, full):
 
 @njit(cache=True, nogil=True)
 def sharpness_matrix(Ct, L, w, K):
-    """The upper triangle of K."""
+    """K."""
     k = np.empty(len(w))
     for i in range(len(w)):
         k[i] = w[i] ** (2 * L - 2)
@@ -201,7 +202,7 @@ def alive(C, U, factor):
     rows, r = U.shape
     T = np.zeros((r, r))
     for p in range(r):
-        for q in range(p, r):
+        for q in range(r):
             for a in range(rows):
                 T[p, q] += U[a, p] * U[a, q]
     turn = eigenvectors(T)
@@ -235,7 +236,7 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
     nu, pinned, iterations = nu.copy(), 0, 0
     s, m, p, e, b, q = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
     fit, pull, change = np.empty(rows), np.empty(D), np.empty(D)
-    K, factor = np.empty((rows, rows)), np.empty(D)
+    K, block, factor = np.empty((rows, rows)), np.empty((rows, rows)), np.empty(D)
     for _ in range(NEWTON * (1 + MOST_PINNED)):
         iterations += 1
         r = U.shape[1]
@@ -258,21 +259,20 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
             e[i] = L * slope * p[i]
             b[i] = slope * w[i]
         dim = rows * (1 + r)
-        stacked = np.empty((D, dim))
-        for i in range(D):
-            for a in range(rows):
-                stacked[i, a] = Ct[i, a]
-                for k in range(r):
-                    stacked[i, rows * (1 + k) + a] = -2 * push * q[i] * CU[k, i] * Ct[i, a]
-        H, scale = np.empty((dim, dim)), np.empty(dim)
-        gram(stacked, e, H)
+        H, scale, x = np.empty((dim, dim)), np.empty(dim), np.empty(dim)
+        for k in range(r + 1):  # blocks C diag(...) C^T, the first of nu
+            for j in range(k, r + 1):
+                for i in range(D):
+                    factor[i] = e[i] * (-2 * push * q[i]) ** ((k > 0) + (j > 0))
+                    factor[i] *= (CU[k - 1, i] if k else 1.0) * (CU[j - 1, i] if j else 1.0)
+                gram(Ct, factor, block)
+                for a in range(rows):
+                    for c in range(rows):
+                        H[rows * k + a, rows * j + c] = block[a, c]
         applied(Ct, b, fit)
-        x = np.empty(dim)
         for a in range(rows):
             H[a, a] += weight
             x[a] = y[a] - fit[a] - weight * nu[a]
-        for a in range(dim):
-            scale[a] = 1 / np.sqrt(H[a, a] + (2 * L * L * cap if a >= rows else 0.0) + 1e-300)
         if r:
             sharpness_matrix(Ct, L, w, K)
             for k in range(r):
@@ -281,11 +281,11 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
                     missing = cap * U[a, k]
                     H[o + a, o + a] += 2 * L * L * cap
                     for c in range(rows):
-                        entry = K[a, c] if c >= a else K[c, a]
-                        missing -= entry * U[c, k]
-                        if c >= a:
-                            H[o + a, o + c] -= 2 * L * L * entry
+                        missing -= K[a, c] * U[c, k]
+                        H[o + a, o + c] -= 2 * L * L * K[a, c]
                     x[o + a] = -2 * L * L * missing
+        for a in range(dim):
+            scale[a] = 1 / np.sqrt(H[a, a] + (2 * L * L * cap if a >= rows else 0.0) + 1e-300)
         shift, R = 1e-13, np.empty((dim, dim))
         while True:  # positive definite near the solution: elsewhere made so
             for a in range(dim):

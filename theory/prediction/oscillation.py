@@ -66,19 +66,20 @@ class Modes:
 
 def undershoot(
     coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np.ndarray, lr: float, push: np.ndarray
-) -> float:
+) -> tuple[float, bool]:
     """``1 - lr S / 2`` where descent ends, for the end b (block, d) of the constrained flow with support ``moving``.
 
     It is the law of one oscillation, or what leaves the second eigenvalue where it is; ``push`` (rank, rank) is the
-    matrix of the whole push. 0 where no oscillation explains the end: S stays below, or three are pinned.
+    matrix of the whole push. 0 where no oscillation explains the end: S stays below, or three are pinned. And whether
+    several are.
     """
     modes = Modes(coordinates, problem, b, moving, lr)
-    second, pinned = float(modes.shares[1]) if len(modes.shares) > 1 else 0.0, (modes.shares > 1 - PINNED).sum()
+    second, pinned = float(modes.shares[1]) if len(modes.shares) > 1 else 0.0, int((modes.shares > 1 - PINNED).sum())
     if modes.shares[0] > 1 - BINDING and pinned == 2:
-        return TWO * modes.undershoot(modes.most_pushed(push))
+        return TWO * modes.undershoot(modes.most_pushed(push)), True
     if pinned > 2:
-        return 0.0
+        return 0.0, True
     alone = modes.undershoot(modes.directions[0])
     if modes.shares[0] > 1 - BINDING:
-        return min(alone, 1 - second)
-    return alone if second < 1 - alone else 0.0
+        return min(alone, 1 - second), False
+    return (alone if second < 1 - alone else 0.0), pinned > 1

@@ -156,7 +156,7 @@ class Prediction:
             return replace(endpoint_of_flow(self.flow, lr), method=method)
         if method != "constrained_flow":  # which finds out by itself
             self._require_stable(lr)
-        return endpoint(reachable, w0, lr, method, warmup)
+        return endpoint(reachable, w0, lr, method, self.flow, warmup)
 
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.

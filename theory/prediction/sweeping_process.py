@@ -37,4 +37,4 @@ def adiabatic(pred: Prediction, lr: float, caps: int = 2000) -> Endpoint:
         w = edge.project(w, 2 / cap)
         if w is None:
             raise lost
-    return endpoint_at(reachable, edge.full(w), lr, "adiabatic", 0.0)
+    return endpoint_at(reachable, edge.full(w), 0.0, lr, "adiabatic")

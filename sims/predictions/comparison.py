@@ -8,16 +8,16 @@ from typing import TypedDict, Unpack, get_args
 import numpy as np
 import xarray as xr
 
-from ..theory import GdbiasError, Parameterization, Prediction, Problem, predict
-from ..theory.prediction.endpoints import Endpoint, Method
-from ..theory.validate import one_of, texts
-from .grid import Grid, learning_rates, one_value
-from .options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
-from .parallel.progress import progress_bar
-from .schema import VARIABLES, attributes, measured
-from .status import Status
-from .store.provenance import result_attributes, result_spec
-from .sweeps import sweep
+from ...theory import GdbiasError, Parameterization, Prediction, Problem, predict
+from ...theory.prediction.endpoints import Endpoint, Method
+from ...theory.validate import one_of, texts
+from ..grid import Grid, learning_rates, one_value
+from ..options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
+from ..parallel.progress import progress_bar
+from ..schema import VARIABLES, attributes, measured
+from ..status import Status
+from ..store.provenance import result_attributes, result_spec
+from ..sweeps import sweep
 
 METHODS: tuple[Method, ...] = get_args(Method)
 NEARBY = 1.003  # times lr: what descent itself changes by is the floor of every error
@@ -66,7 +66,7 @@ def compare(
     ``sensitivity`` is what ``beta_found`` itself changes by at 1.003 lr, the floor of every error.
 
     Further keywords, ``max_steps``, ``tol``, ``hold``, ``backend`` and ``threads``, change single
-    options of :class:`gdbias.sims.comparison.CompareOptions`, or of those given together as ``options``.
+    options of :class:`gdbias.sims.predictions.comparison.CompareOptions`, or of those given together as ``options``.
 
     Returns a dataset over (predictor, lr): errors and predicted values; over lr: the run's status, steps, loss,
     sharpness, l1 norm, beta, test risk, theta. ``attrs["not_predicted"]`` lists (predictor, lr, reason) as JSON.

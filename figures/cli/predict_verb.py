@@ -1,0 +1,113 @@
+"""gdbias predict: what theory says of a problem, where descent ends, and the plane of a sweep without a run."""
+
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import numpy as np
+import tyro
+from tyro.conf import Positional
+
+from ... import sims, theory
+from ...sims.grid import learning_rates, one_value, read_grid
+from ...sims.status import Status
+from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from .data_options import Data
+from .spec_file import GRID
+
+LARGE = 100_000  # numbers of X above which predictions say what they are at
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Print the critical learning rates and where descent ends, without any run.
+
+    With a folder the whole plane of a sweep is predicted into it, which gdbias plot draws as it draws runs:
+
+        gdbias predict plane.zarr --model "difference(2)" --lr 0.01:1:40:log --init-scale 0.01:0.5:25:log
+    """
+
+    plane: Positional[str | None] = None
+    """Folder of a Zarr store for the predicted plane, to write or to complete."""
+    lr: str | None = field(default=None, metadata=GRID)
+    """Learning rates at which the endpoint is predicted: START:STOP:NUM:log (or :lin), or values such as 0.01,0.1."""
+    init_scale: str = field(default="0.1", metadata=GRID)
+    """Initialization scale alpha; many of them, written alike, for a plane."""
+    warmup: int = 0
+    """Steps of descent itself after the first rise of its loss, from which endpoints are predicted: 20 to 50 halve and
+    halve again the error."""
+    data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
+
+    def __call__(self) -> None:
+        scales, lrs = read_grid(self.init_scale), None if self.lr is None else learning_rates(read_grid(self.lr))
+        if self.warmup and lrs is None:
+            raise InputError(f"--warmup {self.warmup} has no effect: it needs --lr")
+        if self.plane is None:
+            self._tell(one_value(scales if len(scales) > 1 else float(scales[0]), "init_scale"), lrs)
+            return
+        if lrs is None:
+            raise InputError(f"{self.plane} needs learning rates: use for example --lr 0.01:1:40:log")
+        model, problem = self.data.settings()
+        ds = sims.predicted(model, problem, lrs, scales, warmup=self.warmup, store=self.plane, progress=True)
+        for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
+            print(f"{count:8d} {TOLD[Status(int(value))]}")
+        print(f"written to {self.plane}", file=sys.stderr)
+
+    def _tell(self, init_scale: float, lrs: np.ndarray | None) -> None:
+        model, problem = self.data.setting()
+        pred = theory.predict(model, problem, init_scale)
+        said = say if problem.n * problem.d > LARGE else lambda text: None
+        said(f"following gradient flow on {problem.n} x {problem.d} numbers, which may take minutes")
+        print(f"{model} on {problem}, init_scale {init_scale:g}")
+        print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
+        if problem.loss == theory.squared:
+            print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
+            said("finding the least sharpness of any interpolator")
+            try:
+                print(f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator")
+            except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
+                pass
+            try:
+                print(f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way")
+            except NoClosedForm:  # degree 4 and above
+                pass
+            print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
+            print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
+            if pred.flow.test_risk is not None:
+                print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
+        if lrs is not None:
+            print("\nwhere descent ends, +- what holds 68 % of runs")
+            for lr in lrs.tolist():
+                print(f"lr {lr:<12.6g}{_ended(pred, lr, self.warmup)}")
+
+
+TOLD = {
+    Status.CONVERGED: "converge",
+    Status.DIVERGED: "diverge",
+    Status.STEP_LIMIT: "never settle: no interpolator is stable",
+}
+
+
+def say(text: str) -> None:
+    """What a verb is at, beside what it prints."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
+    try:
+        if lr >= pred.lr_divergence:
+            return f"diverges: lr_divergence is {pred.lr_divergence:.6g}"
+    except NoClosedForm:
+        pass
+    try:
+        end = pred.endpoint(lr, warmup=warmup)
+    except GdbiasError as error:
+        return str(error).removeprefix(f"{pred.dynamics.model.name}: ").removeprefix(f"lr = {lr:g} ")
+    bar = end.error
+
+    def value(name: str) -> str:
+        width = None if bar is None else getattr(bar, name)
+        return f"{name} {getattr(end, name):.6g}" + ("" if width is None else f" +- {width[0]:.2g}")
+
+    names = ("sharpness", "l1_norm", *(["test_risk"] if end.test_risk is not None else []))
+    return "   ".join([*map(value, names), *([end.note] if end.note else [])])

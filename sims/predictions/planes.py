@@ -1,0 +1,207 @@
+"""The plane of a sweep from theory alone: no run is made."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import xarray as xr
+
+from ...theory import (
+    Diverges,
+    GdbiasError,
+    NoClosedForm,
+    NoInterpolator,
+    Parameterization,
+    Prediction,
+    Problem,
+    gradient_descent,
+    predict,
+)
+from ...theory.prediction.coordinates import doubled
+from ...theory.prediction.endpoint_error import COVERAGE
+from ...theory.prediction.endpoints import Endpoint
+from ...theory.prediction.phase_rule import NEAR
+from ...theory.validate import whole
+from ..grid import Grid
+from ..machine import cores
+from ..options import Deciding, SweepOptions, options_of
+from ..parallel.plan import Plan
+from ..parallel.progress import progress_bar
+from ..schema import VARIABLES, measured, vectors
+from ..status import Phase, Status
+from ..store.filling import filled
+from ..store.layout import Layout, kept
+from ..store.provenance import result_attributes, result_spec
+
+ROW = 64  # learning rates that are predicted, and written, together
+BOUNDARIES = ("lr_critical", "lr_critical_final", "lr_divergence")
+BARS = tuple(name for name in vectors("predicted") if name.startswith("error_"))
+
+
+@dataclass(frozen=True)
+class PredictedOptions(Deciding):
+    """How endpoints are predicted."""
+
+    warmup: int = 0
+    """Steps of descent itself beyond the first rise of its loss, from which predictions begin: 20 to 50 halve and halve
+    again their error, at a twentieth of a run's cost. 0 for predictions without any run."""
+    threads: int | None = field(default=None, metadata={"result": False})
+    """Worker threads, all cores unless given; results do not depend on it."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "warmup", whole("warmup", self.warmup, 0))
+        if self.threads is not None:
+            object.__setattr__(self, "threads", whole("threads", self.threads, 1))
+
+
+class PredictedChanges(TypedDict, total=False):
+    """Keywords of :func:`predicted` for :class:`PredictedOptions`."""
+
+    warmup: int
+    threads: int | None
+
+
+def predicted(
+    model: Parameterization | Sequence[Parameterization],
+    problem: Problem | Sequence[Problem],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
+    *,
+    keep: Sequence[str] = ("beta",),
+    store: str | PathLike | None = None,
+    progress: bool = False,
+    options: PredictedOptions | None = None,
+    **changes: Unpack[PredictedChanges],
+) -> xr.Dataset:
+    """The result that :func:`gdbias.sims.sweep` would have, from theory: where descent ends at every learning rate.
+
+    ``status`` is CONVERGED where the constrained flow ends at an interpolator (:meth:`gdbias.theory.Prediction.
+    endpoint`), DIVERGED above ``lr_divergence``, and STEP_LIMIT where no interpolator is stable, so that descent never
+    settles. ``phase`` is flow aligned below ``lr_critical``, edge of stability from there on, undecided where it never
+    settles. ``error_*`` are half-widths of bars that hold 68 % and 90 % of runs (dimension ``coverage``).
+
+    With ``store`` every row is written when done, and calling again computes only what is missing. ``keep=()`` drops
+    the coefficients. Further keywords, ``warmup`` and ``threads``, are those of :class:`PredictedOptions`.
+
+    Returns a dataset over (model, seed, init_scale, lr), which every figure draws.
+
+    Raises:
+        InputError: a value outside its limits, or a store that cannot be used.
+        NoClosedForm: a model or loss whose endpoints are not predicted.
+        NoInterpolator: data that no coefficients within the model's reach fit.
+    """
+    options = options_of("predicted", PredictedOptions(), options, changes)
+    plan = Plan.of(model, problem, lr, init_scale, gradient_descent, keep, SweepOptions(), store is not None)
+    models, problems = list(plan.models), list(plan.problems)
+    rows = {
+        (at, of): [predict(one, data, float(scale)) for scale in plan.scales]
+        for at, one in enumerate(models)
+        for of, data in enumerate(problems)
+    }
+    for preds in rows.values():
+        doubled(preds[0].dynamics.model)
+        _ = preds[0].flow  # refuses before a store is made
+    spec = result_spec(
+        "predicted", models, problems, options, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
+    )
+    beside = {"coverage": np.array(COVERAGE)}
+    if plan.many_problems:
+        beside["n"] = np.array([p.n for p in problems])
+    layout = _layout(plan)
+    attrs = result_attributes(spec, problems)
+    return filled(layout, beside, attrs, store, lambda arrays: _fill(plan, layout, rows, options, arrays, progress))
+
+
+def _layout(plan: Plan) -> Layout:
+    tested = any(p.X_test is not None for p in plan.problems)
+    names = [*kept(measured("predicted"), (*plan.keep, *BARS)), *BOUNDARIES]
+    names = [name for name in names if tested or not VARIABLES[name].held_out]
+    sides = {"init_scale": 1, "lr": min(len(plan.lrs), ROW)}
+    return Layout(plan.layout.axes, names, {"feature": plan.problems[0].d, "coverage": len(COVERAGE)}, sides)
+
+
+def _fill(
+    plan: Plan, layout: Layout, rows: Mapping, options: PredictedOptions, arrays: Mapping[str, Any], progress: bool
+) -> None:
+    outer = plan.many_models + plan.many_problems
+    missing = []
+    for region in layout.regions():
+        region = (*(one.start for one in region[:outer]), *region[outer:])
+        if (np.asarray(arrays["status"][region]) == Status.NOT_RUN).any():
+            missing.append(region)
+    with (
+        progress_bar("endpoints", layout.runs, progress) as add,
+        ThreadPoolExecutor(options.threads or cores()) as pool,
+    ):
+
+        def row(region: tuple) -> dict[str, np.ndarray]:
+            at = dict(zip(layout.axes, region, strict=True))
+            pred = rows[at.get("model", 0), at.get("seed", 0)][at["init_scale"].start]
+            return _row(pred, plan.lrs[at["lr"]], options.warmup, layout, add)
+
+        tasks = {pool.submit(row, region): region for region in missing}
+        try:
+            while tasks:
+                for task in wait(tasks, return_when=FIRST_COMPLETED).done:
+                    found, region = task.result(), tasks.pop(task)
+                    for name in layout.variables:
+                        whole_row = VARIABLES[name].at == ("flow",)
+                        arrays[name][region[:-1] if whole_row else region] = found[name][None]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _row(pred: Prediction, lrs: np.ndarray, warmup: int, layout: Layout, add) -> dict[str, np.ndarray]:
+    """The outcomes of one start at some learning rates."""
+    lines = {name: _line(pred, name) for name in BOUNDARIES}
+    found: dict[str, Any] = {name: np.array(lines[name]) for name in BOUNDARIES}
+    for name in layout.variables:
+        if name not in found:
+            shape = [layout.inner[dim] for dim in VARIABLES[name].dims]
+            found[name] = np.full((len(lrs), *shape), VARIABLES[name].fill, VARIABLES[name].dtype)
+    for j, lr in enumerate(lrs.tolist()):
+        end = _endpoint(pred, lr, warmup, lines["lr_divergence"])
+        found["status"][j], found["phase"][j] = _outcome(end, lr, lines["lr_critical"])
+        if isinstance(end, Endpoint):
+            values = dict(
+                sharpness=end.sharpness, beta_l1=end.l1_norm, beta_l2=float(np.linalg.norm(end.beta)),
+                beta=end.beta, test_risk=end.test_risk,
+                error_beta=end.error.beta, error_beta_l1=end.error.l1_norm, error_sharpness=end.error.sharpness,
+                error_test_risk=end.error.test_risk,
+            )  # fmt: skip
+            for name in values.keys() & found.keys():
+                found[name][j] = values[name]
+        add(1)
+    return found
+
+
+def _line(pred: Prediction, name: str) -> float:
+    try:
+        return float(getattr(pred, name))
+    except NoClosedForm:
+        return np.nan
+
+
+def _endpoint(pred: Prediction, lr: float, warmup: int, divergence: float) -> Endpoint | Status:
+    if lr >= divergence:
+        return Status.DIVERGED
+    try:
+        return pred.endpoint(lr, warmup=warmup)
+    except Diverges:
+        return Status.DIVERGED
+    except NoInterpolator:
+        return Status.STEP_LIMIT
+    except NoClosedForm:  # a sign that changed within the warm-up
+        return replace(pred.endpoint(lr), note="without warm-up")
+    except GdbiasError:
+        return Status.STEP_LIMIT
+
+
+def _outcome(end: Endpoint | Status, lr: float, critical: float) -> tuple[Status, Phase]:
+    if isinstance(end, Status):
+        return end, Phase.DIVERGED if end == Status.DIVERGED else Phase.UNDECIDED
+    return Status.CONVERGED, Phase.FLOW_ALIGNED if lr < NEAR * critical else Phase.EDGE_OF_STABILITY

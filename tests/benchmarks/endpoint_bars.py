@@ -1,0 +1,173 @@
+"""Fit the bars of predicted endpoints to runs of random problems, and tell how many runs of others they hold.
+
+    python tests/benchmarks/endpoint_bars.py [--problems 36] [--workers 2]
+
+The first half of the problems is fitted, the second counted. What is fitted stands in
+theory/prediction/endpoint_error.py; --installed counts with the bars that are there.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse  # noqa: E402
+from concurrent.futures import ProcessPoolExecutor  # noqa: E402
+from multiprocessing import get_context  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+FAMILIES = {
+    "power(2)": (0.1, 0.01), "difference(2)": (0.1, 0.01), "product(2)": (0.1, 0.01), "power(3)": (0.3, 0.1),
+    "difference(3)": (0.3, 0.1),
+}  # fmt: skip
+SIZES = (
+    (20, 40),
+    (4, 16),
+    (10, 40),
+    (6, 30),
+    (20, 60),
+    (9, 36),
+    (30, 90),
+    (5, 20),
+    (8, 24),
+    (50, 200),
+    (3, 12),
+    (15, 60),
+)
+BELOW, BETWEEN = (0.4, 0.8), (0.1, 0.3, 0.5, 0.7, 0.9)  # of lr_critical_final, and of the way from there to lr_max
+WARMUPS = (0, 20, 50)
+QUANTITIES = ("beta", "l1_norm", "sharpness", "test_risk")
+
+
+def problem_of(name, index):
+    from gdbias import theory
+
+    n, d = SIZES[index % len(SIZES)]
+    for seed in range(200_000 + index, 220_000 + index, 1000):
+        problem = theory.sparse_regression(
+            n=n, d=d, sparsity=min(5, max(1, n // 2)), n_test=200, seed=seed,
+            signs="positive" if name.startswith("power") else "random",
+        )  # fmt: skip
+        try:
+            pred = theory.predict(theory.parse(name), problem, FAMILIES[name][0])
+            if pred.lr_critical_final < pred.lr_max:
+                return problem
+        except theory.NoInterpolator:
+            continue
+    return None
+
+
+def measure(task):
+    """Of one problem of one family: what the bars go by, and the errors in their units, one row an endpoint."""
+    from gdbias import sims, theory
+    from gdbias.theory.prediction import endpoints
+
+    name, index = task
+    model, problem, rows, moved = theory.parse(name), problem_of(name, index), [], []
+    told = endpoints._error
+    endpoints._error = lambda end, problem, at, warmup: moved.append(at) or told(end, problem, at, warmup)
+    for scale in FAMILIES[name] if problem is not None else ():
+        pred = theory.predict(model, problem, scale)
+        low, high = pred.lr_critical_final, pred.lr_max
+        if not low < high:
+            continue
+        rates = np.array([*(share * low for share in BELOW), *(low + share * (high - low) for share in BETWEEN)])
+        ds = sims.sweep(model, problem, rates, scale, max_steps=30_000, track_every=0, threads=1).isel(init_scale=0)
+        for j, lr in enumerate(rates):
+            run = ds.isel(lr=j)
+            if int(run.status) != sims.Status.CONVERGED or (model.degree % 2 and (run.theta.values < 0).any()):
+                continue
+            for warmup in WARMUPS:
+                try:
+                    end = pred.endpoint(float(lr), warmup=warmup)
+                except theory.GdbiasError:
+                    rows.append(dict(name=name, warmup=warmup, lost=True))
+                    continue
+                if end.note:  # descent had ended
+                    continue
+                size, spread = float(np.linalg.norm(end.beta)), float(np.sqrt((problem.X_test**2).mean()))
+                found = {
+                    "beta": float(np.linalg.norm(end.beta - run.beta)), "l1_norm": end.l1_norm - float(run.beta_l1),
+                    "sharpness": end.sharpness - float(run.sharpness),
+                    "test_risk": end.test_risk - float(run.test_risk),
+                }  # fmt: skip
+                rows.append(
+                    dict(
+                        name=name, warmup=warmup, lost=False, index=index, moved=moved[-1], size=size, spread=spread,
+                        l1=end.l1_norm, S=end.sharpness, risk=end.test_risk, n=problem.n,
+                        found={q: abs(value) for q, value in found.items()},
+                        held={q: [found[q] <= bar for bar in getattr(end.error, q)] for q in QUANTITIES},
+                        below=bool(lr < low),
+                    )
+                )  # fmt: skip
+    endpoints._error = told
+    return rows
+
+
+def units(row, expected):
+    """Each quantity's own unit for a relative error ``expected`` of the coefficients."""
+    from gdbias.theory.prediction.endpoint_error import risk_unit
+
+    return {
+        "beta": expected * row["size"], "l1_norm": expected * row["l1"], "sharpness": expected * row["S"],
+        "test_risk": risk_unit(expected, row["size"], row["risk"], row["spread"]),
+    }  # fmt: skip
+
+
+def fit(rows):
+    """The bars of one warm-up."""
+    from gdbias.theory.prediction.endpoint_error import COVERAGE, LEAST, Bars
+
+    rows = [row for row in rows if not row["lost"]]
+    at = [row["moved"] for row in rows]
+    columns = np.array([[1, np.log(max(m.far, LEAST)), np.log(max(m.undershoot, LEAST)), m.several] for m in at], float)
+    target = np.log([max(row["found"]["beta"] / row["size"], 2e-5) for row in rows])
+    law = Bars(*np.linalg.lstsq(columns, target)[0].tolist(), *4 * [(0.0, 0.0)])
+    in_units = [{q: row["found"][q] / unit for q, unit in units(row, row["moved"].error(law)).items()} for row in rows]
+    spread = {q: tuple(np.quantile([row[q] for row in in_units], COVERAGE).round(3).tolist()) for q in QUANTITIES}
+    return Bars(*(round(v, 3) for v in (law.size, law.far, law.undershoot, law.several)), **spread)
+
+
+def held(rows, bars):
+    """The share of runs in each bar."""
+    counts = {q: [] for q in QUANTITIES}
+    for row in rows:
+        if row["lost"]:
+            continue
+        for q, unit in units(row, row["moved"].error(bars)).items():
+            counts[q].append([row["found"][q] <= unit * width for width in getattr(bars, q)])
+    return {q: np.mean(found, axis=0).round(2).tolist() for q, found in counts.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", type=int, default=36, help="of each family")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--installed", action="store_true", help="count with the bars of this version, on all problems")
+    options = parser.parse_args()
+    tasks = [(name, index) for index in range(options.problems) for name in FAMILIES]
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        every = [row for rows in pool.map(measure, tasks) for row in rows]
+    half = options.problems // 2
+    for warmup in WARMUPS:
+        rows = [row for row in every if row["warmup"] == warmup]
+        first, second = ([row for row in rows if row["lost"] or (row["index"] < half) == low] for low in (True, False))
+        lost = sum(row["lost"] for row in rows)
+        print(f"\nwarmup {warmup}: {len(rows)} endpoints, {lost} of them refused")
+        errors = [100 * row["found"]["beta"] / row["size"] for row in rows if not row["lost"]]
+        print("  error of beta in %, median {:.2f}, 90th percentile {:.2f}".format(*np.quantile(errors, [0.5, 0.9])))
+        if options.installed:
+            for q in QUANTITIES:
+                print(f"  {q:10} held", np.mean([r["held"][q] for r in rows if not r["lost"]], axis=0).round(3))
+            continue
+        bars = fit(first)
+        print(f"  {bars}")
+        print("  fitted on:", held(first, bars))
+        print("  others:   ", held(second, bars))
+        for name in FAMILIES:
+            print(f"    {name:14}", held([row for row in second if row["name"] == name], bars))
+
+
+if __name__ == "__main__":
+    main()
