@@ -21,7 +21,7 @@ from ...theory import (
     predict,
 )
 from ...theory.prediction.coordinates import doubled
-from ...theory.prediction.endpoint_error import COVERAGE
+from ...theory.prediction.bars import COVERAGE
 from ...theory.prediction.endpoints import Endpoint
 from ...theory.prediction.phase_rule import NEAR
 from ...theory.validate import whole
@@ -78,9 +78,9 @@ def predicted(
 ) -> xr.Dataset:
     """The result that :func:`gdbias.sims.sweep` would have, from theory: where descent ends at every learning rate.
 
-    ``status`` is CONVERGED where the constrained flow ends at an interpolator (:meth:`gdbias.theory.Prediction.
-    endpoint`), DIVERGED above ``lr_divergence``, and STEP_LIMIT where no interpolator is stable, so that descent never
-    settles. ``phase`` is flow aligned below ``lr_critical``, edge of stability from there on, undecided where it never
+    ``status`` is CONVERGED where the constrained flow ends at an interpolator (see
+    :meth:`gdbias.theory.Prediction.endpoint`), DIVERGED above ``lr_divergence``, and STEP_LIMIT where no interpolator
+    is stable, so that descent never settles. ``phase`` is flow aligned below ``lr_critical``, edge of stability from there on, undecided where it never
     settles. ``error_*`` are half-widths of bars that hold 68 % and 90 % of runs (dimension ``coverage``).
 
     With ``store`` every row is written when done, and calling again computes only what is missing. ``keep=()`` drops
@@ -166,7 +166,7 @@ def _row(pred: Prediction, lrs: np.ndarray, warmup: int, layout: Layout, add) ->
     for j, lr in enumerate(lrs.tolist()):
         end = _endpoint(pred, lr, warmup, lines["lr_divergence"])
         found["status"][j], found["phase"][j] = _outcome(end, lr, lines["lr_critical"])
-        if isinstance(end, Endpoint):
+        if isinstance(end, Endpoint) and end.error is not None:
             values = dict(
                 sharpness=end.sharpness, beta_l1=end.l1_norm, beta_l2=float(np.linalg.norm(end.beta)),
                 beta=end.beta, test_risk=end.test_risk,

@@ -3,7 +3,7 @@
     python tests/benchmarks/endpoint_bars.py [--problems 36] [--workers 2]
 
 The first half of the problems is fitted, the second counted. What is fitted stands in
-theory/prediction/endpoint_error.py; --installed counts with the bars that are there.
+theory/prediction/bars.py; --installed counts with the bars that are there.
 """
 
 import os
@@ -107,7 +107,7 @@ def measure(task):
 
 def units(row, expected):
     """Each quantity's own unit for a relative error ``expected`` of the coefficients."""
-    from gdbias.theory.prediction.endpoint_error import risk_unit
+    from gdbias.theory.prediction.bars import risk_unit
 
     return {
         "beta": expected * row["size"], "l1_norm": expected * row["l1"], "sharpness": expected * row["S"],
@@ -117,7 +117,7 @@ def units(row, expected):
 
 def fit(rows):
     """The bars of one warm-up."""
-    from gdbias.theory.prediction.endpoint_error import COVERAGE, LEAST, Bars
+    from gdbias.theory.prediction.bars import COVERAGE, LEAST, Bars
 
     rows = [row for row in rows if not row["lost"]]
     at = [row["moved"] for row in rows]

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import GdbiasError
 from ..problem import Problem
 from .constrained import Edge
-from .endpoint_error import NONE, EndpointError, Moved, endpoint_error
+from .bars import NONE, EndpointError, Moved, endpoint_error
 from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
 from .oscillation import undershoot
@@ -63,6 +63,13 @@ def endpoint_of_flow(flow: FlowEndpoint, lr: float) -> Endpoint:
     top = float(flow.sharpness)
     note = "" if lr <= 2 / top else f"unstable for descent: lr > lr_critical_final = {2 / top:.4g}"
     return Endpoint(lr, "flow", flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
+
+
+def endpoint_like_flow(flow: FlowEndpoint, problem: Problem, lr: float, method: Method) -> Endpoint:
+    """The same where a predictor of descent has it; the bars of the constrained flow at no distance."""
+    end = replace(endpoint_of_flow(flow, lr), method=method)
+    nowhere = Moved(0.0, 0.0, several=False)
+    return end if method != "constrained_flow" else replace(end, error=_error(end, problem, nowhere, 0))
 
 
 def endpoint(

@@ -1,6 +1,6 @@
 """What theory says before any run: where gradient flow ends, and the critical learning rates."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import get_args
 
@@ -15,14 +15,14 @@ from ..problem import Problem, require_problem
 from ..validate import one_of, real, real_array, shown, whole
 from .coordinates import doubled
 from .divergence import HIGHEST, SEVERAL, divergence_ratio
-from .endpoints import Endpoint, Method, endpoint, endpoint_of_flow
+from .endpoints import Endpoint, Method, endpoint, endpoint_like_flow, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
 from .frontiers import Interpolators, sharpness_bounds
 from .integration import flow_path, followed_start
 from .paths import Path, path
 from .transport import Transport
 
-LIKE_FLOW = 0.01  # of lr_critical_final, below which descent ends 0.02 to 0.4 % from gradient flow
+LIKE_FLOW = 1e-4  # of lr_critical_final, below which descent ends 0.004 % at most from gradient flow
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,8 +131,7 @@ class Prediction:
 
         With ``warmup`` the constrained flow begins where descent itself is so many steps after its loss first rose: 20
         to 50 of them, a twentieth of a run, take the error of signed families from 1 to 2 % to 0.2 to 0.5 %.
-        Below ``lr_critical_final / 100`` it ends with gradient flow, to half a percent at most: the distance falls
-        with lr.
+        Below ``lr_critical_final / 10000`` it ends with gradient flow.
 
         Raises:
             InputError: an unknown method, an lr that is not positive, a prediction of many starts, or a ``warmup``
@@ -153,7 +152,7 @@ class Prediction:
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
         unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW}.get(method, 0.0)
         if reachable.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
-            return replace(endpoint_of_flow(self.flow, lr), method=method)
+            return endpoint_like_flow(self.flow, self.problem, lr, method)
         if method != "constrained_flow":  # which finds out by itself
             self._require_stable(lr)
         return endpoint(reachable, w0, lr, method, self.flow, warmup)
