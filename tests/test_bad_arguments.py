@@ -7,8 +7,8 @@ import pytest
 
 from gdbias import sims, theory
 from gdbias.figures.cli.command import main
-from gdbias.sims.engine.numba.cache import load_kernel
 from gdbias.theory import GdbiasError, InputError
+from gdbias.theory.compiled.cache import load_kernel
 
 MODEL, PROBLEM = theory.difference(2), theory.sparse_regression(n=4, d=8, sparsity=2, n_test=0)
 VERBS = {

@@ -12,8 +12,8 @@ from numba.core.errors import TypingError
 
 from gdbias import sims, theory
 from gdbias.sims.engine.numba import kernels
-from gdbias.sims.engine.numba.cache import make_kernel
 from gdbias.sims.engine.numba.lanes import LANES
+from gdbias.theory.compiled.cache import make_kernel
 
 DRIVER = Path(kernels.__file__).with_name("advance.py").read_text()
 CLOSED = dict(
@@ -53,7 +53,7 @@ def test_an_open_branch_is_compiled(constant, arguments, tmp_path):
 
 
 DOUBLE = """
-from gdbias.sims.engine.numba.intrinsics import kernel
+from gdbias.theory.compiled.decorators import kernel
 
 
 @kernel
@@ -107,8 +107,8 @@ import numba
 
 numba.__version__ = "1000.0.0"
 {SWEEP}
-assert "gdbias.sims.engine.numba.intrinsics" in sys.modules
-assert "gdbias.sims.engine.numba.pipeline" not in sys.modules
+assert "gdbias.theory.compiled.decorators" in sys.modules
+assert "gdbias.theory.compiled.pipeline" not in sys.modules
 print(bits.hex())
 """
 

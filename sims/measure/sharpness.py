@@ -8,10 +8,11 @@ from types import ModuleType
 
 import numpy as np
 
+from ...theory.compiled.cache import load_kernel
 from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
 from ...theory.lanczos import LANCZOS_STEPS, RESIDUAL, ROUNDS, Sharpness, first_vectors
-from ..engine.numba.cache import load_kernel
+from ..engine.numba.kernels import IMPORTED
 from ..engine.numba.lanes import LANES
 from ..engine.numba.microkernel import spans
 from ..machine import cores
@@ -71,7 +72,7 @@ def _blocks(values: np.ndarray, rows: int) -> np.ndarray:
 
 @lru_cache
 def _kernel() -> ModuleType:
-    return load_kernel((Path(__file__).parent / "../engine/numba/lanczos.py").read_text(), "the sharpness")
+    return load_kernel((Path(__file__).parent / "../engine/numba/lanczos.py").read_text(), "the sharpness", IMPORTED)
 
 
 def _map(function: Callable, items: range) -> list:

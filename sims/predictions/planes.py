@@ -20,8 +20,8 @@ from ...theory import (
     gradient_descent,
     predict,
 )
-from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.bars import COVERAGE
+from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.endpoints import Endpoint
 from ...theory.prediction.phase_rule import NEAR
 from ...theory.validate import whole
@@ -80,8 +80,9 @@ def predicted(
 
     ``status`` is CONVERGED where the constrained flow ends at an interpolator (see
     :meth:`gdbias.theory.Prediction.endpoint`), DIVERGED above ``lr_divergence``, and STEP_LIMIT where no interpolator
-    is stable, so that descent never settles. ``phase`` is flow aligned below ``lr_critical``, edge of stability from there on, undecided where it never
-    settles. ``error_*`` are half-widths of bars that hold 68 % and 90 % of runs (dimension ``coverage``).
+    is stable, so that descent never settles. ``phase`` is flow aligned below ``lr_critical``, edge of stability from
+    there on, undecided where descent never settles. ``error_*`` are half-widths of bars that hold 68 % and 90 % of
+    runs (dimension ``coverage``).
 
     With ``store`` every row is written when done, and calling again computes only what is missing. ``keep=()`` drops
     the coefficients. Further keywords, ``warmup`` and ``threads``, are those of :class:`PredictedOptions`.
@@ -102,8 +103,9 @@ def predicted(
         for of, data in enumerate(problems)
     }
     for preds in rows.values():
-        doubled(preds[0].dynamics.model)
-        _ = preds[0].flow  # refuses before a store is made
+        for pred in preds:  # refuses before a store is made
+            doubled(pred.dynamics.model).start(pred.starts[0])
+        _ = preds[0].flow
     spec = result_spec(
         "predicted", models, problems, options, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
     )

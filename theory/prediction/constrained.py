@@ -6,7 +6,8 @@ central flow (arXiv 2410.24206) takes on diagonal networks. All in the doubled c
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -23,11 +24,12 @@ CONVERGED = 1e-14  # squared residual, for targets of size 1
 PROJECTED = 1e-5  # relative, of a weight, before the last of Newton's iterations
 
 
+@lru_cache(maxsize=1)
 def kernel() -> ModuleType:
     """The compiled kernel."""
-    from . import constrained_kernel  # Numba takes a third of a second to import
+    from ..compiled.cache import load_kernel  # Numba takes a third of a second to import
 
-    return constrained_kernel
+    return load_kernel(Path(__file__).with_name("constrained_kernel.py").read_text(), "the constrained flow")
 
 
 @dataclass(frozen=True)

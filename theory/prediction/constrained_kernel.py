@@ -1,15 +1,16 @@
 """The constrained flow in numbers, compiled: ``w^L`` on the columns of C, in the dual variables z = psi'(w^L).
 
-    ``dz / dstep = descent's own step of z - push,   push_i = 2 L (L - 1) w_i^(L - 2) |U^T c_i|^2``
-    ``(K - cap) U = 0,   K = C diag(w^(2 L - 2)) C^T <= cap = 2 / (eta L^2)``
+    ``dz / dstep = descent's own step of z - push,   push_i = 2 L (L - 1) w_i^(L - 2) |U c_i|^2``
+    ``(K - cap) U^T = 0,   K = C diag(w^(2 L - 2)) C^T <= cap = 2 / (eta L^2)``
 
 with eta the learning rate over the samples. Every step of BDF2 is an implicit one, hence a convex program: its dual
-variables nu (rows,) and U (rows, pinned) solve ``weight nu + C b = y`` and the condition on U by Newton's method, with
+variables nu (rows,) and U (pinned, rows) solve ``weight nu + C b = y`` and the condition on U by Newton's method, with
 the weights in closed form. All loops run in a fixed order: no number depends on threads or libraries.
 """
 
 import numpy as np
-from numba import njit
+
+from gdbias.theory.compiled.decorators import apart, kernel
 
 ENDED, LONG, LOST, NONE = 0, 1, 2, 3  # of `follow`: none of the interpolators is under the cap
 CONVERGED, MOVING, DIVERGED, CROSSED = 0, 1, 2, 3  # of `descend`
@@ -24,7 +25,7 @@ SMALL = 0.1  # of a logarithm: what is missed by a small weight counts less
 BLOWN_UP = 1e8  # of weights of size 1
 
 
-@njit(cache=True, nogil=True)
+@apart
 def applied(Ct, b, out):
     """``out = C b``."""
     out[:] = 0.0
@@ -33,7 +34,7 @@ def applied(Ct, b, out):
             out[a] += b[i] * Ct[i, a]
 
 
-@njit(cache=True, nogil=True)
+@apart
 def pulled(C, v, out):
     """``out = C^T v``."""
     out[:] = 0.0
@@ -42,7 +43,7 @@ def pulled(C, v, out):
             out[i] += v[a] * C[a, i]
 
 
-@njit(cache=True, nogil=True)
+@apart
 def gram(Ct, e, H):
     """``H = C diag(e) C^T``, four columns at a time over whole rows, which fill vector registers."""
     n, last = H.shape[0], len(e) - len(e) % 4
@@ -63,7 +64,7 @@ def gram(Ct, e, H):
                 row[c] += p * one[c]
 
 
-@njit(cache=True, nogil=True)
+@apart
 def factored(A):
     """``A = R^T R`` in its upper triangle, in place; whether A is positive definite."""
     n = A.shape[0]
@@ -80,7 +81,7 @@ def factored(A):
     return True
 
 
-@njit(cache=True, nogil=True)
+@apart
 def solve(R, x):
     """``x <- (R^T R)^-1 x``."""
     n = R.shape[0]
@@ -95,7 +96,7 @@ def solve(R, x):
         x[j] = s / R[j, j]
 
 
-@njit(cache=True, nogil=True)
+@apart
 def eigenvectors(A):
     """Jacobi's method: A becomes diagonal, in place; the rows of V are its eigenvectors."""
     n = A.shape[0]
@@ -130,13 +131,13 @@ def eigenvectors(A):
     return V
 
 
-@njit(cache=True, nogil=True)
+@apart
 def dual(w, L):
     """z of one weight."""
     return 0.5 * np.log(w) if L == 2 else -(w ** (2.0 - L)) / (L * (L - 2))
 
 
-@njit(cache=True, nogil=True)
+@apart
 def weights(s, m, L, w):
     """The w with ``z(w) + 2 L (L - 1) w^(L - 2) m = s``; whether s is in its domain."""
     B = 0.0 if L == 2 else 1 / (L * (L - 2.0))
@@ -159,7 +160,7 @@ def weights(s, m, L, w):
     return True
 
 
-@njit(cache=True, nogil=True)
+@apart
 def residual(Ct, y, L, w, b, rho):
     """``rho = C b - y``, with ``b = w^L``; its square."""
     for i in range(len(w)):
@@ -172,7 +173,7 @@ def residual(Ct, y, L, w, b, rho):
     return square
 
 
-@njit(cache=True, nogil=True)
+@apart
 def drift(g, L, eta, w, exact, full):
     """What a step of descent adds to z, beyond what is linear in the gradient g; that and the linear part in full."""
     beyond = np.zeros(len(w))
@@ -187,7 +188,7 @@ def drift(g, L, eta, w, exact, full):
     return beyond
 
 
-@njit(cache=True, nogil=True)
+@apart
 def sharpness_matrix(Ct, L, w, K):
     """K."""
     k = np.empty(len(w))
@@ -196,37 +197,32 @@ def sharpness_matrix(Ct, L, w, K):
     gram(Ct, k, K)
 
 
-@njit(cache=True, nogil=True)
+@apart
 def alive(C, U, factor):
-    """U with orthogonal columns, but for those that move no weight: ``factor`` times |c . u|^2 of each is its move."""
-    rows, r = U.shape
+    """U with orthogonal rows, but for those that move no weight: ``factor`` times |u . c|^2 of each is its move."""
+    r, rows = U.shape
     T = np.zeros((r, r))
     for p in range(r):
         for q in range(r):
             for a in range(rows):
-                T[p, q] += U[a, p] * U[a, q]
+                T[p, q] += U[p, a] * U[q, a]
     turn = eigenvectors(T)
-    turned, kept = np.zeros((r, rows)), 0
-    pull = np.empty(len(factor))
+    turned, kept, pull = np.zeros((r, rows)), 0, np.empty(len(factor))
     for q in range(r):
         for a in range(rows):
             turned[kept, a] = 0.0
             for p in range(r):
-                turned[kept, a] += turn[q, p] * U[a, p]
+                turned[kept, a] += turn[q, p] * U[p, a]
         pulled(C, turned[kept], pull)
         most = 0.0
         for i in range(len(factor)):
             most = max(most, factor[i] * pull[i] ** 2)
         if most > DEAD:
             kept += 1
-    found = np.empty((rows, kept))
-    for q in range(kept):
-        for a in range(rows):
-            found[a, q] = turned[q, a]
-    return found
+    return turned[:kept]
 
 
-@njit(cache=True, nogil=True)
+@apart
 def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
     """One implicit step from z = ``begun``: Newton's method from (nu, U). The weights are written to w.
 
@@ -239,11 +235,11 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
     K, block, factor = np.empty((rows, rows)), np.empty((rows, rows)), np.empty(D)
     for _ in range(NEWTON * (1 + MOST_PINNED)):
         iterations += 1
-        r = U.shape[1]
+        r = U.shape[0]
         CU = np.zeros((r, D))
         m[:] = 0.0
         for k in range(r):
-            pulled(C, U[:, k].copy(), CU[k])
+            pulled(C, U[k], CU[k])
             for i in range(D):
                 m[i] += CU[k, i] ** 2
         pulled(C, nu, pull)
@@ -278,10 +274,10 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
             for k in range(r):
                 o = rows * (1 + k)
                 for a in range(rows):
-                    missing = cap * U[a, k]
+                    missing = cap * U[k, a]
                     H[o + a, o + a] += 2 * L * L * cap
                     for c in range(rows):
-                        missing -= K[a, c] * U[c, k]
+                        missing -= K[a, c] * U[k, c]
                         H[o + a, o + c] -= 2 * L * L * K[a, c]
                     x[o + a] = -2 * L * L * missing
         for a in range(dim):
@@ -313,11 +309,11 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
         if not moved < 1e100:
             return False, nu, U, iterations
         share = min(1.0, 1 / max(moved, 1e-300))
-        turned = np.empty((rows, r))
+        turned = np.empty((r, rows))
         for a in range(rows):
             nu[a] += share * x[a]
             for k in range(r):
-                turned[a, k] = U[a, k] + share * x[rows * (1 + k) + a]
+                turned[k, a] = U[k, a] + share * x[rows * (1 + k) + a]
         U = turned
         if not (moved < accuracy and shift < 1e-8):
             continue
@@ -326,8 +322,8 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
                 factor[i] = p[i] / w[i] * push * q[i]
             U = alive(C, U, factor)
         m[:] = 0.0
-        for k in range(U.shape[1]):
-            pulled(C, U[:, k].copy(), pull)
+        for k in range(U.shape[0]):
+            pulled(C, U[k], pull)
             for i in range(D):
                 m[i] += pull[i] ** 2
         pulled(C, nu, pull)
@@ -343,7 +339,7 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
             slack[a, a] += cap * (1 + OVER)
         if factored(slack):
             return True, nu, U, iterations
-        if pinned == MOST_PINNED or U.shape[1] == MOST_PINNED:
+        if pinned == MOST_PINNED or U.shape[0] == MOST_PINNED:
             return False, nu, U, iterations
         pinned += 1  # one direction more: the top one, and as much of it as takes the sharpness to its cap
         V = eigenvectors(K)
@@ -372,41 +368,43 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
         size = L * L * (K[top, top] - cap) / gain
         if not (size > 0 and size < 1e200):
             return False, nu, U, iterations
-        wider = np.empty((rows, U.shape[1] + 1))
-        wider[:, :-1] = U
+        last = U.shape[0]
+        wider = np.empty((last + 1, rows))
         for a in range(rows):
-            wider[a, -1] = np.sqrt(size) * V[top, a]
+            for k in range(last):
+                wider[k, a] = U[k, a]
+            wider[last, a] = np.sqrt(size) * V[top, a]
             nu[a] += size * step[a]
         U = wider
     return False, nu, U, iterations
 
 
-@njit(cache=True, nogil=True)
-def none_below(C, y, L, cap, nu, U):
-    """Whether (nu, U U^T) proves that no b >= 0 with C b = y has its sharpness at the cap or below; see Program."""
+@apart
+def none_below(C, y, L, cap, rho, U):
+    """Whether (-rho, U^T U) proves that no b >= 0 with C b = y has its sharpness at the cap or below; see Program."""
     D, total = C.shape[1], 0.0
     pull, m, power = np.empty(D), np.zeros(D), 2 - 2.0 / L
-    for k in range(U.shape[1]):
-        pulled(C, U[:, k].copy(), pull)
+    for k in range(U.shape[0]):
+        pulled(C, U[k], pull)
         for i in range(D):
             m[i] += pull[i] ** 2
         for a in range(len(y)):
-            total += U[a, k] ** 2
+            total += U[k, a] ** 2
     gain = 0.0
     for a in range(len(y)):
-        gain += y[a] * nu[a]
+        gain -= y[a] * rho[a]
     if not (gain > 0 and total > 0):
         return False
-    pulled(C, nu, pull)
+    pulled(C, rho, pull)
     cost, conjugate = 0.0, power / (power - 1) if L > 2 else 0.0
     for i in range(D):
-        if pull[i] > 0:
+        if pull[i] < 0:
             if L == 2:
-                cost = max(cost, pull[i] / (m[i] / total + 1e-300))
+                cost = max(cost, -pull[i] / (m[i] / total + 1e-300))
             else:
                 cost += (
                     (power - 1) * power**-conjugate
-                    * (m[i] / total + 1e-300) ** (-1 / (power - 1)) * pull[i] ** conjugate
+                    * (m[i] / total + 1e-300) ** (-1 / (power - 1)) * (-pull[i]) ** conjugate
                 )  # fmt: skip
     if L == 2:
         return gain / cost > cap * (1 + 1e-9)
@@ -414,7 +412,7 @@ def none_below(C, y, L, cap, nu, U):
     return best * gain - best**conjugate * cost > cap * (1 + 1e-9)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
     """The flow from w0 until the squared residual is ``end`` of |y|^2, by steps that miss ``accuracy`` of any weight.
 
@@ -432,18 +430,18 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
     for i in range(D):
         z[i] = dual(w[i], L)
     pushed, pushed1 = np.zeros((rows, rows)), np.zeros((rows, rows))
-    U = np.zeros((rows, 0))
+    U = np.zeros((0, rows))
     times, kept = np.empty(most + 1 if record else 1), np.empty((most + 1 if record else 1, D))
-    good, _, begun_with, _ = implicit(C, Ct, y, L, cap, 1e12, z, rho * 0, U, 0.3 * accuracy, found)
+    good, _, begun_with, _ = implicit(C, Ct, y, L, cap, 1e12, z, np.zeros(rows), U, 0.3 * accuracy, found)
     if not good:
         return LOST, w, 0.0, pushed, times[:0], kept[:0], 0, 0
     for i in range(D):  # onto the cap, where the start is above it
         w[i] = found[i]
         z[i] = dual(w[i], L)
-    for k in range(begun_with.shape[1]):
+    for k in range(begun_with.shape[0]):
         for a in range(rows):
             for c in range(rows):
-                pushed[a, c] += begun_with[a, k] * begun_with[c, k]
+                pushed[a, c] += begun_with[k, a] * begun_with[k, c]
     times[0], kept[0] = 0.0, z
     t, h, h1, h2, span, known = 0.0, 0.25, 0.0, 0.0, 1.0, 0
     steps, iterations, outcome = 0, 0, LONG
@@ -484,6 +482,10 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
                 begun[i] += new_span * beyond[i]
             for a in range(rows):
                 guess[a] = -new_span * eta * rho[a]
+            for k in range(U.shape[0]):
+                for a in range(rows):
+                    U[k, a] *= np.sqrt(new_span / span)  # the push of a step is that of its length
+            span = new_span
             good, _, turned, count = implicit(
                 C,
                 Ct,
@@ -493,7 +495,7 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
                 1 / (new_span * eta),
                 begun,
                 guess,
-                U * np.sqrt(new_span / span),
+                U,
                 0.3 * accuracy,
                 found,
             )
@@ -523,18 +525,18 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
         for a in range(rows):
             for c in range(rows):
                 push = 0.0
-                for k in range(turned.shape[1]):
-                    push += turned[a, k] * turned[c, k]
+                for k in range(turned.shape[0]):
+                    push += turned[k, a] * turned[k, c]
                 last = pushed[a, c]
                 pushed[a, c] = ((1 + ratio) ** 2 * last - ratio**2 * pushed1[a, c]) / (1 + 2 * ratio) + push
                 pushed1[a, c] = last
-        U, span, h2, h1, known = turned, new_span, h1, h, min(known + 1, 2)
+        U, h2, h1, known = turned, h1, h, min(known + 1, 2)
         t += h
         steps += 1
         if record:
             times[steps], kept[steps] = t, z
         square = residual(Ct, y, L, w, b, rho)
-        if U.shape[1] and steps % 8 == 0 and none_below(C, y, L, cap, -rho, U):
+        if U.shape[0] and steps % 8 == 0 and none_below(C, y, L, cap, rho, U):
             outcome = NONE
             break
         h *= min(2.0, max(0.3, 0.8 * (accuracy / max(missed, 1e-12)) ** (1 / 3)))
@@ -542,7 +544,7 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
     return outcome, w, t, pushed, times[:stored], kept[:stored], steps, iterations
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def project(C, Ct, y, L, eta, cap, w0, accuracy):
     """The interpolator under the cap nearest to w0 in the mirror divergence: one infinite implicit step from there.
 
@@ -552,7 +554,7 @@ def project(C, Ct, y, L, eta, cap, w0, accuracy):
     """
     rows, D = C.shape
     z, w, found = np.empty(D), w0.copy(), np.empty(D)
-    nu, U, total = np.zeros(rows), np.zeros((rows, 0)), 0
+    nu, U, total = np.zeros(rows), np.zeros((0, rows)), 0
     for i in range(D):
         z[i] = dual(w0[i], L)
     span, growth = np.inf, 30.0  # first at once
@@ -577,7 +579,16 @@ def project(C, Ct, y, L, eta, cap, w0, accuracy):
     return False, w, nu, U, total
 
 
-@njit(cache=True, nogil=True)
+@apart
+def sizes(w):
+    """|w|."""
+    found = np.empty(len(w))
+    for i in range(len(w)):
+        found[i] = abs(w[i])
+    return found
+
+
+@kernel
 def descend(C, Ct, y, L, eta, w0, after, most, end):
     """Descent itself from w0, until ``after`` steps beyond the first rise of the loss, or ``most``.
 
@@ -592,9 +603,9 @@ def descend(C, Ct, y, L, eta, w0, after, most, end):
     while True:
         square = residual(Ct, y, L, w, b, rho)
         if not square < BLOWN_UP:
-            return DIVERGED, t, np.abs(w)
+            return DIVERGED, t, w
         if square < small:
-            return CONVERGED, t, np.abs(w)
+            return CONVERGED, t, sizes(w)
         if rise < 0 and square > last:
             rise = t - 1
         if t == most + 1 or (rise >= 0 and t >= rise + after + 1):
@@ -608,9 +619,9 @@ def descend(C, Ct, y, L, eta, w0, after, most, end):
     mean = np.empty(D)
     for i in range(D):
         if L % 2 and not (before[i] > 0 and now[i] > 0 and w[i] > 0):
-            return CROSSED, t, np.abs(w)
+            return CROSSED, t, w
         if before[i] == 0 or now[i] == 0 or w[i] == 0:
-            return CROSSED, t, np.abs(w)
+            return CROSSED, t, w
         z = (dual(abs(before[i]), L) + 2 * dual(abs(now[i]), L) + dual(abs(w[i]), L)) / 4
         mean[i] = np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1.0 / (L - 2))
     return MOVING, t - 1, mean

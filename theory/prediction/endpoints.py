@@ -13,8 +13,8 @@ import numpy as np
 
 from ..errors import GdbiasError
 from ..problem import Problem
-from .constrained import Edge
 from .bars import NONE, EndpointError, Moved, endpoint_error
+from .constrained import Edge
 from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
 from .oscillation import undershoot

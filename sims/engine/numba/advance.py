@@ -7,7 +7,6 @@ import numpy as np
 
 from gdbias.sims.engine.draws import normal, stream, uniform
 from gdbias.sims.engine.numba.feature import added, bound, dot, nudged, plus, product, rest
-from gdbias.sims.engine.numba.intrinsics import inlined, inner, kernel
 from gdbias.sims.engine.numba.lanes import fma, larger, less, sqrt, total
 from gdbias.sims.engine.numba.law_stub import (
     DECAYS,
@@ -49,6 +48,7 @@ from gdbias.sims.engine.numba.rows import (
     wholes,
 )
 from gdbias.sims.status import Status
+from gdbias.theory.compiled.decorators import inlined, inner, kernel
 
 # Numbers of a block: 0, learning rate, excess loss, objective of the step before, limit of the loss, steps, steps
 # below tol, rises, 1 where the loss of the present step is not yet looked at, largest sharpness, prediction of one

@@ -6,7 +6,6 @@ A kernel is this text with the law, and what is constant of it, in place of the 
 import numpy as np
 
 from gdbias.sims.engine.numba.feature import dot
-from gdbias.sims.engine.numba.intrinsics import inlined, kernel
 from gdbias.sims.engine.numba.lanes import less, log, sqrt, total
 from gdbias.sims.engine.numba.law_stub import (
     LANES,
@@ -24,6 +23,7 @@ from gdbias.sims.engine.numba.law_stub import (
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals, take_next
 from gdbias.sims.engine.numba.rows import blocks, gather, load, numbers, release, scatter, store
+from gdbias.theory.compiled.decorators import inlined, kernel
 
 # Numbers of a block: 0, learning rate, limit of the loss, logarithmic growth, largest loss, whether the loss blew up.
 NONE, RATE, LIMIT, GROWN, TOP, GONE = range(6)

@@ -5,13 +5,17 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from ....theory.compiled.cache import load_kernel
 from ....theory.derivation.dynamics import Dynamics
 from ....theory.derivation.law import state_symbols
 from ..rule_settings import variants
 from ..runs import NUDGE
-from .cache import load_kernel
 from .lanes import LANES
 
+IMPORTED = tuple(  # by the files that kernels are made from
+    Path(__file__).parent / name
+    for name in ("../draws.py", "feature.py", "intrinsics.py", "lanes.py", "microkernel.py", "processor.py", "rows.py")
+)
 STUB = "gdbias.sims.engine.numba.law_stub"  # whose import in a driver makes room for the law
 
 
@@ -41,7 +45,7 @@ def follow_kernel(dynamics: Dynamics) -> ModuleType:
 @lru_cache(maxsize=64)
 def _kernel(driver: str, dynamics: Dynamics, number: str, **constants: float) -> ModuleType:
     text = kernel_text(Path(__file__).with_name(driver).read_text(), dynamics, number, **constants)
-    return load_kernel(text, dynamics.model.name)
+    return load_kernel(text, dynamics.model.name, IMPORTED)
 
 
 def kernel_text(driver: str, dynamics: Dynamics, number: str, **constants: float) -> str:

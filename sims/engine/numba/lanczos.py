@@ -1,16 +1,16 @@
 """Largest eigenvalues of many Hessians at once, a block of points at a time.
 
 The kernel behind :mod:`gdbias.sims.measure.sharpness`, compiled from this file's text by
-:mod:`gdbias.sims.engine.numba.cache`, as the drivers are.
+:mod:`gdbias.theory.compiled.cache`, as the drivers are.
 """
 
 import numpy as np
 
-from gdbias.sims.engine.numba.intrinsics import inner, kernel
 from gdbias.sims.engine.numba.lanes import choose, larger, less, sqrt, total
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals
 from gdbias.sims.engine.numba.rows import blocks, load, pointer, release, store
+from gdbias.theory.compiled.decorators import inner, kernel
 
 HALVINGS = 64  # of an interval around a Ritz value: to the last bit
 EPSILON, TINY = 2.3e-16, 1e-300

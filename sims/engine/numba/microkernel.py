@@ -9,7 +9,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .intrinsics import inner, intrinsic
+from ....theory.compiled.decorators import inner
+from .intrinsics import intrinsic
 from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, splat
 from .rows import load_register, row_address, store
 

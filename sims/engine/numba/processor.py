@@ -7,7 +7,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .intrinsics import inner, intrinsic
+from ....theory.compiled.decorators import inner
+from .intrinsics import intrinsic
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero

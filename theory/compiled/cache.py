@@ -19,32 +19,36 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.runtime.nrt import rtsys
 from platformdirs import user_cache_path
 
-from ....theory.errors import GdbiasError
+from ..errors import GdbiasError
 
 _loading = threading.Lock()
 
 
-def load_kernel(text: str, title: str) -> ModuleType:
-    """The module of a kernel, made once a process; raises GdbiasError where Numba is told not to compile."""
+def load_kernel(text: str, title: str, imported: tuple[Path, ...] = ()) -> ModuleType:
+    """The module of a kernel that imports such files, made once a process.
+
+    Raises:
+        GdbiasError: Numba is told not to compile.
+    """
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
-        raise GdbiasError("NUMBA_DISABLE_JIT is set, and runs need their compiled kernels: unset it")
+        raise GdbiasError("NUMBA_DISABLE_JIT is set, and runs and predictions need compiled kernels: unset it")
     with _loading:
-        return _load(text, title)
+        return _load(text, title, imported)
 
 
 @lru_cache(maxsize=64)
-def _load(text: str, title: str) -> ModuleType:
-    return make_kernel(text, title, _cache_folder())
+def _load(text: str, title: str, imported: tuple[Path, ...]) -> ModuleType:
+    return make_kernel(text, title, _cache_folder(), imported)
 
 
-def make_kernel(text: str, title: str, folder: Path) -> ModuleType:
+def make_kernel(text: str, title: str, folder: Path, imported: tuple[Path, ...] = ()) -> ModuleType:
     """A module of the text, whose kernels compile when first called, and are then found beside its file.
 
     The file is named by the hash of its whole text and of what it imports, and written atomically: an
     edit makes another file, and Numba's own cache beside it serves the next process. What is damaged is made again. On
     a terminal a line says that a kernel is compiled, which takes seconds.
     """
-    name = f"gdbias_kernel_{_digest(text)}"
+    name = f"gdbias_kernel_{_digest(text, imported)}"
     path = folder / f"{name}.py"
     if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
@@ -86,10 +90,10 @@ class _Cache(FunctionCache):
         return found
 
 
-def _digest(text: str) -> str:
-    here = ("feature.py", "intrinsics.py", "lanes.py", "microkernel.py", "pipeline.py", "processor.py", "rows.py")
-    imported = ((Path(__file__).parent / name).read_text() for name in ("../draws.py", *here))
-    parts = [text, *imported, version("numba"), version("numpy"), sys.version]
+def _digest(text: str, imported: tuple[Path, ...]) -> str:
+    own = (Path(__file__).with_name(name) for name in ("decorators.py", "pipeline.py"))
+    sources = (path.read_text() for path in (*own, *imported))
+    parts = [text, *sources, version("numba"), version("numpy"), sys.version]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
