@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gdbias import sims, theory
-from gdbias.sims import comparison, options
+from gdbias.sims import options
 from gdbias.sims.deep.options import CommonChanges, DeepChanges, DeepOptions, DeepSweepChanges
 from gdbias.sims.options import Options, SweepOptions
+from gdbias.sims.predictions import comparison
 from gdbias.theory import InputError
 
 MODEL, PROBLEM = theory.power(2), theory.single_point([1.0, 2.0], 1.0)

@@ -6,9 +6,9 @@ import pytest
 from gdbias import figures, sims, theory
 from gdbias.figures.cli.command import main
 from gdbias.figures.parts.results import stored_prediction
-from gdbias.sims import Phase
 from gdbias.sims.store.group import open_result
 from gdbias.theory.errors import InputError
+from phase_table import share
 from small_results import drawn, mesh, text_of
 
 MODELS = [theory.power(3), theory.power(2)]
@@ -31,21 +31,8 @@ def samples():
 
 def expected(ds, preds):
     """Runs that are right, counted one by one: (right, counted)."""
-    right = counted = 0
-    for row, pred in zip(ds.phase.values.reshape(len(preds), -1), preds, strict=True):
-        for lr, phase in zip(LR, row, strict=True):
-            if phase == Phase.UNDECIDED:
-                continue
-            counted += 1
-            if lr < pred.lr_critical:
-                right += phase in (Phase.FLOW_ALIGNED, Phase.CATAPULT)
-            elif lr < pred.lr_critical_final:
-                right += phase <= Phase.EDGE_OF_STABILITY
-            elif lr < pred.lr_max:
-                right += phase in (Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
-            else:
-                right += phase in (Phase.PERIODIC, Phase.CHAOTIC, Phase.DIVERGED)
-    return right, counted
+    bounds = [(p.lr_critical, p.lr_critical_final, p.lr_max, p.lr_divergence) for p in preds]
+    return share(LR, ds.phase.values.reshape(len(preds), -1), bounds)
 
 
 @pytest.mark.parametrize("plane, order, labels", [
