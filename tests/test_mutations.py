@@ -23,6 +23,10 @@ MUTATIONS = {  # the formula, and the symbol whose coefficient is multiplied
     "CRIT-1": ("lr_edge", "sharpness", 1.001),  # proved
     "CRIT-2": ("tangent_power", "beta", 1.01),  # proved, by a convex program
     "CRIT-5": ("false_rate", "tol", 2.0),  # empirical, a rate
+    "CRIT-6": ("cost", "pulled", 1.01),  # proved, by its multipliers
+    "CRIT-7": ("lr_divergence", "sharpness", 2.0),  # empirical, judged by its median
+    "FRO-10": ("conjugate", "w", 1.001),  # proved
+    "FRO-12": ("wide", None, 0.5),  # empirical, shares
     "BIF-1": ("kappa_power", "y", 1.05),  # identity with four dependants of all kinds
     "BIF-2": ("upper", "kappa", 1.01),  # identity, where runs settle
     "BIF-4": ("kappa_3_of_2", None, 1.001),  # empirical, a constant

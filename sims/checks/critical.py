@@ -6,6 +6,7 @@ from ...theory import NoInterpolator, Prediction, Problem, derive, difference, p
 from ...theory.derivation.landscape import Landscape
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.frontiers import Interpolators
+from ...theory.prediction.interior_point import Program
 from .. import Status, descend, flow, sweep
 from .cases import dense_problem, only_positive, sparse_problem, weights_of, whole_degree
 from .registry import Case, Comparison, Formulas, NotApplicable, check
@@ -169,3 +170,65 @@ def false_convergence(f: Formulas, case: Case) -> list[Comparison]:
         found.append(Comparison(float(rate), f.false_rate(tol=tol, hold=hold, y=y), label=f"hold {hold}"))
         found.append(Comparison(int((runs.status == Status.CONVERGED).sum()), 0, scale=1.0))
     return found
+
+
+@check("CRIT-6", cases=12, quick_cases=6)
+def bracket(f: Formulas, case: Case) -> list[Comparison]:
+    """The Hessian at the flattest interpolator, the floor by its multipliers and others, and other interpolators."""
+    model = case.choose(MODELS)
+    problem = dense_problem(case, *case.choose(SIZES), only_positive(model))
+    coordinates, (found, proven) = doubled(model), predict(model, problem).lr_max_bounds
+    kit = Interpolators(coordinates, problem)
+    theta = weights_of(coordinates, coordinates.beta(kit.flattest()[0]))
+    top = np.linalg.eigvalsh(Landscape(derive(model), problem).dense_hessian(theta))[-1]
+    program, at = kit.program, kit.program.flattest(kit.inside[:, kit.features])
+    turns = (np.eye(len(at.M)) + 0.1 * case.rng.standard_normal(at.M.shape) for _ in range(20))
+    nus = (at.nu * (1 + 0.1 * case.rng.standard_normal(at.nu.shape)) for _ in range(20))
+    others = [_floor(f, program, nu, turn @ at.M @ turn.T) * kit.unit for nu, turn in zip(nus, turns, strict=True)]
+    floor, low = _floor(f, program, at.nu, at.M) * kit.unit, float(f.rate(sharpness=proven))
+    return [
+        Comparison(found, f.rate(sharpness=top), label=model.name),
+        Comparison(found, proven),
+        Comparison(low, floor),
+        Comparison(np.array(others), low, "at_most"),
+        Comparison(np.array([kit.sharpness_of(b) for b in _others(case, kit)]), low, "at_least"),
+    ]
+
+
+def _floor(f: Formulas, program: Program, nu: np.ndarray, M: np.ndarray) -> float:
+    """What S is never below, by the formulas, in the units of the program."""
+    m = np.broadcast_to((program.X * (M / np.trace(M) @ program.X)).sum(axis=0), program.there.shape)[program.there]
+    pulled = np.maximum((program.signs[:, None] * (program.C.T @ nu))[program.there], 0)
+    gain, on, L = float(program.t @ nu), pulled > 0, 2 / (2 - program.power)
+    if gain <= 0:
+        return 0.0
+    if program.power == 1:
+        return float(f.floor_two(gain=gain, steepest=(pulled[on] / m[on]).max()))
+    return float(f.floor(gain=gain, cost=f.cost(m=m[on], pulled=pulled[on], L=L).sum(), L=L))
+
+
+def _others(case: Case, kit: Interpolators) -> list[np.ndarray]:
+    """Interpolators at random, (block, d) each: the one inside, moved along the null space as far as all stay >= 0."""
+    signs, moved = kit.coordinates.signs, []
+    null = np.linalg.svd(kit.problem.X)[2][np.linalg.matrix_rank(kit.problem.X) :]
+    for _ in range(10):
+        b = kit._whole(kit.inside[:, kit.features])
+        step = null.T @ case.rng.standard_normal(len(null))
+        share = np.stack([sign * step for sign in signs]) / len(signs)
+        shrink = float((-share / b)[kit.there].max())
+        moved.append(b + share * case.rng.uniform(0, 0.9) / max(shrink, 1e-300))
+    return moved
+
+
+@check("CRIT-7", cases=30, quick_cases=9)
+def divergence(f: Formulas, case: Case) -> Comparison:
+    """Runs on both sides of the learning rate."""
+    model = case.choose(SHORT)
+    n, d = case.choose(((1, 1), (4, 20), (6, 30)))
+    problem = dense_problem(case, 1, 1, True) if d == 1 else sparse_problem(case, n, d, only_positive(model))
+    pred = predicted(case, model, problem)
+    lr = float(f.lr_divergence(sharpness=pred.sharpness_max))
+    if d > 1 and 1.07 * float(pred.lr_critical) * 2 > pred.lr_max:
+        raise NotApplicable("above lr_max")
+    runs = sweep(model, problem, np.array([0.93, 1.07]) * lr, 0.1, max_steps=5_000, track_every=0, threads=1)
+    return Comparison((runs.status.values == Status.DIVERGED).ravel().astype(float), np.array([0.0, 1.0]), scale=1.0)

@@ -9,6 +9,7 @@ from .registry import Proof, statement
 LR = sp.Symbol("lr", real=True)
 BETA, L = sp.symbols("beta L", positive=True)
 SHARPNESS = sp.Symbol("sharpness", positive=True)
+GAIN, COST, PULLED, M = sp.symbols("gain cost pulled m", positive=True)
 CONVEX = ("power(L)", "difference(L)", "product(L)")
 
 
@@ -82,3 +83,45 @@ def _chance():
     width = sp.sqrt(2 * tol) / y  # of {loss < tol} around each of u = 1 and u = -1
     first = 1 - sp.Rational(1, 3)  # the share of visits that do not follow another, where the map triples distances
     return {"false_rate": first * 2 * density * width * sp.Integer(3) ** (1 - hold)}
+
+
+def _infimum() -> Proof:
+    """Of ``m b^p - pulled b`` over b >= 0, and the largest ``t gain - t^q cost`` over t."""
+    typed, (b, t) = _bracket(), sp.symbols("b t", positive=True)
+    for degree in (3, 4):
+        at = {L: degree}
+        p = 2 - sp.Rational(2, degree)
+        lowest = (PULLED / (p * M)) ** (1 / (p - 1))
+        yield sp.powsimp(sp.powdenest((M * b**p - PULLED * b).subs(b, lowest), force=True)), -typed["cost"].subs(at)
+        q = p / (p - 1)
+        best = (GAIN / (q * COST)) ** (1 / (q - 1))
+        yield sp.powsimp(sp.powdenest((t * GAIN - t**q * COST).subs(t, best), force=True)), typed["floor"].subs(at)
+
+
+@statement(
+    "CRIT-6", "lr_max has a bracket: above the proven rate no interpolator is stable, at the found one there "
+    "is; any nu and M >= 0 of trace 1 prove a rate.",
+    kind="proved", source="derived", tolerance=1e-5, proof=_infimum, families=CONVEX,
+    conditions="squared loss, an interpolator; in the doubled coordinates, with m_i = k_i(1) (X^T M X)_ii / n",
+    reason="interior-point solvers of programs with matrices end at relative gaps of about 1e-7",
+)  # fmt: skip
+def _bracket():
+    """What S is never below: of ``gain = nu . y``, and ``pulled = max((X^T nu)_i, 0)`` of each coordinate."""
+    p = 2 - 2 / L
+    q = p / (p - 1)
+    return {
+        "rate": 2 / SHARPNESS,
+        "cost": (p - 1) * p**-q * M ** (-1 / (p - 1)) * PULLED**q,
+        "floor": (q - 1) * COST * (GAIN / (q * COST)) ** (q / (q - 1)),  # L >= 3, of the sum of the costs
+        "floor_two": GAIN / sp.Symbol("steepest", positive=True),  # of the largest pulled / m
+    }
+
+
+@statement(
+    "CRIT-7", "Descent diverges above lr = 4 / max S along gradient flow, and not below, for degree 2.",
+    kind="empirical", source="derived", tolerance=0.5, families=("power(2)", "difference(2)"),
+    conditions="4 / max S below lr_max, or one feature, where it is exact; lr at least 7% away from it",
+    reason="whether a run diverges is 0 or 1: the error is 0, or 1",
+)  # fmt: skip
+def _divergence():
+    return {"lr_divergence": 4 / SHARPNESS}

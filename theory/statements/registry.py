@@ -20,6 +20,7 @@ SECTIONS = (
     "critical",
     "frontier",
     "edge",
+    "endpoints",
     "maps",
     "flow_sharpness",
     "backward",
