@@ -2,7 +2,10 @@
 
 ``u^L - v^L`` on X is, step for step, ``w^L`` on ``[X, -X]``; a balanced chain ``u_1 ... u_L`` is the same
 at the learning rate lr / L; and ``u v`` is ``p^2 - q^2`` at lr / 2 with ``p, q = (u +- v) / 2``. So whatever
-is derived for ``b = w^L >= 0`` with ``k(b) = rate L^2 b^(2 - 2/L)`` holds for all of them.
+is derived for ``b = w^L >= 0`` with ``k(b) = rate L^2 b^(2 - 2/L)`` holds for all of them, and for a custom model that
+is one of them in other coordinates: descent does not see rotations, which take any ``theta^T A theta`` to its eigenvalues;
+``c w^L`` is the power of ``c^(1/L) w`` at ``c^(2/L) lr``; and ``c u^a v^b`` with ``u : v = a^(1/2) : b^(1/2)`` keeps
+these shares, as a chain.
 """
 
 from dataclasses import dataclass
@@ -14,6 +17,8 @@ from ..errors import NoClosedForm
 from ..parameterization import Parameterization
 from ..problem import Problem
 
+ALIKE = 1e-12  # relative, of coefficients and of layers
+
 
 @dataclass(frozen=True)
 class Doubled:
@@ -23,14 +28,21 @@ class Doubled:
         degree: L.
         signs: +1 or -1 for each block.
         rate: what the learning rate is multiplied by in the coordinates of ``w^L``.
-        chain: whether the model is a product of layers.
+        turn: the weights w of the model's own ones, shape (block, weight); of a chain of L >= 3 what each layer is
+            multiplied by, shape (weight,).
+        chain: whether the model is a product of its weights.
+        powers: of a chain's weights.
+        sign: of a chain's coefficient.
     """
 
     model: Parameterization
     degree: int
     signs: np.ndarray
     rate: float
-    chain: bool
+    turn: np.ndarray
+    chain: bool = False
+    powers: tuple[int, ...] = ()
+    sign: float = 1.0
 
     def beta(self, b: np.ndarray) -> np.ndarray:
         """Coefficients (d,) of b (block, d)."""
@@ -70,40 +82,90 @@ class Doubled:
         name, L = self.model.name, self.degree
         if L == 1:
             return np.ones((2, theta0.shape[1]))
-        if self.chain and L == 2:
-            return np.abs([theta0[0] + theta0[1], theta0[0] - theta0[1]]) / 2
-        if self.chain and L > 2:
-            sizes = np.abs(theta0)
-            if not np.allclose(sizes, sizes[0], rtol=1e-12, atol=0):
+        if self.turn.ndim == 1:
+            sizes = np.abs(theta0) * self.turn[:, None]
+            if not np.allclose(sizes, sizes[0], rtol=ALIKE, atol=0):
+                shares = "" if len(set(self.powers)) == 1 else ", squared, in proportion to their powers"
                 raise NoClosedForm(
                     f"{name}: from layers of unequal size its path has no convex description: start balanced "
-                    "(theta0 with all layers of one absolute value), use lr_critical, or run it with sims"
+                    f"(theta0 with all layers of one absolute value{shares}), use lr_critical, or run it with sims"
                 )
-            sign = np.sign(theta0).prod(axis=0)
+            sign = self.sign * (np.sign(theta0) ** np.array(self.powers)[:, None]).prod(axis=0)
             return np.stack([np.where(sign == s, sizes[0], 0.0) for s in self.signs])
-        if L % 2 and (theta0 < 0).any():
+        w = self.turn @ theta0
+        if L % 2 and (w < 0).any():
             raise NoClosedForm(f"{name}: predicted from weights >= 0 only, since odd powers change sign at 0")
-        return np.abs(theta0)
+        return np.abs(w)
 
 
 def doubled(model: Parameterization) -> Doubled:
     """The model in doubled coordinates.
 
     Raises:
-        NoClosedForm: a model that is neither a sum of separate powers ``+-w^L`` nor one product of its weights.
+        NoClosedForm: a model that is none of those of this module.
     """
-    terms = sp.Poly(model.effective, *model.weights).terms()
-    powers = [(max(exponents), sum(e > 0 for e in exponents), float(c)) for exponents, c in terms]
-    degree = model.degree
+    form, degree = sp.Poly(model.effective, *model.weights), model.degree
+    terms = [(exponents, float(c)) for exponents, c in form.terms()]
+    both = np.array([1.0, -1.0])
     if degree == 1:  # linear: the sharpness is the same everywhere, and coefficients have both signs
-        return Doubled(model, 1, np.array([1.0, -1.0]), sum(c**2 for *_, c in powers) / 2, chain=False)
-    if degree and all(alone == 1 and abs(c) == 1 for _, alone, c in powers) and len(terms) == len(model.weights):
-        order = [int(np.argmax(exponents)) for exponents, _ in terms]
-        signs = np.array([powers[order.index(p)][2] for p in range(len(order))])
-        return Doubled(model, degree, signs, 1.0, chain=False)
-    if len(terms) == 1 and set(terms[0][0]) == {1} and powers[0][2] == 1 and degree:
-        return Doubled(model, degree, np.array([1.0, -1.0]), 1 / degree, chain=True)
+        return Doubled(model, 1, both, sum(c**2 for _, c in terms) / 2, np.ones((2, len(model.weights))))
+    if not degree:
+        raise NoClosedForm(f"{model.name}: its terms are of several degrees, and the frontier is known for one: {HELP}")
+    if degree == 2:
+        return _quadratic(model, form, terms)
+    alone = [sum(e > 0 for e in exponents) == 1 for exponents, _ in terms]
+    if all(alone):
+        return _separate(model, terms)
+    if len(terms) == 1:
+        [(powers, c)] = terms
+        if min(powers):
+            balanced = abs(c) * float(
+                np.prod([p ** (p / 2) for p in powers])
+            )  # the coefficient of t^L, t_i = p_i^0.5 t
+            turn = balanced ** (1 / degree) / np.sqrt(powers)
+            signs = both if any(p % 2 for p in powers) else np.sign([c])
+            return Doubled(
+                model, degree, signs, balanced ** (2 / degree) / degree, turn, True, powers, float(np.sign(c))
+            )
     raise NoClosedForm(
-        f"{model.name}: the frontier is known for sums of separate powers (power, difference) and for products "
-        "of all weights; gradient flow's predictions and sims are available"
+        f"{model.name}: the frontier is known for sums of separate powers (power, difference), for products "
+        f"of all weights, and for what is one of them in other coordinates: {HELP}"
     )
+
+
+HELP = "gradient flow's predictions and sims are available"
+
+
+def _separate(model: Parameterization, terms: list) -> Doubled:
+    """A sum of ``c w^L``."""
+    order = [int(np.argmax(exponents)) for exponents, _ in terms]
+    coefficients = np.array([terms[order.index(p)][1] for p in range(len(order))])
+    return _of_blocks(model, coefficients, np.eye(len(order)))
+
+
+def _quadratic(model: Parameterization, form: sp.Poly, terms: list) -> Doubled:
+    """``theta^T A theta`` along its eigenvectors."""
+    weights = len(model.weights)
+    if all(max(exponents) == 2 for exponents, _ in terms):
+        return _separate(model, terms)
+    if weights == 2 and [exponents for exponents, _ in terms] == [(1, 1)]:
+        c, both = terms[0][1], np.array([1.0, -1.0])
+        turn = np.sqrt(abs(c)) * np.array([[0.5, 0.5], [0.5, -0.5]])
+        return Doubled(model, 2, np.sign(c) * both, abs(c) / 2, turn, chain=True)
+    A = np.array(sp.hessian(form.as_expr(), model.weights), dtype=float) / 2
+    values, vectors = np.linalg.eigh(A)
+    kept = np.abs(values) > ALIKE * np.abs(values).max()
+    return _of_blocks(model, values[kept][::-1], vectors[:, kept].T[::-1])
+
+
+def _of_blocks(model: Parameterization, coefficients: np.ndarray, turn: np.ndarray) -> Doubled:
+    """``sum_j c_j (turn theta)_j^L``."""
+    sizes, signs, L = np.abs(coefficients), np.sign(coefficients), model.degree
+    assert L is not None
+    told = f"{model.name}: it is the sum of {' and '.join(f'{c:.4g} w^{L}' for c in coefficients)} in other coordinates"
+    if np.ptp(sizes) > ALIKE * sizes.max():
+        raise NoClosedForm(f"{told}, and the frontier is known for coefficients of one size: {HELP}")
+    if len(set(signs)) < len(signs):
+        raise NoClosedForm(f"{told}, and the frontier is known for one of each sign at most: {HELP}")
+    size = float(sizes[0])
+    return Doubled(model, L, signs, size ** (2 / L), size ** (1 / L) * turn)
