@@ -12,8 +12,8 @@ def permitted(lr, critical, final, most, divergence):
     if lr >= most:
         return ENDLESS
     if lr < critical:
-        return (Phase.FLOW_ALIGNED, Phase.CATAPULT)
-    late = (Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
+        return (Phase.FLOW_ALIGNED, Phase.CATAPULT, Phase.CONVERGING)
+    late = (Phase.CATAPULT, Phase.EDGE_OF_STABILITY, Phase.CONVERGING)
     return (*late, Phase.FLOW_ALIGNED) if lr < 1.03 * final else late
 
 

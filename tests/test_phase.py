@@ -14,6 +14,7 @@ from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 from phase_table import share
 
 WINDOW = 1000
+CONVERGED = (Phase.FLOW_ALIGNED, Phase.CATAPULT, Phase.EDGE_OF_STABILITY)
 DOUBLINGS = (1.0, 1.2360680, 1.2880317, 1.2992283)  # kappa at which periods 2, 4, 8, 16 of the 1-D map appear
 
 velocity = sp.Symbol("velocity", real=True)
@@ -65,7 +66,7 @@ def test_period_and_exponent_never_contradict_each_other(bifurcation):
     assert ((period > 1) == (phase == Phase.PERIODIC)).all()
     assert (lyapunov[phase == Phase.PERIODIC] < 0).all()
     assert (lyapunov[phase == Phase.CHAOTIC] > 0.005).all()
-    known = np.isin(phase, (Phase.PERIODIC, Phase.CHAOTIC, Phase.UNDECIDED))
+    known = np.isin(phase, (Phase.PERIODIC, Phase.CHAOTIC, Phase.UNDECIDED, Phase.CONVERGING))
     np.testing.assert_array_equal(np.isnan(lyapunov), ~known)
 
 
@@ -198,6 +199,28 @@ def test_phases_are_stored_and_resumed(tmp_path, monkeypatch):
     assert stored.phase.attrs["flag_values"] == [int(p) for p in Phase]
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_a_run_that_is_not_there_yet_is_converging(backend):
+    """Stopped on its way to the minimum; on the plateau beside the saddle nearby runs part; at rest nothing rises."""
+    options = dict(window=512, backend=backend, tol=1e-10)
+    slow = line([1e-3], max_steps=3000, **options)
+    assert int(slow.status[0]) == Status.STEP_LIMIT and int(slow.phase[0]) == Phase.CONVERGING
+    assert int(line([1e-3], max_steps=9000, **options).phase[0]) == Phase.FLOW_ALIGNED
+    plateau = line([1e-2], init_scale=1e-9, max_steps=500, **options)
+    assert bool(plateau.monotone[0]) and int(plateau.phase[0]) == Phase.UNDECIDED
+    rest = line([0.5], max_steps=1000, **options | dict(tol=0.0))
+    assert float(rest.loss[0]) < 1e-30 and int(rest.phase[0]) == Phase.CONVERGING
+
+
+def test_what_converges_later_was_converging():
+    problem = theory.sparse_regression(n=5, d=8, sparsity=3, signs="positive", seed=0)
+    at = dict(lr=sims.Grid(0.003, 0.6, 24), init_scale=[1e-3, 0.3], track_every=0)
+    early = sims.sweep(theory.power(2), problem, max_steps=1000, window=WINDOW, **at).phase.values
+    late = sims.sweep(theory.power(2), problem, max_steps=300_000, **at).status.values
+    there = early == Phase.CONVERGING
+    assert there.sum() >= 10 and (late[there] == Status.CONVERGED).all()
+
+
 def test_a_chance_crossing_is_bounded_not_converged():
     """A start on an unstable minimum holds the tolerance, then leaves it in the window."""
     problem = theory.single_point((1.0,), 1.0)
@@ -216,25 +239,35 @@ def test_a_run_that_blows_up_in_the_window_has_diverged():
 
 def test_the_rule_in_words():
     S, P = Status, Phase
-    rows = [  # status, rising, period, lyapunov, peak, lost, phase
-        (S.CONVERGED, 0, 0, np.nan, np.nan, False, P.FLOW_ALIGNED),
-        (S.CONVERGED, 10, 0, np.nan, np.nan, False, P.CATAPULT),
-        (S.CONVERGED, 11, 0, np.nan, np.nan, False, P.EDGE_OF_STABILITY),
-        (S.DIVERGED, 3, 0, np.nan, np.nan, False, P.DIVERGED),
-        (S.STEP_LIMIT, 9, 0, np.nan, np.nan, True, P.DIVERGED),
-        (S.STEP_LIMIT, 9, 3, -0.1, 1.0, False, P.PERIODIC),
-        (S.STEP_LIMIT, 9, 3, -np.inf, 1.0, False, P.PERIODIC),
-        (S.STEP_LIMIT, 9, 3, 0.1, 1.0, False, P.UNDECIDED),
-        (S.STEP_LIMIT, 9, 3, -0.1, 1e-7, False, P.UNDECIDED),
-        (S.STEP_LIMIT, 0, 1, -0.1, 1.0, False, P.UNDECIDED),
-        (S.STEP_LIMIT, 9, 0, 0.1, 1.0, False, P.CHAOTIC),
-        (S.UNSTABLE_MINIMUM, 9, 0, 0.1, 1.0, False, P.CHAOTIC),
-        (S.STEP_LIMIT, 9, 0, 0.004, 1.0, False, P.UNDECIDED),
-        (S.STEP_LIMIT, 9, 0, np.nan, np.nan, False, P.UNDECIDED),
-        (S.NOT_RUN, 9, 0, np.nan, np.nan, False, P.NOT_RUN),
+    rows = [  # status, rising, period, lyapunov, peak, lost, fell, near, phase
+        (S.CONVERGED, 0, 0, np.nan, np.nan, False, False, False, P.FLOW_ALIGNED),
+        (S.CONVERGED, 10, 0, np.nan, np.nan, False, False, False, P.CATAPULT),
+        (S.CONVERGED, 11, 0, np.nan, np.nan, False, False, False, P.EDGE_OF_STABILITY),
+        (S.DIVERGED, 3, 0, np.nan, np.nan, False, False, False, P.DIVERGED),
+        (S.STEP_LIMIT, 9, 0, np.nan, np.nan, True, False, False, P.DIVERGED),
+        (S.STEP_LIMIT, 9, 3, -0.1, 1.0, False, False, False, P.PERIODIC),
+        (S.STEP_LIMIT, 9, 3, -np.inf, 1.0, False, False, False, P.PERIODIC),
+        (S.STEP_LIMIT, 9, 3, 0.1, 1.0, False, False, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 9, 3, -0.1, 1e-7, False, False, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 0, 1, -0.1, 1.0, False, False, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 9, 0, 0.1, 1.0, False, False, False, P.CHAOTIC),
+        (S.UNSTABLE_MINIMUM, 9, 0, 0.1, 1.0, False, False, False, P.CHAOTIC),
+        (S.STEP_LIMIT, 9, 0, 0.004, 1.0, False, False, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 9, 0, np.nan, np.nan, False, False, False, P.UNDECIDED),
+        (S.NOT_RUN, 9, 0, np.nan, np.nan, False, False, False, P.NOT_RUN),
+        (S.STEP_LIMIT, 0, 0, -0.1, 1.0, False, True, True, P.CONVERGING),
+        (S.STEP_LIMIT, 9, 1, 0.0, 1e-9, False, True, True, P.CONVERGING),
+        (S.STEP_LIMIT, 9, 3, -0.1, 1.0, False, True, True, P.PERIODIC),
+        (S.STEP_LIMIT, 0, 0, np.nan, np.nan, True, True, True, P.DIVERGED),
+        (S.UNSTABLE_MINIMUM, 0, 0, -0.1, 1e-9, False, True, True, P.UNDECIDED),
+        (S.CONVERGED, 0, 0, np.nan, np.nan, False, False, False, P.FLOW_ALIGNED),
+        (S.STEP_LIMIT, 0, 0, 0.1, 1.0, False, True, False, P.UNDECIDED),
+        (S.STEP_LIMIT, 9, 0, -0.1, 1.0, False, False, True, P.UNDECIDED),
     ]
     *columns, expected = (np.array(column) for column in zip(*rows, strict=True))
     np.testing.assert_array_equal(phases(*columns), expected)
+    ringing = phases(*columns, rising_tells=False)
+    assert (ringing[np.isin(expected, (*CONVERGED, P.CONVERGING))] == P.UNDECIDED).all()
 
 
 def test_a_window_too_short_is_refused():

@@ -25,6 +25,7 @@ OWN = {
     Phase.CHAOTIC: VERMILLION,
     Phase.DIVERGED: "#9a9a9a",
     Phase.UNDECIDED: "#dcdcdc",
+    Phase.CONVERGING: "#b3d1e8",
     Phase.NOT_RUN: "#ffffff",
 }
 PHASE_COLORS = {phase: OWN.get(phase, PLAIN) for phase in (*OWN, *Phase)}

@@ -21,7 +21,8 @@ class Followed(NamedTuple):
 
     ``growth`` is the logarithmic growth of a tangent vector over the last ``measured_steps``, ``tail`` in each of the
     last LONGEST of them; ``peak`` the largest loss of the last REPEATS times LONGEST steps, ``lost`` whether the loss
-    blew up; ``returns`` the first step back near each snapshot, 0 for none.
+    blew up; ``returns`` the first step back near each snapshot, 0 for none; ``rises`` the steps on which
+    the loss rose.
     """
 
     growth: np.ndarray
@@ -29,6 +30,7 @@ class Followed(NamedTuple):
     peak: np.ndarray
     lost: np.ndarray
     returns: np.ndarray  # (run, REPEATS)
+    rises: np.ndarray
 
 
 class Backend(Protocol):

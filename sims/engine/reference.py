@@ -147,6 +147,7 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
     growth, peak, lost = np.zeros(count), np.full(count, -np.inf), np.zeros(count, dtype=bool)
     tail, measured = np.zeros((count, LONGEST)), measured_steps(job.options)
     returns, snapshot = np.zeros((count, REPEATS), dtype=int), T
+    last, rises = np.full(count, np.inf), np.zeros(count, dtype=int)
     with np.errstate(all="ignore"):
         for left in range(job.options.window, 0, -1):  # steps left
             if job.halt[0]:
@@ -157,6 +158,8 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
             f = landscape.predictions(*T[:m])
             loss = landscape.mean_loss(f)
             lost = lost | ~(loss < limit)
+            rises = rises + ~(loss < last * (1 + 1e-12) + 1e-14)
+            last = loss
             if k >= 0:
                 peak = np.fmax(peak, loss)
             f_dot = X @ sum(slope * v for slope, v in zip(law.jacobian(*T[:m]), V, strict=False))
@@ -174,4 +177,4 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
                 if left <= LONGEST:
                     tail[:, LONGEST - left] = np.log(length)
                 V = V / np.where(length > 0, length, 1.0)
-    return Followed(growth, tail, peak, lost, returns)
+    return Followed(growth, tail, peak, lost, returns, rises)

@@ -37,8 +37,8 @@ def outcomes(net: LinearNetwork, runs: Runs) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
     with np.errstate(invalid="ignore", over="ignore"):
         found = with_end(measure(net, ended(runs)[:, 0], runs.vector[:, 0]), runs, 2 / runs.lr)
-    unknown, none = np.full(len(runs), np.nan), np.zeros(len(runs), dtype=np.int64)
-    phase = phases(found["status"], runs.rising, none, unknown, unknown, none.astype(bool))
+    unknown, none, no = (np.full(len(runs), fill) for fill in (np.nan, 0, False))
+    phase = phases(found["status"], runs.rising, none, unknown, unknown, no, no, no)
     return found | dict(phase=phase)
 
 

@@ -82,7 +82,8 @@ def _phases(job: Job, runs: Runs, status: np.ndarray) -> dict:
     chosen = np.flatnonzero((runs.outcome == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM))
     seen = attractors(job, runs, chosen if job.options.window else chosen[:0])
     rising_tells = job.landscape.dynamics.rule.lowers_loss
-    phase = phases(status, runs.rising, seen.period, seen.lyapunov, seen.peak, seen.lost, rising_tells)
+    told = seen.period, seen.lyapunov, seen.peak, seen.lost, seen.fell, seen.near
+    phase = phases(status, runs.rising, *told, rising_tells)
     return dict(phase=phase, period=np.where(phase == Phase.PERIODIC, seen.period, 0), lyapunov=seen.lyapunov)
 
 

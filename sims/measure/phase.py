@@ -13,15 +13,21 @@ from .cycles import settled_periods
 FEW = 10  # rising steps of a catapult
 SLOW = 1e-6  # excess loss below which a run at its step limit is slow, whatever else it does
 CHAOS = 5e-3  # Lyapunov exponent a step above which nearby runs part
+PARTED = 1.0  # growth of a tangent over the measured steps of a window above which nearby runs have parted
 
 
 class Attractor(NamedTuple):
-    """One entry a run: exponent a step, period (0 for none), largest excess loss at the end, if the loss blew up."""
+    """One entry a run: exponent a step, period (0 for none), largest excess loss at the end, if the loss blew up.
+
+    And if it never rose, and if a nearby run stayed near: e times as far at most after the steps of the exponent.
+    """
 
     lyapunov: np.ndarray
     period: np.ndarray
     peak: np.ndarray
     lost: np.ndarray
+    fell: np.ndarray
+    near: np.ndarray
 
 
 def attractors(job: Job, runs: Runs, chosen: np.ndarray) -> Attractor:
@@ -34,18 +40,20 @@ def attractors(job: Job, runs: Runs, chosen: np.ndarray) -> Attractor:
     the end, and half of that where the alternation within it dies out. Other runs have exponent NaN and period 0.
     """
     N = len(runs)
-    found = Attractor(np.full(N, np.nan), np.zeros(N, dtype=np.int64), np.full(N, np.nan), np.zeros(N, dtype=bool))
+    unknown = (np.zeros(N, dtype=bool) for _ in range(3))
+    found = Attractor(np.full(N, np.nan), np.zeros(N, dtype=np.int64), np.full(N, np.nan), *unknown)
     if not len(chosen):
         return found
-    growth, tail, peak, lost, returns = backend(job.options).follow(job, runs, chosen)
+    growth, tail, peak, lost, returns, rises = backend(job.options).follow(job, runs, chosen)
     measured, floor = measured_steps(job.options), runs.loss_min[chosen] - job.landscape.samples[2]
     period = np.where((returns == returns[:, :1]).all(axis=1) & ~lost, returns[:, 0], 0)
+    near = growth <= PARTED
     beyond = measured % np.maximum(period, 1)  # steps at the end that make no whole cycle
     with np.errstate(invalid="ignore"):
         growth = growth - np.where(np.arange(LONGEST) >= LONGEST - beyond[:, None], tail, 0).sum(axis=1)
     lyapunov = np.where(lost, np.nan, growth / (measured - beyond))
     period = settled_periods(job, runs, chosen, period, lyapunov)
-    for whole, part in zip(found, (lyapunov, period, peak - floor, lost), strict=True):
+    for whole, part in zip(found, (lyapunov, period, peak - floor, lost, rises == 0, near), strict=True):
         whole[chosen] = part
     return found
 
@@ -57,17 +65,20 @@ def phases(
     lyapunov: np.ndarray,
     peak: np.ndarray,
     lost: np.ndarray,
+    fell: np.ndarray,
+    near: np.ndarray,
     rising_tells: bool = True,
 ) -> np.ndarray:
     """The phase of every run, in this order:
 
     diverged (by status, or ``lost`` in the window); converged, which is flow_aligned, catapult or
-    edge_of_stability by ``rising_steps`` 0, 1 to 10, more; undecided where the ``peak`` excess loss of its last
-    steps is below 1e-6 (slow); periodic where the weights return after ``period`` > 1 steps and ``lyapunov <= 5e-3``;
-    chaotic where they do not and ``lyapunov > 5e-3``; else undecided.
+    edge_of_stability by ``rising_steps`` 0, 1 to 10, more; where the ``peak`` excess loss of its last steps is not
+    below 1e-6 (slow), periodic where the weights return after ``period`` > 1 steps and ``lyapunov <= 5e-3``, and
+    chaotic where they do not, ``lyapunov > 5e-3`` and the loss rose in the window; converging where it never rose
+    (``fell``) and nearby runs stayed ``near``, at the step limit; else undecided.
 
     A run that held the tolerance at an unstable minimum by chance is bounded, not converged. Unless ``rising_tells``,
-    as with momentum, whose loss rings anywhere, converged runs are undecided.
+    as with momentum, whose loss rings anywhere, runs that converged or will are undecided.
     """
     converged = (status == Status.CONVERGED) & rising_tells
     bounded = (status == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM)
@@ -79,7 +90,8 @@ def phases(
         (converged & (rising_steps <= FEW), Phase.CATAPULT),
         (converged, Phase.EDGE_OF_STABILITY),
         (seen & (period > 1) & (lyapunov <= CHAOS), Phase.PERIODIC),
-        (seen & (period == 0) & (lyapunov > CHAOS), Phase.CHAOTIC),
+        (seen & (period == 0) & (lyapunov > CHAOS) & ~fell, Phase.CHAOTIC),
+        ((status == Status.STEP_LIMIT) & fell & near & rising_tells, Phase.CONVERGING),
     ]
     labels = np.select([where for where, _ in rules], [int(label) for _, label in rules], int(Phase.UNDECIDED))
     return labels.astype(np.int8)

@@ -3,8 +3,9 @@
 Below ``lr_critical`` descent follows gradient flow. Up to ``lr_critical_final`` it may meet the edge of stability
 on the way to the flow's endpoint: it converges, and nothing is said of its loss. From there to ``lr_max`` that
 endpoint is unstable: the loss rises, and descent ends at a minimum that is stable. Above ``lr_max`` there is none,
-and no run converges. Above ``lr_divergence`` descent diverges where gradient flow is at its sharpest, wherever that
-lies below ``lr_max``; above ``lr_max``, where it never settles, surely from the same multiple of ``lr_critical_final``.
+and no run converges. Wherever runs converge one that was stopped before may be converging. Above ``lr_divergence``
+descent diverges where gradient flow is at its sharpest, wherever that lies below ``lr_max``; above ``lr_max``, where it
+never settles, surely from the same multiple of ``lr_critical_final``.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,9 @@ class Band:
 
 
 BANDS = (
-    Band("lr_critical", ("flow_aligned", "catapult")),
-    Band("lr_critical_final", ("flow_aligned", "catapult", "edge_of_stability")),
-    Band("lr_max", ("catapult", "edge_of_stability")),
+    Band("lr_critical", ("flow_aligned", "catapult", "converging")),
+    Band("lr_critical_final", ("flow_aligned", "catapult", "edge_of_stability", "converging")),
+    Band("lr_max", ("catapult", "edge_of_stability", "converging")),
     Band("lr_divergence", ("periodic", "chaotic")),
     Band(None, ("diverged",)),
 )

@@ -51,7 +51,7 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
     count = len(chosen)
     found = Followed(
         np.full(count, np.nan), np.full((count, LONGEST), np.nan), np.full(count, np.nan), np.zeros(count, bool),
-        np.zeros((count, REPEATS), dtype=np.int64),
+        np.zeros((count, REPEATS), dtype=np.int64), np.zeros(count, dtype=np.int64),
     )  # fmt: skip
     arguments = (
         *spans(X), *spans(X.T), np.ascontiguousarray(y), 1.0 / problem.n,

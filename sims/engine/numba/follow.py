@@ -25,8 +25,9 @@ from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormal
 from gdbias.sims.engine.numba.rows import blocks, gather, load, numbers, release, scatter, store
 from gdbias.theory.compiled.decorators import inlined, kernel
 
-# Numbers of a block: 0, learning rate, limit of the loss, logarithmic growth, largest loss, whether the loss blew up.
-NONE, RATE, LIMIT, GROWN, TOP, GONE = range(6)
+# Numbers of a block: 0, learning rate, limit of the loss, logarithmic growth, largest loss, whether it blew up, the
+# last loss, steps on which it rose.
+NONE, RATE, LIMIT, GROWN, TOP, GONE, LAST, RISES = range(8)
 
 
 @kernel
@@ -34,19 +35,19 @@ def follow(
     X, X_first, X_last, XT, XT_first, XT_last, y,  # data, each matrix with the spans of its rows
     scale, steps, measured, every, longest, repeats, near,
     parameters, queue, halt, nearby, lr, limit, theta,  # nearby (weight and state, feature); the others one entry a run
-    growth, tail, peak, lost, returns,
+    growth, tail, peak, lost, returns, rises,
 ):  # fmt: skip
     # Follows runs from the shared queue, a block at a time, each for all its steps.
     # The last `measured` steps count for the logarithmic growth of the tangent vector (tail: in each of the last
     # `longest` of them), the last `repeats` times `longest` for the peak of the loss and for returns, which hold the
-    # first step back near each of as many snapshots, or 0.
+    # first step back near each of as many snapshots, or 0. `rises` counts steps.
     n, d, runs = y.size, theta.shape[2], lr.size
     N, D = X.shape[0], XT.shape[0]  # n and d, with the rows of zeros that fill the last tile
     own = numbers(parameters, 0, 1, PARAMETERS)
     control = flush_denormals()
     # Weights and state, and the tangent vector; snapshot of the weights; beta and its tangent J v, then n dL/dbeta and
     # its tangent; predictions and their tangents, then loss slopes and theirs; numbers of a run; growth in last steps.
-    counts = STATES * D, STATES * D, WEIGHTS * D, D, D, N, N, 6, longest
+    counts = STATES * D, STATES * D, WEIGHTS * D, D, D, N, N, 8, longest
     T, V, S, B, M, F, Q, A, last, memory = blocks(np.float64, counts)
     gap, size, back = np.zeros(LANES), np.zeros(LANES), np.zeros((repeats, LANES), dtype=np.int64)
     while halt[0] == 0:
@@ -57,6 +58,7 @@ def follow(
         for q in range(LANES):
             p = at + min(q, count - 1)  # a block that is not full repeats its last run
             A[RATE, q], A[LIMIT, q], A[GROWN, q], A[TOP, q], A[GONE, q] = lr[p], limit[p], 0.0, -np.inf, 0.0
+            A[LAST, q], A[RISES, q] = np.inf, 0.0
             for e in range(STATES):
                 for j in range(d):
                     T[e * D + j, q], V[e * D + j, q] = theta[p, e, j], nearby[e, j]
@@ -83,6 +85,8 @@ def follow(
                 store(F, i, loss_slope(f, y[i]))
             x = losses * scale
             store(A, GONE, load(A, GONE) + (1.0 - less(x, load(A, LIMIT))))
+            store(A, RISES, load(A, RISES) + (1.0 - less(x, load(A, LAST) * (1 + 1e-12) + 1e-14)))
+            store(A, LAST, x)
             if k >= 0:
                 store(A, NONE, x)
                 for q in range(LANES):
@@ -130,7 +134,7 @@ def follow(
         for q in range(count):
             p = at + q
             lost[p] = A[GONE, q] > 0.0
-            growth[p], peak[p] = A[GROWN, q], A[TOP, q]
+            growth[p], peak[p], rises[p] = A[GROWN, q], A[TOP, q], A[RISES, q]
             for s in range(longest):
                 tail[p, s] = last[s, q]
             for k in range(repeats):
