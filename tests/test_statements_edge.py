@@ -13,7 +13,7 @@ REGISTRY = theory.statements()
 IDS = [id for id in REGISTRY if id.split("-")[0] in SECTIONS]
 FACTORS = {  # else 2
     "lr_effective": 1.02, "after_20": 0.1, "after_50": 0.1, "remaining": 0.1, "sharpness": 1.2, "lr_reached": 1.2,
-    "balance": 0.5,
+    "balance": 0.5, "missed": 10,
 }  # fmt: skip
 CONSTANTS = ("kappa_1_of_3", "kappa_4_of_2", "kappa_limit_of_4", "divergence_of_3", "feigenbaum")  # of the 16 alike
 FORMULAS = [
@@ -22,7 +22,7 @@ FORMULAS = [
 
 
 def test_the_sections_are_complete():
-    for section, count in (("CRIT", 7), ("FRO", 12), ("BIF", 6)):
+    for section, count in (("CRIT", 7), ("FRO", 14), ("BIF", 6)):
         assert [id for id in IDS if id.startswith(section)] == [f"{section}-{i + 1}" for i in range(count)]
 
 

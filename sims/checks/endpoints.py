@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from ...theory import GdbiasError, difference, power, product
-from ...theory.prediction.constrained import PROJECTED, kernel
+from ...theory import GdbiasError, NoClosedForm, Prediction, UpdateRule, cosine, difference, power, predict, product
+from ...theory.prediction.constrained import PROJECTED, Edge, constrained_flow, kernel
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.endpoints import Endpoint
 from ...theory.prediction.frontiers import Interpolators
@@ -135,3 +135,60 @@ def coverage(f: Formulas, case: Case) -> list[Comparison]:
         Comparison(narrow, f.narrow(), scale=1.0, label=f"{model.name}, {len(held) // 3} runs, 68 %"),
         Comparison(wide, f.wide(), scale=1.0, label="90 %"),
     ]
+
+
+@check("FRO-13", cases=30, quick_cases=9)
+def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
+    """Runs with momentum, beside the flow that begins after 20 of their steps, and beside the one from the start."""
+    pred, scale = _sparse(case)
+    model, momentum, share = pred.dynamics.model, (0.3, 0.5)[case.index % 2], (-1.0, 0.1, 0.4)[case.index // 2 % 3]
+    same = between(pred, share) if share > 0 else 0.8 * float(pred.lr_critical_final)
+    lr, rule = (1 + momentum) * same, UpdateRule(momentum=momentum)
+    beta = _converged(descend(model, pred.problem, lr, scale, rule=rule, max_steps=20_000, track_every=0))
+    coordinates = doubled(model)
+    edge = Edge(coordinates, pred.problem, coordinates.start(pred.starts[0]), same)
+    try:
+        w, ended = edge.warmed(20, momentum)
+    except NoClosedForm:
+        raise NotApplicable("a weight changed its sign") from None
+    if ended:
+        raise NotApplicable("the run ended within its warm-up")
+    begun, rate = edge.full(w) ** (1 / coordinates.degree), float(f.lr_same_cap(lr=lr, b=momentum))
+    ends = [constrained_flow(coordinates, pred.problem, w0, rate, exact_drift=False) for w0 in (begun, edge.w0)]
+    found, missed = (float(np.linalg.norm(coordinates.beta(end.b[-1]) - beta) / np.linalg.norm(beta)) for end in ends)
+    return [
+        Comparison(found, 0.0, scale=1.0, label=f"{model.name}, b = {momentum}"),
+        Comparison(missed, f.missed(), "at_least", scale=1.0, label="from the start"),
+    ]
+
+
+@check("FRO-14", cases=30, quick_cases=6)
+def moving_cap(f: Formulas, case: Case) -> Comparison:
+    """Runs whose learning rate falls, beside the prediction of the schedule and that of the settled rate."""
+    pred, scale = _sparse(case)
+    model, problem, lr = pred.dynamics.model, pred.problem, between(pred, (0.1, 0.5)[case.index % 2])
+    rule = UpdateRule(schedule=cosine((100, 1000)[case.index // 2 % 2], final=0.5))
+    beta = _converged(descend(model, problem, lr, scale, rule=rule, max_steps=20_000, track_every=0))
+    try:
+        ends = predict(model, problem, scale, rule=rule).endpoint(lr), pred.endpoint(lr / 2)
+    except GdbiasError:
+        raise NotApplicable("the constrained flow did not end") from None
+    moving, settled = (float(np.linalg.norm(end.beta - beta)) for end in ends)
+    return Comparison(moving, f.remaining(error=settled), "at_most", scale=settled, label=model.name)
+
+
+def _sparse(case: Case) -> tuple[Prediction, float]:
+    """The prediction of a sparse problem whose critical learning rates differ, and the scale of its start."""
+    model = case.choose((power(2), difference(2), power(3)))
+    scale = 0.1 if whole_degree(model) == 2 else 0.3
+    pred = predicted(case, model, sparse_problem(case, *SIZES[case.index // 3 % 4], only_positive(model)), scale)
+    if not pred.lr_critical_final < pred.lr_max:
+        raise NotApplicable("gradient flow ends at the least sharpness")
+    return pred, scale
+
+
+def _converged(run: xr.Dataset) -> np.ndarray:
+    """Its coefficients."""
+    if int(run.status) != Status.CONVERGED:
+        raise NotApplicable("the run did not converge")
+    return run.beta.values

@@ -88,13 +88,22 @@ class Edge:
         return self.lr * self.coordinates.rate * length * size * self.unit ** (L - 2) / self.problem.n
 
     def follow(
-        self, w: np.ndarray, loss: float, exact_drift: bool = True, accuracy: float = ACCURACY, record: bool = False
+        self,
+        w: np.ndarray,
+        loss: float,
+        exact_drift: bool = True,
+        accuracy: float = ACCURACY,
+        record: bool = False,
+        until: float = np.inf,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The flow from w (moving,) to ``loss``: its end, the steps and the weights of its states, the whole push."""
+        """The flow from w (moving,) to ``loss``: its end, the steps and the weights of its states, the whole push.
+
+        For ``until`` steps of descent at most.
+        """
         C, Ct, y, length, _ = self._columns
         L, run = self.coordinates.degree, kernel()
         outcome, end, _, push, steps, z, *_ = run.follow(
-            C, Ct, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, STEPS, record
+            C, Ct, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, until, STEPS, record
         )
         if outcome == run.NONE:
             raise self.unstable()
@@ -107,9 +116,10 @@ class Edge:
         push = push * self.problem.n * self.unit ** (2 - L) / length**2
         return end * self.unit, steps, states, push
 
-    def warmed(self, after: int) -> tuple[np.ndarray, bool]:
+    def warmed(self, after: int, momentum: float = 0.0) -> tuple[np.ndarray, bool]:
         """The weights (moving,) that descent itself oscillates about ``after`` steps beyond the loss's first rise.
 
+        With momentum descent takes steps of ``(1 + momentum) lr``, which the same sharpness holds to its cap.
         And whether it has ended there. At most 700 steps are taken.
 
         Raises:
@@ -118,12 +128,14 @@ class Edge:
         """
         C, Ct, y, *_ = self._columns
         L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
-        outcome, steps, w = run.descend(C, Ct, y, L, self.eta, self.w0[self.moving] / self.unit, after, WARM, CONVERGED)
+        start, faster = self.w0[self.moving] / self.unit, 1 + momentum
+        lr, eta = faster * self.lr, faster * self.eta
+        outcome, steps, w = run.descend(C, Ct, y, L, eta, momentum, start, after, WARM, CONVERGED)
         if outcome == run.DIVERGED:
-            raise Diverges(f"{name}: descent at lr = {self.lr:g} diverges within {steps} steps: use a smaller lr")
+            raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")
         if outcome == run.CROSSED:
             raise NoClosedForm(
-                f"{name}: descent at lr = {self.lr:g} changes the sign of a weight within {steps} steps, and no "
+                f"{name}: descent at lr = {lr:g} changes the sign of a weight within {steps} steps, and no "
                 "prediction goes on from there: use warmup=0, a smaller lr, or an even degree"
             )
         return w * self.unit, outcome == run.CONVERGED

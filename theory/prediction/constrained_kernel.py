@@ -413,8 +413,10 @@ def none_below(C, y, L, cap, rho, U):
 
 
 @kernel
-def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
-    """The flow from w0 until the squared residual is ``end`` of |y|^2, by steps that miss ``accuracy`` of any weight.
+def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
+    """The flow from w0 until the squared residual is ``end`` of |y|^2, or for ``until`` steps of descent.
+
+    By steps that miss ``accuracy`` of any weight.
 
     Returns the outcome; the weights; the steps of descent; the matrix of the whole push; the states kept, their number
     of steps and their z, where ``record``; and the counts of steps and iterations of Newton's method.
@@ -447,11 +449,12 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, most, record):
     steps, iterations, outcome = 0, 0, LONG
     square = residual(Ct, y, L, w, b, rho)
     for _ in range(3 * most):
-        if square < small:
+        if square < small or t >= until * (1 - 1e-12):
             outcome = ENDED
             break
         if steps == most:
             break
+        h = min(h, until - t)
         ratio = 0.0 if known == 0 else h / h1
         if known == 0:
             pulled(C, rho, g)
@@ -589,8 +592,8 @@ def sizes(w):
 
 
 @kernel
-def descend(C, Ct, y, L, eta, w0, after, most, end):
-    """Descent itself from w0, until ``after`` steps beyond the first rise of the loss, or ``most``.
+def descend(C, Ct, y, L, eta, momentum, w0, after, most, end):
+    """Descent itself from w0, of heavy-ball momentum, until ``after`` steps beyond the loss's first rise, or ``most``.
 
     Returns the outcome; the steps; and |weights|, without their last alternation where it is still moving.
     """
@@ -614,7 +617,7 @@ def descend(C, Ct, y, L, eta, w0, after, most, end):
         pulled(C, rho, g)
         for i in range(D):
             before[i], now[i] = now[i], w[i]
-            w[i] -= eta * L * w[i] ** (L - 1) * g[i]
+            w[i] += momentum * (now[i] - before[i]) - eta * L * w[i] ** (L - 1) * g[i]
         t += 1
     mean = np.empty(D)
     for i in range(D):

@@ -3,9 +3,9 @@
 ``u^L - v^L`` on X is, step for step, ``w^L`` on ``[X, -X]``; a balanced chain ``u_1 ... u_L`` is the same
 at the learning rate lr / L; and ``u v`` is ``p^2 - q^2`` at lr / 2 with ``p, q = (u +- v) / 2``. So whatever
 is derived for ``b = w^L >= 0`` with ``k(b) = rate L^2 b^(2 - 2/L)`` holds for all of them, and for a custom model that
-is one of them in other coordinates: descent does not see rotations, which take any ``theta^T A theta`` to its eigenvalues;
-``c w^L`` is the power of ``c^(1/L) w`` at ``c^(2/L) lr``; and ``c u^a v^b`` with ``u : v = a^(1/2) : b^(1/2)`` keeps
-these shares, as a chain.
+is one of them in other coordinates: descent does not see rotations, which take ``theta^T A theta`` to its
+eigenvalues; ``c w^L`` is the power of ``c^(1/L) w`` at ``c^(2/L) lr``; and ``c u^p v^q`` from weights whose squares
+are as p to q keeps these shares, as a chain.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ from ..parameterization import Parameterization
 from ..problem import Problem
 
 ALIKE = 1e-12  # relative, of coefficients and of layers
+ROUNDING = 1e-15  # relative, of a sum
+HELP = "gradient flow's predictions and sims are available"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ class Doubled:
                 )
             sign = self.sign * (np.sign(theta0) ** np.array(self.powers)[:, None]).prod(axis=0)
             return np.stack([np.where(sign == s, sizes[0], 0.0) for s in self.signs])
-        w = self.turn @ theta0
+        parts = self.turn[:, :, None] * theta0
+        w = parts.sum(axis=1)
+        w[np.abs(w) < ROUNDING * np.abs(parts).sum(axis=1)] = 0.0  # as of u - v from equal weights
         if L % 2 and (w < 0).any():
             raise NoClosedForm(f"{name}: predicted from weights >= 0 only, since odd powers change sign at 0")
         return np.abs(w)
@@ -119,21 +123,14 @@ def doubled(model: Parameterization) -> Doubled:
     if len(terms) == 1:
         [(powers, c)] = terms
         if min(powers):
-            balanced = abs(c) * float(
-                np.prod([p ** (p / 2) for p in powers])
-            )  # the coefficient of t^L, t_i = p_i^0.5 t
-            turn = balanced ** (1 / degree) / np.sqrt(powers)
+            size = abs(c) * float(np.prod([p ** (p / 2) for p in powers]))  # of t^L, from weights p^0.5 t
+            turn, rate = size ** (1 / degree) / np.sqrt(powers), size ** (2 / degree) / degree
             signs = both if any(p % 2 for p in powers) else np.sign([c])
-            return Doubled(
-                model, degree, signs, balanced ** (2 / degree) / degree, turn, True, powers, float(np.sign(c))
-            )
+            return Doubled(model, degree, signs, rate, turn, True, powers, float(np.sign(c)))
     raise NoClosedForm(
         f"{model.name}: the frontier is known for sums of separate powers (power, difference), for products "
         f"of all weights, and for what is one of them in other coordinates: {HELP}"
     )
-
-
-HELP = "gradient flow's predictions and sims are available"
 
 
 def _separate(model: Parameterization, terms: list) -> Doubled:

@@ -11,13 +11,18 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import GdbiasError
+from ..errors import GdbiasError, NoClosedForm
 from ..problem import Problem
+from ..update_rule import UpdateRule, gradient_descent
 from .bars import NONE, EndpointError, Moved, endpoint_error
 from .constrained import Edge
+from .coordinates import Doubled
+from .decayed import lasso, sharpness
 from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
+from .moving_cap import scheduled
 from .oscillation import undershoot
+from .rule_terms import limit, rate_of_edge
 
 NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: endpoints move by 0.03 % at most
 
@@ -30,7 +35,7 @@ class Endpoint:
 
     Attributes:
         lr: the learning rate.
-        method: the predictor.
+        method: the predictor; "lasso" with weight decay.
         beta: coefficients, shape (d,).
         sharpness: largest Hessian eigenvalue there, at most 2 / lr where the constraint binds.
         l1_norm: ``||beta||_1``.
@@ -39,7 +44,8 @@ class Endpoint:
             ``D_psi``, gains for each unit of sharpness (frontier, bregman), or the matrix of the whole push along
             the flow (constrained_flow).
         note: why the predictor may not apply here; empty where it does.
-        error: bars that hold 68 % and 90 % of runs, None for predictors other than the constrained flow.
+        error: bars that hold 68 % and 90 % of runs, None for predictors other than the constrained flow, and with
+            momentum or a schedule.
     """
 
     lr: float
@@ -58,34 +64,75 @@ class Endpoint:
         return f"Endpoint({found}{self.note and f'; {self.note}'})"
 
 
-def endpoint_of_flow(flow: FlowEndpoint, lr: float) -> Endpoint:
+def endpoint_of_flow(flow: FlowEndpoint, lr: float, rule: UpdateRule = gradient_descent) -> Endpoint:
     """Gradient flow's endpoint as that of descent at ``lr``, with a note where descent cannot stay there."""
     top = float(flow.sharpness)
-    note = "" if lr <= 2 / top else f"unstable for descent: lr > lr_critical_final = {2 / top:.4g}"
+    final = float(limit(rule, top))
+    note = "" if lr <= final else f"unstable for descent: lr > lr_critical_final = {final:.4g}"
     return Endpoint(lr, "flow", flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
 
 
-def endpoint_like_flow(flow: FlowEndpoint, problem: Problem, lr: float, method: Method) -> Endpoint:
+def endpoint_like_flow(
+    flow: FlowEndpoint, problem: Problem, lr: float, method: Method, rule: UpdateRule = gradient_descent
+) -> Endpoint:
     """The same where a predictor of descent has it; the bars of the constrained flow at no distance."""
-    end = replace(endpoint_of_flow(flow, lr), method=method)
+    end = replace(endpoint_of_flow(flow, lr, rule), method=method)
     nowhere = Moved(0.0, 0.0, several=False)
-    return end if method != "constrained_flow" else replace(end, error=_error(end, problem, nowhere, 0))
+    return (
+        end
+        if method != "constrained_flow" or rule != gradient_descent
+        else replace(end, error=_error(end, problem, nowhere, 0))
+    )
+
+
+def endpoint_of_decay(
+    coordinates: Doubled, problem: Problem, moving: np.ndarray, lr: float, rule: UpdateRule
+) -> Endpoint:
+    """The LASSO of the rule's weight decay, for degree 2; raises NoClosedForm where ``lr`` leaves it unstable."""
+    b = lasso(coordinates, problem, moving, rule.weight_decay)
+    top, name = sharpness(coordinates, problem, b), coordinates.model.name
+    if top > rule.sharpness_limit(lr):
+        raise NoClosedForm(
+            f"{name}: at lr = {lr:g} the end of weight decay, of sharpness {top:.4g}, is not stable, and no other is "
+            f"predicted: use an lr below {limit(rule, top):.4g}, or run it with sims"
+        )
+    beta = coordinates.beta(b)
+    return Endpoint(
+        lr, "lasso", beta, top, float(np.abs(beta).sum()), _number(problem.test_risk(beta)), 0.0,
+        "" if b.any() else "the penalty leaves no coefficient",
+    )  # fmt: skip
 
 
 def endpoint(
-    reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, flow: FlowEndpoint, warmup: int = 0
-) -> Endpoint:
-    """The endpoint of descent from weights w0 (block, d) among the interpolators, at ``lr``; ``flow`` ends there."""
+    reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, flow: FlowEndpoint, warmup: int = 0,
+    rule: UpdateRule = gradient_descent,
+) -> Endpoint:  # fmt: skip
+    """The endpoint of descent from weights w0 (block, d) among the interpolators, at ``lr``; ``flow`` ends there.
+
+    After a warm-up heavy ball is descent at the learning rate of the same cap, in small steps.
+    """
+    given, lr = lr, rate_of_edge(rule, lr)
+    found = _endpoint(reachable, w0, lr, method, flow, warmup, rule, given)
+    return found if rule == gradient_descent else replace(found, lr=given, error=None)
+
+
+def _endpoint(
+    reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, flow: FlowEndpoint, warmup: int,
+    rule: UpdateRule, given: float,
+) -> Endpoint:  # fmt: skip
+    """The same at the lr of the edge, for a run at the ``given`` one."""
     edge = Edge(reachable.coordinates, reachable.problem, w0, lr)
     if method == "frontier":
         return endpoint_at(reachable, *reachable.least_norm(2 / lr), lr, method)
     if method == "bregman":
         return endpoint_at(reachable, *reachable.nearest(w0**edge.coordinates.degree, 2 / lr), lr, method)
-    w, ended = edge.warmed(warmup) if warmup else (w0[edge.moving], False)
+    w, ended = edge.warmed(warmup, rule.momentum) if warmup else (w0[edge.moving], False)
     if ended:
         found = endpoint_at(reachable, edge.full(w), 0.0, lr, method)
         return replace(found, note="not predicted: descent itself ended within the warm-up", error=NONE)
-    w, _, _, push = edge.follow(w, NEAR_END)
+    if rule.schedule.steps:
+        w = scheduled(edge.coordinates, edge.problem, w0, given, rule.schedule, NEAR_END)
+    w, _, _, push = edge.follow(w, NEAR_END, exact_drift=not rule.momentum)
     capped = _nearest(reachable, edge, w, lr)
     below, several = undershoot(edge.coordinates, edge.problem, capped, edge.moving, lr, push)
     b = capped

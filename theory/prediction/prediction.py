@@ -12,14 +12,16 @@ from ..errors import InputError, NoClosedForm, NoInterpolator
 from ..loss import squared
 from ..parameterization import Parameterization
 from ..problem import Problem, require_problem
+from ..update_rule import UpdateRule, gradient_descent
 from ..validate import one_of, real, real_array, shown, whole
-from .coordinates import doubled
+from .coordinates import Doubled, doubled
 from .divergence import HIGHEST, SEVERAL, divergence_ratio
-from .endpoints import Endpoint, Method, endpoint, endpoint_like_flow, endpoint_of_flow
+from .endpoints import Endpoint, Method, endpoint, endpoint_like_flow, endpoint_of_decay, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
 from .frontiers import Interpolators, sharpness_bounds
 from .integration import flow_path, followed_start
 from .paths import Path, path
+from .rule_terms import TERMS, limit, refuse, require_method, require_predicted
 from .transport import Transport
 
 LIKE_FLOW = 1e-4  # of lr_critical_final, below which descent ends 0.004 % at most from gradient flow
@@ -33,10 +35,12 @@ class Prediction:
     problem: Problem
     init_scale: float | np.ndarray | None
     starts: tuple[np.ndarray, ...]  # (weight, feature) each
+    rule: UpdateRule = gradient_descent
 
     def __repr__(self) -> str:
         start = "theta0 given" if self.init_scale is None else f"init_scale={np.ravel(self.init_scale).tolist()}"
-        return f"Prediction({self.dynamics.model}, {self.problem}, {start})"
+        rule = "" if self.rule == gradient_descent else f", {self.rule}"
+        return f"Prediction({self.dynamics.model}, {self.problem}, {start}{rule})"
 
     def __getstate__(self) -> dict:
         return {name: value for name, value in vars(self).items() if name != "_transports"}  # no pickle has functions
@@ -52,6 +56,7 @@ class Prediction:
             NoInterpolator: no interpolator is attainable from this start.
             NoClosedForm: a loss other than squared, whose flow has no finite endpoint or no dual root.
         """
+        refuse(self.rule, "gradient flow's endpoint", "weight_decay")
         if self.problem.loss != squared:
             raise NoClosedForm(
                 f"the {self.problem.loss} loss has no closed-form flow endpoint: lr_critical is available, "
@@ -64,7 +69,7 @@ class Prediction:
     @cached_property
     def lr_critical_final(self) -> float | np.ndarray:
         """``2 / S(flow endpoint)``: above it the flow's endpoint is unstable for gradient descent."""
-        return 2 / self.flow.sharpness
+        return limit(self.rule, self.flow.sharpness)
 
     @cached_property
     def sharpness_max(self) -> float | np.ndarray:
@@ -77,8 +82,12 @@ class Prediction:
 
     @cached_property
     def lr_critical(self) -> float | np.ndarray:
-        """``2 / max_t S(flow(t))``: below it descent follows gradient flow (arXiv 2505.21423)."""
-        return 2 / self.sharpness_max
+        """``2 / max_t S(flow(t))``: below it descent follows gradient flow (arXiv 2505.21423).
+
+        ``(2 + 2 momentum) / max_t S(flow(t))`` with momentum; of the lr that a schedule reaches at most.
+        """
+        refuse(self.rule, "lr_critical", "weight_decay")
+        return (2 + 2 * self.rule.momentum) / self.sharpness_max
 
     @cached_property
     def _transports(self) -> tuple[Transport, ...]:
@@ -92,13 +101,14 @@ class Prediction:
     @cached_property
     def lr_max(self) -> float:
         """``2 / sharpness_min``: above it no interpolator is linearly stable for gradient descent."""
-        return 2 / self.sharpness_min
+        return self.lr_max_bounds[0]
 
     @property
     def lr_max_bounds(self) -> tuple[float, float]:
         """``lr_max``, at which an interpolator is stable, and a rate at which none is, by the dual program."""
+        refuse(self.rule, "lr_max", "weight_decay")
         least, found = self._sharpness_bounds
-        return 2 / found, 2 / least
+        return float(limit(self.rule, found)), float(limit(self.rule, least))
 
     @cached_property
     def _sharpness_bounds(self) -> tuple[float, float]:
@@ -115,6 +125,7 @@ class Prediction:
         Raises:
             NoClosedForm: a linear model, one of another degree on several features, or outside the doubled coordinates.
         """
+        refuse(self.rule, "lr_divergence", *TERMS)
         model, degree = self.dynamics.model, self.dynamics.model.degree
         if self.problem.d == 1 and len(model.weights) == 1 and degree is not None and 2 <= degree <= HIGHEST:
             return divergence_ratio(degree) * self.lr_critical_final
@@ -133,6 +144,10 @@ class Prediction:
         to 50 of them, a twentieth of a run, take the error of signed families from 1 to 2 % to 0.2 to 0.5 %.
         Below ``lr_critical_final / 10000`` it ends with gradient flow.
 
+        With momentum a warm-up is needed: the inertia of the first steps takes runs 10 to 90 % away, and after it the
+        constrained flow at ``lr / (1 + momentum)`` ends within 1 %. A schedule moves the cap on the way. With weight
+        decay the end is the LASSO, for degree 2.
+
         Raises:
             InputError: an unknown method, an lr that is not positive, a prediction of many starts, or a ``warmup``
                 that is negative or of another method.
@@ -142,20 +157,24 @@ class Prediction:
             Diverges: descent diverges within the warm-up.
         """
         one_of("method", method, get_args(Method))
-        warmup = whole("warmup", warmup, 0)
+        warmup, rule = whole("warmup", warmup, 0), self.rule
         if warmup and method != "constrained_flow":
             raise InputError(f"warmup = {warmup} has no meaning for method={method!r}: use 'constrained_flow', or 0")
         self._require_one_start(lr)
+        if rule.weight_decay:
+            return endpoint_of_decay(*self._decaying, lr, rule)
         if method == "flow":
-            return endpoint_of_flow(self.flow, lr)
+            return endpoint_of_flow(self.flow, lr, rule)
+        require_method(rule, self.dynamics.model.name, method, warmup)
         reachable, w0 = self._reachable
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
-        unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW}.get(method, 0.0)
+        slow = ((1 - rule.momentum) / (1 + rule.momentum)) ** 2  # by what inertia adds to the second order in lr
+        unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW * slow}.get(method, 0.0)
         if reachable.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
-            return endpoint_like_flow(self.flow, self.problem, lr, method)
-        if method != "constrained_flow":  # which finds out by itself
+            return endpoint_like_flow(self.flow, self.problem, lr, method, rule)
+        if method != "constrained_flow" or rule != gradient_descent:  # which finds out by itself
             self._require_stable(lr)
-        return endpoint(reachable, w0, lr, method, self.flow, warmup)
+        return endpoint(reachable, w0, lr, method, self.flow, warmup, rule)
 
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
@@ -168,6 +187,7 @@ class Prediction:
             NoClosedForm: a model, loss or start outside the doubled coordinates, or a linear model.
         """
         record_every, model = whole("record_every", record_every, 1), self.dynamics.model
+        refuse(self.rule, "the path", *TERMS)
         if doubled(model).degree == 1:
             raise NoClosedForm(
                 f"{model.name}: a linear model has the same sharpness everywhere and no edge to follow: its "
@@ -182,6 +202,7 @@ class Prediction:
         Raises as :meth:`endpoint` does.
         """
         self._require_one_start(lr)
+        refuse(self.rule, "what is reachable", *TERMS)
         self._require_stable(lr)
         return self._reachable
 
@@ -190,6 +211,15 @@ class Prediction:
         coordinates = doubled(self.dynamics.model)
         w0 = coordinates.start(self.starts[0])
         return Interpolators(coordinates, self.problem, w0 > 0), w0
+
+    @cached_property
+    def _decaying(self) -> tuple[Doubled, Problem, np.ndarray]:
+        coordinates = doubled(self.dynamics.model)
+        if self.problem.loss != squared:
+            raise NoClosedForm(
+                f"with weight decay the {self.problem.loss} loss has no end that is predicted: run it with sims"
+            )
+        return coordinates, self.problem, coordinates.start(self.starts[0]) > 0
 
     def _require_stable(self, lr: float):
         """Refuse an lr above lr_max; raises NoInterpolator."""
@@ -216,21 +246,24 @@ def predict(
     problem: Problem,
     init_scale: float | np.ndarray = 0.1,
     theta0: np.ndarray | None = None,
+    rule: UpdateRule = gradient_descent,
 ) -> Prediction:
     """Predict gradient flow's endpoint and the critical learning rates, computed when first read.
 
     ``init_scale`` may be a one-dimensional array: every prediction then has a leading axis. ``theta0``
-    (weight, feature) overrides the standard start.
+    (weight, feature) overrides the standard start. ``rule`` may have momentum, a schedule or weight decay; what is not
+    predicted with one of these is refused by name.
 
     Raises:
-        InputError: an init_scale or theta0 outside its limits.
+        InputError: an init_scale or theta0 outside its limits, or no rule.
+        NoClosedForm: a rule with batches, label noise or a step of its own.
         NoInterpolator: (on reading) nothing attainable from the start fits the data.
     """
-    dynamics = derive(model, require_problem(problem).loss)
+    dynamics, rule = derive(model, require_problem(problem).loss), require_predicted(rule)
     if theta0 is not None:
-        return Prediction(dynamics, problem, None, (model.check_theta(theta0, problem.d),))
+        return Prediction(dynamics, problem, None, (model.check_theta(theta0, problem.d),), rule)
     scales = real_array(f"init_scale = {shown(init_scale)}", init_scale, "use for example 0.1", truths=False)
     if scales.ndim > 1 or not scales.size:
         raise InputError(f"init_scale has shape {scales.shape}: give one number or a one-dimensional array")
     starts = tuple(model.theta0(float(scale), problem.d) for scale in scales.ravel())
-    return Prediction(dynamics, problem, scales if scales.ndim else float(scales), starts)
+    return Prediction(dynamics, problem, scales if scales.ndim else float(scales), starts, rule)

@@ -2,10 +2,10 @@
 
 import sympy as sp
 
-from .frontier import BETA, COVERED, TANGENT, L, W, _clock, _divergences
+from .frontier import BETA, COVERED, LR, TANGENT, L, W, _clock, _divergences
 from .registry import Proof, statement
 
-PUSH, PULL, CAP = sp.symbols("push pull cap", real=True)  # (X^T M X)_ii, (X^T nu)_i, and 2 / lr
+PUSH, CAP = sp.symbols("push cap", real=True)  # (X^T M X)_ii, and 2 / lr
 FIRST, FIT, TRACE = sp.symbols("w_0 fit trace", real=True)
 
 
@@ -56,3 +56,32 @@ def _warmup():
 )  # fmt: skip
 def _coverage():
     return {"narrow": sp.Rational(68, 100), "wide": sp.Rational(90, 100)}
+
+
+def _same_cap() -> Proof:
+    b, S = sp.symbols("b sharpness", positive=True)
+    yield (2 / _heavy_ball()["lr_same_cap"]).subs(LR, (2 + 2 * b) / S), S
+
+
+@statement(
+    "FRO-13", "Heavy ball, once the inertia of its first steps is spent, ends where the constrained flow at "
+    "lr / (1 + b) does: within 2 % after 20 steps, where the flow from the start is 5 % or more away.",
+    kind="empirical", source="derived", tolerance=0.02, proof=_same_cap,
+    families=("power(2)", "difference(2)", "power(3)"),
+    conditions="b = 0.3 and 0.5; lr / (1 + b) at 0.8 lr_critical_final, and up to half way to lr_max; runs that "
+    "converge after the warm-up",
+    reason="a law that is seen, not proved: the error is the relative distance of the coefficients",
+)  # fmt: skip
+def _heavy_ball():
+    return {"lr_same_cap": LR / (1 + sp.Symbol("b", positive=True)), "missed": sp.Rational(1, 20)}
+
+
+@statement(
+    "FRO-14", "Where the learning rate falls along a cosine to half of it, the constrained flow under the moving cap "
+    "leaves a third of the error of the settled rate at most.",
+    kind="empirical", source="derived", tolerance=0.1, families=("power(2)", "difference(2)", "power(3)"),
+    conditions="a cosine of 100 or 1000 steps from lr between lr_critical_final and half way to lr_max; runs converge",
+    reason="a law that is seen, not proved",
+)  # fmt: skip
+def _moving_cap():
+    return {"remaining": sp.Symbol("error", positive=True) / 3}
