@@ -70,3 +70,9 @@ def test_no_figure_is_saved(figure, tmp_path, swept):
 def test_no_place_for_a_figure(path, swept):
     with pytest.raises(InputError):
         figures.save(figures.phase_diagram(swept), path)
+
+
+def test_a_prediction_of_another_rule_is_refused(swept):
+    pred = theory.predict(MODEL, PROBLEM, [0.1, 0.2], rule=theory.UpdateRule(momentum=0.5))
+    with pytest.raises(InputError, match="momentum=0.5.*without a rule"):
+        figures.phase_diagram(swept, pred)

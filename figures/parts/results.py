@@ -114,6 +114,8 @@ def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.
         raise InputError(
             f"the prediction is for {model}, the result is of {', '.join(spec['model'])}: predict that one"
         )
+    if pred.rule != theory.gradient_descent:
+        raise InputError(f"the prediction has {pred.rule}, the runs are plain gradient descent: predict without a rule")
     if pred.problem.fingerprint not in [problem.get("fingerprint") for problem in spec["problem"]]:
         raise InputError(
             "the prediction is for other data than the result's: predict its problem (sims.rebuild gives it)"

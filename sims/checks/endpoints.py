@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ...theory import GdbiasError, NoClosedForm, Prediction, UpdateRule, cosine, difference, power, predict, product
-from ...theory.prediction.constrained import PROJECTED, Edge, constrained_flow, kernel
+from ...theory.prediction.constrained import Edge, constrained_flow
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.endpoints import Endpoint
 from ...theory.prediction.frontiers import Interpolators
@@ -35,10 +35,10 @@ def dual_program(f: Formulas, case: Case) -> list[Comparison]:
     length, size = float(np.linalg.norm(columns, 2)), float(np.linalg.norm(y))
     unit, C, y = (size / length) ** (1 / L), columns / length, y / size
     cap = 2 * problem.n / (lr * coordinates.rate * length**2 * unit ** (2 * L - 2))
-    w0 = w0[moving] / unit
-    found, w, nu, U, _ = kernel().project(C, np.ascontiguousarray(C.T), y, L, 1.0, cap / L**2, w0, PROJECTED)
-    if not found:
+    found = Edge(coordinates, problem, w0, lr).multipliers(w0[moving], lr)
+    if found is None:
         raise NotApplicable("Newton's method did not find the multipliers")
+    (w, nu, U), w0 = found, w0[moving] / unit
 
     def value(nu: np.ndarray, U: np.ndarray) -> float:
         push = ((U @ C) ** 2).sum(axis=0)

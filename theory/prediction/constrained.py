@@ -142,10 +142,15 @@ class Edge:
 
     def project(self, w: np.ndarray, lr: float) -> np.ndarray | None:
         """The interpolator of sharpness ``2 / lr`` at most that is nearest to w (moving,); None if not found."""
+        found = self.multipliers(w, lr)
+        return None if found is None else found[0] * self.unit
+
+    def multipliers(self, w: np.ndarray, lr: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """The same in units of size 1, with its multipliers nu (rank X,) and U (pinned, rank X), ``M = U^T U``."""
         C, Ct, y, *_ = self._columns
         L, eta = self.coordinates.degree, self.eta * lr / self.lr
-        found, end, *_ = kernel().project(C, Ct, y, L, eta, 2 / (eta * L * L), w / self.unit, PROJECTED)
-        return end * self.unit if found else None
+        found, end, nu, U, _ = kernel().project(C, Ct, y, L, eta, 2 / (eta * L * L), w / self.unit, PROJECTED)
+        return (end, nu, U) if found else None
 
     def full(self, w: np.ndarray) -> np.ndarray:
         """Coefficients b (..., block, d) of weights (..., moving)."""

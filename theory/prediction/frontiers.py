@@ -69,7 +69,10 @@ class Interpolators:
         """``free`` (block, d) marks the coefficients that are not held at 0; raises NoInterpolator if none fit."""
         model, signs, L = coordinates.model, coordinates.signs, coordinates.degree
         if problem.loss != squared:
-            raise NoClosedForm(f"{model.name}: the frontier needs squared loss, not {problem.loss}")
+            raise NoClosedForm(
+                f"{model.name}: endpoints, lr_max and the frontier need squared loss, not {problem.loss}: lr_critical is "
+                "available, and sims runs it"
+            )
         X, y, floor = problem.projected
         self.coordinates, self.problem, self.X, self.n = coordinates, problem, X, problem.n
         size = float(np.linalg.norm(y))
