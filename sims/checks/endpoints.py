@@ -137,7 +137,7 @@ def coverage(f: Formulas, case: Case) -> list[Comparison]:
     ]
 
 
-@check("FRO-13", cases=30, quick_cases=9)
+@check("FRO-13", cases=30, quick_cases=6)
 def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     """Runs with momentum, beside the flow that begins after 20 of their steps, and beside the one from the start."""
     pred, scale = _sparse(case)

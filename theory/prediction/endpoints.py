@@ -22,7 +22,7 @@ from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
 from .moving_cap import scheduled
 from .oscillation import undershoot
-from .rule_terms import limit, rate_of_edge
+from .rule_terms import limit, rate_of_edge, spent
 
 NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: endpoints move by 0.03 % at most
 
@@ -113,7 +113,10 @@ def endpoint(
     """
     given, lr = lr, rate_of_edge(rule, lr)
     found = _endpoint(reachable, w0, lr, method, flow, warmup, rule, given)
-    return found if rule == gradient_descent else replace(found, lr=given, error=None)
+    if rule == gradient_descent:
+        return found
+    short = f"inertia is left: use warmup={spent(rule)}" if warmup < spent(rule) and not found.note else found.note
+    return replace(found, lr=given, error=None, note=short)
 
 
 def _endpoint(

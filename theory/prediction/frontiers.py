@@ -70,8 +70,8 @@ class Interpolators:
         model, signs, L = coordinates.model, coordinates.signs, coordinates.degree
         if problem.loss != squared:
             raise NoClosedForm(
-                f"{model.name}: endpoints, lr_max and the frontier need squared loss, not {problem.loss}: lr_critical is "
-                "available, and sims runs it"
+                f"{model.name}: endpoints, lr_max and the frontier need squared loss, not {problem.loss}: use "
+                "lr_critical, or run it with sims"
             )
         X, y, floor = problem.projected
         self.coordinates, self.problem, self.X, self.n = coordinates, problem, X, problem.n

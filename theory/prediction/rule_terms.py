@@ -13,6 +13,7 @@ from ..schedule import constant
 from ..update_rule import UpdateRule, gradient_descent, require_rule
 
 TERMS = ("momentum", "weight_decay", "schedule")
+MOST = 0.98  # momentum
 
 
 def require_predicted(rule: UpdateRule) -> UpdateRule:
@@ -43,6 +44,11 @@ def limit(rule: UpdateRule, sharpness: float | np.ndarray) -> float | np.ndarray
     return (2 + 2 * rule.momentum) / (rule.schedule.final * (sharpness + rule.weight_decay))
 
 
+def spent(rule: UpdateRule) -> int:
+    """Steps after which little inertia of heavy ball is left; 0 without momentum."""
+    return max(20, round(10 / (1 - rule.momentum))) if rule.momentum else 0
+
+
 def rate_of_edge(rule: UpdateRule, lr: float) -> float:
     """The learning rate at which plain descent has the same cap."""
     return rule.schedule.final * lr / (1 + rule.momentum)
@@ -53,11 +59,14 @@ def require_method(rule: UpdateRule, name: str, method: str, warmup: int) -> Non
     momentum, schedule = rule.momentum, rule.schedule
     if momentum and schedule != constant:
         raise NoClosedForm(f"{name}: momentum with {schedule} is not predicted: leave one out, or run it with sims")
+    if momentum > MOST:
+        raise NoClosedForm(
+            f"{name}: momentum = {momentum:g} is above {MOST}, and its inertia outlasts every warm-up: run it with sims"
+        )
     if momentum and not (method == "constrained_flow" and warmup):
-        spent = max(20, round(10 / (1 - momentum)))  # steps after which little inertia is left
         raise NoClosedForm(
             f"{name}: with momentum = {momentum:g} the end hangs on the inertia of the first steps: use "
-            f"method='constrained_flow' and warmup={spent}, which takes them"
+            f"method='constrained_flow' and warmup={spent(rule)}, which takes them"
         )
     if schedule != constant and warmup:
         raise NoClosedForm(f"{name}: a warm-up with {schedule} is not predicted: use warmup=0, or run it with sims")
