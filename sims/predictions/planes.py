@@ -106,6 +106,7 @@ def predicted(
         for pred in preds:  # refuses before a store is made
             doubled(pred.dynamics.model).start(pred.starts[0])
         _ = preds[0].flow
+    most = {key: _most(preds, plan.lrs) for key, preds in rows.items()}
     spec = result_spec(
         "predicted", models, problems, options, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
     )
@@ -114,7 +115,13 @@ def predicted(
         beside["n"] = np.array([p.n for p in problems])
     layout = _layout(plan)
     attrs = result_attributes(spec, problems)
-    return filled(layout, beside, attrs, store, lambda arrays: _fill(plan, layout, rows, options, arrays, progress))
+    fill = lambda arrays: _fill(plan, layout, rows, most, options, arrays, progress)  # noqa: E731
+    return filled(layout, beside, attrs, store, fill)
+
+
+def _most(preds: Sequence[Prediction], lrs: np.ndarray) -> float:
+    """``lr_max``, which no start decides, or inf where every rate is below a stable interpolator's own limit."""
+    return preds[0].lr_max if max(lrs) > max(pred.lr_critical_final for pred in preds) else np.inf
 
 
 def _layout(plan: Plan) -> Layout:
@@ -126,7 +133,13 @@ def _layout(plan: Plan) -> Layout:
 
 
 def _fill(
-    plan: Plan, layout: Layout, rows: Mapping, options: PredictedOptions, arrays: Mapping[str, Any], progress: bool
+    plan: Plan,
+    layout: Layout,
+    rows: Mapping,
+    most: Mapping,
+    options: PredictedOptions,
+    arrays: Mapping[str, Any],
+    progress: bool,
 ) -> None:
     outer = plan.many_models + plan.many_problems
     missing = []
@@ -141,8 +154,9 @@ def _fill(
 
         def row(region: tuple) -> dict[str, np.ndarray]:
             at = dict(zip(layout.axes, region, strict=True))
-            pred = rows[at.get("model", 0), at.get("seed", 0)][at["init_scale"].start]
-            return _row(pred, plan.lrs[at["lr"]], options.warmup, layout, add)
+            key = at.get("model", 0), at.get("seed", 0)
+            pred = rows[key][at["init_scale"].start]
+            return _row(pred, plan.lrs[at["lr"]], most[key], options.warmup, layout, add)
 
         tasks = {pool.submit(row, region): region for region in missing}
         try:
@@ -157,7 +171,7 @@ def _fill(
             raise
 
 
-def _row(pred: Prediction, lrs: np.ndarray, warmup: int, layout: Layout, add) -> dict[str, np.ndarray]:
+def _row(pred: Prediction, lrs: np.ndarray, most: float, warmup: int, layout: Layout, add) -> dict[str, np.ndarray]:
     """The outcomes of one start at some learning rates."""
     lines = {name: _line(pred, name) for name in BOUNDARIES}
     found: dict[str, Any] = {name: np.array(lines[name]) for name in BOUNDARIES}
@@ -166,7 +180,7 @@ def _row(pred: Prediction, lrs: np.ndarray, warmup: int, layout: Layout, add) ->
             shape = [layout.inner[dim] for dim in VARIABLES[name].dims]
             found[name] = np.full((len(lrs), *shape), VARIABLES[name].fill, VARIABLES[name].dtype)
     for j, lr in enumerate(lrs.tolist()):
-        end = _endpoint(pred, lr, warmup, lines["lr_divergence"])
+        end = _endpoint(pred, lr, warmup, most, lines["lr_divergence"])
         found["status"][j], found["phase"][j] = _outcome(end, lr, lines["lr_critical"])
         if isinstance(end, Endpoint) and end.error is not None:
             values = dict(
@@ -188,9 +202,11 @@ def _line(pred: Prediction, name: str) -> float:
         return np.nan
 
 
-def _endpoint(pred: Prediction, lr: float, warmup: int, divergence: float) -> Endpoint | Status:
+def _endpoint(pred: Prediction, lr: float, warmup: int, most: float, divergence: float) -> Endpoint | Status:
     if lr >= divergence:
         return Status.DIVERGED
+    if lr > most:
+        return Status.STEP_LIMIT
     try:
         return pred.endpoint(lr, warmup=warmup)
     except Diverges:

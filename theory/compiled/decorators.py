@@ -26,3 +26,5 @@ kernel = _njit(cache=True, **_whole)
 inner = _njit(no_cpython_wrapper=True, **_part)
 inlined = _njit(no_cpython_wrapper=True, forceinline=True, **_part)
 apart = _njit(no_cpython_wrapper=True)  # first optimised alone: loops that fill vector registers do so still
+# A sum in vector registers, in another order than it is written in, but in the same one every time.
+summed = _njit(no_cpython_wrapper=True, fastmath={"reassoc", "contract", "nsz"})

@@ -68,11 +68,11 @@ class Edge:
         return self.w0 > 0
 
     @cached_property
-    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, float, float]:
         columns, y = self.coordinates.columns(self.problem, self.moving), self.problem.projected[1]
         length, size = float(np.linalg.norm(columns, 2)), float(np.linalg.norm(y))
         scaled = columns / (length or 1.0)
-        return np.ascontiguousarray(scaled), np.ascontiguousarray(scaled.T), y / (size or 1.0), length, size
+        return np.ascontiguousarray(scaled), y / (size or 1.0), length, size
 
     @cached_property
     def unit(self) -> float:
@@ -100,10 +100,10 @@ class Edge:
 
         For ``until`` steps of descent at most.
         """
-        C, Ct, y, length, _ = self._columns
+        C, y, length, _ = self._columns
         L, run = self.coordinates.degree, kernel()
         outcome, end, _, push, steps, z, *_ = run.follow(
-            C, Ct, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, until, STEPS, record
+            C, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, until, STEPS, record
         )
         if outcome == run.NONE:
             raise self.unstable()
@@ -126,11 +126,11 @@ class Edge:
             Diverges: descent's loss has left what a minimum can hold.
             NoClosedForm: a weight changed its sign, for odd L: the coordinates end at 0.
         """
-        C, Ct, y, *_ = self._columns
+        C, y, *_ = self._columns
         L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
         start, faster = self.w0[self.moving] / self.unit, 1 + momentum
         lr, eta = faster * self.lr, faster * self.eta
-        outcome, steps, w = run.descend(C, Ct, y, L, eta, momentum, start, after, WARM, CONVERGED)
+        outcome, steps, w = run.descend(C, y, L, eta, momentum, start, after, WARM, CONVERGED)
         if outcome == run.DIVERGED:
             raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")
         if outcome == run.CROSSED:
@@ -147,9 +147,9 @@ class Edge:
 
     def multipliers(self, w: np.ndarray, lr: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """The same in units of size 1, with its multipliers nu (rank X,) and U (pinned, rank X), ``M = U^T U``."""
-        C, Ct, y, *_ = self._columns
+        C, y, *_ = self._columns
         L, eta = self.coordinates.degree, self.eta * lr / self.lr
-        found, end, nu, U, _ = kernel().project(C, Ct, y, L, eta, 2 / (eta * L * L), w / self.unit, PROJECTED)
+        found, end, nu, U, _ = kernel().project(C, y, L, eta, 2 / (eta * L * L), w / self.unit, PROJECTED)
         return (end, nu, U) if found else None
 
     def full(self, w: np.ndarray) -> np.ndarray:

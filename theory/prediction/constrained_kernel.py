@@ -10,7 +10,7 @@ the weights in closed form. All loops run in a fixed order: no number depends on
 
 import numpy as np
 
-from gdbias.theory.compiled.decorators import apart, kernel
+from gdbias.theory.compiled.decorators import apart, kernel, summed
 
 ENDED, LONG, LOST, NONE = 0, 1, 2, 3  # of `follow`: none of the interpolators is under the cap
 CONVERGED, MOVING, DIVERGED, CROSSED = 0, 1, 2, 3  # of `descend`
@@ -25,13 +25,20 @@ SMALL = 0.1  # of a logarithm: what is missed by a small weight counts less
 BLOWN_UP = 1e8  # of weights of size 1
 
 
+@summed
+def dot(x, y, count):
+    """The sum of the first ``count`` products."""
+    total = 0.0
+    for i in range(count):
+        total += x[i] * y[i]
+    return total
+
+
 @apart
-def applied(Ct, b, out):
+def applied(C, b, out):
     """``out = C b``."""
-    out[:] = 0.0
-    for i in range(len(b)):
-        for a in range(len(out)):
-            out[a] += b[i] * Ct[i, a]
+    for a in range(len(out)):
+        out[a] = dot(C[a], b, len(b))
 
 
 @apart
@@ -44,56 +51,39 @@ def pulled(C, v, out):
 
 
 @apart
-def gram(Ct, e, H):
-    """``H = C diag(e) C^T``, four columns at a time over whole rows, which fill vector registers."""
-    n, last = H.shape[0], len(e) - len(e) % 4
-    H[:, :] = 0.0
-    for i in range(0, last, 4):
-        one, two, three, four = Ct[i], Ct[i + 1], Ct[i + 2], Ct[i + 3]
-        for a in range(n):
-            row = H[a]
-            p, q, r, s = e[i] * one[a], e[i + 1] * two[a], e[i + 2] * three[a], e[i + 3] * four[a]
-            for c in range(n):
-                row[c] += p * one[c] + q * two[c] + r * three[c] + s * four[c]
-    for i in range(last, len(e)):
-        one = Ct[i]
-        for a in range(n):
-            row = H[a]
-            p = e[i] * one[a]
-            for c in range(n):
-                row[c] += p * one[c]
+def gram(C, e, H):
+    """The lower triangle of ``H = C diag(e) C^T``."""
+    weighted = np.empty(len(e))
+    for a in range(len(H)):
+        for i in range(len(e)):
+            weighted[i] = e[i] * C[a, i]
+        for c in range(a + 1):
+            H[a, c] = dot(weighted, C[c], len(e))
 
 
 @apart
 def factored(A):
-    """``A = R^T R`` in its upper triangle, in place; whether A is positive definite."""
-    n = A.shape[0]
-    for j in range(n):
-        if not A[j, j] > 0:
+    """``A = R R^T`` in its lower triangle, in place; whether A is positive definite."""
+    for j in range(len(A)):
+        row = A[j]
+        for k in range(j):
+            row[k] = (row[k] - dot(row, A[k], k)) / A[k, k]
+        rest = row[j] - dot(row, row, j)
+        if not rest > 0:
             return False
-        A[j, j] = np.sqrt(A[j, j])
-        for i in range(j + 1, n):
-            A[j, i] /= A[j, j]
-        for i in range(j + 1, n):
-            s = A[j, i]
-            for k in range(i, n):
-                A[i, k] -= s * A[j, k]
+        row[j] = np.sqrt(rest)
     return True
 
 
 @apart
 def solve(R, x):
-    """``x <- (R^T R)^-1 x``."""
-    n = R.shape[0]
-    for j in range(n):
+    """``x <- (R R^T)^-1 x``."""
+    for j in range(len(x)):
+        x[j] = (x[j] - dot(R[j], x, j)) / R[j, j]
+    for j in range(len(x) - 1, -1, -1):
         x[j] /= R[j, j]
-        for k in range(j + 1, n):
+        for k in range(j):
             x[k] -= x[j] * R[j, k]
-    for j in range(n - 1, -1, -1):
-        s = x[j]
-        for k in range(j + 1, n):
-            s -= R[j, k] * x[k]
-        x[j] = s / R[j, j]
 
 
 @apart
@@ -161,11 +151,11 @@ def weights(s, m, L, w):
 
 
 @apart
-def residual(Ct, y, L, w, b, rho):
+def residual(C, y, L, w, b, rho):
     """``rho = C b - y``, with ``b = w^L``; its square."""
     for i in range(len(w)):
         b[i] = w[i] ** L
-    applied(Ct, b, rho)
+    applied(C, b, rho)
     square = 0.0
     for a in range(len(y)):
         rho[a] -= y[a]
@@ -189,12 +179,15 @@ def drift(g, L, eta, w, exact, full):
 
 
 @apart
-def sharpness_matrix(Ct, L, w, K):
+def sharpness_matrix(C, L, w, K):
     """K."""
     k = np.empty(len(w))
     for i in range(len(w)):
         k[i] = w[i] ** (2 * L - 2)
-    gram(Ct, k, K)
+    gram(C, k, K)
+    for a in range(len(K)):
+        for c in range(a):
+            K[c, a] = K[a, c]
 
 
 @apart
@@ -223,7 +216,7 @@ def alive(C, U, factor):
 
 
 @apart
-def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
+def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
     """One implicit step from z = ``begun``: Newton's method from (nu, U). The weights are written to w.
 
     Returns whether it was found, nu, U, and the iterations. ``accuracy`` is that of the weights before the last one.
@@ -232,11 +225,11 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
     nu, pinned, iterations = nu.copy(), 0, 0
     s, m, p, e, b, q = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
     fit, pull, change = np.empty(rows), np.empty(D), np.empty(D)
-    K, block, factor = np.empty((rows, rows)), np.empty((rows, rows)), np.empty(D)
+    K, factor = np.empty((rows, rows)), np.empty(D)
     for _ in range(NEWTON * (1 + MOST_PINNED)):
         iterations += 1
         r = U.shape[0]
-        CU = np.zeros((r, D))
+        CU = np.empty((r, D))
         m[:] = 0.0
         for k in range(r):
             pulled(C, U[k], CU[k])
@@ -256,21 +249,21 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
             b[i] = slope * w[i]
         dim = rows * (1 + r)
         H, scale, x = np.empty((dim, dim)), np.empty(dim), np.empty(dim)
-        for k in range(r + 1):  # blocks C diag(...) C^T, the first of nu
-            for j in range(k, r + 1):
+        tall = np.empty((dim, D))  # what nu moves, then each row of U
+        tall[:rows] = C
+        for k in range(r):
+            for i in range(D):
+                pull[i] = -2 * push * q[i] * CU[k, i]
+            for a in range(rows):
                 for i in range(D):
-                    factor[i] = e[i] * (-2 * push * q[i]) ** ((k > 0) + (j > 0))
-                    factor[i] *= (CU[k - 1, i] if k else 1.0) * (CU[j - 1, i] if j else 1.0)
-                gram(Ct, factor, block)
-                for a in range(rows):
-                    for c in range(rows):
-                        H[rows * k + a, rows * j + c] = block[a, c]
-        applied(Ct, b, fit)
+                    tall[rows * (1 + k) + a, i] = pull[i] * C[a, i]
+        gram(tall, e, H)
+        applied(C, b, fit)
         for a in range(rows):
             H[a, a] += weight
             x[a] = y[a] - fit[a] - weight * nu[a]
         if r:
-            sharpness_matrix(Ct, L, w, K)
+            sharpness_matrix(C, L, w, K)
             for k in range(r):
                 o = rows * (1 + k)
                 for a in range(rows):
@@ -285,7 +278,7 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
         shift, R = 1e-13, np.empty((dim, dim))
         while True:  # positive definite near the solution: elsewhere made so
             for a in range(dim):
-                for c in range(a, dim):
+                for c in range(a + 1):
                     R[a, c] = H[a, c] * scale[a] * scale[c]
                 R[a, a] += shift
             if factored(R):
@@ -331,10 +324,10 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
             s[i] = begun[i] + pull[i]
         if not weights(s, m, L, w):
             return False, nu, U, iterations
-        sharpness_matrix(Ct, L, w, K)
+        sharpness_matrix(C, L, w, K)
         slack = np.empty((rows, rows))
         for a in range(rows):
-            for c in range(a, rows):
+            for c in range(a + 1):
                 slack[a, c] = -K[a, c]
             slack[a, a] += cap * (1 + OVER)
         if factored(slack):
@@ -351,10 +344,10 @@ def implicit(C, Ct, y, L, cap, weight, begun, nu, U, accuracy, w):
         for i in range(D):
             change[i] = push * q[i] * pull[i] ** 2
             b[i] = e[i] * change[i]
-        applied(Ct, b, fit)
+        applied(C, b, fit)
         step = fit.copy()
         small = np.empty((rows, rows))
-        gram(Ct, e, small)
+        gram(C, e, small)
         for a in range(rows):
             small[a, a] += weight
         if not factored(small):
@@ -413,7 +406,7 @@ def none_below(C, y, L, cap, rho, U):
 
 
 @kernel
-def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
+def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     """The flow from w0 until the squared residual is ``end`` of |y|^2, or for ``until`` steps of descent.
 
     By steps that miss ``accuracy`` of any weight.
@@ -434,7 +427,7 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
     pushed, pushed1 = np.zeros((rows, rows)), np.zeros((rows, rows))
     U = np.zeros((0, rows))
     times, kept = np.empty(most + 1 if record else 1), np.empty((most + 1 if record else 1, D))
-    good, _, begun_with, _ = implicit(C, Ct, y, L, cap, 1e12, z, np.zeros(rows), U, 0.3 * accuracy, found)
+    good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, np.zeros(rows), U, 0.3 * accuracy, found)
     if not good:
         return LOST, w, 0.0, pushed, times[:0], kept[:0], 0, 0
     for i in range(D):  # onto the cap, where the start is above it
@@ -447,7 +440,7 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
     times[0], kept[0] = 0.0, z
     t, h, h1, h2, span, known = 0.0, 0.25, 0.0, 0.0, 1.0, 0
     steps, iterations, outcome = 0, 0, LONG
-    square = residual(Ct, y, L, w, b, rho)
+    square = residual(C, y, L, w, b, rho)
     for _ in range(3 * most):
         if square < small or t >= until * (1 - 1e-12):
             outcome = ENDED
@@ -476,7 +469,7 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
                     good = False
         missed, new_span, turned = 0.0, span, U
         if good:
-            residual(Ct, y, L, near, b, rho)
+            residual(C, y, L, near, b, rho)
             pulled(C, rho, g)
             beyond = drift(g, L, eta, near, exact, full)
             new_span = h * (1 + ratio) / (1 + 2 * ratio)
@@ -491,7 +484,6 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
             span = new_span
             good, _, turned, count = implicit(
                 C,
-                Ct,
                 y,
                 L,
                 cap,
@@ -538,7 +530,7 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
         steps += 1
         if record:
             times[steps], kept[steps] = t, z
-        square = residual(Ct, y, L, w, b, rho)
+        square = residual(C, y, L, w, b, rho)
         if U.shape[0] and steps % 8 == 0 and none_below(C, y, L, cap, rho, U):
             outcome = NONE
             break
@@ -548,7 +540,7 @@ def follow(C, Ct, y, L, eta, w0, exact, accuracy, end, until, most, record):
 
 
 @kernel
-def project(C, Ct, y, L, eta, cap, w0, accuracy):
+def project(C, y, L, eta, cap, w0, accuracy):
     """The interpolator under the cap nearest to w0 in the mirror divergence: one infinite implicit step from there.
 
     Where Newton's method does not find it, by ever longer steps, each begun from the multipliers of the last.
@@ -563,7 +555,7 @@ def project(C, Ct, y, L, eta, cap, w0, accuracy):
     span, growth = np.inf, 30.0  # first at once
     while total < 100 * NEWTON:
         weight = 0.0 if span > 1e9 else 1 / (span * eta)
-        good, new_nu, new_U, count = implicit(C, Ct, y, L, cap, weight, z, nu, U, accuracy, found)
+        good, new_nu, new_U, count = implicit(C, y, L, cap, weight, z, nu, U, accuracy, found)
         total += count
         if good:
             nu, U = new_nu, new_U
@@ -592,7 +584,7 @@ def sizes(w):
 
 
 @kernel
-def descend(C, Ct, y, L, eta, momentum, w0, after, most, end):
+def descend(C, y, L, eta, momentum, w0, after, most, end):
     """Descent itself from w0, of heavy-ball momentum, until ``after`` steps beyond the loss's first rise, or ``most``.
 
     Returns the outcome; the steps; and |weights|, without their last alternation where it is still moving.
@@ -604,7 +596,7 @@ def descend(C, Ct, y, L, eta, momentum, w0, after, most, end):
     for a in range(rows):
         small += end * y[a] ** 2
     while True:
-        square = residual(Ct, y, L, w, b, rho)
+        square = residual(C, y, L, w, b, rho)
         if not square < BLOWN_UP:
             return DIVERGED, t, w
         if square < small:

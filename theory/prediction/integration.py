@@ -124,6 +124,15 @@ def _relative(change: np.ndarray, theta: np.ndarray) -> float:
     return float((np.abs(change) / np.maximum(np.abs(theta).max(axis=0), LEAST)).max())
 
 
+def _solver(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """``matrix^-1`` by LAPACK itself: on few samples SciPy's checks take longer, and what is not finite is wanted here.
+
+    Such a step is too long.
+    """
+    lu, pivots, _ = scipy.linalg.lapack.dgetrf(matrix)
+    return lambda right: scipy.linalg.lapack.dgetrs(lu, pivots, right)[0]
+
+
 class _DualPoint:
     """``d nu / dt = -l'(X beta(X^T nu), y) / n`` at a state of the transport, linear where the weights are small."""
 
@@ -141,8 +150,7 @@ class _DualPoint:
         def velocity(change: np.ndarray) -> np.ndarray:
             return self._velocity(self.transport.weights(moved(change)))
 
-        factors = scipy.linalg.lu_factor(self.kernel + np.eye(len(self.y)) / (GAMMA * step), check_finite=False)
-        solve = lambda right: scipy.linalg.lu_solve(factors, right, check_finite=False)  # noqa: E731
+        solve = _solver(self.kernel + np.eye(len(self.y)) / (GAMMA * step))
         change, error = rosenbrock_step(velocity, solve, np.zeros(len(self.y)), self.velocity, step)
         point = _DualPoint(self.landscape, self.transport, moved(change))
         slopes = np.array([slope * np.ones(len(self.pull)) for slope in self.landscape.law.jacobian(*point.theta)])
@@ -193,11 +201,11 @@ class _WeightPoint:
         root = np.sqrt(hessian.curvature[:, 0])
         rows = root[:, None] * X
         matrix = np.eye(len(X)) + rows * np.einsum("pi,ipq,qi->i", J, inverse, J) @ rows.T
-        factors = scipy.linalg.lu_factor(matrix, check_finite=False)  # what is not finite is a step that is too long
+        inner = _solver(matrix)
 
         def solve(right: np.ndarray) -> np.ndarray:
             alone = np.einsum("ipq,qi->pi", inverse, right)
-            pulled = rows.T @ scipy.linalg.lu_solve(factors, rows @ (J * alone).sum(axis=0), check_finite=False)
+            pulled = rows.T @ inner(rows @ (J * alone).sum(axis=0))
             return alone - np.einsum("ipq,qi->pi", inverse, J * pulled)
 
         return solve
