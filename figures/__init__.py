@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 FIGURES = {  # each with its module, and the options of gdbias plot that change it: its keywords, and predict
-    "phase_diagram": ("diagram", ("by", "predict")),
+    "phase_diagram": ("diagram", ("by", "predict", "predicted")),
     "norm_sharpness": ("trade_off", ("init_scale", "endpoints", "predict")),
     "frontier": ("frontier_plane", ("init_scale",)),
     "regimes": ("overview", ("init_scale", "endpoints", "runs")),

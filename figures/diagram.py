@@ -17,13 +17,15 @@ from ..theory.errors import GdbiasError
 from ..theory.validate import one_of
 from .look import BLACK, COLUMN, GREY, Figure, styled
 from .parts.axes import Plane, plane
+from .parts.beside import draw_difference, predicted_plane
 from .parts.edge import limit_label, sharpness_limit
 from .parts.panels import CRITICAL_LABELS, footnote, headline
 from .parts.phases import draw_phases, foreseen, phase_codes
 from .parts.predicted import told
-from .parts.results import LARGE, boundary, spec_of, subject, value_in
-from .parts.statuses import LOOKS, codes, unconverged
+from .parts.results import LARGE, boundary, is_predicted, spec_of, subject, value_in
+from .parts.statuses import LOOKS, codes, end, unconverged
 
+WIDE = 10.0  # inches, of three panels
 LINES = {  # line styles
     "lr_critical": "-",
     "lr_critical_final": (0, (2.5, 1.5)),
@@ -34,7 +36,10 @@ LINES = {  # line styles
 
 @styled
 def phase_diagram(
-    ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None" = None, by: str = "sharpness"
+    ds: xr.Dataset,
+    pred: "theory.Prediction | Sequence[theory.Prediction] | None" = None,
+    by: str = "sharpness",
+    predicted: xr.Dataset | None = None,
 ) -> Figure:
     """How every run of a sweep ended, over the learning rate and the scale of the start, the model or n/d.
 
@@ -49,27 +54,46 @@ def phase_diagram(
     converged run above, and diverged above ``lr_divergence``. Not counted are runs that are undecided, and those
     without a prediction.
 
+    With ``predicted``, what :func:`gdbias.sims.predicted` gives for the same cells, three panels show what was
+    measured, what was predicted without a run, and ``lr (S - S_predicted) / 2``, with the runs that end otherwise. A
+    remark says how many end alike, and the share of sharpnesses within their bars.
+
     Args:
         ds: a result with dimension ``lr`` and perhaps one of ``init_scale``, ``model`` and ``seed`` (problems,
             by n/d where they differ in n), on any grid of positive values.
         pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or an array of them; for
             several models or problems a list of predictions, one each.
         by: sharpness or phase.
+        predicted: a predicted plane over the same cells.
 
     Raises:
-        InputError: not a result, no phases to draw, several entries along another dimension, or predictions that are
-            not for its rows.
+        InputError: not a result, no phases to draw, several entries along another dimension, predictions that are
+            not for its rows, or a predicted plane of other cells.
     """
     by = one_of("by =", by, ("sharpness", "phase"))
     found = plane(ds, pred)
     notes: list[str] = []
-    figure = Figure(figsize=(COLUMN, 2.0 if len(found.at) == 1 else 3.1))
-    axes = figure.subplots()
-    patches = draw_plane(figure, axes, found, pred, by, notes)
-    legend_of_plane(axes, patches)
+    height = 2.0 if len(found.at) == 1 else 3.1
+    figure = Figure(figsize=(COLUMN if predicted is None else WIDE, height))
+    first, *others = np.ravel(figure.subplots(1, 1 if predicted is None else 3, sharey=True)).tolist()
+    legend_of_plane(first, draw_plane(figure, first, found, pred, by, notes))
+    if predicted is not None:
+        _draw_beside(figure, [first, *others], found, predicted_plane(found, predicted), by, notes)
     headline(figure, subject(ds))
-    footnote(figure, notes)
+    footnote(figure, notes, 62 if predicted is None else 150)
     return figure
+
+
+def _draw_beside(figure: Figure, panels: list[Axes], found: Plane, other: Plane, by: str, notes: list[str]) -> None:
+    """The predicted plane and the difference in the last two of three panels, and all three named."""
+    legend_of_plane(panels[1], draw_plane(figure, panels[1], other, None, by, notes))
+    legend_of_plane(panels[2], draw_difference(figure, panels[2], found, other, notes))
+    found.prepare(panels[2])
+    for axes, name in zip(panels, ("measured", "predicted", "difference"), strict=True):
+        axes.text(
+            0.03, 0.03, name, transform=axes.transAxes, va="bottom", bbox=dict(fc="white", ec=GREY, lw=0.4, pad=2)
+        )
+        axes.set_ylabel(axes.get_ylabel() if axes is panels[0] else "")
 
 
 def draw_plane(
@@ -82,7 +106,7 @@ def draw_plane(
 ) -> list[Patch]:
     """Cells and predicted lines in the axes; returns the patches of a legend."""
     pred, ds, status = found.predictions(pred), found.ds, codes(found.ds)
-    patches = _patches(status)
+    patches = _patches(status, ds)
     if by == "phase":
         patches = draw_phases(axes, found.edges, phase_codes(ds))
     elif "sharpness" not in ds:
@@ -213,9 +237,9 @@ def _why_no_lr_max(pred: "theory.Prediction | Sequence[theory.Prediction]") -> s
         return told(error, one).split(": ")[0]
 
 
-def _patches(status: np.ndarray) -> list[Patch]:
+def _patches(status: np.ndarray, ds: xr.Dataset) -> list[Patch]:
     return [
-        Patch(facecolor=look.color, edgecolor=GREY, lw=0.4, hatch=look.hatch, label=code.label)
+        Patch(facecolor=look.color, edgecolor=GREY, lw=0.4, hatch=look.hatch, label=end(code, is_predicted(ds)))
         for code, look in unconverged(status)
     ]
 

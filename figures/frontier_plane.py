@@ -145,7 +145,7 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, line: "Curve | None
     if line is not None and line.test_risk is not None:
         at = 2 / line.sharpness
         axes.plot(at, line.test_risk, color=BLACK, lw=1.0, label="least norm", gid="frontier_risk")
-        mark_lr_max(axes, line, labelled=True)
+        mark_lr_max(axes, line.lr_max, labelled=True)
     if flow is not None and flow.test_risk is not None:
         axes.axhline(float(flow.test_risk), color=GREEN, lw=0.8, label="gradient flow", gid="flow_risk")
         shown.append(np.ravel(flow.test_risk))

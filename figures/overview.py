@@ -16,12 +16,12 @@ from .look import BLACK, BLUE, GREEN, PAGE, VERMILLION, Figure, styled
 from .parts.axes import plane
 from .parts.flow_reference import reference
 from .parts.panels import choose_scale, draw_path, footnote, headline, log_axis
-from .parts.predicted import POINTS, curve, mark_lr_max, predicted_ends
-from .parts.results import entry, grid, read, require_prediction, scale_of, subject
+from .parts.predicted import ENDPOINTS, POINTS, curve, mark_lr_max, predicted_ends
+from .parts.results import entry, grid, is_predicted, read, require_prediction, scale_of, subject
 from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
-from .trade_off import PREDICTED, draw_lr_critical, draw_sharpness
+from .trade_off import draw_lr_critical, draw_sharpness
 
 BELOW, ABOVE, STEPS = 0.8, 1.1, 3000  # of lr_critical and of lr_max, and the steps of the three runs
 RUN_COLORS = (BLUE, GREEN, VERMILLION)
@@ -32,16 +32,16 @@ def regimes(
     ds: xr.Dataset,
     pred: "theory.Prediction | None" = None,
     init_scale: float | None = None,
-    endpoints: int = 12,
+    endpoints: int = ENDPOINTS,
     runs: Sequence[xr.Dataset] = (),
 ) -> Figure:
     """Where descent follows gradient flow, where it lives at the edge of stability, and what that does to norms.
 
     (a) The phase of every run under the predicted boundaries, as :func:`gdbias.figures.phase_diagram`. (b) The least
     ``||beta||_1`` of an interpolator at each sharpness, with the endpoints of one row. (c) Sharpness and
-    ``||beta||_1`` of that row against the learning rate, with the predicted endpoints; runs that did not converge are
-    marks at its top, by status. (d) Loss and ``lr S / 2``
-    along the given runs, or without any the test risk against the learning rate (arXiv 2505.21423).
+    ``||beta||_1`` of that row against the learning rate, with the predicted endpoints in bars that hold 68 % and 90 %
+    of runs; runs that did not converge are marks at its top, by status. (d) Loss and ``lr S / 2`` along the given
+    runs, or without any the test risk against the learning rate (arXiv 2505.21423).
 
     Args:
         ds: a result over lr and perhaps init_scale.
@@ -81,16 +81,16 @@ def regimes(
     draw_norm_plane(figure, second, *measured_ends(row), line, read(alone, "flow", notes))
 
     draw_sharpness(over[0], row, measured["sharpness"], flow)
-    mark_unconverged(over[0], lr, codes(row))
+    mark_unconverged(over[0], lr, codes(row), is_predicted(row))
     if told is not None:
-        over[0].plot(told.lr, told.sharpness, **PREDICTED, label="predicted", gid="predicted_sharpness")
+        told.draw(over[0], "sharpness", "predicted_sharpness", "predicted")
     _draw_norm(over[1], lr, measured.get("beta_l1"), flow.norms.get("beta_l1") if flow is not None else None)
     if told is not None:
-        over[1].plot(told.lr, told.l1_norm, **PREDICTED, gid="predicted_beta_l1")
+        told.draw(over[1], "l1_norm", "predicted_beta_l1")
     draw_lr_critical(over, alone, notes)
     if line is not None:
         for axes in over:
-            mark_lr_max(axes, line, labelled=axes is over[0])
+            mark_lr_max(axes, line.lr_max, labelled=axes is over[0])
     over[1].set(xscale="log", xlabel=r"learning rate $\eta$")
     log_axis(over[1].xaxis, lr)
     over[0].tick_params(labelbottom=False)
@@ -98,6 +98,8 @@ def regimes(
         _draw_runs(last, runs)
     elif "test_risk" in measured:
         _draw_risk(last[0], lr, measured["test_risk"], flow.test_risk if flow is not None else None)
+        if told is not None:
+            told.draw(last[0], "test_risk", "predicted_test_risk", "predicted")
     for letter, axes in zip("abcd", (first, second, over[0], last[0]), strict=True):
         axes.text(-0.16, 1.05, f"({letter})", transform=axes.transAxes, ha="right", va="bottom", weight="bold")
     for axes in (over[0], last[0]):

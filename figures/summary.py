@@ -49,11 +49,19 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
         if risky and np.isnan(cells[-1]):
             words[-1] = "none: it does not depend on lr"
         lines.append(f"| {' | '.join(words)} |")
-    lines += ["", *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
+    lines += ["", *_stable(pred), *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
     lines += _unsettled(ds, final, max_steps)
     lines += _story(ds.isel(init_scale=row), float(critical[row]))
-    lines += ["", "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr` "]
-    lines += ["(`gdbias.sims.store.group.open_result`). Made by:", "", f"    {ds.attrs['command']}", ""]
+    lines += [
+        "",
+        "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr`, and `predicted.zarr` without any ",
+    ]
+    lines += [
+        "where theory has it (`gdbias.sims.store.group.open_result`). Made by:",
+        "",
+        f"    {ds.attrs['command']}",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -62,6 +70,19 @@ def _final(pred: Prediction) -> np.ndarray:
         return np.asarray(pred.lr_critical_final)
     except GdbiasError:  # the logistic loss has no endpoint
         return np.full(np.shape(pred.lr_critical), np.nan)
+
+
+def _stable(pred: Prediction) -> list[str]:
+    """Up to where theory has a stable interpolator."""
+    try:
+        least, proved = pred.lr_max_bounds
+    except GdbiasError:  # no frontier
+        return []
+    return [
+        f"Predicted: above lr_max = {least:.6g} no interpolator is stable, whatever init_scale (proved from "
+        f"{proved:.6g} on), and descent does not converge.",
+        "",
+    ]
 
 
 def _no_edge(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, largest: np.ndarray) -> list[str]:

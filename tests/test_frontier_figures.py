@@ -80,15 +80,20 @@ def test_predicted_endpoints_run_through_the_measured_ones(ds):
     [(lr, S)] = drawn(figure, "predicted_sharpness")
     assert len(lr) == 6 and (np.diff(lr) > 0).all() and lr[-1] < PRED.lr_max
     for rate, sharpness in zip(lr, S, strict=True):
-        if rate > 0.5 * PRED.lr_critical:
-            np.testing.assert_allclose(sharpness, PRED.endpoint(rate).sharpness)
-        else:
-            np.testing.assert_allclose(sharpness, PRED.flow.sharpness)
+        np.testing.assert_allclose(sharpness, PRED.endpoint(rate).sharpness)
     [(_, norm)] = drawn(figure, "predicted_beta_l1")
     np.testing.assert_allclose(norm[-1], PRED.endpoint(lr[-1]).l1_norm / PRED.flow.l1_norm)
     assert drawn(figure, "frontier") and drawn(figure, "predicted_test_risk") and drawn(figure, "lr_max")
-    plain = figures.norm_sharpness(ds, PRED, init_scale=0.1)
-    assert not drawn(plain, "predicted_sharpness") and not drawn(plain, "lr_max")
+    end = PRED.endpoint(lr[-1])
+    bands = {str(c.get_gid()): c for c in figure.axes[0].collections}
+    for k in (0, 1):  # of the last endpoint
+        top = bands[f"predicted_sharpness bar {k}"].get_paths()[0].vertices[:, 1].max()
+        np.testing.assert_allclose(
+            top, max(each.sharpness + each.error.sharpness[k] for each in map(PRED.endpoint, lr))
+        )
+    assert end.error.sharpness[1] > end.error.sharpness[0] > 0
+    plain = figures.norm_sharpness(ds, PRED, init_scale=0.1, endpoints=0)
+    assert not drawn(plain, "predicted_sharpness") and drawn(plain, "lr_max")
 
 
 def test_grids_beyond_lr_max_or_of_one_value_are_drawn(ds):
@@ -103,7 +108,7 @@ def test_the_command_line_draws_the_frontier_and_prints_lr_max(tmp_path, capsys)
     store, out = str(tmp_path / "runs.zarr"), str(tmp_path / "frontier.png")
     main(["sweep", store, *small, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", "50"])
     main(["plot", "frontier", store, "--out", out])
-    main(["plot", "norm_sharpness", store, "--out", out, "--endpoints", "3"])
+    main(["plot", "norm_sharpness", store, "--out", out, "--endpoints", "0"])
     capsys.readouterr()
     main(["predict", *small])
     printed = capsys.readouterr().out.split("lr_max")[1].split()[0]

@@ -8,6 +8,7 @@ from gdbias.sims.status import Phase, Status
 from gdbias.theory.prediction.bars import COVERAGE
 
 PROBLEM = theory.sparse_regression(n=10, d=30, sparsity=4, seed=2, n_test=50)
+PROBLEM_WITH_SIGNS = theory.sparse_regression(n=4, d=30, sparsity=3, signs="positive", seed=1)
 MODEL, SCALES = theory.difference(2), [0.05, 0.2]
 PRED = theory.predict(MODEL, PROBLEM, 0.05)
 RATES = np.linspace(0.5 * PRED.lr_critical, 1.2 * PRED.lr_max, 8)
@@ -66,6 +67,29 @@ def test_a_plane_is_the_same_on_any_number_of_threads_and_completed_from_its_sto
 @pytest.mark.parametrize("draw", [figures.phase_diagram, figures.norm_sharpness])
 def test_figures_draw_planes(plane, draw):
     assert draw(plane).axes
+
+
+@pytest.mark.parametrize("by", ["sharpness", "phase"])
+def test_a_plane_beside_the_runs_shows_their_difference(plane, runs, by):
+    figure = figures.phase_diagram(runs, None, by, predicted=plane)
+    both = (plane.status == Status.CONVERGED).values & (runs.status == Status.CONVERGED).values
+    [difference] = [drawn for drawn in figure.axes[2].collections if drawn.get_gid() == "difference"]
+    shown = np.ma.filled(difference.get_array().astype(float), np.nan).reshape(both.shape)
+    off = RATES * (runs.sharpness - plane.sharpness).values / 2
+    np.testing.assert_array_equal(np.isfinite(shown), both)
+    np.testing.assert_allclose(shown[both], off[both])
+    within = (np.abs(runs.sharpness - plane.sharpness) <= plane.error_sharpness.sel(coverage=0.9)).values[both].mean()
+    told = " ".join(figure.get_supxlabel().split())
+    assert f"{within:.0%} in the 90% bar" in told and f"of the {both.sum()} that converge" in told
+
+
+def test_a_plane_of_other_cells_or_of_runs_is_not_drawn_beside(plane, runs):
+    for other, told in ((runs, "not what sims.predicted"), (plane.isel(lr=slice(3)), "predict at the result's own lr")):
+        with pytest.raises(theory.InputError, match=told):
+            figures.phase_diagram(runs, predicted=other)
+    elsewhere = sims.predicted(theory.power(2), PROBLEM_WITH_SIGNS, RATES[:2], SCALES)
+    with pytest.raises(theory.InputError, match="another model or other data"):
+        figures.phase_diagram(runs.isel(lr=slice(2)), predicted=elsewhere)
 
 
 def test_many_models_and_problems_are_planes_too():

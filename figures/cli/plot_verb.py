@@ -52,11 +52,14 @@ class Plot:
     seed: int | None = None
     """Seed of the problem to draw, of a sweep over several."""
     deep: Annotated[str | None, _drawn_by("deep", "Folder that gdbias deep wrote, for {}.")] = None
+    predicted: Annotated[
+        str | None, _drawn_by("predicted", "Folder that gdbias predict wrote for the same cells, drawn beside by {}.")
+    ] = None
     by: Annotated[Literal["sharpness", "phase"], _drawn_by("by", "Colours of {}.")] = "sharpness"
     predict: Annotated[bool, _drawn_by("predict", "Draw the predictions, in {}.")] = True
     endpoints: Annotated[
-        int, _drawn_by("endpoints", "Learning rates at which to predict what descent ends at, in {}; 12 make a curve.")
-    ] = 0
+        int, _drawn_by("endpoints", "Learning rates at which to predict what descent ends at, in {}; 0 for none.")
+    ] = 12
     runs: Annotated[bool, _drawn_by("runs", "Make three short runs and draw them instead of the test risk, in {}.")] = (
         False
     )
@@ -83,6 +86,8 @@ class Plot:
         given |= {name: ds for name in names if name in RESULT}
         if "deep" in given:
             given["deep"] = self._beside()
+        if self.predicted is not None:
+            given["predicted"] = self._selected(sims.store.open_result(self.predicted))
         if "pred" in names:
             given["pred"] = self._prediction(ds, notes)
         if "runs" in given:

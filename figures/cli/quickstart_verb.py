@@ -1,4 +1,4 @@
-"""The five-minute answer: predictions, a sweep around them, two figures and a summary in words."""
+"""The five-minute answer: the predicted plane, a sweep of the same cells, figures and a summary in words."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,20 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from ...sims import Status, deep, sweep
+from ...sims import Status, deep, predicted, sweep
 from ...sims.store.group import check_store
 from ...sims.store.place import check_place
-from ...theory import InputError, MissingExtra, Parameterization, Prediction, Problem, predict
+from ...theory import (
+    GdbiasError,
+    InputError,
+    MissingExtra,
+    NoClosedForm,
+    NoInterpolator,
+    Parameterization,
+    Prediction,
+    Problem,
+    predict,
+)
 from ..deep_contrast import contrast
 from ..diagram import phase_diagram
 from ..look import save
@@ -21,7 +31,7 @@ SCALES = np.geomspace(0.01, 0.5, 16)
 RATES = 48
 MAX_STEPS = 20_000
 COARSE = 24
-STORE = "sweep.zarr"  # the first of its files to be made
+PREDICTED, STORE = "predicted.zarr", "sweep.zarr"
 MULTIPLES = (0.6, 0.8, 0.95, 1.1, 1.25, 1.5, 1.75, 2.0)  # of lr_critical
 
 
@@ -32,10 +42,10 @@ def quickstart(
     say: Callable[[str], None] = print,
     progress: bool = True,
 ) -> Path:
-    """Predict, sweep (init_scale x lr), draw and summarise into ``folder``; returns the summary's path.
+    """Predict the plane init_scale x lr, sweep it, draw and summarise into ``folder``; returns the summary's path.
 
-    The learning rates reach from a quarter of the smallest critical one to just above the largest at
-    which any run of a coarse sweep still converges.
+    The learning rates reach from a quarter of the smallest critical one to just above ``lr_max``, or where there is
+    none above the largest at which any run of a coarse sweep still converges.
 
     Raises:
         InputError: a folder that cannot be written, or that holds something else, or a stored sweep of other options.
@@ -45,12 +55,12 @@ def quickstart(
     say(f"predicting the flow of {model} at {len(SCALES)} initialization scales")
     pred = predict(model, problem, SCALES)
     critical = np.asarray(pred.lr_critical)
-    say("finding the learning rates at which runs converge")
-    rates = _rates(model, problem, critical)
+    rates = _rates(model, problem, critical, pred, say)
+    planned = _predicted(model, problem, rates, folder, say, progress)
     ds = sweep(model, problem, rates, SCALES, max_steps=MAX_STEPS, store=folder / STORE, progress=progress)
     say("drawing")
     row = len(SCALES) // 2
-    save(phase_diagram(ds, pred), folder / "phase_diagram.png")
+    save(phase_diagram(ds, pred, predicted=planned), folder / "phase_diagram.png")
     save(norm_sharpness(ds, pred, init_scale=float(SCALES[row])), folder / "norm_sharpness.png")
     text = summarise(ds, pred, row, MAX_STEPS)
     if problem.spec["kind"] == "sparse_regression":  # beside a user's own table, digits say nothing
@@ -64,24 +74,48 @@ def _own(folder: Path) -> Path:
     """A folder that is new, or of an earlier quickstart, whose files are made anew; raises InputError for others."""
     folder = check_place(folder / "summary.md", "folder", "choose another with --out").parent
     others = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if others and not (folder / STORE).is_dir():
+    made = [name for name in (PREDICTED, STORE) if (folder / name).is_dir()]  # the first of its files
+    if others and not made:
         raise InputError(
             f"folder {folder} holds {others[0]} and no quickstart, which would be written over: choose a new folder "
             "with --out"
         )
-    if others:
-        check_store(folder / STORE)
+    for name in made:
+        check_store(folder / name)
     return folder
 
 
-def _rates(model: Parameterization, problem: Problem, critical: np.ndarray) -> np.ndarray:
+def _rates(
+    model: Parameterization, problem: Problem, critical: np.ndarray, pred: Prediction, say: Callable[[str], None]
+) -> np.ndarray:
     """From a quarter of the smallest critical learning rate to just past the largest that converges."""
-    coarse = np.geomspace(critical.min(), 32 * critical.max(), COARSE)
-    looked = sweep(model, problem, coarse, SCALES[::5], max_steps=MAX_STEPS // 4, keep=(), track_every=0)
-    converged = (looked.status == Status.CONVERGED).any("init_scale").values
-    last = int(np.flatnonzero(converged).max()) if converged.any() else 0
-    top = coarse[min(last + 1, COARSE - 1)]
+    try:
+        top = pred.lr_max
+    except GdbiasError:  # a model, a loss or data without a frontier
+        say("finding the learning rates at which runs converge")
+        coarse = np.geomspace(critical.min(), 32 * critical.max(), COARSE)
+        looked = sweep(model, problem, coarse, SCALES[::5], max_steps=MAX_STEPS // 4, keep=(), track_every=0)
+        converged = (looked.status == Status.CONVERGED).any("init_scale").values
+        last = int(np.flatnonzero(converged).max()) if converged.any() else 0
+        top = coarse[min(last + 1, COARSE - 1)]
     return np.geomspace(critical.min() / 4, 1.1 * top, RATES)
+
+
+def _predicted(
+    model: Parameterization,
+    problem: Problem,
+    rates: np.ndarray,
+    folder: Path,
+    say: Callable[[str], None],
+    progress: bool,
+) -> xr.Dataset | None:
+    """Where descent ends in every cell, from theory alone; None where that is not predicted."""
+    say(f"predicting where descent ends at {RATES} learning rates")
+    try:
+        return predicted(model, problem, rates, SCALES, store=folder / PREDICTED, progress=progress)
+    except (NoClosedForm, NoInterpolator) as error:
+        say(f"no predicted plane: {error}")
+        return None
 
 
 def _deep_quickstart(

@@ -1,27 +1,44 @@
-"""Predictions that are drawn over measured points: the frontier, and where the constrained flow ends."""
+"""Predictions that are drawn over measured points: the frontier, and where the constrained flow ends, with bars."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ... import theory
-from ...theory.errors import GdbiasError, InputError
-from ..look import BLACK
+from ...theory.errors import GdbiasError, InputError, NoClosedForm
+from ..look import BLACK, PURPLE
 
 POINTS = 40  # of a frontier that is drawn
-INSIDE = 0.985  # of lr_max: the largest learning rate for which an endpoint is computed; nearer it takes minutes
-FOLLOWED = 0.5  # of lr_critical: below it gradient flow's endpoint stands for the constrained flow's, which is slow
+LARGE = 4000  # numbers of X above which a frontier takes minutes: only the figure of that name draws it
+ENDPOINTS = 12  # learning rates that make a curve
+INSIDE = 0.999  # of lr_max, and of lr_divergence: the largest learning rate for which an endpoint is drawn
+PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
+BANDS = {0: 0.22, 1: 0.1}  # opacity of the bars that hold 68 % and 90 % of runs
 
 
 @dataclass(frozen=True)
 class Ends:
-    """Where descent is predicted to end, over learning rates; test_risk is None without held-out samples."""
+    """Where descent is predicted to end at rising learning rates."""
 
-    lr: np.ndarray
-    sharpness: np.ndarray
-    l1_norm: np.ndarray
-    test_risk: np.ndarray | None
+    ends: list["theory.Endpoint"]
+
+    @property
+    def lr(self) -> np.ndarray:
+        """Shape (ends,)."""
+        return np.array([end.lr for end in self.ends])
+
+    def draw(self, axes: Axes, name: str, gid: str, label: str | None = None, unit: float = 1.0) -> None:
+        """The values over the learning rate, relative to a unit, in the bars that hold 68 % and 90 % of runs."""
+        values = np.array([getattr(end, name) for end in self.ends], dtype=float) / unit
+        axes.plot(self.lr, values, **PREDICTED, label=label, gid=gid)
+        bars = np.array([getattr(end.error, name) for end in self.ends]) / unit
+        for k, opacity in BANDS.items():
+            low = np.maximum(values - bars[:, k], 0)
+            axes.fill_between(
+                self.lr, low, values + bars[:, k], color=PURPLE, alpha=opacity, lw=0, zorder=2, gid=f"{gid} bar {k}"
+            )
 
 
 def curve(pred: "theory.Prediction", notes: list[str], points: int) -> "theory.Frontier | None":
@@ -41,34 +58,32 @@ def told(error: Exception, pred: "theory.Prediction") -> str:
 
 
 def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Ends | None:
-    """Where the constrained flow ends at ``count`` learning rates within the range of ``lr``, up to lr_max.
+    """Where the constrained flow ends at ``count`` learning rates in the range of ``lr``, as far as descent ends.
 
     A quarter of them lies below lr_critical_final, from where on these ends move.
     """
     found = []
     try:
-        low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max)
+        low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max, INSIDE * _divergence(pred))
         turn = float(np.clip(pred.lr_critical_final, low, max(low, high)))
         few = count // 4 if turn > low else 0
         rates = [*np.geomspace(low, turn, few, endpoint=False), *np.linspace(turn, high, count - few)]
         for rate in rates if low < high else ():
-            slow = rate < FOLLOWED * float(pred.lr_critical)
-            found.append(pred.endpoint(float(rate), "flow" if slow else "constrained_flow"))
+            found.append(pred.endpoint(float(rate)))
     except GdbiasError as error:
         if not notes:  # else it was said of gradient flow
             notes.append(f"no predicted endpoints: {told(error, pred)}")
-    if not found:
-        return None
-    risks = [end.test_risk for end in found]
-    return Ends(
-        np.array([end.lr for end in found]),
-        np.array([end.sharpness for end in found]),
-        np.array([end.l1_norm for end in found]),
-        None if risks[0] is None else np.array(risks, dtype=float),
-    )
+    return Ends(found) if found else None
 
 
-def mark_lr_max(axes: Axes, line: "theory.Frontier", labelled: bool) -> None:
+def _divergence(pred: "theory.Prediction") -> float:
+    try:
+        return float(pred.lr_divergence)
+    except NoClosedForm:
+        return np.inf
+
+
+def mark_lr_max(axes: Axes, lr_max: float, labelled: bool) -> None:
     """A vertical line at the largest learning rate with a stable interpolator."""
-    label = rf"$\eta_{{\mathrm{{max}}}}$ = {line.lr_max:.3g}" if labelled else None
-    axes.axvline(line.lr_max, color=BLACK, ls="-.", lw=0.8, label=label, gid="lr_max", zorder=1)
+    label = rf"$\eta_{{\mathrm{{max}}}}$ = {lr_max:.3g}" if labelled else None
+    axes.axvline(lr_max, color=BLACK, ls="-.", lw=0.8, label=label, gid="lr_max", zorder=1)

@@ -142,6 +142,11 @@ def spec_of(ds: xr.Dataset) -> dict:
     return spec if isinstance(spec, dict) else {}
 
 
+def is_predicted(ds: xr.Dataset) -> bool:
+    """Whether the result is of :func:`gdbias.sims.predicted`: no run was made."""
+    return spec_of(ds).get("kind") == "predicted"
+
+
 def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Prediction] | None":
     """The prediction for every start of a stored result, computed when read; None where the result carries its own or
     is of a deep linear network.

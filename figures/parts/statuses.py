@@ -41,11 +41,16 @@ def unconverged(status: np.ndarray) -> list[tuple[Status, Look]]:
     return [(code, LOOKS[code]) for code in found]
 
 
-def mark_unconverged(axes: Axes, x: np.ndarray, status: np.ndarray) -> None:
+def end(code: Status, predicted: bool) -> str:
+    """A status in words: no step limit ends what was predicted without steps."""
+    return "never settles" if predicted and code == Status.STEP_LIMIT else code.label
+
+
+def mark_unconverged(axes: Axes, x: np.ndarray, status: np.ndarray, predicted: bool = False) -> None:
     """Marks at the top of a panel, by status."""
     for code, look in unconverged(status):
         where = x[status == code]
         axes.plot(
             where, np.full(len(where), 0.94), look.marker, color=BLACK, mew=0.6, ms=3, fillstyle="none",
-            transform=axes.get_xaxis_transform(), label=code.label, gid=f"status {int(code)}",
+            transform=axes.get_xaxis_transform(), label=end(code, predicted), gid=f"status {int(code)}",
         )  # fmt: skip

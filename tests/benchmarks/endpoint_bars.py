@@ -17,10 +17,8 @@ from multiprocessing import get_context  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-FAMILIES = {
-    "power(2)": (0.1, 0.01), "difference(2)": (0.1, 0.01), "product(2)": (0.1, 0.01), "power(3)": (0.3, 0.1),
-    "difference(3)": (0.3, 0.1),
-}  # fmt: skip
+FAMILIES = {"power(2)": 0.01, "difference(2)": 0.01, "product(2)": 0.01, "power(3)": 0.1, "difference(3)": 0.1}
+LARGEST, SCALES, RATES = 0.6, 4, 8  # from the family's smallest init_scale to this; how many of a problem
 SIZES = (
     (20, 40),
     (4, 16),
@@ -35,7 +33,7 @@ SIZES = (
     (3, 12),
     (15, 60),
 )
-BELOW, BETWEEN = (0.4, 0.8), (0.1, 0.3, 0.5, 0.7, 0.9)  # of lr_critical_final, and of the way from there to lr_max
+LOWEST, HIGHEST = 0.15, 0.995  # learning rates, of the smaller of lr_critical_final and the largest that ends
 WARMUPS = (0, 20, 50)
 QUANTITIES = ("beta", "l1_norm", "sharpness", "test_risk")
 
@@ -50,7 +48,7 @@ def problem_of(name, index):
             signs="positive" if name.startswith("power") else "random",
         )  # fmt: skip
         try:
-            pred = theory.predict(theory.parse(name), problem, FAMILIES[name][0])
+            pred = theory.predict(theory.parse(name), problem, 0.1)
             if pred.lr_critical_final < pred.lr_max:
                 return problem
         except theory.NoInterpolator:
@@ -67,12 +65,12 @@ def measure(task):
     model, problem, rows, moved = theory.parse(name), problem_of(name, index), [], []
     told = endpoints._error
     endpoints._error = lambda end, problem, at, warmup: moved.append(at) or told(end, problem, at, warmup)
-    for scale in FAMILIES[name] if problem is not None else ():
+    rng = np.random.default_rng([index, list(FAMILIES).index(name)])
+    scales = np.exp(rng.uniform(np.log(FAMILIES[name]), np.log(LARGEST), SCALES)) if problem is not None else ()
+    for scale in map(float, scales):
         pred = theory.predict(model, problem, scale)
-        low, high = pred.lr_critical_final, pred.lr_max
-        if not low < high:
-            continue
-        rates = np.array([*(share * low for share in BELOW), *(low + share * (high - low) for share in BETWEEN)])
+        top = min(pred.lr_max, pred.lr_divergence)
+        rates = np.sort(rng.uniform(LOWEST * min(top, pred.lr_critical_final), HIGHEST * top, RATES))
         ds = sims.sweep(model, problem, rates, scale, max_steps=30_000, track_every=0, threads=1).isel(init_scale=0)
         for j, lr in enumerate(rates):
             run = ds.isel(lr=j)
@@ -98,7 +96,6 @@ def measure(task):
                         l1=end.l1_norm, S=end.sharpness, risk=end.test_risk, n=problem.n,
                         found={q: abs(value) for q, value in found.items()},
                         held={q: [found[q] <= bar for bar in getattr(end.error, q)] for q in QUANTITIES},
-                        below=bool(lr < low),
                     )
                 )  # fmt: skip
     endpoints._error = told
@@ -115,28 +112,33 @@ def units(row, expected):
     }  # fmt: skip
 
 
-def fit(rows):
-    """The bars of one warm-up."""
-    from gdbias.theory.prediction.bars import COVERAGE, LEAST, Bars
+def fit(rows, warmup):
+    """The bars of one warm-up: where the edge did not bind, and where it did."""
+    return tuple(_fit([row for row in rows if row["moved"].bound == bound], warmup) for bound in (False, True))
 
-    rows = [row for row in rows if not row["lost"]]
-    at = [row["moved"] for row in rows]
-    columns = np.array([[1, np.log(max(m.far, LEAST)), np.log(max(m.undershoot, LEAST)), m.several] for m in at], float)
-    target = np.log([max(row["found"]["beta"] / row["size"], 2e-5) for row in rows])
-    law = Bars(*np.linalg.lstsq(columns, target)[0].tolist(), *4 * [(0.0, 0.0)])
-    in_units = [{q: row["found"][q] / unit for q, unit in units(row, row["moved"].error(law)).items()} for row in rows]
+
+def _fit(rows, warmup):
+    from gdbias.theory.prediction.bars import COVERAGE, Bars
+
+    names = ("size", "far", "undershoot", "several") if warmup else ("size", "far", "several", "start", "kick")
+    every = [row["moved"].features() for row in rows]
+    columns = np.array([[features[name] for name in names] for features in every])
+    target = np.log([max(row["found"]["beta"] / row["size"], 1e-6) for row in rows])
+    gains = dict.fromkeys(every[0], 0.0)
+    gains |= dict(zip(names, np.linalg.lstsq(columns, target)[0].round(3).tolist(), strict=True))
+    law = Bars(**gains, **dict.fromkeys(QUANTITIES, (0.0, 0.0)))
+    in_units = [{q: row["found"][q] / unit for q, unit in units(row, law.error(row["moved"])).items()} for row in rows]
     spread = {q: tuple(np.quantile([row[q] for row in in_units], COVERAGE).round(3).tolist()) for q in QUANTITIES}
-    return Bars(*(round(v, 3) for v in (law.size, law.far, law.undershoot, law.several)), **spread)
+    return Bars(**gains, **spread)
 
 
 def held(rows, bars):
     """The share of runs in each bar."""
     counts = {q: [] for q in QUANTITIES}
     for row in rows:
-        if row["lost"]:
-            continue
-        for q, unit in units(row, row["moved"].error(bars)).items():
-            counts[q].append([row["found"][q] <= unit * width for width in getattr(bars, q)])
+        of = bars[row["moved"].bound]
+        for q, unit in units(row, of.error(row["moved"])).items():
+            counts[q].append([row["found"][q] <= unit * width for width in getattr(of, q)])
     return {q: np.mean(found, axis=0).round(2).tolist() for q, found in counts.items()}
 
 
@@ -152,19 +154,27 @@ def main():
     half = options.problems // 2
     for warmup in WARMUPS:
         rows = [row for row in every if row["warmup"] == warmup]
-        first, second = ([row for row in rows if row["lost"] or (row["index"] < half) == low] for low in (True, False))
         lost = sum(row["lost"] for row in rows)
         print(f"\nwarmup {warmup}: {len(rows)} endpoints, {lost} of them refused")
-        errors = [100 * row["found"]["beta"] / row["size"] for row in rows if not row["lost"]]
-        print("  error of beta in %, median {:.2f}, 90th percentile {:.2f}".format(*np.quantile(errors, [0.5, 0.9])))
+        rows = [row for row in rows if not row["lost"]]
+        for bound in (False, True):
+            errors = [100 * row["found"]["beta"] / row["size"] for row in rows if row["moved"].bound == bound]
+            where = "the edge bound  " if bound else "it did not bind "
+            told = "{} endpoints, error of beta in %, median {:.3f}, 90th percentile {:.2f}"
+            print(f"  {where}", told.format(len(errors), *np.quantile(errors, [0.5, 0.9])))
         if options.installed:
             for q in QUANTITIES:
-                print(f"  {q:10} held", np.mean([r["held"][q] for r in rows if not r["lost"]], axis=0).round(3))
+                print(f"  {q:10} held", np.mean([row["held"][q] for row in rows], axis=0).round(3))
             continue
-        bars = fit(first)
-        print(f"  {bars}")
+        first, second = ([row for row in rows if (row["index"] < half) == low] for low in (True, False))
+        bars = fit(first, warmup)
+        print(f"  {warmup}: {bars}")
         print("  fitted on:", held(first, bars))
         print("  others:   ", held(second, bars))
+        for bound in (False, True):
+            print(f"    bound {bound!s:8}", held([row for row in second if row["moved"].bound == bound], bars))
+        print("    sharp start   ", held([row for row in second if row["moved"].start > 1], bars))
+        print("    n < 10        ", held([row for row in second if row["n"] < 10], bars))
         for name in FAMILIES:
             print(f"    {name:14}", held([row for row in second if row["name"] == name], bars))
 

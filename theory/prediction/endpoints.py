@@ -77,7 +77,7 @@ def endpoint_like_flow(
 ) -> Endpoint:
     """The same where a predictor of descent has it; the bars of the constrained flow at no distance."""
     end = replace(endpoint_of_flow(flow, lr, rule), method=method)
-    nowhere = Moved(0.0, 0.0, several=False)
+    nowhere = Moved(0.0, 0.0, several=False, start=0.0, bound=False)
     return (
         end
         if method != "constrained_flow" or rule != gradient_descent
@@ -147,7 +147,9 @@ def _endpoint(
     found = endpoint_at(reachable, b, push, lr, method)
     others = flow.beta, edge.coordinates.beta(capped)
     far, undershot = np.linalg.norm(found.beta - others, axis=1) / np.linalg.norm(found.beta)
-    return replace(found, error=_error(found, edge.problem, Moved(float(far), float(undershot), several), warmup))
+    start = lr * reachable.sharpness_of(w0**edge.coordinates.degree) / 2
+    moved = Moved(float(far), float(undershot), several, start, bound=bool(push.any()))
+    return replace(found, error=_error(found, edge.problem, moved, warmup))
 
 
 def _error(end: Endpoint, problem: Problem, moved: Moved, warmup: int) -> EndpointError:
