@@ -54,10 +54,11 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
     lines += _story(ds.isel(init_scale=row), float(critical[row]))
     lines += [
         "",
-        "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr`, and `predicted.zarr` without any ",
+        "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr`; where theory has their ends, "
+        "`predicted.zarr` ",
     ]
     lines += [
-        "where theory has it (`gdbias.sims.store.group.open_result`). Made by:",
+        "(`gdbias.sims.store.group.open_result`). Made by:",
         "",
         f"    {ds.attrs['command']}",
         "",

@@ -27,14 +27,15 @@ CUSTOM = {  # what --families custom stands for
 POSITIVE = [name for name in SCALES | CUSTOM if name.startswith("power") or "u**2*v" in name]
 GOALS = {name: (4, 13) if name in ("difference(2)", "product(2)", "difference(3)") else (2, 7) for name in SCALES}
 PREDICTORS = ("flow", "frontier", "bregman", "constrained_flow")
+WARMUPS = (20, 50)  # steps of descent beyond the first rise of its loss
 ATTEMPTS = 20  # seeds for one problem
 
 
-def problem_of(name, index):
+def problem_of(name, index, sizes=SIZES):
     """The first problem of this index that the family can fit from its start, its seed, and what was passed over."""
     from gdbias import theory
 
-    model, (n, d), passed = theory.parse(name), SIZES[index % len(SIZES)], []
+    model, (n, d), passed = theory.parse(name), sizes[index % len(sizes)], []
     for seed in range(index, index + 1000 * ATTEMPTS, 1000):
         problem = theory.sparse_regression(
             n=n, d=d, sparsity=min(5, max(1, n // 2)), n_test=200, seed=seed,
@@ -54,9 +55,9 @@ def measure(task):
     """Rows (one a run) of one problem of one family: errors by predictor, and the exclusions by reason."""
     from gdbias import sims, theory
 
-    name, index = task
+    name, index, sizes = task
     rows, excluded = [], []  # excluded: reason, seed or index, init_scale, f
-    problem, seed, passed = problem_of(name, index)
+    problem, seed, passed = problem_of(name, index, sizes)
     excluded += [(f"problem: {reason}", index + 1000 * k, None, None) for k, reason in enumerate(passed)]
     for scale in (SCALES | CUSTOM)[name] if problem is not None else ():
         model = theory.parse(name)
@@ -79,9 +80,10 @@ def measure(task):
                     excluded.append((f"prediction: {p}: {why}", *where))
             if np.isnan(run.sensitivity):
                 excluded.append(("floor only: no convergence at 1.003 lr", *where))
+            warmed = {f"warmup {k}": _warmed(pred, float(run.lr), k, run.beta.values, excluded, where) for k in WARMUPS}
             rows.append(
                 dict(
-                    index=index, seed=seed, n=problem.n, init_scale=scale, f=fraction, steps=int(run.steps),
+                    **warmed, index=index, seed=seed, n=problem.n, init_scale=scale, f=fraction, steps=int(run.steps),
                     floor=float(run.sensitivity), undershoot=1 - float(run.lr * run.sharpness) / 2,
                     predicted=1 - float(run.lr * run.predicted_sharpness.sel(predictor=PREDICTORS[-1])) / 2,
                     **{p: float(run.beta_error.sel(predictor=p)) for p in PREDICTORS},
@@ -89,6 +91,18 @@ def measure(task):
                 )
             )  # fmt: skip
     return name, rows, excluded
+
+
+def _warmed(pred, lr, warmup, beta, excluded, where):
+    """The relative error of the endpoint with a warm-up; NaN where it is not predicted, or descent had ended."""
+    from gdbias import theory
+
+    try:
+        end = pred.endpoint(lr, warmup=warmup)
+    except theory.GdbiasError as error:
+        excluded.append((f"prediction: warmup {warmup}: {str(error).split(':')[1].strip()[:40]}", *where))
+        return np.nan
+    return np.nan if end.note else float(np.linalg.norm(end.beta - beta) / np.linalg.norm(beta))
 
 
 def report(name, rows, excluded, problems):
@@ -101,6 +115,8 @@ def report(name, rows, excluded, problems):
     print(f"\n{name}: {used} of {problems} problems, {len(rows)} runs; error in %, median (90th percentile)")
     for p in PREDICTORS:
         print(f"  {p:18} beta {spread(p)}   l1 {spread(f'{p} l1')}")
+    for warmup in WARMUPS:
+        print(f"  {f'rise + {warmup}':18} beta {spread(f'warmup {warmup}')}")
     print(f"  {'descent, 1.003 lr':18} beta {spread('floor')}")
     print(f"  1 - lr S / 2: {spread('undershoot')}, predicted {spread('predicted')}")
     if rows:
@@ -119,12 +135,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=40, help="problems of each family")
     parser.add_argument("--families", default=",".join(SCALES), help="comma-separated, or custom")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("N", "D"), help="one size instead of the six small ones")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--minutes", type=float, default=600, help="stop then, and report the problems so far")
     parser.add_argument("--json", help="file for all rows, written as they come")
     options = parser.parse_args()
     names = list(CUSTOM) if options.families == "custom" else options.families.split(",")
-    tasks = [(name, index) for index in range(options.problems) for name in names]
+    sizes = SIZES if options.size is None else (tuple(options.size),)
+    tasks = [(name, index, sizes) for index in range(options.problems) for name in names]
     deadline = time.monotonic() + 60 * options.minutes
     rows, excluded, done = {n: [] for n in names}, {n: [] for n in names}, Counter()
     pool = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
