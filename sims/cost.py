@@ -13,7 +13,16 @@ from typing import Unpack
 
 import numpy as np
 
-from ..theory import Parameterization, Problem, UpdateRule, gradient_descent
+from ..theory import (
+    GdbiasError,
+    NoInterpolator,
+    Parameterization,
+    Prediction,
+    Problem,
+    UpdateRule,
+    gradient_descent,
+    predict,
+)
 from ..theory.validate import truth
 from .grid import Grid
 from .machine import cores
@@ -28,6 +37,8 @@ SETTINGS = 4  # pairs of a model and a problem that are tried
 FIRST_CAP = 1000  # steps of a first try
 FLOPS = 4e10  # of a first try, some seconds
 BUDGET = 10.0  # seconds for all tries together
+PREDICTED = 3, 12  # starts, and learning rates, whose runs are predicted
+AT_ONCE = 1e5  # n^2 d up to which that takes about a second
 UNENDED = (Status.STEP_LIMIT, Status.BOUNDED)  # at the last step
 
 
@@ -42,12 +53,14 @@ class Estimate:
     size: int  # bytes of the store, or of the result in memory
     tried: int  # runs that this was measured on
     unfinished: float  # share of these that were counted as going on to max_steps
+    ending: float | None  # share of the runs that theory expects to end before max_steps, where it can say so at once
 
     def __str__(self) -> str:
         bound = f"at most, {self.unfinished:.0%} of them unfinished" if self.unfinished else "to their end"
+        ends = "" if self.ending is None else f"; {self.ending:.0%} of all end by themselves, predicted"
         return "\n".join((
             f"runs    {self.runs} in {self.chunks} chunks",
-            f"time    {_time(self.seconds)}   from {self.tried} runs tried here, {bound}",
+            f"time    {_time(self.seconds)}   from {self.tried} runs tried here, {bound}{ends}",
             f"memory  {_bytes(self.memory)}   at its peak",
             f"size    {_bytes(self.size)}   of the result",
         ))  # fmt: skip
@@ -88,8 +101,31 @@ def estimate(
     working = max((t.peak + 2 * t.size * (beside > 1)) / t.runs for t in tries) * max(chunks) * beside
     return Estimate(
         runs, len(chunks), computing + writing, int(_resident() + working + (0 if stored else size)), int(size),
-        tried, sum(t.unfinished for t in tries) / tried,
+        tried, sum(t.unfinished for t in tries) / tried, _ending(plan),
     )  # fmt: skip
+
+
+def _ending(plan: Plan) -> float | None:
+    """The share of runs that theory expects to converge or diverge before max_steps, from some of one problem."""
+    model, problem, options = plan.models[0], plan.problems[0], plan.options
+    if plan.rule != gradient_descent or problem.n**2 * problem.d > AT_ONCE or not options.tol:
+        return None
+    ends = []
+    try:
+        for scale in plan.scales[_middles(len(plan.scales), PREDICTED[0])]:
+            pred = predict(model, problem, float(scale))
+            for lr in plan.lrs[_middles(len(plan.lrs), PREDICTED[1])].tolist():
+                ends.append(lr >= pred.lr_divergence or _steps(pred, lr, options.tol) < options.max_steps)
+    except GdbiasError:  # a loss, a degree or data without predictions
+        return None
+    return float(np.mean(ends))
+
+
+def _steps(pred: Prediction, lr: float, tol: float) -> float:
+    try:
+        return pred.steps(lr, tol)
+    except NoInterpolator:  # that is stable
+        return np.inf
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ _DECLARED: Mapping[str, Variable] = {
         "how the run ended", dtype="i1", fill=int(Status.NOT_RUN), flags=Status,
         kinds=(*RUNS, "map", "compared", "predicted"), at=("end", "flow"),
     ),
-    "steps": Variable("steps taken", "steps", "i8", -1, kinds=(*RUNS, "map", "compared"), at=("end", "flow")),
+    "steps": Variable(
+        "steps taken", "steps", "i8", -1, kinds=(*RUNS, "map", "compared", "predicted"), at=("end", "flow")
+    ),
     "loss": Variable("training loss", kinds=(*RUNS, "compared"), at=STATE),
     "loss_min": Variable(
         "infimum of the training loss over the coefficients that gradient flow can reach", kinds=("diagonal", "linear")

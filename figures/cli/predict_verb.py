@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from ... import sims, theory
 from ...sims.grid import learning_rates, one_value, read_grid
-from ...sims.status import Status
+from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
 from .spec_file import GRID
@@ -36,6 +36,8 @@ class Predict:
     warmup: int = 0
     """Steps of descent itself after the first rise of its loss, from which endpoints are predicted: 20 to 50 halve and
     halve again the error."""
+    max_steps: int | None = None
+    """Steps after which runs of a plane are stopped: those that need more are converging."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
 
     def __call__(self) -> None:
@@ -43,14 +45,20 @@ class Predict:
         if self.warmup and lrs is None:
             raise InputError(f"--warmup {self.warmup} has no effect: it needs --lr")
         if self.plane is None:
+            if self.max_steps is not None:
+                raise InputError(f"--max-steps {self.max_steps} is of a plane: name its folder, or leave it out")
             self._tell(one_value(scales if len(scales) > 1 else float(scales[0]), "init_scale"), lrs)
             return
         if lrs is None:
             raise InputError(f"{self.plane} needs learning rates: use for example --lr 0.01:1:40:log")
         model, problem = self.data.settings()
-        ds = sims.predicted(model, problem, lrs, scales, warmup=self.warmup, store=self.plane, progress=True)
-        for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
+        changes = dict(warmup=self.warmup, max_steps=self.max_steps)
+        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, progress=True, **changes)
+        slow = ds.phase.values == Phase.CONVERGING
+        for value, count in zip(*np.unique(ds.status.values[~slow], return_counts=True), strict=True):
             print(f"{count:8d} {TOLD[Status(int(value))]}")
+        if slow.any():
+            print(f"{slow.sum():8d} converge in more than {self.max_steps} steps")
         print(f"written to {self.plane}", file=sys.stderr)
 
     def _tell(self, init_scale: float, lrs: np.ndarray | None) -> None:
@@ -76,7 +84,7 @@ class Predict:
             if pred.flow.test_risk is not None:
                 print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
         if lrs is not None:
-            print("\nwhere descent ends, +- what holds 68 % of runs")
+            print("\nwhere descent ends, +- what holds 68 % of runs, and after how many steps")
             for lr in lrs.tolist():
                 print(f"lr {lr:<12.6g}{_ended(pred, lr, self.warmup)}")
 
@@ -110,4 +118,11 @@ def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
         return f"{name} {getattr(end, name):.6g}" + ("" if width is None else f" +- {width[0]:.2g}")
 
     names = ("sharpness", "l1_norm", *(["test_risk"] if end.test_risk is not None else []))
-    return "   ".join([*map(value, names), *([end.note] if end.note else [])])
+    return "   ".join([*map(value, names), *_steps(pred, lr), *([end.note] if end.note else [])])
+
+
+def _steps(pred: theory.Prediction, lr: float) -> list[str]:
+    try:
+        return [f"steps {pred.steps(lr):.3g}"]
+    except GdbiasError:  # a linear model
+        return []

@@ -24,10 +24,10 @@ from ...theory.prediction.bars import COVERAGE
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.endpoints import Endpoint
 from ...theory.prediction.phase_rule import NEAR
-from ...theory.validate import whole
+from ...theory.validate import real, whole
 from ..grid import Grid
 from ..machine import cores
-from ..options import Deciding, SweepOptions, options_of
+from ..options import LARGEST, Deciding, RunOptions, SweepOptions, options_of
 from ..parallel.plan import Plan
 from ..parallel.progress import progress_bar
 from ..schema import VARIABLES, measured, vectors
@@ -43,16 +43,24 @@ BARS = tuple(name for name in vectors("predicted") if name.startswith("error_"))
 
 @dataclass(frozen=True)
 class PredictedOptions(Deciding):
-    """How endpoints are predicted."""
+    """How endpoints are predicted, and when runs end."""
 
     warmup: int = 0
     """Steps of descent itself beyond the first rise of its loss, from which predictions begin: 20 to 50 halve and halve
     again their error, at a twentieth of a run's cost. 0 for predictions without any run."""
+    tol: float = RunOptions.tol
+    """Excess loss below which a run has converged, to which its steps are counted."""
+    max_steps: int | None = None
+    """Steps after which a run is stopped with status STEP_LIMIT: its phase is converging. As many as it takes unless
+    given."""
     threads: int | None = field(default=None, metadata={"result": False})
     """Worker threads, all cores unless given; results do not depend on it."""
 
     def __post_init__(self):
         object.__setattr__(self, "warmup", whole("warmup", self.warmup, 0))
+        object.__setattr__(self, "tol", real("tol", self.tol, above=0, hint="use for example 1e-10"))
+        if self.max_steps is not None:
+            object.__setattr__(self, "max_steps", whole("max_steps", self.max_steps, 0, LARGEST))
         if self.threads is not None:
             object.__setattr__(self, "threads", whole("threads", self.threads, 1))
 
@@ -61,6 +69,8 @@ class PredictedChanges(TypedDict, total=False):
     """Keywords of :func:`predicted` for :class:`PredictedOptions`."""
 
     warmup: int
+    tol: float
+    max_steps: int | None
     threads: int | None
 
 
@@ -81,11 +91,14 @@ def predicted(
     ``status`` is CONVERGED where the constrained flow ends at an interpolator (see
     :meth:`gdbias.theory.Prediction.endpoint`), DIVERGED above ``lr_divergence``, and STEP_LIMIT where no interpolator
     is stable, so that descent never settles. ``phase`` is flow aligned below ``lr_critical``, edge of stability from
-    there on, undecided where descent never settles. ``error_*`` are half-widths of bars that hold 68 % and 90 % of
-    runs (dimension ``coverage``).
+    there on, undecided where descent never settles. ``steps`` are those of a run to its end
+    (:meth:`gdbias.theory.Prediction.steps`), -1 where it has none; where they are more than ``max_steps`` the status is
+    STEP_LIMIT and the phase converging, and the endpoint is what the run would come to. ``error_*`` are half-widths of
+    bars that hold 68 % and 90 % of runs (dimension ``coverage``).
 
     With ``store`` every row is written when done, and calling again computes only what is missing. ``keep=()`` drops
-    the coefficients. Further keywords, ``warmup`` and ``threads``, are those of :class:`PredictedOptions`.
+    the coefficients. Further keywords, ``warmup``, ``tol``, ``max_steps`` and ``threads``, are those of
+    :class:`PredictedOptions`.
 
     Returns a dataset over (model, seed, init_scale, lr), which every figure draws.
 
@@ -156,7 +169,7 @@ def _fill(
             at = dict(zip(layout.axes, region, strict=True))
             key = at.get("model", 0), at.get("seed", 0)
             pred = rows[key][at["init_scale"].start]
-            return _row(pred, plan.lrs[at["lr"]], most[key], options.warmup, layout, add)
+            return _row(pred, plan.lrs[at["lr"]], most[key], options, layout, add)
 
         tasks = {pool.submit(row, region): region for region in missing}
         try:
@@ -171,7 +184,9 @@ def _fill(
             raise
 
 
-def _row(pred: Prediction, lrs: np.ndarray, most: float, warmup: int, layout: Layout, add) -> dict[str, np.ndarray]:
+def _row(
+    pred: Prediction, lrs: np.ndarray, most: float, options: PredictedOptions, layout: Layout, add
+) -> dict[str, np.ndarray]:
     """The outcomes of one start at some learning rates."""
     lines = {name: _line(pred, name) for name in BOUNDARIES}
     found: dict[str, Any] = {name: np.array(lines[name]) for name in BOUNDARIES}
@@ -180,8 +195,12 @@ def _row(pred: Prediction, lrs: np.ndarray, most: float, warmup: int, layout: La
             shape = [layout.inner[dim] for dim in VARIABLES[name].dims]
             found[name] = np.full((len(lrs), *shape), VARIABLES[name].fill, VARIABLES[name].dtype)
     for j, lr in enumerate(lrs.tolist()):
-        end = _endpoint(pred, lr, warmup, most, lines["lr_divergence"])
+        end = _endpoint(pred, lr, options.warmup, most, lines["lr_divergence"])
         found["status"][j], found["phase"][j] = _outcome(end, lr, lines["lr_critical"])
+        if isinstance(end, Endpoint) and (steps := _steps(pred, lr, options.tol)) is not None:
+            found["steps"][j] = steps
+            if options.max_steps is not None and steps > options.max_steps:
+                found["status"][j], found["phase"][j] = Status.STEP_LIMIT, Phase.CONVERGING
         if isinstance(end, Endpoint) and end.error is not None:
             values = dict(
                 sharpness=end.sharpness, beta_l1=end.l1_norm, beta_l2=float(np.linalg.norm(end.beta)),
@@ -217,6 +236,13 @@ def _endpoint(pred: Prediction, lr: float, warmup: int, most: float, divergence:
         return replace(pred.endpoint(lr), note="without warm-up")
     except GdbiasError:
         return Status.STEP_LIMIT
+
+
+def _steps(pred: Prediction, lr: float, tol: float) -> int | None:
+    try:
+        return int(min(pred.steps(lr, tol), LARGEST)) + RunOptions.hold - 1
+    except GdbiasError:
+        return None
 
 
 def _outcome(end: Endpoint | Status, lr: float, critical: float) -> tuple[Status, Phase]:

@@ -18,6 +18,7 @@ from .coordinates import Doubled
 
 ACCURACY = 1e-3  # relative, of a weight in one step: endpoints move by 0.1 to 0.5 % at a tenth of it
 LOSS = 1e-11  # at which the flow has ended, for targets of size 1
+TIMED = 1e-3, 1e-2  # accuracies of the weights and of the residual, relative, where steps are counted
 STEPS = 4000
 WARM = 700  # steps at most of descent itself
 CONVERGED = 1e-14  # squared residual, for targets of size 1
@@ -100,21 +101,36 @@ class Edge:
 
         For ``until`` steps of descent at most.
         """
+        end, push, _, _, _, steps, z = self._followed(w, exact_drift, accuracy, 0.0, loss, until, record)
+        states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
+        return end, steps, states, push
+
+    def timed(self, w: np.ndarray, loss: float) -> tuple[np.ndarray, float, float, np.ndarray, float]:
+        """The same, by steps that follow the residual too: its end, the steps of descent to there and to ``loss``.
+
+        And the whole push, and the loss of the oscillation that pushes at the end, for targets of size 1.
+        """
+        end, push, swing, count, late, *_ = self._followed(w, True, *TIMED, loss, np.inf, False)
+        return end, count, count - late, push, swing
+
+    def _followed(
+        self, w: np.ndarray, exact_drift: bool, accuracy: float, timed: float, loss: float, until: float, record: bool
+    ):
         C, y, length, _ = self._columns
         L, run = self.coordinates.degree, kernel()
-        outcome, end, _, push, steps, z, *_ = run.follow(
-            C, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, until, STEPS, record
+        outcome, end, count, late, push, swing, steps, z, *_ = run.follow(
+            C, y, L, self.eta, w / self.unit, exact_drift, accuracy, timed, loss, until, STEPS, record
         )
         if outcome == run.NONE:
             raise self.unstable()
         if outcome != run.ENDED:
+            remedy = "a larger tol" if timed else "method='bregman'"
             raise GdbiasError(
                 f"{self.coordinates.model.name}: the constrained flow at lr = {self.lr:g} did not end within {STEPS} "
-                "steps of its integration: use a smaller lr, or method='bregman'"
+                f"steps of its integration: use a smaller lr, or {remedy}"
             )
-        states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
         push = push * self.problem.n * self.unit ** (2 - L) / length**2
-        return end * self.unit, steps, states, push
+        return end * self.unit, push, swing, count, late, steps, z
 
     def warmed(self, after: int, momentum: float = 0.0) -> tuple[np.ndarray, bool]:
         """The weights (moving,) that descent itself oscillates about ``after`` steps beyond the loss's first rise.

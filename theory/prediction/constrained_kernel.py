@@ -406,13 +406,15 @@ def none_below(C, y, L, cap, rho, U):
 
 
 @kernel
-def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
+def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
     """The flow from w0 until the squared residual is ``end`` of |y|^2, or for ``until`` steps of descent.
 
-    By steps that miss ``accuracy`` of any weight.
+    By steps that miss ``accuracy`` of any weight, and ``timed`` of the residual where that is not 0: its last digits
+    take most of the time and move no weight.
 
-    Returns the outcome; the weights; the steps of descent; the matrix of the whole push; the states kept, their number
-    of steps and their z, where ``record``; and the counts of steps and iterations of Newton's method.
+    Returns the outcome; the weights; the steps of descent, and how many of them are beyond the end; the matrix of the
+    whole push; the squared residual of the oscillation that pushes at the end; the states kept, their number of steps
+    and their z, where ``record``; and the counts of steps and iterations of Newton's method.
     """
     rows, D = C.shape
     cap, small = 2 / (eta * L * L), 0.0
@@ -421,15 +423,16 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     w, near, found, no_push = w0.copy(), np.empty(D), np.empty(D), np.zeros(D)
     z, z1, z2, ahead, begun = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
     b, g, full, size = np.empty(D), np.empty(D), np.empty(D), np.empty(D)
-    rho, guess = np.zeros(rows), np.empty(rows)
+    rho, rho_near, guess = np.zeros(rows), np.empty(rows), np.empty(rows)
+    newton = 0.3 * accuracy if timed == 0 else min(0.3 * accuracy, 1e-6)
     for i in range(D):
         z[i] = dual(w[i], L)
     pushed, pushed1 = np.zeros((rows, rows)), np.zeros((rows, rows))
     U = np.zeros((0, rows))
     times, kept = np.empty(most + 1 if record else 1), np.empty((most + 1 if record else 1, D))
-    good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, np.zeros(rows), U, 0.3 * accuracy, found)
+    good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, np.zeros(rows), U, newton, found)
     if not good:
-        return LOST, w, 0.0, pushed, times[:0], kept[:0], 0, 0
+        return LOST, w, 0.0, 0.0, pushed, 0.0, times[:0], kept[:0], 0, 0
     for i in range(D):  # onto the cap, where the start is above it
         w[i] = found[i]
         z[i] = dual(w[i], L)
@@ -441,6 +444,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     t, h, h1, h2, span, known = 0.0, 0.25, 0.0, 0.0, 1.0, 0
     steps, iterations, outcome = 0, 0, LONG
     square = residual(C, y, L, w, b, rho)
+    earlier = square
     for _ in range(3 * most):
         if square < small or t >= until * (1 - 1e-12):
             outcome = ENDED
@@ -491,11 +495,17 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
                 begun,
                 guess,
                 U,
-                0.3 * accuracy,
+                newton,
                 found,
             )
             iterations += count
         if good:
+            if timed > 0:
+                rho_near[:] = rho
+                last, off = residual(C, y, L, found, b, rho), 0.0
+                for a in range(rows):
+                    off += (rho[a] - rho_near[a]) ** 2
+                missed = np.sqrt(off / last) * accuracy / timed
             for i in range(D):
                 missed = max(missed, abs(np.log(found[i] / near[i])) / size[i])
             if known == 0:
@@ -522,21 +532,25 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
                 push = 0.0
                 for k in range(turned.shape[0]):
                     push += turned[k, a] * turned[k, c]
-                last = pushed[a, c]
-                pushed[a, c] = ((1 + ratio) ** 2 * last - ratio**2 * pushed1[a, c]) / (1 + 2 * ratio) + push
-                pushed1[a, c] = last
+                before = pushed[a, c]
+                pushed[a, c] = ((1 + ratio) ** 2 * before - ratio**2 * pushed1[a, c]) / (1 + 2 * ratio) + push
+                pushed1[a, c] = before
         U, h2, h1, known = turned, h1, h, min(known + 1, 2)
         t += h
         steps += 1
         if record:
             times[steps], kept[steps] = t, z
-        square = residual(C, y, L, w, b, rho)
+        earlier, square = square, residual(C, y, L, w, b, rho)
         if U.shape[0] and steps % 8 == 0 and none_below(C, y, L, cap, rho, U):
             outcome = NONE
             break
         h *= min(2.0, max(0.3, 0.8 * (accuracy / max(missed, 1e-12)) ** (1 / 3)))
-    stored = steps + 1 if record else 0
-    return outcome, w, t, pushed, times[:stored], kept[:stored], steps, iterations
+    late = h1 * np.log(small / square) / np.log(earlier / square) if square < min(small, earlier) else 0.0
+    stored, swing = steps + 1 if record else 0, 0.0
+    for k in range(U.shape[0]):  # the residual alternates by 2 U / eta
+        for a in range(rows):
+            swing += 4 * U[k, a] ** 2 / (eta**2 * span)
+    return outcome, w, t, late, pushed, swing, times[:stored], kept[:stored], steps, iterations
 
 
 @kernel

@@ -136,12 +136,12 @@ def _endpoint(
     if rule.schedule.steps:
         w = scheduled(edge.coordinates, edge.problem, w0, given, rule.schedule, NEAR_END)
     w, _, _, push = edge.follow(w, NEAR_END, exact_drift=not rule.momentum)
-    capped = _nearest(reachable, edge, w, lr)
+    capped = nearest(reachable, edge, w, lr)
     below, several = undershoot(edge.coordinates, edge.problem, capped, edge.moving, lr, push)
     b = capped
     if below:
         try:
-            b = _nearest(reachable, edge, w, lr / (1 - below))
+            b = nearest(reachable, edge, w, lr / (1 - below))
         except GdbiasError:  # above lr_max, perhaps
             pass
     found = endpoint_at(reachable, b, push, lr, method)
@@ -158,7 +158,7 @@ def _error(end: Endpoint, problem: Problem, moved: Moved, warmup: int) -> Endpoi
     return endpoint_error(moved, warmup, end.beta, end.sharpness, end.test_risk, spread)
 
 
-def _nearest(reachable: Interpolators, edge: Edge, w: np.ndarray, lr: float) -> np.ndarray:
+def nearest(reachable: Interpolators, edge: Edge, w: np.ndarray, lr: float) -> np.ndarray:
     """The interpolator under the cap nearest to w: by its dual, and where that fails as a convex program."""
     found = edge.project(w, lr)
     return reachable.nearest(edge.full(w), 2 / lr)[0] if found is None else edge.full(found)

@@ -1,0 +1,54 @@
+"""How long runs take beside how long theory says, below lr_critical_final and from there to lr_max.
+
+python tests/benchmarks/run_lengths.py
+"""
+
+import time
+
+import numpy as np
+
+from gdbias import sims, theory
+
+FAMILIES = ("power(2)", "power(3)", "difference(2)", "difference(3)", "product(2)")
+SHAPES = ((8, 20), (20, 40), (5, 12), (12, 24))
+SCALES = (1e-6, 1e-3, 1e-2, 0.1, 0.3)
+SHARES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])  # of lr_critical_final, and of what is between it and lr_max
+CAP = 500_000
+
+
+def ratios(name: str) -> tuple[np.ndarray, float]:
+    """Steps predicted over steps taken (side, run), NaN where a run did not converge, and seconds a prediction."""
+    found, spent, count = ([], []), 0.0, 0
+    for seed, (n, d) in enumerate(SHAPES):
+        signs = "positive" if "power" in name else "random"
+        problem = theory.sparse_regression(n=n, d=d, sparsity=3, seed=seed, n_test=0, signs=signs)
+        for scale in SCALES:
+            pred = theory.predict(theory.parse(name), problem, scale)
+            try:
+                low, high = float(pred.lr_critical_final), pred.lr_max
+            except theory.NoInterpolator:  # that is above 0
+                continue
+            for side, rates in zip(found, (low * SHARES, low + (high - low) * SHARES), strict=True):
+                cap = CAP if n < 20 else CAP // 5
+                runs = sims.sweep(pred.dynamics.model, problem, rates, scale, max_steps=cap, track_every=0)
+                for lr, status, steps in zip(rates, runs.status.values[0], runs.steps.values[0], strict=True):
+                    began = time.process_time()
+                    told = pred.steps(lr) if status == sims.Status.CONVERGED else np.nan
+                    spent, count = spent + time.process_time() - began, count + (status == sims.Status.CONVERGED)
+                    side.append(told / (steps - 19))  # the last ones hold tol
+    return np.array(found), spent / count
+
+
+def main() -> None:
+    print("family         lr_critical_final        runs   median    90 %   ms")
+    for name in FAMILIES:
+        found, seconds = ratios(name)
+        for side, values in zip(("below", "above"), found, strict=True):
+            off = np.abs(np.log(values[np.isfinite(values)]))
+            print(
+                f"{name:15}{side:20}{len(off):10d}{np.median(off):9.3f}{np.quantile(off, 0.9):8.3f}{1e3 * seconds:5.0f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
