@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gdbias import sims
+from gdbias import sims, theory
 from gdbias.figures.cli.command import main
 from gdbias.sims.cost import Estimate
 from gdbias.theory import InputError
@@ -62,9 +62,16 @@ def test_bad_input_is_refused_as_by_the_sweep():
 
 
 def test_it_reads_well():
-    text = str(Estimate(4096, 4, 75.04, 354_000_000, 2_100_000_000, 1024, 0.25))
+    text = str(Estimate(4096, 4, 75.04, 354_000_000, 2_100_000_000, 1024, 0.25, 0.5))
     assert "4096 in 4 chunks" in text and "1 min 15 s" in text and "354.0 MB" in text and "2.10 GB" in text
     assert "25% of them unfinished" in text
+
+
+def test_the_share_of_runs_that_end_is_that_of_the_sweep():
+    wide = dict(lr=sims.Grid(0.003, 1.0, 12), init_scale=[1e-3, 0.03, 0.3], max_steps=3000)
+    runs = sims.sweep(**arguments(**wide))
+    assert estimated(**wide).ending == pytest.approx(float((runs.status != sims.Status.STEP_LIMIT).mean()), abs=0.12)
+    assert estimated(**wide, rule=theory.UpdateRule(momentum=0.5)).ending is None
 
 
 def test_a_dry_run_writes_nothing(tmp_path, capsys):

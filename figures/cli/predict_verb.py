@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from ... import sims, theory
 from ...sims.grid import learning_rates, one_value, read_grid
+from ...sims.predictions.planes import PredictedOptions
 from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
@@ -52,8 +53,8 @@ class Predict:
         if lrs is None:
             raise InputError(f"{self.plane} needs learning rates: use for example --lr 0.01:1:40:log")
         model, problem = self.data.settings()
-        changes = dict(warmup=self.warmup, max_steps=self.max_steps)
-        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, progress=True, **changes)
+        asked = PredictedOptions(warmup=self.warmup, max_steps=self.max_steps)
+        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, progress=True, options=asked)
         slow = ds.phase.values == Phase.CONVERGING
         for value, count in zip(*np.unique(ds.status.values[~slow], return_counts=True), strict=True):
             print(f"{count:8d} {TOLD[Status(int(value))]}")

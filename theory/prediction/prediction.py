@@ -200,7 +200,7 @@ class Prediction:
         reachable, w0 = self._reachable
         y = self.problem.projected[1]
         loss = 2 * self.problem.n * tol / float(y @ y)
-        return steps_to_loss(reachable, w0, lr, loss, lr <= self.lr_critical_final)
+        return steps_to_loss(reachable, w0, lr, loss, bool(lr <= self.lr_critical_final))
 
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
