@@ -18,7 +18,7 @@ def smallest_coefficient(X, y):
 
 
 def test_existence():  # GF-4
-    refused = 0
+    limits = 0
     for seed in range(16):
         problem = theory.sparse_regression(n=6, d=14, sparsity=2, signs="positive", seed=seed)
         positive = smallest_coefficient(problem.X, problem.y) > 1e-6
@@ -27,11 +27,12 @@ def test_existence():  # GF-4
             assert (prediction.flow.beta > 0).all()
             assert np.abs(problem.X @ prediction.flow.beta - problem.y).max() < 1e-9
         else:
-            refused += 1
-            for attribute in ("flow", "lr_critical", "lr_critical_final"):
-                with pytest.raises(theory.NoInterpolator):
-                    getattr(prediction, attribute)
-    assert 0 < refused < 16  # both outcomes are tested
+            limits += 1
+            with pytest.warns(UserWarning, match="tends to it"):
+                beta = prediction.flow.beta
+            assert beta.min() == 0 and np.abs(problem.X @ beta - problem.y).max() < 1e-9
+            assert prediction.lr_critical <= prediction.lr_critical_final
+    assert 0 < limits < 16  # both outcomes are tested
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e9])

@@ -64,6 +64,25 @@ def test_at_the_edge_the_oscillation_dies_out_last(name):
     assert np.median(errors) < 0.25 < np.median(alone)
 
 
+@pytest.mark.parametrize("name", ["power(2)", "power(3)"])
+@pytest.mark.filterwarnings("ignore:.*whatever fits", "ignore:.*only at the boundary")
+def test_towards_the_boundary_the_residual_falls_as_a_power_of_time(name):
+    """A teacher that is the only fit: the limit of the flow, ``rho ~ t^(-L / (2 L - 2))``, as 1 / t for L = 2."""
+    X = np.random.default_rng(7).standard_normal((10, 20))
+    problem, model = theory.Problem(X, X[:, :3].sum(axis=1)), theory.parse(name)
+    pred = theory.predict(model, problem, 0.1)
+    np.testing.assert_allclose(pred.flow.beta, [1.0] * 3 + [0.0] * 17, atol=1e-9)
+    flow = sims.flow(model, problem, 0.1, tol=1e-10, max_time=1e12)
+    np.testing.assert_allclose(flow.beta, pred.flow.beta, atol=3e-4)
+    assert float(flow.sharpness) == pytest.approx(pred.flow.sharpness, rel=1e-3)
+    lr, degree = 0.8 * pred.lr_critical_final, model.degree
+    run = sims.descend(model, problem, lr, 0.1, tol=1e-7, track_every=0)
+    assert int(run.status) == Status.CONVERGED and pred.steps(lr, 1e-7) == pytest.approx(int(run.steps) - 19, rel=0.03)
+    np.testing.assert_allclose(pred.endpoint(lr).beta, run.beta, atol=0.01)
+    power = np.log(pred.steps(lr, 1e-14) / pred.steps(lr, 1e-10)) / np.log(1e4)
+    assert power == pytest.approx(1 - 1 / degree, abs=0.03)
+
+
 def test_the_last_digits_take_the_time_of_the_least_eigenvalue():
     pred = theory.predict(theory.difference(2), data("difference(2)", 0), 0.3)
     lr, b = 0.1 * pred.lr_critical_final, pred.flow

@@ -18,6 +18,10 @@ LEAST_MARGIN = 1e-8  # of an interpolator inside the range, in units of a typica
 FAR = 1e3  # size of the weights, in units of the start, beyond which a coefficient counts as unbounded
 
 
+class AtBoundary(NoInterpolator):
+    """What fits lies on the boundary of what is attained: gradient flow tends to it and never reaches it."""
+
+
 class Range(NamedTuple):
     """Open interval of the coefficients gradient flow can reach, (d,) each; infinite where unbounded."""
 
@@ -95,7 +99,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     """The attainable range, if a coefficient strictly inside it fits the (projected) targets.
 
     Raises:
-        NoInterpolator: no such coefficient, or only ones on the boundary, which gradient flow approaches
+        NoInterpolator: no such coefficient; AtBoundary: only ones on the boundary, which gradient flow approaches
             too slowly for a loss threshold (existence by a linear program).
     """
     bounds = attainable_range(model, theta0)
@@ -120,7 +124,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
         return bounds
     if margin > -LEAST_MARGIN:
         beta = np.clip(answer.x[:-1], low, high) * size
-        raise NoInterpolator(
+        raise AtBoundary(
             f"{model.name} from this start fits the {problem.n} samples only at the boundary of "
             f"({bounds.lower.min():g}, {bounds.upper.max():g}), by coefficients of l1 norm {np.abs(beta).sum():.6g}, "
             "which gradient flow tends to and never reaches: use sims.flow, which stops at tol, or a signed "

@@ -1,15 +1,18 @@
 """Where gradient flow ends, and what is measured there."""
 
+import warnings
 from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from ..derivation.dynamics import Dynamics
 from ..derivation.landscape import Landscape
-from ..errors import NoInterpolator
+from ..errors import NoClosedForm, NoInterpolator
 from ..problem import Problem
-from .attainable import require_interpolator
+from .attainable import AtBoundary, require_interpolator
+from .coordinates import doubled
 from .dual import DualRoot, dual_root
+from .frontiers import Interpolators
 from .integration import flow_path
 from .transport import Transport
 
@@ -40,17 +43,50 @@ class FlowEndpoint:
 
 def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport) -> FlowEndpoint:
     """The endpoint from one start theta0 (weight, feature), by the dual root; raises NoInterpolator."""
-    require_interpolator(dynamics.model, problem, theta0)
+    try:
+        require_interpolator(dynamics.model, problem, theta0)
+    except AtBoundary as reason:
+        return _limit(dynamics, problem, theta0, reason)
     landscape, nu = Landscape(dynamics, problem), np.full(problem.n, np.nan)
     if transport.closed:
         root = dual_root(dynamics, problem, transport)
         nu = np.linalg.lstsq(problem.X.T, root.clock)[0]
     else:  # a clock from a small start has too few digits: the endpoint of what flow passes is the same
         root = _passed_root(landscape, theta0)
-    theta, beta = root.theta, landscape.beta(root.theta[None])[0]
+    return _measured(landscape, root.theta, nu)
+
+
+def _measured(landscape: Landscape, theta: np.ndarray, nu: np.ndarray) -> FlowEndpoint:
+    problem, beta = landscape.problem, landscape.beta(theta[None])[0]
     top = float(landscape.sharpness(theta[None]).value[0])
     risk = problem.test_risk(beta)
     return FlowEndpoint(beta, theta, nu, top, float(np.abs(beta).sum()), None if risk is None else float(risk))
+
+
+def _limit(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, reason: AtBoundary) -> FlowEndpoint:
+    """The limit of a flow whose coefficients that are 0 in every fit fall to 0 for ever: the end of the others' alone.
+
+    It is the fit nearest in ``D_psi``, finite on the boundary, and what falls adds the same to it for each fit.
+    """
+    try:
+        coordinates = doubled(dynamics.model)
+        there = Interpolators(coordinates, problem, coordinates.start(theta0) > 0).there
+    except NoClosedForm:
+        raise reason from None
+    kept = there[0]
+    if len(there) > 1 or not kept.any():
+        raise reason
+    warnings.warn(
+        f"{dynamics.model.name}: {kept.size - kept.sum()} of {kept.size} coefficients are 0 in whatever fits the "
+        f"{problem.n} samples: gradient flow tends to it ever more slowly, and its endpoint is that limit",
+        stacklevel=2,
+    )
+    rest = end_of_flow(
+        dynamics, Problem(problem.X[:, kept], problem.y), theta0[:, kept], Transport(dynamics, theta0[:, kept])
+    )
+    theta = np.zeros(theta0.shape)
+    theta[:, kept] = rest.theta
+    return _measured(Landscape(dynamics, problem), theta, np.full(problem.n, np.nan))
 
 
 def _passed_root(landscape: Landscape, theta0: np.ndarray) -> DualRoot:
