@@ -51,8 +51,8 @@ def phase_diagram(
 
     A remark says how many runs are in a phase that theory allows by these lines: flow aligned or catapult below
     ``lr_critical``, converged up to ``lr_critical_final``, catapult or edge of stability from there to ``lr_max``, no
-    converged run above, and diverged above ``lr_divergence``. Not counted are runs that are undecided, and those
-    without a prediction.
+    converged run above, and diverged above ``lr_divergence``; converging wherever runs converge. Not counted are
+    runs that are undecided, and those without a prediction.
 
     With ``predicted``, what :func:`gdbias.sims.predicted` gives for the same cells, three panels show what was
     measured, what was predicted without a run, and ``lr (S - S_predicted) / 2``, with the runs that end otherwise. A

@@ -42,6 +42,8 @@ class Modes:
         """
         L, n, w, columns, jacobian = self.L, self.n, self.w, self.columns, self.jacobian
         values, lr = 2 * self.shares / self.shares[0], self.lr / self.shares[0]
+        if not values[-1] > 0:  # samples that nothing fits but coefficients of 0
+            return 0.0
         curvature = L * (L - 1) * w ** (L - 2)
         first, second = jacobian @ u, columns @ (curvature * u**2)  # derivatives of the residual along u
         third = columns @ (L * (L - 1) * (L - 2) * w ** (L - 3) * u**3) if L > 2 else np.zeros(len(columns))
