@@ -4,7 +4,8 @@ import numpy as np
 import xarray as xr
 
 from ..sims import Status
-from ..theory import GdbiasError, Prediction
+from ..sims.options import RunOptions
+from ..theory import GdbiasError, Prediction, predict
 from .parts.risk import best_risk, lr_of_least_test_risk
 
 SAME = 0.01  # relative difference of critical learning rates that agree
@@ -50,7 +51,7 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
             words[-1] = "none: it does not depend on lr"
         lines.append(f"| {' | '.join(words)} |")
     lines += ["", *_stable(pred), *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
-    lines += _unsettled(ds, final, max_steps)
+    lines += _unsettled(ds, pred, final, max_steps)
     lines += _story(ds.isel(init_scale=row), float(critical[row]))
     lines += [
         "",
@@ -147,16 +148,28 @@ def _verdict(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, edge: np.n
     ]
 
 
-def _unsettled(ds: xr.Dataset, final: np.ndarray, max_steps: int) -> list[str]:
+def _unsettled(ds: xr.Dataset, pred: Prediction, final: np.ndarray, max_steps: int) -> list[str]:
     """Which runs had not ended at the step limit: slow ones, or ones that do not settle."""
     stopped = ds.status.values == Status.STEP_LIMIT
     if not stopped.any():
         return []
     if not np.isfinite(final).all():
         return [f"{stopped.sum()} runs had not ended after {max_steps} steps.", ""]
-    beyond = (stopped & (ds.lr.values[None, :] > final[:, None])).sum()
+    slow = stopped & (ds.lr.values[None, :] <= final[:, None])
+    beyond, longest = (stopped & ~slow).sum(), steps_of_slowest(ds, pred, slow)
     return [
         f"{stopped.sum()} runs had not ended after {max_steps} steps: {beyond} above lr_critical_final, which "
-        f"oscillate or settle slowly, and {stopped.sum() - beyond} below it, which are slow.",
+        f"oscillate or settle slowly, and {slow.sum()} below it, which are slow"
+        + (f": the slowest converges after {longest:.3g} steps, predicted." if longest else "."),
         "",
     ]
+
+
+def steps_of_slowest(ds: xr.Dataset, pred: Prediction, slow: np.ndarray) -> float | None:
+    """The steps that theory predicts for the slowest of the slow runs (init_scale, lr): in its row that of least lr."""
+    model, problem, lr = pred.dynamics.model, pred.problem, ds.lr.values
+    rows = [(float(ds.init_scale.values[i]), float(lr[slow[i]].min())) for i in np.flatnonzero(slow.any(axis=1))]
+    try:
+        return max((predict(model, problem, scale).steps(rate, RunOptions.tol) for scale, rate in rows), default=None)
+    except GdbiasError:  # a model without steps
+        return None

@@ -5,6 +5,7 @@ import pytest
 import scipy
 
 from gdbias import sims, theory
+from gdbias.figures.summary import steps_of_slowest
 from gdbias.sims import Phase, Status
 from gdbias.theory import GdbiasError, InputError, NoClosedForm, NoInterpolator
 
@@ -126,3 +127,13 @@ def test_a_plane_has_the_steps_of_its_runs_and_says_which_are_not_there_yet():
     assert not (endless.phase.values == Phase.CONVERGING).any()
     np.testing.assert_array_equal(endless.steps, plane.steps)
     assert (endless.steps.values[endless.status.values != Status.CONVERGED] == -1).all()
+
+
+def test_the_slowest_run_of_a_sweep_takes_the_steps_that_are_told():
+    model, problem, lr = theory.power(2), data("power(2)", 1), np.array([0.01, 0.03, 0.3])
+    ds = sims.sweep(model, problem, lr, [0.03, 0.3], max_steps=300)
+    slow = (ds.status.values == Status.STEP_LIMIT) & (lr < 0.1)
+    told = steps_of_slowest(ds, theory.predict(model, problem, np.array([0.03, 0.3])), slow)
+    taken = sims.sweep(model, problem, lr[:2], [0.03, 0.3], max_steps=200_000, track_every=0).steps.values
+    assert slow.any() and told == pytest.approx(taken.max(), rel=0.05)
+    assert steps_of_slowest(ds, theory.predict(theory.power(1), problem, 0.1), slow) is None
