@@ -16,19 +16,18 @@ SHARES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])  # of lr_critical_final, and of wha
 CAP = 500_000
 
 
-def ratios(name: str) -> tuple[np.ndarray, float]:
-    """Steps predicted over steps taken (side, run), NaN where a run did not converge, and seconds a prediction."""
+def ratios(name: str) -> tuple[list[np.ndarray], float]:
+    """Steps predicted over steps taken (run,), below and above, NaN without an end, and seconds a prediction."""
     found, spent, count = ([], []), 0.0, 0
     for seed, (n, d) in enumerate(SHAPES):
         signs = "positive" if "power" in name else "random"
         problem = theory.sparse_regression(n=n, d=d, sparsity=3, seed=seed, n_test=0, signs=signs)
         for scale in SCALES:
             pred = theory.predict(theory.parse(name), problem, scale)
-            try:
-                low, high = float(pred.lr_critical_final), pred.lr_max
-            except theory.NoInterpolator:  # that is above 0
-                continue
+            low, high = float(pred.lr_critical_final), pred.lr_max
             for side, rates in zip(found, (low * SHARES, low + (high - low) * SHARES), strict=True):
+                if rates[-1] < 1.0001 * rates[0]:  # one fit alone: nothing lies between
+                    continue
                 cap = CAP if n < 20 else CAP // 5
                 runs = sims.sweep(pred.dynamics.model, problem, rates, scale, max_steps=cap, track_every=0)
                 for lr, status, steps in zip(rates, runs.status.values[0], runs.steps.values[0], strict=True):
@@ -36,7 +35,7 @@ def ratios(name: str) -> tuple[np.ndarray, float]:
                     told = pred.steps(lr) if status == sims.Status.CONVERGED else np.nan
                     spent, count = spent + time.process_time() - began, count + (status == sims.Status.CONVERGED)
                     side.append(told / (steps - 19))  # the last ones hold tol
-    return np.array(found), spent / count
+    return [np.array(side) for side in found], spent / count
 
 
 def main() -> None:
