@@ -92,6 +92,19 @@ def test_a_plane_of_other_cells_or_of_runs_is_not_drawn_beside(plane, runs):
         figures.phase_diagram(runs.isel(lr=slice(2)), predicted=elsewhere)
 
 
+def test_a_flow_too_long_to_follow_is_not_predicted_and_nothing_is_said_of_its_run():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5, 12))
+    problem = theory.Problem(X, X[:, 0] + X[:, 1])
+    pred = theory.predict(theory.difference(3), problem, 1e-12)
+    rates = np.array([0.5, 0.95]) * pred.lr_critical_final
+    with pytest.raises(theory.GdbiasError, match="did not end within"):
+        pred.endpoint(rates[0])
+    found = sims.predicted(theory.difference(3), problem, rates, 1e-12)
+    assert found.status.values.tolist() == [[Status.NOT_RUN, Status.CONVERGED]]
+    assert found.phase.values[0, 0] == Phase.NOT_RUN and np.isnan(found.sharpness.values[0, 0])
+
+
 def test_many_models_and_problems_are_planes_too():
     problems = [theory.sparse_regression(n=4, d=8, sparsity=1, seed=s, n_test=0) for s in range(2)]
     ds = sims.predicted([MODEL, theory.product(2)], problems, [0.05, 0.1], 0.1, keep=())

@@ -93,6 +93,7 @@ class Predict:
 TOLD = {
     Status.CONVERGED: "converge",
     Status.DIVERGED: "diverge",
+    Status.NOT_RUN: "are not predicted: their flow is too long to follow",
     Status.STEP_LIMIT: "never settle: no interpolator is stable",
 }
 

@@ -14,8 +14,9 @@ from .axes import Plane, plane
 from .results import is_predicted, spec_of
 from .statuses import codes
 
-CONVERGE, ALIKE, SHORT, OTHER = range(4)
+CONVERGE, UNKNOWN, ALIKE, SHORT, OTHER = range(5)
 ENDS = {  # other than that both converge
+    UNKNOWN: ("#ffffff", "not predicted, or not run"),
     ALIKE: ("#e4e4e4", "neither converges"),
     SHORT: ("#bcb6a8", "run not at its end"),
     OTHER: (VERMILLION, "ends differ"),
@@ -55,7 +56,7 @@ def draw_difference(figure: Figure, axes: Axes, found: Plane, other: Plane, note
     flat = ListedColormap([color for color, _ in ENDS.values()])
     index = np.ma.masked_equal(ends, CONVERGE)
     axes.pcolormesh(
-        *found.edges, index, cmap=flat, vmin=ALIKE - 0.5, vmax=OTHER + 0.5, rasterized=True, gid="other ends"
+        *found.edges, index, cmap=flat, vmin=UNKNOWN - 0.5, vmax=OTHER + 0.5, rasterized=True, gid="other ends"
     )
     mesh = axes.pcolormesh(
         *found.edges, np.ma.masked_invalid(drawn), cmap="RdBu_r", vmin=-top, vmax=top, rasterized=True, gid="difference"
@@ -76,14 +77,14 @@ def _ends(run: np.ndarray, told: np.ndarray) -> np.ndarray:
     converge, never = Status.CONVERGED, (Status.STEP_LIMIT, Status.UNSTABLE_MINIMUM)
     alike = (run == told) | np.isin(run, never) & np.isin(told, never)
     short = (told == converge) & (run == Status.STEP_LIMIT)
-    return np.select(
-        [(run == converge) & (told == converge), alike & (told != converge), short], [CONVERGE, ALIKE, SHORT], OTHER
-    )
+    unknown = (run == Status.NOT_RUN) | (told == Status.NOT_RUN)
+    both = (run == converge) & (told == converge)
+    return np.select([unknown, both, alike, short], [UNKNOWN, CONVERGE, ALIKE, SHORT], OTHER)
 
 
 def _told(ends: np.ndarray, off: np.ndarray, predicted: xr.Dataset) -> str:
     both = ends == CONVERGE
-    alike, settled = int((both | (ends == ALIKE)).sum()), int((ends != SHORT).sum())
+    alike, settled = int((both | (ends == ALIKE)).sum()), int((~np.isin(ends, (SHORT, UNKNOWN))).sum())
     text = f"{alike} of {settled} runs that came to their end have the predicted one"
     if both.any() and "error_sharpness" in predicted:
         bars = predicted["error_sharpness"].transpose(..., "coverage")

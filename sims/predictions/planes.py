@@ -91,10 +91,10 @@ def predicted(
     ``status`` is CONVERGED where the constrained flow ends at an interpolator (see
     :meth:`gdbias.theory.Prediction.endpoint`), DIVERGED above ``lr_divergence``, and STEP_LIMIT where no interpolator
     is stable, so that descent never settles. ``phase`` is flow aligned below ``lr_critical``, edge of stability from
-    there on, undecided where descent never settles. ``steps`` are those of a run to its end
-    (:meth:`gdbias.theory.Prediction.steps`), -1 where it has none; where they are more than ``max_steps`` the status is
-    STEP_LIMIT and the phase converging, and the endpoint is what the run would come to. ``error_*`` are half-widths of
-    bars that hold 68 % and 90 % of runs (dimension ``coverage``).
+    there on, undecided where descent never settles. NOT_RUN says that nothing is predicted, the flow being too long to
+    follow. ``steps`` are those of a run to its end (:meth:`gdbias.theory.Prediction.steps`), -1 where it has none;
+    where they are more than ``max_steps`` the status is STEP_LIMIT and the phase converging, and the endpoint is what
+    the run would come to. ``error_*`` are half-widths of bars that hold 68 % and 90 % of runs (dimension ``coverage``).
 
     With ``store`` every row is written when done, and calling again computes only what is missing. ``keep=()`` drops
     the coefficients. Further keywords, ``warmup``, ``tol``, ``max_steps`` and ``threads``, are those of
@@ -234,8 +234,8 @@ def _endpoint(pred: Prediction, lr: float, warmup: int, most: float, divergence:
         return Status.STEP_LIMIT
     except NoClosedForm:  # a sign that changed within the warm-up
         return replace(pred.endpoint(lr), note="without warm-up")
-    except GdbiasError:
-        return Status.STEP_LIMIT
+    except GdbiasError:  # the integration was not followed to its end: nothing is said
+        return Status.NOT_RUN
 
 
 def _steps(pred: Prediction, lr: float, tol: float) -> int | None:
@@ -247,5 +247,5 @@ def _steps(pred: Prediction, lr: float, tol: float) -> int | None:
 
 def _outcome(end: Endpoint | Status, lr: float, critical: float) -> tuple[Status, Phase]:
     if isinstance(end, Status):
-        return end, Phase.DIVERGED if end == Status.DIVERGED else Phase.UNDECIDED
+        return end, {Status.DIVERGED: Phase.DIVERGED, Status.NOT_RUN: Phase.NOT_RUN}.get(end, Phase.UNDECIDED)
     return Status.CONVERGED, Phase.FLOW_ALIGNED if lr < NEAR * critical else Phase.EDGE_OF_STABILITY
