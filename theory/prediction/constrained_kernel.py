@@ -25,6 +25,13 @@ SMALL = 0.1  # of a logarithm: what is missed by a small weight counts less
 BLOWN_UP = 1e8  # of weights of size 1
 
 
+@apart
+def copied(source, target):
+    """``target <- source``, without the words for shapes that differ, which take Numba seconds to compile."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
 @summed
 def dot(x, y, count):
     """The sum of the first ``count`` products."""
@@ -250,7 +257,9 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
         dim = rows * (1 + r)
         H, scale, x = np.empty((dim, dim)), np.empty(dim), np.empty(dim)
         tall = np.empty((dim, D))  # what nu moves, then each row of U
-        tall[:rows] = C
+        for a in range(rows):
+            for i in range(D):
+                tall[a, i] = C[a, i]
         for k in range(r):
             for i in range(D):
                 pull[i] = -2 * push * q[i] * CU[k, i]
@@ -440,7 +449,8 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
         for a in range(rows):
             for c in range(rows):
                 pushed[a, c] += begun_with[k, a] * begun_with[k, c]
-    times[0], kept[0] = 0.0, z
+    times[0] = 0.0
+    copied(z, kept[0])
     t, h, h1, h2, span, known = 0.0, 0.25, 0.0, 0.0, 1.0, 0
     steps, iterations, outcome = 0, 0, LONG
     square = residual(C, y, L, w, b, rho)
@@ -501,7 +511,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
             iterations += count
         if good:
             if timed > 0:
-                rho_near[:] = rho
+                copied(rho, rho_near)
                 last, off = residual(C, y, L, found, b, rho), 0.0
                 for a in range(rows):
                     off += (rho[a] - rho_near[a]) ** 2
@@ -539,7 +549,8 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
         t += h
         steps += 1
         if record:
-            times[steps], kept[steps] = t, z
+            times[steps] = t
+            copied(z, kept[steps])
         earlier, square = square, residual(C, y, L, w, b, rho)
         if U.shape[0] and steps % 8 == 0 and none_below(C, y, L, cap, rho, U):
             outcome = NONE
@@ -573,7 +584,7 @@ def project(C, y, L, eta, cap, w0, accuracy):
         total += count
         if good:
             nu, U = new_nu, new_U
-            w[:] = found
+            copied(found, w)
             if weight == 0:
                 return True, w, nu, U, total
             span *= growth
