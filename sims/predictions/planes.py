@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, TypedDict, Unpack
 
@@ -232,8 +232,10 @@ def _endpoint(pred: Prediction, lr: float, warmup: int, most: float, divergence:
         return Status.DIVERGED
     except NoInterpolator:
         return Status.STEP_LIMIT
-    except NoClosedForm:  # a sign that changed within the warm-up
-        return replace(pred.endpoint(lr), note="without warm-up")
+    except NoClosedForm:
+        if not warmup:
+            raise
+        return _endpoint(pred, lr, 0, most, divergence)  # a weight changed its sign within the warm-up
     except GdbiasError:  # the integration was not followed to its end: nothing is said
         return Status.NOT_RUN
 

@@ -28,9 +28,10 @@ PROJECTED = 1e-5  # relative, of a weight, before the last of Newton's iteration
 @lru_cache(maxsize=1)
 def kernel() -> ModuleType:
     """The compiled kernel."""
-    from ..compiled.cache import load_kernel  # Numba takes a third of a second to import
+    from ..compiled import cache  # Numba takes a third of a second to import
 
-    return load_kernel(Path(__file__).with_name("constrained_kernel.py").read_text(), "the constrained flow")
+    text = Path(__file__).with_name("constrained_kernel.py").read_text()
+    return cache.load_kernel(text, "the constrained flow", (Path(cache.__file__).with_name("dense.py"),))
 
 
 @dataclass(frozen=True)

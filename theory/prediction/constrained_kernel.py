@@ -5,12 +5,13 @@
 
 with eta the learning rate over the samples. Every step of BDF2 is an implicit one, hence a convex program: its dual
 variables nu (rows,) and U (pinned, rows) solve ``weight nu + C b = y`` and the condition on U by Newton's method, with
-the weights in closed form. All loops run in a fixed order: no number depends on threads or libraries.
+the weights in closed form. Sums run in the same order every time: no number depends on threads or libraries.
 """
 
 import numpy as np
 
-from gdbias.theory.compiled.decorators import apart, kernel, summed
+from gdbias.theory.compiled.decorators import apart, kernel
+from gdbias.theory.compiled.dense import applied, copied, eigenvectors, factored, gram, pulled, solve
 
 ENDED, LONG, LOST, NONE = 0, 1, 2, 3  # of `follow`: none of the interpolators is under the cap
 CONVERGED, MOVING, DIVERGED, CROSSED = 0, 1, 2, 3  # of `descend`
@@ -23,109 +24,6 @@ LEAST = 1e-150  # weight
 FARTHEST = 2.0  # of the logarithm of a weight, in one step
 SMALL = 0.1  # of a logarithm: what is missed by a small weight counts less
 BLOWN_UP = 1e8  # of weights of size 1
-
-
-@apart
-def copied(source, target):
-    """``target <- source``, without the words for shapes that differ, which take Numba seconds to compile."""
-    for i in range(len(source)):
-        target[i] = source[i]
-
-
-@summed
-def dot(x, y, count):
-    """The sum of the first ``count`` products."""
-    total = 0.0
-    for i in range(count):
-        total += x[i] * y[i]
-    return total
-
-
-@apart
-def applied(C, b, out):
-    """``out = C b``."""
-    for a in range(len(out)):
-        out[a] = dot(C[a], b, len(b))
-
-
-@apart
-def pulled(C, v, out):
-    """``out = C^T v``."""
-    out[:] = 0.0
-    for a in range(len(v)):
-        for i in range(len(out)):
-            out[i] += v[a] * C[a, i]
-
-
-@apart
-def gram(C, e, H):
-    """The lower triangle of ``H = C diag(e) C^T``."""
-    weighted = np.empty(len(e))
-    for a in range(len(H)):
-        for i in range(len(e)):
-            weighted[i] = e[i] * C[a, i]
-        for c in range(a + 1):
-            H[a, c] = dot(weighted, C[c], len(e))
-
-
-@apart
-def factored(A):
-    """``A = R R^T`` in its lower triangle, in place; whether A is positive definite."""
-    for j in range(len(A)):
-        row = A[j]
-        for k in range(j):
-            row[k] = (row[k] - dot(row, A[k], k)) / A[k, k]
-        rest = row[j] - dot(row, row, j)
-        if not rest > 0:
-            return False
-        row[j] = np.sqrt(rest)
-    return True
-
-
-@apart
-def solve(R, x):
-    """``x <- (R R^T)^-1 x``."""
-    for j in range(len(x)):
-        x[j] = (x[j] - dot(R[j], x, j)) / R[j, j]
-    for j in range(len(x) - 1, -1, -1):
-        x[j] /= R[j, j]
-        for k in range(j):
-            x[k] -= x[j] * R[j, k]
-
-
-@apart
-def eigenvectors(A):
-    """Jacobi's method: A becomes diagonal, in place; the rows of V are its eigenvectors."""
-    n = A.shape[0]
-    V = np.zeros((n, n))
-    for a in range(n):
-        V[a, a] = 1.0
-    for _ in range(30):
-        off, size = 0.0, 0.0
-        for a in range(n):
-            size += A[a, a] ** 2
-            for c in range(a + 1, n):
-                off += A[a, c] ** 2
-        if off <= 1e-28 * size:
-            break
-        for a in range(n):
-            for c in range(a + 1, n):
-                if A[a, c] != 0:
-                    ratio = (A[c, c] - A[a, a]) / (2 * A[a, c])
-                    t = 1 / (abs(ratio) + np.sqrt(ratio * ratio + 1))
-                    t = -t if ratio < 0 else t
-                    cosine = 1 / np.sqrt(t * t + 1)
-                    sine = t * cosine
-                    for k in range(n):
-                        p, q = A[a, k], A[c, k]
-                        A[a, k], A[c, k] = cosine * p - sine * q, sine * p + cosine * q
-                    for k in range(n):
-                        p, q = A[k, a], A[k, c]
-                        A[k, a], A[k, c] = cosine * p - sine * q, sine * p + cosine * q
-                    for k in range(n):
-                        p, q = V[a, k], V[c, k]
-                        V[a, k], V[c, k] = cosine * p - sine * q, sine * p + cosine * q
-    return V
 
 
 @apart

@@ -77,12 +77,9 @@ def endpoint_like_flow(
 ) -> Endpoint:
     """The same where a predictor of descent has it; the bars of the constrained flow at no distance."""
     end = replace(endpoint_of_flow(flow, lr, rule), method=method)
-    nowhere = Moved(0.0, 0.0, several=False, start=0.0, bound=False)
-    return (
-        end
-        if method != "constrained_flow" or rule != gradient_descent
-        else replace(end, error=_error(end, problem, nowhere, 0))
-    )
+    if method != "constrained_flow" or rule != gradient_descent:
+        return end
+    return replace(end, error=_error(end, problem, Moved(0.0, 0.0, several=False, start=0.0, bound=False), 0))
 
 
 def endpoint_of_decay(
