@@ -31,7 +31,8 @@ def kernel() -> ModuleType:
     from ..compiled import cache  # Numba takes a third of a second to import
 
     text = Path(__file__).with_name("constrained_kernel.py").read_text()
-    return cache.load_kernel(text, "the constrained flow", (Path(cache.__file__).with_name("dense.py"),))
+    imported = Path(cache.__file__).with_name("dense.py"), Path(__file__).with_name("implicit_step.py")
+    return cache.load_kernel(text, "the constrained flow", imported)
 
 
 @dataclass(frozen=True)
