@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from gdbias import sims
+from gdbias.sims.deep import photographs as cut
 from gdbias.theory import InputError
 
 HIDDEN = """
 import sys
-for name in ("jax", "equinox", "mlxtend", "sklearn"):
+for name in ("jax", "equinox", "mlxtend", "skimage", "sklearn"):
     sys.modules[name] = None
 """
 
@@ -27,6 +28,7 @@ def python(code):
         "from gdbias import sims; net = sims.deep.network('fcn'); sims.deep.sweep(net, None, 0.1)",
         "from gdbias import sims; sims.deep.load('mnist5k')",
         "from gdbias import sims; sims.deep.load('digits')",
+        "from gdbias import sims; sims.deep.load('patches32')",
     ],
 )
 def test_without_the_extra_one_message_says_what_to_install(code):
@@ -122,3 +124,44 @@ def test_files_that_are_no_samples_are_refused(tmp_path):
     for name in ("one", "complex", "empty", "text", "nothing", "array"):
         with pytest.raises(InputError, match=name):
             sims.deep.load(tmp_path / f"{name}.npz", train=10)
+
+
+def test_patches32_hold_out_what_lies_apart():
+    pytest.importorskip("skimage", reason="needs pip install 'gdbias[deep]'")
+    data = sims.deep.load("patches32", train=4000)
+    assert data.X.shape == (4000, 3, 32, 32) and data.X_test.shape == (1000, 3, 32, 32) and data.classes == 10
+    assert (np.bincount(data.labels) == 400).all() and (np.bincount(data.labels_test) == 100).all()
+    small = sims.deep.load("patches32", train=50, test=20, seed=1)
+    assert (np.bincount(small.labels) == 5).all() and (np.bincount(small.labels_test) == 2).all()
+    with pytest.raises(InputError, match="4000 samples to train on, 1000 to hold out"):
+        sims.deep.load("patches32", train=4001)
+    with pytest.raises(InputError, match="patches32"):
+        sims.deep.load("patches32", train=10, channels="first")
+
+
+def test_no_pixel_of_a_held_out_tile_is_trained_on(monkeypatch):
+    """Tiles of images whose pixels are their own columns tell where they were cut."""
+    columns = {name: np.arange(width) * np.ones((300, 1)) for name, width in (("narrow", 400), ("wide", 900))}
+    monkeypatch.setattr(cut, "photographs", lambda: {name: c[..., None] * np.ones(3) for name, c in columns.items()})
+    X, labels, held_out = cut.tiles()
+    assert X.shape == (1000, 3, 32, 32) and held_out.sum() == 200
+    for label in (0, 1):
+        trained, held = (X[(labels == label) & (held_out == side)] for side in (False, True))
+        assert held.min() - trained.max() > 32
+
+
+def test_the_order_of_axes_is_told_apart_or_asked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    y, first = np.arange(20) % 2, rng.standard_normal((20, 3, 12, 16))
+    files = {"first": first, "last": np.moveaxis(first, 1, 3), "many": rng.standard_normal((20, 12, 16, 8)),
+             "tiny": rng.standard_normal((20, 3, 12, 4)), "table": rng.standard_normal((20, 5))}  # fmt: skip
+    for name, X in files.items():
+        np.savez(tmp_path / f"{name}.npz", X=X, y=y)
+    fingerprints = {sims.deep.load(tmp_path / f"{name}.npz", train=15).fingerprint for name in ("first", "last")}
+    assert len(fingerprints) == 1
+    for name, channels, shape in (("many", "last", (8, 12, 16)), ("many", "first", (12, 16, 8)),
+                                  ("tiny", "first", (3, 12, 4)), ("tiny", "last", (4, 3, 12))):  # fmt: skip
+        assert sims.deep.load(tmp_path / f"{name}.npz", train=15, channels=channels).X.shape[1:] == shape
+    for name, channels in (("many", None), ("tiny", None), ("table", "first"), ("first", "middle")):
+        with pytest.raises(InputError, match="channels"):
+            sims.deep.load(tmp_path / f"{name}.npz", train=15, channels=channels)

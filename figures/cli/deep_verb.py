@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -19,7 +19,7 @@ class Images:
     """Labelled samples, split and standardised."""
 
     data: str = "mnist5k"
-    """mnist5k, digits, cifar10, or an .npz file with arrays X and y."""
+    """mnist5k, digits, patches32, cifar10, or an .npz file with arrays X and y."""
     train: int = 1000
     """Training samples."""
     test: int | None = None
@@ -28,6 +28,8 @@ class Images:
     """Seed of the split."""
     folder: Path | None = None
     """Folder that holds cifar-10-batches-py."""
+    channels: Literal["first", "last"] | None = None
+    """Which axis of the images of an .npz file has the colours, where their sizes do not tell."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Deep:
         require_effect(
             self.network, {"base_width": ("mup",)}, self.network.parameterization, "--parameterization {}".format
         )
-        data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder)
+        data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder, i.channels)
         ds = deep.sweep(
             self.network, data, read_grid(self.lr), options=self.options, relative=self.relative, store=self.store,
             progress=True,

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ...theory.errors import InputError
 from ...theory.validate import whole
-from .sources import read_source
+from .sources import NAMES, read_source
 
 MANY = 10**9  # images, more than memory holds
 
@@ -61,34 +61,51 @@ def load(
     test: int | None = None,
     seed: int = 0,
     folder: str | PathLike | None = None,
+    channels: Literal["first", "last"] | None = None,
 ) -> Data:
-    """``mnist5k``, ``digits``, ``cifar10`` or an ``.npz`` file with arrays X and y (integer labels).
+    """``mnist5k``, ``digits``, ``patches32``, ``cifar10`` or an ``.npz`` file with arrays X and y (integer labels).
 
     One ``numpy.random.default_rng(seed)`` shuffles every class; the first ``train`` samples and the ``test``
     ones after them (None: up to 1,000 of the rest) hold the classes in the proportions of the whole. Samples are
     standardised with the mean and deviation of the training pixels, per channel, or per feature for tables.
-    ``cifar10`` reads the folder ``cifar-10-batches-py`` (in ``folder``, or the current one).
+    ``cifar10`` reads the folder ``cifar-10-batches-py`` (in ``folder``, or the current one). Images of a file are
+    (n, height, width), (n, channels, height, width) or (n, height, width, channels); ``channels`` says which where
+    not exactly one of the two has at most 4.
+
+    ``patches32`` are 5,000 colour tiles of 32 x 32 pixels, cut from ten photographs that scikit-image and
+    scikit-learn carry, and the label is the photograph: textures and colours are told apart, not objects. 4,000
+    lie in the left parts of the photographs and overlap in small ones; 1,000 to be held out lie to the right of these,
+    apart by a tile's width, so that no pixel is seen in training.
 
     Raises:
-        InputError: an unknown name, a file that is missing or of another form, or more samples than there are.
+        InputError: an unknown name, a file that is missing or of another form, more samples than there are, or
+            images whose order of axes has to be told.
         MissingExtra: the package that ships the images is not installed.
     """
-    X, y = read_source(name, folder)
+    X, y, apart = read_source(name, folder, channels)
     labels, classes = np.unique(y, return_inverse=True)[1], len(np.unique(y))
     if classes < 2:
         raise InputError(f"{name} has {classes} class: labels need at least 2")
     train, seed = whole("train", train, 2, MANY), whole("seed", seed, 0)
-    test = min(1000, max(0, len(X) - train)) if test is None else whole("test", test, 0, MANY)
-    if train + test > len(X) or train > len(X):
+    rng = np.random.default_rng(seed)
+    if apart is None:
+        chosen = held_out = _stratified(labels, rng)
+    else:
+        chosen, held_out = (np.flatnonzero(side)[_stratified(labels[side], rng)] for side in (~apart, apart))
+    free = len(held_out) - (train if apart is None else 0)
+    test = min(1000, max(0, free)) if test is None else whole("test", test, 0, MANY)
+    if train > len(chosen) or test > free:
         held = f" and test = {test}" if test > 0 else ""
-        raise InputError(f"train = {train}{held}: {name} has {len(X)} samples in all, use fewer")
-    order = _stratified(labels, np.random.default_rng(seed))
-    chosen, held_out = order[:train], order[train : train + test]
+        there = (
+            f"{len(X)} samples in all" if apart is None else f"{len(chosen)} samples to train on, {free} to hold out"
+        )
+        raise InputError(f"train = {train}{held}: {name} has {there}, use fewer")
+    chosen, held_out = chosen[:train], held_out[len(held_out) - free :][:test]
     axes = (0, 2, 3) if X.ndim == 4 else (0,)
     mean, deviation = X[chosen].mean(axes, keepdims=True), X[chosen].std(axes, keepdims=True)
     varies = deviation > 1e-12 * np.abs(X[chosen]).max(axes, keepdims=True)  # a constant has a deviation by rounding
     X = np.where(varies, (X - mean) / np.where(varies, deviation, 1.0), X - X[chosen[:1]]).astype(np.float32)
-    known = str(name) in ("mnist5k", "digits", "cifar10")
+    known = str(name) in NAMES
     spec = dict(kind=str(name) if known else Path(name).name, train=train, test=test, seed=seed)
     return Data(X[chosen], labels[chosen], X[held_out], labels[held_out], classes, spec)
 
