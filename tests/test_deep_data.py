@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gdbias import sims
-from gdbias.sims.deep import photographs as cut
+from gdbias.sims.deep import patches as cut
 from gdbias.theory import InputError
 
 HIDDEN = """

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...theory.errors import InputError, MissingExtra
 from ...theory.validate import one_of, real_array, shown
-from .photographs import tiles
+from .patches import tiles
 
-NAMES = ("mnist5k", "digits", "patches32", "cifar10")
+NAMES: tuple[str, ...] = ("mnist5k", "digits", "patches32", "cifar10")
 CIFAR = "cifar-10-batches-py"
 COLOURS = 4  # the most channels that an image is taken to have
 
