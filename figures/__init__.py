@@ -12,6 +12,7 @@ FIGURES = {  # each with its module, and the options of gdbias plot that change 
     "trajectory": ("course", ()),
     "contrast": ("deep_contrast", ("init_scale", "deep", "predict")),
     "bifurcation": ("orbits", ("init_scale",)),
+    "minimisers": ("one_sample", ("init_scale",)),
 }
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__, submod_attrs={module: [name] for name, (module, _) in FIGURES.items()} | {"look": ["save", "style"]}
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .diagram import phase_diagram
     from .frontier_plane import frontier
     from .look import save, style
+    from .one_sample import minimisers
     from .orbits import bifurcation
     from .overview import regimes
     from .trade_off import norm_sharpness

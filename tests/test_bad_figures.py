@@ -13,7 +13,7 @@ MODEL, PROBLEM = theory.difference(2), theory.sparse_regression(n=4, d=8, sparsi
 @pytest.mark.parametrize("name", figures.FIGURES)
 @pytest.mark.parametrize("value", [None, 3, "runs.zarr", [], {}, PROBLEM], ids=repr)
 def test_a_figure_of_no_result(name, value):
-    others = (None,) if name in ("regimes", "frontier") else (value,) if name == "contrast" else ()
+    others = (None,) if name in ("regimes", "frontier", "minimisers") else (value,) if name == "contrast" else ()
     with pytest.raises(InputError, match="is not a result"):
         getattr(figures, name)(value, *others)
 
@@ -23,16 +23,28 @@ def swept():
     return sims.sweep(MODEL, PROBLEM, [0.1, 0.2], [0.1, 0.2], max_steps=5)
 
 
+@pytest.fixture(scope="module")
+def one_sample():
+    problem = theory.single_point([1.0, 0.5], 1.0)
+    return theory.predict(MODEL, problem, 0.1), sims.sweep(MODEL, problem, [0.1, 0.2], [0.1, 0.2], max_steps=5)
+
+
 NO_OPTION = ["result", "x", [0.1], {}, np.array([0.1, 0.2]), np.nan, -1, True, 1j]
 OPTIONS = [(name, option) for name, (_, options) in figures.FIGURES.items() for option in options]
-MORE = [("bifurcation", "variable"), ("frontier", "points")]  # keywords that the command line has not
+MORE = [
+    ("bifurcation", "variable"),
+    ("frontier", "points"),
+    ("minimisers", "points"),
+]  # keywords that the command line has not
 
 
 @pytest.mark.parametrize("value", NO_OPTION, ids=repr)
 @pytest.mark.parametrize(("name", "option"), [*(pair for pair in OPTIONS if pair[1] != "predict"), *MORE])
-def test_an_option_of_a_figure_that_is_none(name, option, value, swept, recwarn):
+def test_an_option_of_a_figure_that_is_none(name, option, value, swept, one_sample, recwarn):
     pred = theory.predict(MODEL, PROBLEM, 0.1)
     first = {"contrast": (swept, swept), "frontier": (pred, swept), "regimes": (swept, pred)}.get(name, (swept,))
+    if name == "minimisers":
+        first = one_sample
     given = {option: swept if value is NO_OPTION[0] else value}
     if option == "deep":
         first = first[:1]

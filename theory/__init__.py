@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .parameterization import Parameterization, custom
     from .prediction.endpoints import Endpoint
     from .prediction.frontiers import Frontier, frontier
+    from .prediction.one_sample import Minimisers, minimisers
     from .prediction.paths import Path
     from .prediction.prediction import Prediction, predict
     from .problem import Problem
@@ -31,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "errors": ["Diverges", "GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],
         "families": ["difference", "parse", "power", "product"],
         "prediction.frontiers": ["Frontier", "frontier"],
+        "prediction.one_sample": ["Minimisers", "minimisers"],
         "linear.network": ["LinearNetwork", "linear_network"],
         "loss": ["Loss", "logistic", "squared"],
         "parameterization": ["Parameterization", "custom"],

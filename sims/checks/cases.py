@@ -4,7 +4,6 @@ import numpy as np
 import xarray as xr
 
 from ...theory import Parameterization, Problem, derive, sparse_regression
-from ...theory.prediction.coordinates import Doubled
 from .. import descend
 from .registry import Case
 
@@ -60,11 +59,3 @@ def whole_degree(model: Parameterization) -> int:
     """L of a homogeneous model."""
     assert model.degree is not None
     return model.degree
-
-
-def weights_of(coordinates: Doubled, beta: np.ndarray) -> np.ndarray:
-    """The flattest weights (weight, d) with these coefficients."""
-    L, size = coordinates.degree, np.abs(beta) ** (1 / coordinates.degree)
-    if coordinates.chain:
-        return np.stack([size * np.sign(beta), *[size] * (L - 1)])
-    return np.stack([np.where(np.sign(beta) * s > 0, size, 0.0) for s in coordinates.signs])

@@ -8,7 +8,7 @@ from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.frontiers import Interpolators
 from ...theory.prediction.interior_point import Program
 from .. import Status, descend, flow, sweep
-from .cases import dense_problem, only_positive, sparse_problem, weights_of, whole_degree
+from .cases import dense_problem, only_positive, sparse_problem, whole_degree
 from .registry import Case, Comparison, Formulas, NotApplicable, check
 
 SIZES = ((1, 4), (3, 8), (5, 12))
@@ -73,7 +73,7 @@ def least_sharpness(f: Formulas, case: Case) -> list[Comparison]:
     one, two = (float(tangent(beta=b, L=whole_degree(model))) for b in (1.0, 2.0))
     least, beta = _program(problem, one, np.log2(two / one), only_positive(model))
     found = [Comparison(predict(model, problem).sharpness_min, least, label=model.name)]
-    theta = weights_of(coordinates, beta)
+    theta = coordinates.flattest(beta)
     landscape = Landscape(derive(model), problem)
     top = np.linalg.eigvalsh(landscape.dense_hessian(theta))[-1]
     found.append(Comparison(top, least, scale=1e2 * least))  # solvers are 1e-3 off in weights that are nearly 0
@@ -82,7 +82,7 @@ def least_sharpness(f: Formulas, case: Case) -> list[Comparison]:
         other = beta + null.T @ (0.3 * np.abs(beta).min() * case.rng.standard_normal(len(null)))
         if only_positive(model) and (other < 0).any():
             continue
-        sharp = np.linalg.eigvalsh(landscape.dense_hessian(weights_of(coordinates, other)))[-1]
+        sharp = np.linalg.eigvalsh(landscape.dense_hessian(coordinates.flattest(other)))[-1]
         found.append(Comparison(sharp, least, "at_least"))
     if whole_degree(model) == 2:
         found.append(Comparison(_dual(problem, 4 * coordinates.rate, only_positive(model)), least))
@@ -179,7 +179,7 @@ def bracket(f: Formulas, case: Case) -> list[Comparison]:
     problem = dense_problem(case, *case.choose(SIZES), only_positive(model))
     coordinates, (found, proven) = doubled(model), predict(model, problem).lr_max_bounds
     kit = Interpolators(coordinates, problem)
-    theta = weights_of(coordinates, coordinates.beta(kit.flattest()[0]))
+    theta = coordinates.flattest(coordinates.beta(kit.flattest()[0]))
     top = np.linalg.eigvalsh(Landscape(derive(model), problem).dense_hessian(theta))[-1]
     program, at = kit.program, kit.program.flattest(kit.inside[:, kit.features])
     turns = (np.eye(len(at.M)) + 0.1 * case.rng.standard_normal(at.M.shape) for _ in range(20))

@@ -8,7 +8,7 @@ from scipy.optimize import linprog, minimize
 
 from ...theory import Parameterization, derive, difference, power, product
 from ...theory.prediction.coordinates import doubled
-from .cases import only_positive, weights_of
+from .cases import only_positive
 from .points import by_complex_steps
 from .registry import Case, Comparison, Formulas, NotApplicable, check
 
@@ -46,7 +46,7 @@ def sharpness(f: Formulas, case: Case) -> Comparison:
     x, y = _sample(case, 1 + case.index % 5, not only_positive(model))
     beta = _interpolators(case, np.abs(x), y, 1)[0] * np.sign(x)
     term = f.balanced_term if model.effective.is_Mul else f.term
-    measured = _top_eigenvalue(model, x, lambda f: f - y, weights_of(doubled(model), beta))
+    measured = _top_eigenvalue(model, x, lambda f: f - y, doubled(model).flattest(beta))
     return Comparison(measured, term(L=float(model.degree or 1), beta=np.abs(beta), x=x).sum(), label=model.name)
 
 

@@ -54,6 +54,15 @@ class Doubled:
         """``k = |grad effective|^2`` of each feature, shape (d,), at b (block, d)."""
         return self.rate * self.degree**2 * (b ** (2 - 2 / self.degree)).sum(axis=0)
 
+    def flattest(self, beta: np.ndarray) -> np.ndarray:
+        """The weights (weight, d) of least sharpness for coefficients beta (d,); those of separate powers are >= 0."""
+        size, sign = np.abs(beta) ** (1 / self.degree), np.sign(beta)
+        if self.turn.ndim == 1:
+            theta = size / self.turn[:, None]
+            theta[int(np.argmax(np.array(self.powers) % 2))] *= np.where(sign == -self.sign, -1.0, 1.0)
+            return theta
+        return np.linalg.pinv(self.turn) @ np.stack([np.where(sign == s, size, 0.0) for s in self.signs])
+
     def columns(self, problem: Problem, moving: np.ndarray) -> np.ndarray:
         """The samples (rank X, c) on the c moving entries of b, an array of booleans (block, d)."""
         block, feature = np.nonzero(moving)
