@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 
 jax = pytest.importorskip("jax", reason="needs pip install 'gdbias[deep]'")
-pytest.importorskip("equinox", reason="needs pip install 'gdbias[deep]'")
+eqx = pytest.importorskip("equinox", reason="needs pip install 'gdbias[deep]'")
 pytest.importorskip("sklearn", reason="needs pip install 'gdbias[deep]'")
 
 from scipy.integrate import solve_ivp
 
 from gdbias import sims
+from gdbias.sims.deep.convolution import Convolution, halved
 from gdbias.sims.deep.descent import advance, begin
 from gdbias.sims.deep.gradient_flow import integrate
 from gdbias.sims.deep.integrator import _coefficients, longest, stages
+from gdbias.sims.deep.integrator import start as loss_and_slope
 from gdbias.sims.deep.lanczos import largest
 from gdbias.sims.deep.measure import adaptive_sharpness, sharpness
 from gdbias.sims.deep.options import DeepOptions
-from gdbias.sims.deep.training_loss import evaluate, objective
+from gdbias.sims.deep.training_loss import evaluate, hessian, objective
 from gdbias.sims.status import Status
 from gdbias.theory import InputError
 
@@ -63,6 +65,36 @@ def test_gradients_in_both_precisions_and_by_differences(data, kind, loss):
     assert double.dtype == np.float64
     np.testing.assert_allclose(single, double, atol=2e-5 * np.abs(double).max())
     assert slope == pytest.approx(double @ v, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["fcn", pytest.param("resnet", marks=pytest.mark.slow)])
+def test_a_chunk_at_a_time_is_the_same_to_rounding(data, kind):
+    net = sims.deep.network(kind, activation="gelu", **KINDS[kind])
+    (theta, whole), (_, parts) = objective(net, data), objective(net, data, chunk=7)
+    v = jax.numpy.cos(jax.numpy.arange(theta.size))
+    assert whole.chunk > data.n > parts.chunk
+    for find in (loss_and_slope, lambda target, theta: hessian(target, theta)(v), evaluate):
+        for one, other in zip(jax.tree.leaves(find(whole, theta)), jax.tree.leaves(find(parts, theta)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6 * np.abs(one).max())
+
+
+def test_the_memory_of_a_chunk_does_not_grow_with_the_samples():
+    def held(train, chunk):
+        theta, target = objective(sims.deep.network("fcn", 200, 2), sims.deep.load("digits", train=train), chunk=chunk)
+        compiled = jax.jit(lambda theta: target.gradient(theta)).lower(theta).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert held(800, 100) < held(200, 100) + 4 * 64 * 700  # and the samples themselves
+    assert held(800, None) > 2 * held(200, None)
+
+
+@pytest.mark.parametrize("height, width", [(8, 8), (9, 11)])
+@pytest.mark.parametrize("options", [dict(kernel_size=3, padding=1), dict(kernel_size=2, stride=2)])
+def test_a_convolution_by_patches_is_a_convolution(options, height, width):
+    x = jax.numpy.asarray(np.random.default_rng(0).standard_normal((3, height, width)), "float32")
+    ours, plain = (kind(3, 5, key=jax.random.key(0), **options) for kind in (Convolution, eqx.nn.Conv2d))
+    np.testing.assert_allclose(ours(x), plain(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(halved(x), eqx.nn.AvgPool2d(2, 2)(x), rtol=1e-5, atol=1e-6)
 
 
 def test_squared_loss_sums_outputs_and_halves(data):

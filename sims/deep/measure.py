@@ -6,7 +6,7 @@ import numpy as np
 
 from .backend import jax, jnp
 from .lanczos import Eigenpair, largest
-from .training_loss import Objective, evaluate, hessian_product
+from .training_loss import Objective, evaluate, hessian
 
 FINAL, PATH = 1e-4, 1e-2  # relative residuals; the eigenvalue's own error is about their square
 
@@ -53,4 +53,5 @@ def _largest(product: Callable, theta: jax.Array, start: np.ndarray | None) -> E
 
 
 def _product(objective: Objective, theta: jax.Array):
-    return lambda v: np.asarray(hessian_product(objective, theta, jnp.asarray(v, theta.dtype)), dtype=float)
+    product = hessian(objective, theta)
+    return lambda v: np.asarray(product(jnp.asarray(v, theta.dtype)), dtype=float)

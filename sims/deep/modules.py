@@ -9,6 +9,7 @@ import numpy as np
 from ...theory.errors import InputError
 from .architecture import Network
 from .backend import eqx, jax, jnp
+from .convolution import Convolution, halved
 
 HEADS = 4
 ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu": jax.nn.gelu}
@@ -17,7 +18,7 @@ ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu
 class Gained(eqx.Module):
     """A layer whose weight and bias are multiplied in the forward pass: the parameterization."""
 
-    layer: Any  # eqx.nn.Linear or Conv2d
+    layer: Any  # eqx.nn.Linear or Convolution
     weight_gain: float = eqx.field(static=True)
     bias_gain: float = eqx.field(static=True)
 
@@ -75,7 +76,7 @@ def _head(net: Network, features: int, classes: int, keys):
 
 
 def _convolution(net: Network, channels: int, keys, role: str = "hidden"):
-    layer = eqx.nn.Conv2d(channels, net.width, kernel_size=3, padding=1, key=next(keys))
+    layer = Convolution(channels, net.width, kernel_size=3, padding=1, key=next(keys))
     return _gained(net, layer, role)
 
 
@@ -86,7 +87,7 @@ def _cnn(net: Network, shape, classes: int, keys) -> eqx.Module:
     for i in range(net.depth):
         layers += [_convolution(net, channels, keys, "hidden" if i else "input"), eqx.nn.Lambda(act)]
         if min(size) >= 4:
-            layers.append(eqx.nn.AvgPool2d(2, 2))
+            layers.append(eqx.nn.Lambda(halved))
             size = [s // 2 for s in size]
         channels = net.width
     head = _head(net, net.width * size[0] * size[1], classes, keys)
@@ -106,12 +107,12 @@ class Residual(eqx.Module):
 def _resnet(net: Network, shape, classes: int, keys) -> eqx.Module:
     """A convolution, ``depth`` residual blocks of two convolutions with pooling after the first, the mean, a head."""
     act = eqx.nn.Lambda(ACTIVATIONS[net.activation])
-    layers: list = [_convolution(net, shape[0], keys, "input"), act, eqx.nn.AvgPool2d(2, 2)]
+    layers: list = [_convolution(net, shape[0], keys, "input"), act, eqx.nn.Lambda(halved)]
     for i in range(net.depth):
         branch = eqx.nn.Sequential([_convolution(net, net.width, keys), act, _convolution(net, net.width, keys)])
         layers += [Residual(branch, 1 / sqrt(net.depth)), act]
         if i == 0:
-            layers.append(eqx.nn.AvgPool2d(2, 2))
+            layers.append(eqx.nn.Lambda(halved))
     mean = eqx.nn.Lambda(lambda x: x.mean(axis=(1, 2)))
     return eqx.nn.Sequential([*layers, mean, _head(net, net.width, classes, keys)])
 
@@ -137,7 +138,7 @@ class Transformer(eqx.Module):
 
 def _vit(net: Network, shape, classes: int, keys) -> eqx.Module:
     patch, d = max(2, min(shape[1:]) // 7), net.width  # 4 x 4 pixels of a 28 x 28 image
-    embed = eqx.nn.Conv2d(shape[0], d, kernel_size=patch, stride=patch, key=next(keys))
+    embed = Convolution(shape[0], d, kernel_size=patch, stride=patch, key=next(keys))
     tokens = (shape[1] // patch) * (shape[2] // patch)
     act = eqx.nn.Lambda(ACTIVATIONS[net.activation])
     blocks = []

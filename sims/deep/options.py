@@ -1,7 +1,7 @@
 """When a deep run ends and what is watched on the way, the same for Python and the command line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypedDict
 
 from ...theory.validate import one_of, real, whole
@@ -29,10 +29,15 @@ class DeepOptions:
     """Further steps over which weights are averaged, and for whose time flow cools them, to remove oscillation."""
     precision: Literal["float32", "float64"] = "float32"
     """Floating-point numbers of the network."""
+    chunk: int | None = None
+    """Samples whose activations are held at once; as many as a gibibyte has room for unless given. Sums of chunks
+    differ by rounding, and take a third longer."""
 
     def __post_init__(self):
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 1), ("average", 1)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
+        if self.chunk is not None:
+            object.__setattr__(self, "chunk", whole("chunk", self.chunk, 1))
         require_odd(self.track_every)
         object.__setattr__(self, "tol", real("tol", self.tol, low=0, hint="use for example 5e-3"))
         object.__setattr__(self, "loss", one_of("loss", self.loss, LOSSES))
@@ -40,8 +45,12 @@ class DeepOptions:
 
     @property
     def common(self) -> dict[str, Any]:
-        """The options that all runs of a sweep share, by name."""
-        return {name: getattr(self, name) for name in CommonChanges.__annotations__}
+        """The options that decide all runs of a sweep, by name."""
+        return {name: value for name, value in self.deciding().items() if name in CommonChanges.__annotations__}
+
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide a run, by name; ``chunk`` where it is given, as stores from before have none."""
+        return {name: value for name, value in asdict(self).items() if name != "chunk" or value is not None}
 
 
 class CommonChanges(TypedDict, total=False):
@@ -52,6 +61,7 @@ class CommonChanges(TypedDict, total=False):
     track_every: int
     average: int
     precision: Literal["float32", "float64"]
+    chunk: int | None
 
 
 class DeepChanges(CommonChanges, total=False):

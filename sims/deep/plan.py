@@ -11,8 +11,10 @@ from ..schema import measured
 from ..store.dataset import seed_labels
 from ..store.layout import Layout
 from .architecture import Network
+from .backend import jax
 from .data import Data
 from .options import DeepOptions
+from .training_loss import Objective, objective
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Case:
     net: Network
     data: Data
     options: DeepOptions
+
+    def objective(self) -> tuple[jax.Array, Objective]:
+        """The initial weights and the training loss."""
+        options = self.options
+        return objective(self.net, self.data, options.loss, options.precision, options.chunk)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """One deep run and one gradient flow, with their histories."""
 
 import json
-from dataclasses import asdict
 from typing import Unpack
 
 import numpy as np
@@ -34,8 +33,9 @@ def descend(
     With ``record_every`` the variables ``path_*`` over ``step`` hold loss, sharpness, adaptive sharpness, norms and
     test risk, every so many steps, and at the end.
 
-    Further keywords, ``loss``, ``tol``, ``hold``, ``max_steps``, ``track_every``, ``average`` and ``precision``, change
-    single options of :class:`gdbias.sims.deep.options.DeepOptions`, or of those given together as ``options``.
+    Further keywords, ``loss``, ``tol``, ``hold``, ``max_steps``, ``track_every``, ``average``, ``precision`` and
+    ``chunk``, change single options of :class:`gdbias.sims.deep.options.DeepOptions`, or of those given together as
+    ``options``.
 
     Raises:
         InputError: an unknown option, or a value outside its limits.
@@ -43,9 +43,9 @@ def descend(
     options = options_of("deep.descend", DeepOptions(), options, changes)
     lr, record_every = one_value(lr, "lr"), whole("record_every", record_every, 0, LARGEST)
     net, data = one(net, Network, "sims.deep.network"), one(data, Data, "sims.deep.load")
-    spec = _spec("deep descend", net, data, asdict(options), lr=float(lr))
+    spec = _spec("deep descend", net, data, options.deciding(), lr=float(lr))
     with in_precision(options.precision):
-        theta0, target = objective(net, data, options.loss, options.precision)
+        theta0, target = objective(net, data, options.loss, options.precision, options.chunk)
         found, watch = run(target, theta0, float(lr), options, record_every)
     return _dataset(found, spec, {"lr": float(lr)}, "step", watch.steps, watch.states)
 

@@ -29,7 +29,7 @@ from .gradient_flow import FlowPath
 from .one_run import flow_to_its_end, in_precision, run
 from .options import DeepOptions, DeepSweepChanges
 from .plan import DeepPlan
-from .training_loss import Objective, check_network, objective
+from .training_loss import Objective, check_network
 
 
 def sweep(
@@ -115,7 +115,7 @@ def _compute(plan: DeepPlan, arrays: Mapping[str, Any], progress: bool, saved: P
             flowed = int(np.asarray(arrays["flow_status"][case.index])) != Status.NOT_RUN
             if flowed and not len(missing):
                 continue
-            theta0, target = objective(case.net, case.data, case.options.loss, case.options.precision)
+            theta0, target = case.objective()
             if not flowed:
                 found = known or _flow(target, theta0, case.options, add)
                 flow = {name: found.get(name.removeprefix("flow_")) for name in measured("deep", ("flow",))}
@@ -138,7 +138,7 @@ def _absolute(plan: DeepPlan, store: Path | None, progress: bool) -> tuple[DeepP
             return replace(plan, lrs=known["lr"]), None
     [case] = plan.cases()
     with in_precision(plan.options.precision), progress_bar("gradient flow", 1, progress) as add:
-        theta0, target = objective(case.net, case.data, case.options.loss, case.options.precision)
+        theta0, target = case.objective()
         found = _flow(target, theta0, case.options, add)
     if found["status"] != Status.CONVERGED or not 0 < found["lr_critical"] < np.inf:
         raise InputError(

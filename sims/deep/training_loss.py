@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ...theory.errors import InputError
 from ...theory.validate import one_of
 from .architecture import Network
 from .backend import eqx, jax, jnp
+from .chunks import mean, roomy
 from .data import Data
 from .modules import build
 
@@ -40,11 +42,15 @@ class Objective(eqx.Module):
     y_test: jax.Array
     assemble: Callable = eqx.field(static=True)  # flat weights to a module
     sample_loss: Callable = eqx.field(static=True)
+    chunk: int = eqx.field(static=True)  # samples that are computed at once
+
+    def loss_of(self, theta: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+        """The loss ``l(f(x; theta), y)`` of one sample."""
+        return self.sample_loss(self.assemble(theta)(x), y)
 
     def loss(self, theta: jax.Array) -> jax.Array:
         """The training loss."""
-        f = jax.vmap(self.assemble(theta))(self.X)
-        return jnp.mean(jax.vmap(self.sample_loss)(f, self.y))
+        return mean(partial(self.loss_of, theta), (self.X, self.y), self.chunk)
 
     def gradient(self, theta: jax.Array) -> jax.Array:
         """Its gradient, shape (p,)."""
@@ -55,8 +61,12 @@ class Objective(eqx.Module):
         return jax.jvp(self.gradient, (theta,), (v,))[1]
 
 
-def objective(net: Network, data: Data, loss: str = "squared", dtype: str = "float32") -> tuple[jax.Array, Objective]:
+def objective(
+    net: Network, data: Data, loss: str = "squared", dtype: str = "float32", chunk: int | None = None
+) -> tuple[jax.Array, Objective]:
     """The initial weights, shape (p,), and the training loss of a network on data; float64 needs JAX's x64.
+
+    ``chunk`` samples are computed at once, or as many as memory has room for.
 
     Raises:
         InputError: an unknown loss, or a network that does not fit the samples.
@@ -64,10 +74,9 @@ def objective(net: Network, data: Data, loss: str = "squared", dtype: str = "flo
     loss = one_of("loss", loss, CHOICES)
     theta0, assemble = _assembly(net, data.X.shape[1:], data.classes)
     y = jnp.eye(data.classes, dtype=dtype)
-    X, X_test = jnp.asarray(data.X, dtype), jnp.asarray(data.X_test, dtype)
-    return jnp.asarray(theta0, dtype), Objective(
-        X, y[data.labels], X_test, y[data.labels_test], assemble, CHOICES[loss]
-    )
+    X, X_test, theta = (jnp.asarray(array, dtype) for array in (data.X, data.X_test, theta0))
+    whole = Objective(X, y[data.labels], X_test, y[data.labels_test], assemble, CHOICES[loss], data.n)
+    return theta, replace(whole, chunk=chunk or roomy(whole.loss_of, theta, (X, whole.y)))
 
 
 @lru_cache(maxsize=64)
@@ -102,21 +111,38 @@ def loss_at(objective: Objective, theta: jax.Array) -> jax.Array:
     return objective.loss(theta)
 
 
+def hessian(objective: Objective, theta: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    """``v -> H v`` at theta, compiled; linearised once, unless what that keeps would grow with the samples."""
+    if objective.chunk < len(objective.X):
+        return partial(_product, objective, theta)
+    return partial(_apply, _linearised(objective, theta))
+
+
 @eqx.filter_jit
-def hessian_product(objective: Objective, theta: jax.Array, v: jax.Array) -> jax.Array:
-    """:meth:`Objective.hessian_product`, compiled."""
+def _product(objective: Objective, theta: jax.Array, v: jax.Array) -> jax.Array:
     return objective.hessian_product(theta, v)
+
+
+@eqx.filter_jit
+def _linearised(objective: Objective, theta: jax.Array) -> Callable:
+    return jax.linearize(objective.gradient, theta)[1]
+
+
+@eqx.filter_jit
+def _apply(linear: Callable, v: jax.Array) -> jax.Array:
+    return linear(v)
 
 
 @eqx.filter_jit
 def evaluate(objective: Objective, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Loss and accuracy on training data, then on held-out data (NaN where there are none)."""
+    network = objective.assemble(theta)
 
-    def on(X: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-        f = jax.vmap(objective.assemble(theta))(X)
-        hits = jnp.argmax(f, axis=1) == jnp.argmax(y, axis=1)
-        return jnp.mean(jax.vmap(objective.sample_loss)(f, y)), jnp.mean(hits)
+    def scored(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        f = network(x)
+        return objective.sample_loss(f, y), (jnp.argmax(f) == jnp.argmax(y)).astype(theta.dtype)
 
     nothing = jnp.asarray(jnp.nan, theta.dtype)
-    test = on(objective.X_test, objective.y_test) if len(objective.X_test) else (nothing, nothing)
-    return *on(objective.X, objective.y), *test
+    held_out = (objective.X_test, objective.y_test)
+    test = mean(scored, held_out, objective.chunk) if len(objective.X_test) else (nothing, nothing)
+    return *mean(scored, (objective.X, objective.y), objective.chunk), *test
