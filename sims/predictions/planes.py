@@ -197,7 +197,7 @@ def _row(
     for j, lr in enumerate(lrs.tolist()):
         end = _endpoint(pred, lr, options.warmup, most, lines["lr_divergence"])
         found["status"][j], found["phase"][j] = _outcome(end, lr, lines["lr_critical"])
-        if isinstance(end, Endpoint) and (steps := _steps(pred, lr, options.tol)) is not None:
+        if isinstance(end, Endpoint) and (steps := _steps(pred, lr, options)) is not None:
             found["steps"][j] = steps
             if options.max_steps is not None and steps > options.max_steps:
                 found["status"][j], found["phase"][j] = Status.STEP_LIMIT, Phase.CONVERGING
@@ -240,9 +240,9 @@ def _endpoint(pred: Prediction, lr: float, warmup: int, most: float, divergence:
         return Status.NOT_RUN
 
 
-def _steps(pred: Prediction, lr: float, tol: float) -> int | None:
+def _steps(pred: Prediction, lr: float, options: PredictedOptions) -> int | None:
     try:
-        return int(min(pred.steps(lr, tol), LARGEST)) + RunOptions.hold - 1
+        return int(min(pred.steps(lr, options.tol, options.warmup), LARGEST)) + RunOptions.hold - 1
     except GdbiasError:
         return None
 

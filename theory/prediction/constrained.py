@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from .coordinates import Doubled
 
 ACCURACY = 1e-3  # relative, of a weight in one step: endpoints move by 0.1 to 0.5 % at a tenth of it
 LOSS = 1e-11  # at which the flow has ended, for targets of size 1
-TIMED = 1e-3, 1e-2  # accuracies of the weights and of the residual, relative, where steps are counted
 STEPS = 4000
 WARM = 700  # steps at most of descent itself
 CONVERGED = 1e-14  # squared residual, for targets of size 1
@@ -33,6 +33,26 @@ def kernel() -> ModuleType:
     text = Path(__file__).with_name("constrained_kernel.py").read_text()
     imported = Path(cache.__file__).with_name("dense.py"), Path(__file__).with_name("implicit_step.py")
     return cache.load_kernel(text, "the constrained flow", imported)
+
+
+class Followed(NamedTuple):
+    """The end of a constrained flow, and what was kept of its way.
+
+    Attributes:
+        w: weights, shape (moving,).
+        steps: those of descent until the loss fell to that of the end.
+        push: the matrix ``int M dt >= 0`` of the whole push, shape (rank X, rank X).
+        swing: loss of the oscillation that pushes at the end, for targets of size 1.
+        times: steps of descent at the states that were kept, shape (states,).
+        states: their weights, shape (states, moving).
+    """
+
+    w: np.ndarray
+    steps: float
+    push: np.ndarray
+    swing: float
+    times: np.ndarray
+    states: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,47 +118,29 @@ class Edge:
         accuracy: float = ACCURACY,
         record: bool = False,
         until: float = np.inf,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The flow from w (moving,) to ``loss``: its end, the steps and the weights of its states, the whole push.
-
-        For ``until`` steps of descent at most.
-        """
-        end, push, _, _, _, steps, z = self._followed(w, exact_drift, accuracy, 0.0, loss, until, record)
-        states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
-        return end, steps, states, push
-
-    def timed(self, w: np.ndarray, loss: float) -> tuple[np.ndarray, float, float, np.ndarray, float]:
-        """The same, by steps that follow the residual too: its end, the steps of descent to there and to ``loss``.
-
-        And the whole push, and the loss of the oscillation that pushes at the end, for targets of size 1.
-        """
-        end, push, swing, count, late, *_ = self._followed(w, True, *TIMED, loss, np.inf, False)
-        return end, count, count - late, push, swing
-
-    def _followed(
-        self, w: np.ndarray, exact_drift: bool, accuracy: float, timed: float, loss: float, until: float, record: bool
-    ):
+    ) -> Followed:
+        """The flow from w (moving,) to ``loss`` for targets of size 1, or for ``until`` steps of descent at most."""
         C, y, length, _ = self._columns
         L, run = self.coordinates.degree, kernel()
-        outcome, end, count, late, push, swing, steps, z, *_ = run.follow(
-            C, y, L, self.eta, w / self.unit, exact_drift, accuracy, timed, loss, until, STEPS, record
+        outcome, end, count, late, push, swing, times, z, *_ = run.follow(
+            C, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, until, STEPS, record
         )
         if outcome == run.NONE:
             raise self.unstable()
         if outcome != run.ENDED:
-            remedy = "a larger tol" if timed else "method='bregman'"
             raise GdbiasError(
                 f"{self.coordinates.model.name}: the constrained flow at lr = {self.lr:g} did not end within {STEPS} "
-                f"steps of its integration: use a smaller lr, or {remedy}"
+                "steps of its integration: use a smaller lr, a larger tol, or method='bregman'"
             )
         push = push * self.problem.n * self.unit ** (2 - L) / length**2
-        return end * self.unit, push, swing, count, late, steps, z
+        states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
+        return Followed(end * self.unit, count - late, push, swing, times, states)
 
-    def warmed(self, after: int, momentum: float = 0.0) -> tuple[np.ndarray, bool]:
+    def warmed(self, after: int, momentum: float = 0.0, loss: float = CONVERGED) -> tuple[np.ndarray, int, bool]:
         """The weights (moving,) that descent itself oscillates about ``after`` steps beyond the loss's first rise.
 
         With momentum descent takes steps of ``(1 + momentum) lr``, which the same sharpness holds to its cap.
-        And whether it has ended there. At most 700 steps are taken.
+        And the steps to there, at most 700, and whether it has ended, at ``loss`` for targets of size 1.
 
         Raises:
             Diverges: descent's loss has left what a minimum can hold.
@@ -148,7 +150,7 @@ class Edge:
         L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
         start, faster = self.w0[self.moving] / self.unit, 1 + momentum
         lr, eta = faster * self.lr, faster * self.eta
-        outcome, steps, w = run.descend(C, y, L, eta, momentum, start, after, WARM, CONVERGED)
+        outcome, steps, w = run.descend(C, y, L, eta, momentum, start, after, WARM, loss)
         if outcome == run.DIVERGED:
             raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")
         if outcome == run.CROSSED:
@@ -156,7 +158,7 @@ class Edge:
                 f"{name}: descent at lr = {lr:g} changes the sign of a weight within {steps} steps, and no "
                 "prediction goes on from there: use warmup=0, a smaller lr, or an even degree"
             )
-        return w * self.unit, outcome == run.CONVERGED
+        return w * self.unit, steps, outcome == run.CONVERGED
 
     def project(self, w: np.ndarray, lr: float) -> np.ndarray | None:
         """The interpolator of sharpness ``2 / lr`` at most that is nearest to w (moving,); None if not found."""
@@ -197,18 +199,19 @@ def constrained_flow(
     """Follow the constrained flow from weights w0 (block, d) until the loss is ``loss`` of the targets' size.
 
     ``exact_drift`` follows descent's own step in z instead of ``-lr grad L``. ``record_every`` counts steps of descent.
-    No weight is off by more than ``accuracy`` of itself in a step of the integration.
+    No weight is off by more than ``accuracy`` of itself in a step of the integration, the residual by ten times that.
 
     Raises:
         NoInterpolator: the constraint set holds no interpolator that the flow reaches.
         GdbiasError: the flow did not end.
     """
     edge = Edge(coordinates, problem, w0, lr)
-    w, steps, states, push = edge.follow(w0[edge.moving], loss, exact_drift, accuracy, record_every > 0)
+    found = edge.follow(w0[edge.moving], loss, exact_drift, accuracy, record_every > 0)
     if not record_every:
-        return FlowStates(np.array([np.nan]), edge.full(w)[None], push)
-    at = np.append(np.arange(0.0, steps[-1], record_every), steps[-1])
-    return FlowStates(at * lr, edge.full(_between(coordinates, steps, states, at)), push)
+        return FlowStates(np.array([np.nan]), edge.full(found.w)[None], found.push)
+    times = found.times
+    at = np.append(np.arange(0.0, times[-1], record_every), times[-1])
+    return FlowStates(at * lr, edge.full(_between(coordinates, times, found.states, at)), found.push)
 
 
 def _between(coordinates: Doubled, steps: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ CONVERGED, MOVING, DIVERGED, CROSSED = 0, 1, 2, 3  # of `descend`
 LEAST_FACTOR = 0.05  # of a weight in one step, where descent itself would change its sign
 FARTHEST = 2.0  # of the logarithm of a weight, in one step
 SMALL = 0.1  # of a logarithm: what is missed by a small weight counts less
+NEWTONS = 0.01  # of the residual's error in one step: what Newton's method may leave of it
 BLOWN_UP = 1e8  # of weights of size 1
 
 
@@ -83,32 +84,51 @@ def none_below(C, y, L, cap, rho, U):
     return best * gain - best**conjugate * cost > cap * (1 + 1e-9)
 
 
+@apart
+def ahead_of(U, U1, ratio, span):
+    """The push of a step of length ``span`` beyond U, on the line through U1 and U where their rows correspond."""
+    r, rows = U.shape
+    found, known = np.empty((r, rows)), U1.shape[0] == r
+    for k in range(r):
+        along, size, size1 = 0.0, 0.0, 0.0
+        if known:
+            for a in range(rows):
+                along += U[k, a] * U1[k, a]
+                size += U[k, a] ** 2
+                size1 += U1[k, a] ** 2
+        share = ratio if along**2 > 0.5 * size * size1 else 0.0
+        sign = 1.0 if along > 0 else -1.0
+        for a in range(rows):
+            before = sign * U1[k, a] if known else 0.0
+            found[k, a] = np.sqrt(span) * (U[k, a] + share * (U[k, a] - before))
+    return found
+
+
 @kernel
-def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
+def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     """The flow from w0 until the squared residual is ``end`` of |y|^2, or for ``until`` steps of descent.
 
-    By steps that miss ``accuracy`` of any weight, and ``timed`` of the residual where that is not 0: its last digits
-    take most of the time and move no weight.
+    By steps that miss ``accuracy`` of any weight, and ten times that of the residual.
 
     Returns the outcome; the weights; the steps of descent, and how many of them are beyond the end; the matrix of the
     whole push; the squared residual of the oscillation that pushes at the end; the states kept, their number of steps
     and their z, where ``record``; and the counts of steps and iterations of Newton's method.
     """
     rows, D = C.shape
-    cap, small = 2 / (eta * L * L), 0.0
+    cap, target = 2 / (eta * L * L), 0.0
     for a in range(rows):
-        small += end * y[a] ** 2
+        target += y[a] ** 2
+    small = end * target
     w, near, found, no_push = w0.copy(), np.empty(D), np.empty(D), np.zeros(D)
     z, z1, z2, ahead, begun = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
     b, g, full, size = np.empty(D), np.empty(D), np.empty(D), np.empty(D)
     rho, rho_near, guess = np.zeros(rows), np.empty(rows), np.empty(rows)
-    newton = 0.3 * accuracy if timed == 0 else min(0.3 * accuracy, 1e-6)
     for i in range(D):
         z[i] = dual(w[i], L)
     pushed, pushed1 = np.zeros((rows, rows)), np.zeros((rows, rows))
-    U = np.zeros((0, rows))
+    U = U1 = np.zeros((0, rows))  # the push of a step of descent is that of U^T U
     times, kept = np.empty(most + 1 if record else 1), np.empty((most + 1 if record else 1, D))
-    good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, np.zeros(rows), U, newton, found)
+    good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, np.zeros(rows), U, accuracy, found)
     if not good:
         return LOST, w, 0.0, 0.0, pushed, 0.0, times[:0], kept[:0], 0, 0
     for i in range(D):  # onto the cap, where the start is above it
@@ -120,7 +140,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
                 pushed[a, c] += begun_with[k, a] * begun_with[k, c]
     times[0] = 0.0
     copied(z, kept[0])
-    t, h, h1, h2, span, known = 0.0, 0.25, 0.0, 0.0, 1.0, 0
+    t, h, h1, h2, known = 0.0, 0.25, 0.0, 0.0, 0
     steps, iterations, outcome = 0, 0, LONG
     square = residual(C, y, L, w, b, rho)
     earlier = square
@@ -150,7 +170,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
                 size[i] = 1 + SMALL * abs(np.log(w[i]))
                 if not abs(np.log(near[i] / w[i])) < FARTHEST * size[i]:
                     good = False
-        missed, new_span, turned = 0.0, span, U
+        missed, new_span, turned = 0.0, 1.0, U
         if good:
             residual(C, y, L, near, b, rho)
             pulled(C, rho, g)
@@ -161,10 +181,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
                 begun[i] += new_span * beyond[i]
             for a in range(rows):
                 guess[a] = -new_span * eta * rho[a]
-            for k in range(U.shape[0]):
-                for a in range(rows):
-                    U[k, a] *= np.sqrt(new_span / span)  # the push of a step is that of its length
-            span = new_span
+            newton = min(accuracy, np.sqrt(NEWTONS * accuracy * np.sqrt(square / target)))
             good, _, turned, count = implicit(
                 C,
                 y,
@@ -173,18 +190,17 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
                 1 / (new_span * eta),
                 begun,
                 guess,
-                U,
+                ahead_of(U, U1, ratio, new_span),
                 newton,
                 found,
             )
             iterations += count
         if good:
-            if timed > 0:
-                copied(rho, rho_near)
-                last, off = residual(C, y, L, found, b, rho), 0.0
-                for a in range(rows):
-                    off += (rho[a] - rho_near[a]) ** 2
-                missed = np.sqrt(off / last) * accuracy / timed
+            copied(rho, rho_near)
+            last, off = residual(C, y, L, found, b, rho), 0.0
+            for a in range(rows):
+                off += (rho[a] - rho_near[a]) ** 2
+            missed = np.sqrt(off / max(last, 0.01 * small)) / 10
             for i in range(D):
                 missed = max(missed, abs(np.log(found[i] / near[i])) / size[i])
             if known == 0:
@@ -214,7 +230,10 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
                 before = pushed[a, c]
                 pushed[a, c] = ((1 + ratio) ** 2 * before - ratio**2 * pushed1[a, c]) / (1 + 2 * ratio) + push
                 pushed1[a, c] = before
-        U, h2, h1, known = turned, h1, h, min(known + 1, 2)
+        for k in range(turned.shape[0]):
+            for a in range(rows):
+                turned[k, a] /= np.sqrt(new_span)
+        U, U1, h2, h1, known = turned, U, h1, h, min(known + 1, 2)
         t += h
         steps += 1
         if record:
@@ -229,7 +248,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, timed, end, until, most, record):
     stored, swing = steps + 1 if record else 0, 0.0
     for k in range(U.shape[0]):  # the residual alternates by 2 U / eta
         for a in range(rows):
-            swing += 4 * U[k, a] ** 2 / (eta**2 * span)
+            swing += 4 * U[k, a] ** 2 / eta**2
     return outcome, w, t, late, pushed, swing, times[:stored], kept[:stored], steps, iterations
 
 

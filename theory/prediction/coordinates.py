@@ -9,6 +9,7 @@ are as p to q keeps these shares, as a chain.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -111,6 +112,7 @@ class Doubled:
         return np.abs(w)
 
 
+@lru_cache(maxsize=64)
 def doubled(model: Parameterization) -> Doubled:
     """The model in doubled coordinates.
 

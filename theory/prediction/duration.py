@@ -1,33 +1,73 @@
 """How many steps descent takes until its loss is below a tolerance.
 
-The constrained flow's time is that of descent. Below the edge the loss is that of its residual. Where it ends at the
-edge the oscillation dies out last, with the sharpness below ``2 / lr``: its part of the loss falls as
+The constrained flow's time is that of descent. Once it has settled the rest is linear: the residual's part of the loss
+falls as ``sum_i c_i (1 - lr lambda_i)^(2 t)``, by the eigenvalues of the tangent kernel that nothing holds. Where it
+ends at the edge the oscillation dies out last, with the sharpness below ``2 / lr``: its part falls as
 ``exp(-4 (1 - lr S / 2) t)``, from the size at which it pushes the flow along ``{S = 2 / lr}``.
 """
 
 import numpy as np
 
-from .constrained import Edge
-from .endpoints import nearest
-from .frontiers import Interpolators
-from .oscillation import undershoot
+from .oscillation import Modes
+from .settled import NEAR_END, Settled
 
-SETTLED = 1e-6  # loss, for targets of size 1, from which the oscillation decays at its last rate
+LINEAR = 0.3  # of a weight's logarithm: what is left of its way where the rest of the course is taken as linear
+ROUNDS = 100  # of Newton's method, which converges from one side
 
 
-def steps_to_loss(reachable: Interpolators, w0: np.ndarray, lr: float, loss: float, stays: bool) -> float:
-    """Steps of descent from weights w0 (block, d) at ``lr`` until the loss is ``loss`` of that of beta = 0.
+def steps_to_loss(state: Settled, loss: float, warmup: int, stays: bool) -> float:
+    """Steps of descent until the loss is ``loss`` of that of beta = 0, for a flow that has settled after its warm-up.
 
     ``stays`` says that the flow's own endpoint is stable, and no oscillation is left at the end.
     """
-    edge = Edge(reachable.coordinates, reachable.problem, w0, lr)
-    start = w0[edge.moving]
-    if stays:
-        return edge.timed(start, loss)[2]
-    w, begun, _, push, swing = edge.timed(start, max(loss, SETTLED))
-    drift = edge.timed(w, loss)[2]
-    if swing <= loss:
-        return begun + drift
-    capped = nearest(reachable, edge, w, lr)
-    below, _ = undershoot(edge.coordinates, edge.problem, capped, edge.moving, lr, push)
-    return begun + max(drift, float(np.log(swing / loss)) / (4 * below) if below else 0.0)
+    if warmup:
+        _, steps, ended = state.edge.warmed(warmup, loss=loss)
+        if ended:
+            return steps
+    if loss > NEAR_END:
+        early = state.edge.follow(state.start, loss)
+        steps, rest, swing = state.begun + early.steps, 0.0, early.swing
+    else:
+        steps, rest, swing = state.steps, _rest(state, loss, held=not stays), state.swing
+    if stays or swing <= loss:
+        return steps + rest
+    below = state.undershoot[0]
+    return steps + max(rest, float(np.log(swing / loss)) / (4 * below) if below else 0.0)
+
+
+def _rest(state: Settled, loss: float, held: bool) -> float:
+    """Steps until the residual's part of the loss has fallen to ``loss``."""
+    modes, y = state.modes, state.edge.problem.projected[1]
+    with np.errstate(divide="ignore"):
+        far = np.abs(np.log(state.w / modes.w)).max()
+    if far < LINEAR:
+        steps = linear_steps(modes, modes.columns @ state.w**modes.L - y, loss * float(y @ y), held)
+        if np.isfinite(steps):
+            return steps
+    return state.edge.follow(state.w, loss).steps
+
+
+def linear_steps(modes: Modes, residual: np.ndarray, square: float, held: bool) -> float:
+    """Steps t in which ``sum_i c_i (1 - lr lambda_i)^(2 t)`` falls to ``square``, with c the residual's squares.
+
+    Where eigenvalues are ``held`` at ``2 / lr``, lambda are those of what moves none of them. inf where the rest never
+    does.
+    """
+    jacobian = modes.jacobian
+    if held:
+        basis = np.linalg.qr(modes.slopes.T)[0]
+        jacobian = jacobian - (jacobian @ basis) @ basis.T
+    directions, singular, _ = np.linalg.svd(jacobian, full_matrices=False)
+    with np.errstate(divide="ignore"):
+        rates = -2 * np.log(np.abs(1 - modes.lr * singular**2 / modes.n))
+    parts, steps = (directions.T @ residual) ** 2, 0.0
+    for _ in range(ROUNDS):  # its logarithm is convex in t, so that tangents cross from below
+        left = parts * np.exp(-rates * steps)
+        total = left.sum()
+        if total <= square * (1 + 1e-9):
+            return steps
+        with np.errstate(divide="ignore"):
+            steps += np.log(total / square) * total / (left @ rates)
+        if not np.isfinite(steps):
+            break
+    return np.inf

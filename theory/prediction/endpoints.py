@@ -11,20 +11,16 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import GdbiasError, NoClosedForm
+from ..errors import NoClosedForm
 from ..problem import Problem
 from ..update_rule import UpdateRule, gradient_descent
 from .bars import NONE, EndpointError, Moved, endpoint_error
-from .constrained import Edge
 from .coordinates import Doubled
 from .decayed import lasso, sharpness
 from .flow_endpoint import FlowEndpoint
 from .frontiers import Interpolators
-from .moving_cap import scheduled
-from .oscillation import undershoot
-from .rule_terms import limit, rate_of_edge, spent
-
-NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: endpoints move by 0.03 % at most
+from .rule_terms import limit, spent
+from .settled import Settled
 
 Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
 
@@ -100,52 +96,30 @@ def endpoint_of_decay(
     )  # fmt: skip
 
 
-def endpoint(
-    reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, flow: FlowEndpoint, warmup: int = 0,
-    rule: UpdateRule = gradient_descent,
-) -> Endpoint:  # fmt: skip
-    """The endpoint of descent from weights w0 (block, d) among the interpolators, at ``lr``; ``flow`` ends there.
-
-    After a warm-up heavy ball is descent at the learning rate of the same cap, in small steps.
-    """
-    given, lr = lr, rate_of_edge(rule, lr)
-    found = _endpoint(reachable, w0, lr, method, flow, warmup, rule, given)
-    if rule == gradient_descent:
-        return found
-    short = f"inertia is left: use warmup={spent(rule)}" if warmup < spent(rule) and not found.note else found.note
-    return replace(found, lr=given, error=None, note=short)
-
-
-def _endpoint(
-    reachable: Interpolators, w0: np.ndarray, lr: float, method: Method, flow: FlowEndpoint, warmup: int,
-    rule: UpdateRule, given: float,
-) -> Endpoint:  # fmt: skip
-    """The same at the lr of the edge, for a run at the ``given`` one."""
-    edge = Edge(reachable.coordinates, reachable.problem, w0, lr)
+def endpoint_by_program(
+    reachable: Interpolators, w0: np.ndarray, lr: float, method: Literal["frontier", "bregman"]
+) -> Endpoint:
+    """The endpoint of descent from weights w0 (block, d) as the solution of one convex program."""
     if method == "frontier":
         return endpoint_at(reachable, *reachable.least_norm(2 / lr), lr, method)
-    if method == "bregman":
-        return endpoint_at(reachable, *reachable.nearest(w0**edge.coordinates.degree, 2 / lr), lr, method)
-    w, ended = edge.warmed(warmup, rule.momentum) if warmup else (w0[edge.moving], False)
-    if ended:
-        found = endpoint_at(reachable, edge.full(w), 0.0, lr, method)
+    return endpoint_at(reachable, *reachable.nearest(w0**reachable.coordinates.degree, 2 / lr), lr, method)
+
+
+def endpoint_of_settled(
+    state: Settled, lr: float, flow: FlowEndpoint, warmup: int, rule: UpdateRule = gradient_descent
+) -> Endpoint:
+    """The endpoint of the constrained flow by ``rule`` at ``lr``; ``flow`` is the end of gradient flow."""
+    edge, reachable = state.edge, state.reachable
+    if state.ended:
+        found = endpoint_at(reachable, edge.full(state.w), 0.0, lr, "constrained_flow")
         return replace(found, note="not predicted: descent itself ended within the warm-up", error=NONE)
-    if rule.schedule.steps:
-        w = scheduled(edge.coordinates, edge.problem, w0, given, rule.schedule, NEAR_END)
-    w, _, _, push = edge.follow(w, NEAR_END, exact_drift=not rule.momentum)
-    capped = nearest(reachable, edge, w, lr)
-    below, several = undershoot(edge.coordinates, edge.problem, capped, edge.moving, lr, push)
-    b = capped
-    if below:
-        try:
-            b = nearest(reachable, edge, w, lr / (1 - below))
-        except GdbiasError:  # above lr_max, perhaps
-            pass
-    found = endpoint_at(reachable, b, push, lr, method)
-    others = flow.beta, edge.coordinates.beta(capped)
+    found = endpoint_at(reachable, state.end, state.push, lr, "constrained_flow")
+    if rule != gradient_descent:
+        return replace(found, note=f"inertia is left: use warmup={spent(rule)}" if warmup < spent(rule) else "")
+    others = flow.beta, edge.coordinates.beta(state.capped)
     far, undershot = np.linalg.norm(found.beta - others, axis=1) / np.linalg.norm(found.beta)
-    start = lr * reachable.sharpness_of(w0**edge.coordinates.degree) / 2
-    moved = Moved(float(far), float(undershot), several, start, bound=bool(push.any()))
+    start = lr * reachable.sharpness_of(edge.w0**edge.coordinates.degree) / 2
+    moved = Moved(float(far), float(undershot), state.undershoot[1], start, bound=bool(state.push.any()))
     return replace(found, error=_error(found, edge.problem, moved, warmup))
 
 
@@ -153,12 +127,6 @@ def _error(end: Endpoint, problem: Problem, moved: Moved, warmup: int) -> Endpoi
     X = problem.X_test
     spread = 0.0 if X is None else float(np.sqrt((X**2).mean()))
     return endpoint_error(moved, warmup, end.beta, end.sharpness, end.test_risk, spread)
-
-
-def nearest(reachable: Interpolators, edge: Edge, w: np.ndarray, lr: float) -> np.ndarray:
-    """The interpolator under the cap nearest to w: by its dual, and where that fails as a convex program."""
-    found = edge.project(w, lr)
-    return reachable.nearest(edge.full(w), 2 / lr)[0] if found is None else edge.full(found)
 
 
 def endpoint_at(

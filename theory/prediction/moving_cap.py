@@ -20,5 +20,5 @@ def scheduled(
     bounds = np.unique(np.round(np.linspace(0, schedule.steps, PIECES + 1)))
     w = w0[w0 > 0]
     for rate, steps in zip(schedule.at(lr, (bounds[1:] + bounds[:-1] - 1) / 2), np.diff(bounds), strict=True):
-        w = Edge(coordinates, problem, w0, float(rate)).follow(w, loss, until=float(steps))[0]
+        w = Edge(coordinates, problem, w0, float(rate)).follow(w, loss, until=float(steps)).w
     return w

@@ -33,6 +33,18 @@ class Modes:
         self.samples, singular, self.directions = np.linalg.svd(self.jacobian, full_matrices=False)
         self.shares = self.lr * singular**2 / self.n / 2
 
+    @property
+    def pinned(self) -> int:
+        """Eigenvalues that are held at ``2 / lr``."""
+        return int((self.shares > 1 - PINNED).sum())
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """Derivatives in w of the matrix whose largest eigenvalue is held, up to a factor, shape (pairs, moving)."""
+        along = self.samples[:, : max(1, self.pinned)].T @ self.columns
+        first, second = np.triu_indices(len(along))
+        return along[first] * along[second] * self.w ** (2 * self.L - 3)
+
     def undershoot(self, u: np.ndarray) -> float:
         """``1 - lr S / 2`` for oscillation along u, at the lr at which the top eigenvalue is ``2 / lr``.
 
@@ -66,17 +78,14 @@ class Modes:
         return u / np.linalg.norm(u)
 
 
-def undershoot(
-    coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np.ndarray, lr: float, push: np.ndarray
-) -> tuple[float, bool]:
-    """``1 - lr S / 2`` where descent ends, for the end b (block, d) of the constrained flow with support ``moving``.
+def undershoot(modes: Modes, push: np.ndarray) -> tuple[float, bool]:
+    """``1 - lr S / 2`` where descent ends, for the modes at the end of the constrained flow.
 
     It is the law of one oscillation, or what leaves the second eigenvalue where it is; ``push`` (rank, rank) is the
     matrix of the whole push. 0 where no oscillation explains the end: S stays below, or three are pinned. And whether
     several are.
     """
-    modes = Modes(coordinates, problem, b, moving, lr)
-    second, pinned = float(modes.shares[1]) if len(modes.shares) > 1 else 0.0, int((modes.shares > 1 - PINNED).sum())
+    second, pinned = float(modes.shares[1]) if len(modes.shares) > 1 else 0.0, modes.pinned
     if modes.shares[0] > 1 - BINDING and pinned == 2:
         return TWO * modes.undershoot(modes.most_pushed(push)), True
     if pinned > 2:

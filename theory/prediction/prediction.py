@@ -1,14 +1,15 @@
 """What theory says before any run: where gradient flow ends, and the critical learning rates."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 from typing import get_args
 
 import numpy as np
 
 from ..derivation.dynamics import Dynamics, derive
 from ..derivation.landscape import Landscape
-from ..errors import InputError, NoClosedForm, NoInterpolator
+from ..errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from ..loss import squared
 from ..parameterization import Parameterization
 from ..problem import Problem, require_problem
@@ -17,14 +18,24 @@ from ..validate import one_of, real, real_array, shown, whole
 from .coordinates import Doubled, doubled
 from .divergence import HIGHEST, SEVERAL, divergence_ratio
 from .duration import steps_to_loss
-from .endpoints import Endpoint, Method, endpoint, endpoint_like_flow, endpoint_of_decay, endpoint_of_flow
+from .endpoints import (
+    Endpoint,
+    Method,
+    endpoint_by_program,
+    endpoint_like_flow,
+    endpoint_of_decay,
+    endpoint_of_flow,
+    endpoint_of_settled,
+)
 from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
 from .frontiers import Interpolators, sharpness_bounds
 from .integration import flow_path, followed_start
 from .paths import Path, path
-from .rule_terms import TERMS, limit, refuse, require_method, require_predicted
+from .rule_terms import TERMS, limit, rate_of_edge, refuse, require_method, require_predicted
+from .settled import Settled, settle
 from .transport import Transport
 
+ROUNDING = 1e-29  # of the loss of beta = 0
 LIKE_FLOW = 1e-4  # of lr_critical_final, below which descent ends 0.004 % at most from gradient flow
 
 
@@ -44,7 +55,9 @@ class Prediction:
         return f"Prediction({self.dynamics.model}, {self.problem}, {start}{rule})"
 
     def __getstate__(self) -> dict:
-        return {name: value for name, value in vars(self).items() if name != "_transports"}  # no pickle has functions
+        return {
+            name: value for name, value in vars(self).items() if name not in ("_transports", "_settled")
+        }  # no pickle has functions
 
     @cached_property
     def flow(self) -> FlowEndpoint:
@@ -175,9 +188,11 @@ class Prediction:
             return endpoint_like_flow(self.flow, self.problem, lr, method, rule)
         if method != "constrained_flow" or rule != gradient_descent:  # which finds out by itself
             self._require_stable(lr)
-        return endpoint(reachable, w0, lr, method, self.flow, warmup, rule)
+        if method != "constrained_flow":
+            return replace(endpoint_by_program(reachable, w0, rate_of_edge(rule, lr), method), lr=lr)
+        return endpoint_of_settled(self._settled(lr, warmup), lr, self.flow, warmup, rule)
 
-    def steps(self, lr: float, tol: float = 1e-10) -> float:
+    def steps(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> float:
         """Steps of descent at ``lr`` until its loss is below ``tol``; a run takes ``hold - 1`` more to be told.
 
         Where descent ends with gradient flow, up to ``lr_critical_final``, within 2 % in the median and 7 % for nine
@@ -193,14 +208,19 @@ class Prediction:
         """
         real("lr", lr, above=0)
         real("tol", tol, above=0, hint="use for example 1e-10")
+        warmup = whole("warmup", warmup, 0)
         refuse(self.rule, "the number of steps", *TERMS)
         self._require_nonlinear("its loss falls by (1 - lr lambda)^2 a step for each eigenvalue of X^T X / n")
         self._require_one_start(lr)
-        self._require_stable(lr)
-        reachable, w0 = self._reachable
         y = self.problem.projected[1]
         loss = 2 * self.problem.n * tol / float(y @ y)
-        return steps_to_loss(reachable, w0, lr, loss, bool(lr <= self.lr_critical_final))
+        if loss < ROUNDING:
+            least = ROUNDING * float(y @ y) / (2 * self.problem.n)
+            raise GdbiasError(
+                f"tol = {tol:g} is within the rounding of the targets: use a larger tol, {least:.2g} at least"
+            )
+        stays = bool(lr <= self.lr_critical_final)
+        return steps_to_loss(self._settled(lr, warmup), loss, warmup, stays)
 
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
@@ -233,6 +253,11 @@ class Prediction:
         coordinates = doubled(self.dynamics.model)
         w0 = coordinates.start(self.starts[0])
         return Interpolators(coordinates, self.problem, w0 > 0), w0
+
+    @cached_property
+    def _settled(self) -> Callable[[float, int], Settled]:
+        """The constrained flow near its end at an lr, after a warm-up: endpoint and steps ask for it in turn."""
+        return lru_cache(maxsize=4)(partial(settle, *self._reachable, self.rule))
 
     @cached_property
     def _decaying(self) -> tuple[Doubled, Problem, np.ndarray]:
