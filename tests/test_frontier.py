@@ -124,14 +124,17 @@ def test_the_lower_bound_is_the_value_of_a_dual_point(name):
     kit = Interpolators(doubled(theory.parse(name)), problem)
     program = kit.program
     found = program.flattest(kit.inside)
-    M = found.M / np.trace(found.M)
-    signs = np.array([1, -1] if "difference" in name else [1])[:, None]
-    slopes = signs * (np.linalg.lstsq(kit.X.T, (program.C.T @ found.nu) / kit.scale)[0] @ kit.X)  # X^T nu
+    end, M = found.end, found.end.M / np.trace(found.end.M)
+    (block, feature), signs = kit.places, doubled(theory.parse(name)).signs
+    pulled = np.zeros(problem.d)
+    pulled[feature] = signs[block] * (program.C.T @ end.nu) / kit.scale[feature]
+    slopes = np.linalg.lstsq(kit.X.T, pulled)[0] @ kit.X  # X^T nu
     room = 4 / problem.n * np.einsum("ai,ab,bi->i", kit.X, M, kit.X)
-    nu = slopes[0] * (room / slopes).min(where=slopes > 0, initial=np.inf)  # as long as it is feasible
+    pull = np.abs(slopes) if len(signs) == 2 else slopes
+    nu = slopes * (room / pull).min(where=pull > 0, initial=np.inf)  # as long as it is feasible
     coefficients = np.linalg.lstsq(problem.X, problem.y)[0]
     assert np.linalg.eigvalsh(M)[0] > 0
-    assert nu @ coefficients == pytest.approx(program.lower_bound(found) * kit.unit, rel=1e-9)
+    assert nu @ coefficients == pytest.approx(program.lower_bound(end) * kit.unit, rel=1e-9)
     assert nu @ coefficients == pytest.approx(program.sharpness(found.b) * kit.unit, rel=1e-8)
 
 

@@ -181,7 +181,7 @@ def bracket(f: Formulas, case: Case) -> list[Comparison]:
     kit = Interpolators(coordinates, problem)
     theta = coordinates.flattest(coordinates.beta(kit.flattest()[0]))
     top = np.linalg.eigvalsh(Landscape(derive(model), problem).dense_hessian(theta))[-1]
-    program, at = kit.program, kit.program.flattest(kit.inside[:, kit.features])
+    program, at = kit.program, kit.program.flattest(kit.inside).end
     turns = (np.eye(len(at.M)) + 0.1 * case.rng.standard_normal(at.M.shape) for _ in range(20))
     nus = (at.nu * (1 + 0.1 * case.rng.standard_normal(at.nu.shape)) for _ in range(20))
     others = [_floor(f, program, nu, turn @ at.M @ turn.T) * kit.unit for nu, turn in zip(nus, turns, strict=True)]
@@ -197,8 +197,7 @@ def bracket(f: Formulas, case: Case) -> list[Comparison]:
 
 def _floor(f: Formulas, program: Program, nu: np.ndarray, M: np.ndarray) -> float:
     """What S is never below, by the formulas, in the units of the program."""
-    m = np.broadcast_to((program.X * (M / np.trace(M) @ program.X)).sum(axis=0), program.there.shape)[program.there]
-    pulled = np.maximum((program.signs[:, None] * (program.C.T @ nu))[program.there], 0)
+    m, pulled = program.squares(M / np.trace(M)), np.maximum(nu @ program.C, 0)
     gain, on, L = float(program.t @ nu), pulled > 0, 2 / (2 - program.power)
     if gain <= 0:
         return 0.0
@@ -212,7 +211,7 @@ def _others(case: Case, kit: Interpolators) -> list[np.ndarray]:
     signs, moved = kit.coordinates.signs, []
     null = np.linalg.svd(kit.problem.X)[2][np.linalg.matrix_rank(kit.problem.X) :]
     for _ in range(10):
-        b = kit._whole(kit.inside[:, kit.features])
+        b = kit.whole(kit.inside)
         step = null.T @ case.rng.standard_normal(len(null))
         share = np.stack([sign * step for sign in signs]) / len(signs)
         shrink = float((-share / b)[kit.there].max())

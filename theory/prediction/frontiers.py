@@ -6,7 +6,8 @@ sharpness minimiser of arXiv 2505.21423, here for any number of samples. No lear
 ``lr_max = 2 / sharpness_min`` has a stable interpolator.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import scipy  # its parts on first use: they take half a second to import
@@ -17,10 +18,10 @@ from ..parameterization import Parameterization, require_model
 from ..problem import Problem, require_problem
 from ..validate import whole
 from .coordinates import Doubled, doubled
-from .interior_point import Program
+from .costs import Cost, Divergence, Linear
+from .interior_point import Found, Program
 
 SLACK = 1e-7  # relative, by which an end of the frontier is relaxed to choose among its minimisers
-TIE = 1e-6  # weight of the sharpness, in its own units, where interpolators of least norm differ in nothing else
 EDGE = 1e-8  # relative distance of a cap from the least sharpness that is taken for it
 INSIDE = 1e-7  # size of a coefficient that is above 0, in units of a typical one
 FIT = 1e-6  # largest residual of an interpolator, relative to the targets
@@ -36,6 +37,7 @@ class Frontier:
         l2_norm: ``||beta||_2``, shape (points,).
         beta: shape (points, d).
         test_risk: shape (points,), None without held-out samples.
+        l1_bound: shape (points,), a value that ``||beta||_1`` of no interpolator of at most this sharpness is below.
     """
 
     sharpness: np.ndarray
@@ -43,6 +45,7 @@ class Frontier:
     l2_norm: np.ndarray
     beta: np.ndarray
     test_risk: np.ndarray | None
+    l1_bound: np.ndarray
 
     def __repr__(self) -> str:
         (s, *_, t), (a, *_, b) = self.sharpness, self.l1_norm
@@ -88,73 +91,89 @@ class Interpolators:
         self.scale = np.linalg.norm(t) / np.where(length > 0, length, 1.0) / np.sqrt(len(t))
         there = np.ones((len(signs), problem.d), bool) if free is None else free
         C, targets = _orthonormal(Q * self.scale, t)
-        self.there, self.inside = _attained(C, targets, signs, there & (length > 0), model.name)
-        self.features = self.there.any(axis=0)
+        self.there, inside = _attained(C, targets, signs, there & (length > 0), model.name)
+        block, feature = self.places = np.nonzero(self.there)  # of the columns of the program
+        self.inside, larger = inside[self.places], inside.argmax(axis=0)[feature] == block
         power = 2 - 2 / L if L > 1 else 1.0
-        columns = X * np.sqrt(coordinates.rate * L**2 / self.n * self.scale**power) if L > 1 else 0 * X
-        self.unit = float(np.linalg.norm(columns, 2)) ** 2 or 1.0
-        C, targets = _orthonormal((Q * self.scale)[:, self.features], t)
-        self.program = Program(
-            C, targets, columns[:, self.features] / np.sqrt(self.unit), power, signs, self.there[:, self.features]
-        )
+        X = X * np.sqrt(coordinates.rate * L**2 / self.n * self.scale**power) if L > 1 else 0 * X
+        self.unit = float(np.linalg.norm(X, 2)) ** 2 or 1.0
+        C, targets = _orthonormal(np.where(self.there.any(axis=0), Q * self.scale, 0.0), t)
+        self.program = Program(C[:, feature] * signs[block], targets, X[:, feature] / np.sqrt(self.unit), power, larger)
+        self._units = self.scale[feature]
+        self._norm = Linear(self._units / self.scale.max())
 
     def flattest(self) -> tuple[np.ndarray, float]:
         """The b (block, d) of least sharpness, and a value that no interpolator's sharpness is below."""
         if self.coordinates.degree == 1:
-            b = self._whole(self.inside[:, self.features])
+            b = self.whole(self.inside)
             return b, self.sharpness_of(b)
-        found = self.program.flattest(self.inside[:, self.features])
-        return self._whole(found.b), self.program.lower_bound(found) * self.unit
+        return self.whole(self._flattest.b), self.program.lower_bound(self._flattest.end) * self.unit
 
     def least_norm(self, sharpness: float) -> tuple[np.ndarray, float]:
         """The b of least l1 norm with ``S <= sharpness``, and the norm that one unit of sharpness saves."""
         return self._within(sharpness, self._norm, float(self.scale.max()))
 
-    def flattest_of_least_norm(self) -> np.ndarray:
-        """The b of least l1 norm, of least sharpness among such."""
-        return self._whole(self.program.minimise_both(self._norm, self.inside[:, self.features], TIE).b)
+    def flattest_of_least_norm(self) -> tuple[np.ndarray, float]:
+        """The b of least l1 norm, of least sharpness among such, and a value that no interpolator's norm is below.
+
+        All that have the least norm have the same coefficients above 0.
+        """
+        program = self.program
+        unbound = replace(program, X=np.zeros((1, len(self.inside))), power=1.0)
+        found = unbound.minimise(self._norm, self.inside, 1.0)
+        face = found.played[found.end.b > found.end.z]
+        C, t = _orthonormal(program.C[:, face], program.t)
+        b = np.zeros(len(self.inside))
+        b[face] = found.b[face]
+        if len(face) > len(t) and self.coordinates.degree > 1:
+            among = Program(C, t, program.X[:, face], program.power, np.full(len(face), True))
+            b[face] = among.flattest(b[face]).b
+        return self.whole(b), unbound.least(found.end, self._norm, 1.0) * self.scale.max()
+
+    def least_norms(self, levels: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """The b of least l1 norm with S at most each of rising levels, and a value that the norm of none is below."""
+        if self.coordinates.degree == 1:  # the sharpness is the same everywhere
+            return [self.flattest_of_least_norm()] * len(levels)
+        caps, program = levels / self.unit, self.program
+        found = program.minimise_along(self._norm, self._flattest, caps)
+        return [
+            (self.whole(each.b), program.least(each.end, self._norm, cap) * self.scale.max())
+            for each, cap in zip(found, caps, strict=True)
+        ]
 
     def nearest(self, b0: np.ndarray, sharpness: float) -> tuple[np.ndarray, float]:
         """The b with ``S <= sharpness`` of least ``D_psi(b, b0)``, and the divergence that one unit of it saves."""
-        L, scale = self.coordinates.degree, self.scale[self.features]
-        start = np.where(self.there, b0, 1.0)[:, self.features] / scale
-        if L == 2:
-            weight = scale / scale.max()
-            unit = float(scale.max())
-            slopes = lambda b: (weight * np.log(b / start), weight / b)  # noqa: E731
-        else:
-            exponent = 2 / L
-            weight = exponent * scale**exponent
-            unit = float((weight * start ** (exponent - 1)).max())
-            slopes = lambda b: (  # noqa: E731
-                weight / unit * (start ** (exponent - 1) - b ** (exponent - 1)),
-                weight / unit * (1 - exponent) * b ** (exponent - 2),
-            )
-        return self._within(sharpness, slopes, unit * self.coordinates.divergence_unit)
+        start, exponent = b0[self.places] / self._units, 2 / self.coordinates.degree
+        weight = self._units if exponent == 1 else exponent * self._units**exponent
+        unit = float((weight * (1.0 if exponent == 1 else start ** (exponent - 1))).max())
+        cost = Divergence(weight / unit, start, exponent)
+        return self._within(sharpness, cost, unit * self.coordinates.divergence_unit)
 
-    def _norm(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        cost = self.scale[self.features] / self.scale.max()
-        return np.broadcast_to(cost, b.shape), np.zeros(b.shape)
+    @cached_property
+    def _flattest(self) -> Found:
+        return self.program.flattest(self.inside)
 
-    def _within(self, sharpness: float, slopes, unit: float) -> tuple[np.ndarray, float]:
-        cap, begun = sharpness / self.unit, self.inside[:, self.features]
+    def _within(self, sharpness: float, cost: Cost, unit: float) -> tuple[np.ndarray, float]:
+        cap, begun = sharpness / self.unit, self.inside
         if not self.program.sharpness(begun) < cap:
             flat = self.program.flattest(begun, below=cap)
-            if not flat.lam < cap:
-                if self.program.sharpness(flat.b) <= cap * (1 + EDGE):
-                    return self._whole(flat.b), np.inf
+            least = self.program.sharpness(flat.b)
+            if not least < cap:
+                if least <= cap * (1 + EDGE):
+                    return self.whole(flat.b), np.inf
                 raise NoInterpolator(
                     f"{self.coordinates.model.name}: no interpolator within its reach has sharpness {sharpness:.6g}, "
-                    f"the least is {self.program.sharpness(flat.b) * self.unit:.6g}: use a learning rate below lr_max, "
+                    f"the least is {least * self.unit:.6g}: use a learning rate below lr_max, "
                     "more features, or a signed family such as difference(2)"
                 )
-            begun = flat.b
-        found = self.program.minimise(slopes, begun, cap)
-        return self._whole(found.b), float(np.trace(found.M)) * unit / self.unit
+            begun = np.maximum(flat.b, INSIDE * self.inside)
+        found = self.program.minimise(cost, begun, cap)
+        return self.whole(found.b), float(np.trace(found.end.M)) * unit / self.unit
 
-    def _whole(self, b: np.ndarray) -> np.ndarray:
+    def whole(self, b: np.ndarray) -> np.ndarray:
+        """The b (block, d) of the program's columns."""
         whole = np.zeros(self.there.shape)
-        whole[:, self.features] = np.where(self.there[:, self.features], b * self.scale[self.features], 0.0)
+        whole[self.places] = b * self._units
         return whole
 
     def sharpness_of(self, b: np.ndarray) -> float:
@@ -234,9 +253,9 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
     kit = Interpolators(coordinates, require_problem(problem))
     first, (flat, _) = kit.flattest_of_least_norm(), kit.flattest()
     low = kit.sharpness_of(flat) * (1 + SLACK)
-    high = max(kit.sharpness_of(first), low)
+    high = max(kit.sharpness_of(first[0]), low)
     levels = low * (high / low) ** (np.linspace(1, 0, points)[1:] ** 2)
-    found = [first, *(kit.least_norm(level)[0] for level in levels)]
+    found, bounds = zip(first, *kit.least_norms(levels[::-1])[::-1], strict=True)
     beta = np.array([kit.coordinates.beta(b) for b in found])
     return Frontier(
         np.array([kit.sharpness_of(b) for b in found]),
@@ -244,6 +263,7 @@ def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Fro
         np.linalg.norm(beta, axis=1),
         beta,
         problem.test_risk(beta),
+        np.array(bounds),
     )
 
 

@@ -1,101 +1,92 @@
 """The convex programs of stable interpolators, by a primal-dual interior point of their own structure.
 
-``min weight lam + f(b)  s.t.  C b = t,  K(b) = sum_j k(b_j) x_j x_j^T <= lam I,  b >= 0``, with ``k(b) = b^p``,
-0 <= p < 2, f separable and convex, and lam free or held at a cap. With multipliers nu, z >= 0 and a matrix M >= 0
-
-    ``f'(b_j) + k'(b_j) x_j^T M x_j = (C^T nu)_j + z_j,   tr M = weight,   b_j z_j = mu,   M (lam I - K) = mu I``
-
-is followed to mu = 0 by Newton's method (the HKM direction), where columns meet in the matrix
-``G_ij = (x_i^T M x_j)(x_i^T (lam I - K)^-1 x_j)`` alone: a step costs d^3, not the n^6 of a cone of n x n matrices.
-Each feature has one or two columns, of opposite signs in C and the same in K.
+``min f(b)  s.t.  C b = t,  K(b) = sum_j k(b_j) x_j x_j^T <= cap I,  b >= 0``, with ``k(b) = b^p``, 0 <= p < 2 and f
+separable and convex; and ``min lambda_max(K(b))`` over the same b, which is ``max theta  s.t.  C b = theta t,
+K(b) <= I`` since K is homogeneous. The central path is followed to mu = 0 by the steps of ``central_path.py``, on the
+columns in play: one that is 0 at the optimum has ``(C^T nu)_j <= f_j'(0) + k'(0) x_j^T M x_j``, which is checked on all
+of them, and what is pulled harder enters. Whatever nu and M >= 0 are, they bound the objective from below, so that an
+answer has a certificate that knows nothing of how it was found.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy  # its parts on first use: they take half a second to import
 
 from ..errors import GdbiasError
+from .central_path import Columns, Iterate, Point
+from .costs import Cost, Linear
 
-GAP = 1e-10  # between the bounds, relative
-FIT = 1e-10  # of C b = t, relative
-STEPS = 300
-SHORT_OF = 0.95  # of the way to the boundary
-
-Slopes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+GAP = 1e-11  # between the bounds, and of the constraints, relative
+GAP_ALONG = 1e-9  # the same for each of many caps
+ACCEPTED = 1e-7  # of both, where rounding lets no step lead nearer
+STEPS, PATIENCE = 100, 3  # most steps, and most that do not halve what is left
+LOOK = 30.0  # fall of the gap between two looks at the columns that are not in play; and any rise
+MIDWAY = 1e-3  # gap of the iterate from which the next cap is approached
+KEPT = 0.65  # pull, in units of what lets a column in, from which it is in play at the next cap
 
 
 @dataclass(frozen=True)
-class Iterate:
-    """A point of the central path: b and z (block, d), lam, nu (rows,) and M (r, r)."""
+class Found:
+    """The end of a path: coefficients b of all columns, and a middle and the last iterate of those in play."""
 
     b: np.ndarray
-    z: np.ndarray
-    lam: float
-    nu: np.ndarray
-    M: np.ndarray
+    played: np.ndarray
+    midway: Iterate
+    end: Iterate
 
 
 @dataclass(frozen=True)
-class Program:
-    """The constraints; columns that are not ``there`` (block, d) are held at b = 0.
+class Program(Columns):
+    """The constraints of all columns.
 
     Attributes:
-        C: rows of the fit, shape (rows, d), of full rank, times the sign of each block.
-        t: their targets.
-        X: columns x of the sharpness, shape (r, d).
-        power: p.
-        signs: of the blocks.
-        there: which columns exist; every feature has one.
+        first: those that a path begins with, shape (c,).
     """
 
-    C: np.ndarray
-    t: np.ndarray
-    X: np.ndarray
-    power: float
-    signs: np.ndarray
-    there: np.ndarray
+    first: np.ndarray
 
-    @cached_property
-    def largest(self) -> float:
-        """The size of the targets."""
-        return float(np.linalg.norm(self.t))
-
-    def sharpness(self, b: np.ndarray) -> float:
-        """``lambda_max(K(b))``."""
-        return float(np.linalg.eigvalsh(self.kernel(b))[-1])
-
-    def flattest(self, b: np.ndarray, below: float | None = None) -> Iterate:
-        """``min lam`` from b > 0 on; with ``below`` the first point with lam below it, if there is one.
+    def flattest(self, b: np.ndarray, below: float = 0.0) -> Found:
+        """``min lambda_max(K(b))`` from b > 0 on, or the first b found that has it below a value.
 
         Raises:
             GdbiasError: the path was not followed to its end.
         """
-        nothing = lambda b: (np.zeros_like(b), np.zeros_like(b))  # noqa: E731
-        return self._followed(self._begun(b, self._above(b), nothing, 1.0), nothing, 1.0, free=True, below=below)
+        theta = (1.5 * self.sharpness(b)) ** (-1 / self.power)
+        cost = Linear(np.zeros(len(b)))
+        return self._followed(*self._begun(theta * b, cost, 1.0, theta), cost, 1.0, weight=1.0, below=below)
 
-    def minimise(self, slopes: Slopes, b: np.ndarray, cap: float) -> Iterate:
-        """``min f`` within ``K(b) < cap I``, from a b > 0 that is there; ``slopes`` gives f' and f''.
+    def minimise(self, cost: Cost, b: np.ndarray, cap: float) -> Found:
+        """``min f`` within ``K(b) <= cap I``, from b > 0 on.
 
         Raises:
             GdbiasError: the path was not followed to its end.
         """
-        return self._followed(self._begun(b, cap, slopes, 0.0), slopes, 0.0, free=False)
+        return self._followed(*self._begun(b, cost, cap, 1.0), cost, cap)
 
-    def minimise_both(self, slopes: Slopes, b: np.ndarray, weight: float) -> Iterate:
-        """``min weight lam + f`` from b > 0 on; raises as :meth:`minimise` does."""
-        return self._followed(self._begun(b, self._above(b), slopes, weight), slopes, weight, free=True)
+    def minimise_along(self, cost: Cost, flat: Found, caps: np.ndarray) -> Iterator[Found]:
+        """``min f`` within each of rising caps above that of the flattest b, each from where the one before ended.
+
+        Raises as :meth:`minimise` does.
+        """
+        at, p = flat.end, self.power
+        lam, pull = at.theta**-p, at.theta ** (1 - p)
+        b, room = at.b / at.theta, caps[0] - lam
+        worth = float(np.abs(cost.of(flat.played).slopes(b)[0]) @ b) / (room * float(np.trace(at.M)))
+        dual = dict(z=worth * pull * at.z, nu=worth * pull * at.nu, M=worth * at.M)  # for which the room is worth f
+        found, before = replace(flat, midway=replace(at, b=b, S=lam * at.S, theta=1.0, **dual)), lam
+        for cap in caps:
+            found = self._followed(*self._risen(found, cost, cap - before), cost, cap, gap=GAP_ALONG)
+            before = cap
+            yield found
 
     def lower_bound(self, at: Iterate) -> float:
-        """A value that lam is never below, whatever b: the dual of ``min lam`` at (nu, M), scaled to be feasible.
+        """A value that ``lambda_max(K(b))`` is never below: the dual of its minimum at (nu, M), scaled to be feasible.
 
         ``inf_b sum_j m_j k(b_j) - (c_j . nu) b_j`` is in closed form, m_j = x_j^T M x_j with tr M = 1.
         """
-        p, M = self.power, at.M / np.trace(at.M)
-        m = np.broadcast_to((self.X * (M @ self.X)).sum(axis=0), self.there.shape)[self.there]
-        pulled = np.maximum((self.signs[:, None] * (self.C.T @ at.nu))[self.there], 0)
+        p, m = self.power, self.squares(at.M / np.trace(at.M))
+        pulled = np.maximum(at.nu @ self.C, 0)
         gain, on = float(self.t @ at.nu), pulled > 0
         if gain <= 0 or not on.any():
             return 0.0
@@ -106,152 +97,94 @@ class Program:
         best = (gain / (q * cost)) ** (1 / (q - 1))
         return best * gain - best**q * cost
 
-    def kernel(self, b: np.ndarray) -> np.ndarray:
-        """``K(b)``."""
-        return (self.X * np.where(self.there, b**self.power, 0.0).sum(axis=0)) @ self.X.T
+    def least(self, at: Iterate, cost: Linear, cap: float) -> float:
+        """A value that f is never below where ``K(b) <= cap I``: the dual of its minimum at (nu, M), made feasible."""
+        p, (pulled, limit) = self.power, self._pulls(at, cost)
+        gain, room = float(self.t @ at.nu), cap * float(np.trace(at.M))
+        if p == 1:
+            return gain / max(1.0, float((pulled / limit).max())) - room
+        over, q, m = np.maximum(pulled - limit, 0), p / (p - 1), self.squares(at.M)
+        on = over > 0
+        return gain - room - float(((p - 1) * p**-q * m[on] ** (-1 / (p - 1)) * over[on] ** q).sum())
 
-    def _above(self, b: np.ndarray) -> float:
-        return 1.5 * self.sharpness(b) or 1.0
+    def _pulls(self, at: Iterate, cost: Cost) -> tuple[np.ndarray, np.ndarray]:
+        """How much each column is pulled from 0, and the pull that lets it in."""
+        limit = cost.at_zero + self.squares(at.M) if self.power == 1 else cost.at_zero
+        return at.nu @ self.C, limit
 
-    def _begun(self, b: np.ndarray, lam: float, slopes: Slopes, weight: float) -> Iterate:
-        """Where the path is joined: the multipliers that b and lam have at a mu of the size of f' b, or of lam."""
-        filled = np.where(self.there, b, 1.0)
-        inverse = np.linalg.inv(lam * np.eye(len(self.X)) - self.kernel(b))
-        mu = float(np.abs(slopes(filled)[0] * b)[self.there].mean()) or weight / float(np.trace(inverse))
-        return Iterate(b, np.where(self.there, mu / filled, 0.0), lam, np.zeros(len(self.t)), mu * inverse)
+    def _of(self, played: np.ndarray) -> Columns:
+        return Columns(np.asfortranarray(self.C[:, played]), self.t, np.asfortranarray(self.X[:, played]), self.power)
 
-    def _followed(self, at: Iterate, slopes: Slopes, weight: float, free: bool, below: float | None = None) -> Iterate:
-        size, shrink = int(self.there.sum()) + len(self.X), 0.1
+    def _begun(self, b: np.ndarray, cost: Cost, cap: float, theta: float) -> tuple[Iterate, np.ndarray]:
+        """Where the path is joined: the multipliers that b has at a mu of the size of f' b, or of theta."""
+        played = np.flatnonzero(self.first | np.isneginf(cost.at_zero))
+        b, columns = b[played], self._of(played)
+        S = cap * np.eye(len(self.X))
+        if columns.sharpness(b) < cap:
+            S -= columns.kernel(b)
+        inverse = np.linalg.inv(S)
+        mu = float(np.abs(cost.of(played).slopes(b)[0] * b).mean()) or theta / len(b)
+        return Iterate(b, mu / b, np.zeros(len(self.t)), mu * inverse, S, theta), played
+
+    def _risen(self, found: Found, cost: Cost, rise: float) -> tuple[Iterate, np.ndarray]:
+        """The same multipliers at a higher cap, of the columns that are in play or pulled nearly enough to be."""
+        at = found.midway
+        pulled, limit = self._pulls(at, cost)
+        least = np.sqrt(float(at.b @ at.z) / len(at.b))
+        z = np.maximum(limit - pulled, least)
+        b = least**2 / z
+        b[found.played], z[found.played] = at.b, at.z
+        played = np.flatnonzero(pulled >= KEPT * limit)
+        return replace(at, b=b[played], z=z[played], S=at.S + rise * np.eye(len(at.S))), played
+
+    def _entered(self, at: Iterate, played: np.ndarray, cost: Cost, mu: float) -> tuple[Iterate, np.ndarray]:
+        """With the columns that are pulled harder than they may be without being in play."""
+        pulled, limit = self._pulls(at, cost)
+        harder = pulled - limit > GAP_ALONG * np.abs(limit)
+        harder[played] = False
+        entering = np.flatnonzero(harder)
+        if not len(entering):
+            return at, played
+        size = np.full(len(entering), np.sqrt(mu))
+        return replace(at, b=np.append(at.b, size), z=np.append(at.z, size)), np.append(played, entering)
+
+    def _followed(
+        self, at: Iterate, played: np.ndarray, cost: Cost, cap: float, weight: float = 0.0, below: float = 0.0,
+        gap: float = GAP,
+    ) -> Found:  # fmt: skip
+        columns, own, looked = self._of(played), cost.of(played), 0.0
+        midway, best, least, idle = at, at, np.inf, 0
         for _ in range(STEPS):
-            newton = _Newton(self, at, slopes, weight, free)
-            if free and below is not None and at.lam < below and newton.missing <= 1e-6 * self.largest:
-                return at
-            if newton.mu * size <= GAP * newton.size and newton.missing <= FIT * self.largest:
-                return at
-            with np.errstate(all="ignore"):
-                moved = newton.step(shrink * newton.mu)
+            point = Point(columns, at, own, cap, weight)
+            if weight and at.theta**-self.power < below and point.missing < 1e-6:
+                if columns.sharpness(at.b / at.theta) < below:
+                    return self._found(at, played, at)
+            if point.gap > MIDWAY or len(midway.b) < len(at.b):
+                midway = at
+            far = max(point.gap, point.missing, point.above)
+            if far <= gap or not looked / LOOK < point.gap <= looked:
+                at, more = self._entered(at, played, cost, point.mu)
+                looked = point.gap
+                if len(more) > len(played):
+                    played, columns, own, least = more, self._of(more), cost.of(more), np.inf
+                    point, far = Point(columns, at, own, cap, weight), np.inf
+            idle = 0 if far < least / 2 else idle + 1
+            if far < least:
+                best, least = at, far
+            if far <= gap or (idle > PATIENCE and least <= ACCEPTED):
+                break
+            moved = point.step()
             if moved is None:
                 break
-            at, reached = moved
-            shrink = 0.05 if reached > 0.9 else 0.2 if reached > 0.5 else 0.5
-        newton = _Newton(self, at, slopes, weight, free)
-        if newton.mu * size <= 1e3 * GAP * newton.size and newton.missing <= 1e3 * FIT * self.largest:
-            return at  # as near as rounding lets it
-        raise GdbiasError(
-            f"a convex program of stable interpolators ended {newton.mu * size / newton.size:.1g} from its optimum, "
-            f"{newton.missing / self.largest:.1g} from the targets: use columns or samples of sizes that differ less"
-        )
-
-
-class _Newton:
-    """One point of the path: how far it is, and the step towards another mu."""
-
-    def __init__(self, program: Program, at: Iterate, slopes: Slopes, weight: float, free: bool):
-        self.program, self.at, self.weight, self.free = program, at, weight, free
-        there, p = program.there, program.power
-        b = np.where(there, at.b, 1.0)
-        self.f1, self.f2 = slopes(b)
-        self.k1 = np.where(there, p * b ** (p - 1), 0.0)
-        self.k2 = np.where(there, p * (p - 1) * b ** (p - 2), 0.0)
-        self.S = at.lam * np.eye(len(program.X)) - program.kernel(at.b)
-        self.residual = program.t - program.C @ (program.signs @ at.b)
-        self.missing = float(np.linalg.norm(self.residual))
-        self.mu = float(((at.b * at.z).sum() + (at.M * self.S).sum()) / (there.sum() + len(program.X)))
-        self.size = float(np.abs(self.f1 * at.b)[there].sum() + weight * at.lam)
-
-    def step(self, mu: float) -> tuple[Iterate, float] | None:
-        """The next point, and the share of Newton's step that was taken; None if there is no step."""
-        program, at = self.program, self.at
-        try:
-            inverse = np.linalg.inv(self.S)
-            inverse = (inverse + inverse.T) / 2
-            db, dlam, dnu = self._direction(mu, inverse)
-            dS = dlam * np.eye(len(program.X)) - (program.X * (self.k1 * db).sum(axis=0)) @ program.X.T
-            turned = at.M @ dS @ inverse
-            dM = mu * inverse - at.M - (turned + turned.T) / 2
-            there = program.there
-            dz = np.where(there, mu / np.where(there, at.b, 1.0) - at.z - at.z / np.where(there, at.b, 1.0) * db, 0.0)
-            primal = SHORT_OF * min(_longest(at.b[there], db[there]), _longest_matrix(self.S, dS))
-            dual = SHORT_OF * min(_longest(at.z[there], dz[there]), _longest_matrix(at.M, dM))
-        except (np.linalg.LinAlgError, ValueError):
-            return None
-        primal, dual = min(primal, 1.0), min(dual, 1.0)
-        while primal > 1e-8:  # K is not linear in b
-            b, lam = at.b + primal * db, at.lam + primal * dlam
-            if np.isfinite(b).all() and program.sharpness(b) < lam:
-                moved = Iterate(b, at.z + dual * dz, lam, at.nu + dual * dnu, at.M + dual * dM)
-                return moved, min(primal, dual)
-            primal *= 0.7
-        return None
-
-    def _direction(self, mu: float, inverse: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-        """``(db, dlam, dnu)``: of a feature's columns the one farther from 0 stays, the other is eliminated."""
-        program, at = self.program, self.at
-        X, C, there, signs = program.X, program.C, program.there, program.signs[:, None]
-        d, rows = X.shape[1], len(program.t)
-        SX = inverse @ X
-        s, a = (X * SX).sum(axis=0), (X * (at.M @ SX)).sum(axis=0)
-        G = (X.T @ SX) * (X.T @ (at.M @ X))
-        b = np.where(there, at.b, 1.0)
-        h = np.where(there, self.f2 + self.k2 * (X * (at.M @ X)).sum(axis=0) + at.z / b, np.inf)
-        g = self.f1 + self.k1 * mu * s - signs * (C.T @ at.nu) - mu / b
-        pulls = np.zeros((len(signs), d, rows + self.free))  # of nu, and of lam
-        pulls[:, :, :rows] = signs[..., None] * C.T
-        if self.free:
-            pulls[:, :, rows] = self.k1 * a
-        # Unknowns: the column that stays, and q = (dnu, dlam). The other: h dy = pulls q - g - k w, w = G (sum k db).
-        feature = np.arange(d)
-        stays = np.argmin(np.where(there, h / np.maximum(self.k1, 1e-300) ** 2, np.inf), axis=0)
-        hx, kx, gx, px = (v[stays, feature] for v in (h, self.k1, g, pulls))
-        hy, ky, gy, py = (v[len(signs) - 1 - stays, feature] for v in (h, self.k1, g, pulls))
-        coupling, inner, from_g, from_q = (
-            G,
-            np.zeros((rows + self.free,) * 2),
-            np.zeros(d),
-            np.zeros((d, rows + self.free)),
-        )
-        other_g = np.zeros(rows + self.free)
-        if len(signs) == 2:
-            root = ky / np.sqrt(hy)
-            weighted = root[:, None] * G
-            coupling = G - weighted.T @ scipy.linalg.cho_solve(
-                scipy.linalg.cho_factor(np.eye(d) + weighted * root), weighted
+            at = moved
+        if not least <= ACCEPTED:
+            raise GdbiasError(
+                f"a convex program of stable interpolators ended {least:.1g} from its optimum: use columns or samples "
+                "of sizes that differ less"
             )
-            eased = (ky / hy)[:, None] * py
-            from_q, from_g = coupling @ eased, -coupling @ (ky / hy * gy)
-            inner = py.T @ (py / hy[:, None]) - eased.T @ from_q
-            other_g = -(py.T @ (gy / hy) + eased.T @ from_g)
-        if self.free:
-            inner[-1, -1] -= (at.M * inverse).sum()
-        need = np.append(self.residual, self.weight - mu * np.trace(inverse)) if self.free else self.residual
-        corner = px - kx[:, None] * from_q
-        matrix = np.block([[np.diag(hx) + kx[:, None] * coupling * kx, -corner], [-corner.T, -inner]])
-        right = np.concatenate([-gx - kx * from_g, other_g - need])
-        unit = np.concatenate([1 / np.sqrt(np.diag(matrix)[:d]), np.ones(len(right) - d)])
-        scaled = unit[:, None] * matrix * unit
-        factors = scipy.linalg.lu_factor(scaled)
-        found = scipy.linalg.lu_solve(factors, unit * right)
-        found = unit * (found + scipy.linalg.lu_solve(factors, unit * right - scaled @ found))
-        dx, q = found[:d], found[d:]
-        db = np.zeros(there.shape)
-        db[stays, feature] = dx
-        if len(signs) == 2:
-            w = coupling @ (kx * dx) + from_g + from_q @ q
-            db[1 - stays, feature] = (py @ q - gy - ky * w) / hy
-        return db, float(q[rows]) if self.free else 0.0, q[:rows]
+        return self._found(best, played, midway)
 
-
-def _longest(v: np.ndarray, dv: np.ndarray) -> float:
-    fastest = float((-dv / v).max())
-    return 1 / fastest if fastest > 0 else np.inf
-
-
-def _longest_matrix(A: np.ndarray, dA: np.ndarray) -> float:
-    L = np.linalg.cholesky(A)
-    fastest = -float(np.linalg.eigvalsh(_solved(L, _solved(L, dA).T))[0])
-    return 1 / fastest if fastest > 0 else np.inf
-
-
-def _solved(L: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """``L^-1 right`` of a lower triangle, by BLAS: LAPACK shares even the smallest one among threads, which wait."""
-    return scipy.linalg.blas.dtrsm(1.0, np.asarray_chkfinite(L), np.asarray_chkfinite(right), lower=1)
+    def _found(self, at: Iterate, played: np.ndarray, midway: Iterate) -> Found:
+        b = np.zeros(self.C.shape[1])
+        b[played] = at.b / at.theta
+        return Found(b, played, midway, at)
