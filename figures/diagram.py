@@ -220,7 +220,7 @@ def _draw_critical(
     elif len(values) > 1 and at is not None:
         order = np.argsort(at)
         axes.plot(values[order], at[order], **outlined)
-    elif at is None or len(found.at) == 1:
+    elif at is None or pred is None or len(found.at) == 1:
         axes.axvline(values[0], **outlined)
     else:  # one prediction belongs to one row
         row = int(np.clip(np.searchsorted(edges, at[0]) - 1, 0, len(found.at) - 1))

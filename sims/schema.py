@@ -9,14 +9,16 @@ import numpy as np
 
 from .status import Phase, Status
 
-Kind = Literal["diagonal", "linear", "deep", "map", "compared", "predicted"]
+Kind = Literal["diagonal", "linear", "deep", "map", "compared", "predicted", "linear_predicted"]
 Point = Literal["end", "averaged", "cooled", "flow", "predicted", "path"]
 RUNS: tuple[Kind, ...] = ("diagonal", "linear", "deep")  # networks whose runs are measured in full
+CHAINS: tuple[Kind, ...] = ("linear", "linear_predicted")
+FORESEEN: tuple[Kind, ...] = ("predicted", "linear_predicted")  # planes without runs
 POINTS: Mapping[Point, tuple[str, tuple[Kind, ...]]] = {  # what a long name says of each, and the kinds that have it
-    "end": ("{}", (*RUNS, "map", "compared", "predicted")),
+    "end": ("{}", (*RUNS, "map", "compared", *FORESEEN)),
     "averaged": ("{}, of the mean of the next weights", ("diagonal", "deep")),
     "cooled": ("{}, after cooling by gradient flow", ("diagonal", "deep")),
-    "flow": ("{}, of gradient flow", ("deep", "predicted")),
+    "flow": ("{}, of gradient flow", ("deep", *FORESEEN)),
     "predicted": ("{}, predicted", ("compared",)),
     "path": ("{} along the path", RUNS),
 }
@@ -52,10 +54,10 @@ _ASIDE = "{}, along the path"  # after a long name that ends in a clause of its 
 _DECLARED: Mapping[str, Variable] = {
     "status": Variable(
         "how the run ended", dtype="i1", fill=int(Status.NOT_RUN), flags=Status,
-        kinds=(*RUNS, "map", "compared", "predicted"), at=("end", "flow"),
+        kinds=(*RUNS, "map", "compared", *FORESEEN), at=("end", "flow"),
     ),
     "steps": Variable(
-        "steps taken", "steps", "i8", -1, kinds=(*RUNS, "map", "compared", "predicted"), at=("end", "flow")
+        "steps taken", "steps", "i8", -1, kinds=(*RUNS, "map", "compared", *FORESEEN), at=("end", "flow")
     ),
     "loss": Variable("training loss", kinds=(*RUNS, "compared"), at=STATE),
     "loss_min": Variable(
@@ -66,7 +68,7 @@ _DECLARED: Mapping[str, Variable] = {
         along="held-out loss along the path", held_out=True,
     ),
     "sharpness": Variable(
-        "largest algebraic Hessian eigenvalue in the weights at the end", kinds=(*RUNS, "compared", "predicted"),
+        "largest algebraic Hessian eigenvalue in the weights at the end", kinds=(*RUNS, "compared", *FORESEEN),
         at=(*STATE, "predicted"), along="sharpness along the path",
     ),
     "sharpness_residual": Variable("residual norm |H v - S v| of that eigenvalue"),
@@ -79,8 +81,8 @@ _DECLARED: Mapping[str, Variable] = {
         at=("end", "flow", "path"),
     ),
     "trace": Variable("trace of the Hessian in the weights at the end", kinds=("diagonal",), at=("end", "path")),
-    "theta_l1": Variable("l1 norm of the weights", at=STATE),
-    "theta_l2": Variable("l2 norm of the weights", at=STATE),
+    "theta_l1": Variable("l1 norm of the weights", kinds=(*RUNS, "linear_predicted"), at=STATE),
+    "theta_l2": Variable("l2 norm of the weights", kinds=(*RUNS, "linear_predicted"), at=STATE),
     "beta_l1": Variable(
         "l1 norm of the coefficients", kinds=("diagonal", "compared", "predicted"), at=(*STATE, "predicted")
     ),
@@ -89,7 +91,7 @@ _DECLARED: Mapping[str, Variable] = {
     "rising_steps": Variable("steps on which the loss rose", "steps", "i8", -1),
     "phase": Variable(
         "dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN), flags=Phase,
-        kinds=("diagonal", "linear", "predicted"),
+        kinds=("diagonal", "linear", *FORESEEN),
     ),
     "period": Variable(
         "steps after which the weights return, 0 where they do not or it was not asked", "steps", "i8", -1,
@@ -109,24 +111,24 @@ _DECLARED: Mapping[str, Variable] = {
     "test_accuracy": Variable(
         "share of held-out samples classified correctly", kinds=("deep",), at=STATE, held_out=True
     ),
-    "lr_critical": Variable("2 / largest sharpness along gradient flow", kinds=("deep", "predicted"), at=("flow",)),
-    "lr_critical_final": Variable("2 / sharpness at gradient flow's end", kinds=("predicted",), at=("flow",)),
+    "lr_critical": Variable("2 / largest sharpness along gradient flow", kinds=("deep", *FORESEEN), at=("flow",)),
+    "lr_critical_final": Variable("2 / sharpness at gradient flow's end", kinds=FORESEEN, at=("flow",)),
     "lr_divergence": Variable(
         "learning rate above which descent diverges on its way", kinds=("predicted",), at=("flow",)
     ),
     "imbalance": Variable(
-        "largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers", kinds=("linear",),
+        "largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers", kinds=CHAINS,
         at=("end", "path"), along=_ASIDE,
     ),
     "product_nuclear": Variable(
-        "nuclear norm of the product of the layers", kinds=("linear",), at=("end", "path"), along=_ASIDE
+        "nuclear norm of the product of the layers", kinds=CHAINS, at=("end", "path"), along=_ASIDE
     ),
     "modes": Variable(
         "strength u_i^T W_L ... W_1 v_i of the target's singular modes in the product of the layers", dims=("mode",),
-        kinds=("linear",), at=("end", "path"), along=_ASIDE,
+        kinds=CHAINS, at=("end", "path"), along=_ASIDE,
     ),
     "parameters": Variable(
-        "weights of all layers, the first layer first, each row by row", dims=("parameter",), kinds=("linear",),
+        "weights of all layers, the first layer first, each row by row", dims=("parameter",), kinds=CHAINS,
         at=("end", "path"), along=_ASIDE,
     ),
     "path_gfs_sharpness": Variable(

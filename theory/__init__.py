@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .errors import Diverges, GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
     from .families import difference, parse, power, product
     from .linear.network import LinearNetwork, linear_network
+    from .linear.prediction import LinearEndpoints, LinearPrediction, predict_linear
     from .loss import Loss, logistic, squared
     from .parameterization import Parameterization, custom
     from .prediction.endpoints import Endpoint
@@ -34,6 +35,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "prediction.frontiers": ["Frontier", "frontier"],
         "prediction.one_sample": ["Minimisers", "minimisers"],
         "linear.network": ["LinearNetwork", "linear_network"],
+        "linear.prediction": ["LinearEndpoints", "LinearPrediction", "predict_linear"],
         "loss": ["Loss", "logistic", "squared"],
         "parameterization": ["Parameterization", "custom"],
         "prediction.paths": ["Path"],

@@ -143,8 +143,8 @@ def spec_of(ds: xr.Dataset) -> dict:
 
 
 def is_predicted(ds: xr.Dataset) -> bool:
-    """Whether the result is of :func:`gdbias.sims.predicted`: no run was made."""
-    return spec_of(ds).get("kind") == "predicted"
+    """Whether the result is of :func:`gdbias.sims.predicted`, or of that of linear networks: no run was made."""
+    return spec_of(ds).get("kind") in ("predicted", "linear predicted")
 
 
 def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Prediction] | None":

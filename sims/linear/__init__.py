@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from .planes import predicted
     from .single import descend, flow
     from .sweeps import sweep
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"single": ["descend", "flow"], "sweeps": ["sweep"]}
+    __name__, submod_attrs={"planes": ["predicted"], "single": ["descend", "flow"], "sweeps": ["sweep"]}
 )

@@ -48,8 +48,8 @@ class ChainHessian:
         self.lower, self.upper = below(layers), above(layers)
         self.error = self.lower[-1] - target
 
-    def along(self, moved: Layers) -> list[np.ndarray]:
-        """``H v`` for v given by layers, in layers."""
+    def tangents(self, moved: Layers) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The derivatives of ``lower`` and ``upper`` along v given by layers; the last of lower is the product's."""
         depth = len(self.layers)
         lower = [np.zeros_like(self.lower[0])]
         upper = [np.zeros_like(self.upper[-1])]
@@ -57,11 +57,27 @@ class ChainHessian:
             lower.append(moved[i] @ self.lower[i] + self.layers[i] @ lower[-1])
         for i in reversed(range(depth)):
             upper.insert(0, upper[0] @ self.layers[i] + self.upper[i + 1] @ moved[i])
+        return lower, upper
+
+    def pulled(self, change: np.ndarray) -> list[np.ndarray]:
+        """``J^T V`` in layers for V (B, d_L, d_0), with J the derivative of the product."""
+        return [_t(self.upper[i + 1]) @ change @ _t(self.lower[i]) for i in range(len(self.layers))]
+
+    def bent(self, lower: Layers, upper: Layers, change: np.ndarray) -> list[np.ndarray]:
+        """``D^2 P[v, .]^T V`` in layers, P the product, for the tangents along v and V (B, d_L, d_0)."""
+        return [
+            _t(upper[i + 1]) @ change @ _t(self.lower[i]) + _t(self.upper[i + 1]) @ change @ _t(lower[i])
+            for i in range(len(self.layers))
+        ]
+
+    def along(self, moved: Layers) -> list[np.ndarray]:
+        """``H v`` for v given by layers, in layers."""
+        lower, upper = self.tangents(moved)
         return [
             _t(upper[i + 1]) @ self.error @ _t(self.lower[i])
             + _t(self.upper[i + 1]) @ lower[-1] @ _t(self.lower[i])
             + _t(self.upper[i + 1]) @ self.error @ _t(lower[i])
-            for i in range(depth)
+            for i in range(len(self.layers))
         ]  # fmt: skip
 
     def __matmul__(self, v: np.ndarray) -> np.ndarray:

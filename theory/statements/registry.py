@@ -25,6 +25,7 @@ SECTIONS = (
     "flow_sharpness",
     "backward",
     "deep_linear",
+    "deep_prediction",
     "extensions",
 )  # modules beside this one, in reading order; their checks are in modules of the same names
 _REGISTRY: dict[str, Statement] = {}
