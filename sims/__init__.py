@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from . import checks, deep, linear, store
+    from . import checks, claims, deep, linear, store
     from .checks import verify
+    from .claims import reproduce
     from .cost import estimate
     from .descent import descend
     from .gradient_flow import flow
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["checks", "deep", "linear", "store"],
+    submodules=["checks", "claims", "deep", "linear", "store"],
     submod_attrs={
         "measure.average": ["paired"],
         "checks": ["verify"],
+        "claims": ["reproduce"],
         "descent": ["descend"],
         "cost": ["estimate"],
         "gradient_flow": ["flow"],

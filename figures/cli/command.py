@@ -27,6 +27,7 @@ from .effect import require_one
 from .plot_verb import Plot
 from .predict_verb import Predict, say
 from .report_verb import Report
+from .reproduce_verb import Reproduce
 from .rule_options import Rule
 from .spec_file import GRID, read_spec
 from .text_file import write_text
@@ -217,7 +218,7 @@ def _require_verb(word: str) -> None:
 
 VERBS = {
     "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
-    "verify": Verify, "report": Report, "deep": Deep,
+    "verify": Verify, "report": Report, "deep": Deep, "reproduce": Reproduce,
 }  # fmt: skip
 
 

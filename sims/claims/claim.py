@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from .costs import MINUTES
 from .protocols import DeepRuns, DiagonalRuns
 
 Runs = tuple[DeepRuns | DiagonalRuns, ...]
@@ -57,3 +58,16 @@ class Claim:
     def runs(self, quick: bool) -> Runs:
         """The runs that are made."""
         return self.quick if quick or not self.full else self.full
+
+    def minutes(self, quick: bool) -> float | None:
+        """What these take on one core, as measured; None where not all were."""
+        costs = [MINUTES.get(runs.name) for runs in self.runs(quick)]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    def as_dict(self, quick: bool) -> dict:
+        """Plain values, as ``gdbias reproduce --list --json`` prints them."""
+        return dict(
+            id=self.id, claim=self.claim, question=self.question, source=self.source, minutes=self.minutes(quick),
+            expected=[dict(label=e.label, expected=e.expected) for e in self.expectations],
+            commands=[runs.command for runs in self.runs(quick)],
+        )  # fmt: skip

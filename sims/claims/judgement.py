@@ -54,16 +54,13 @@ class Judgement:
 
     def as_dict(self, quick: bool) -> dict:
         """Plain values, as ``gdbias reproduce --json`` prints them."""
-        claim = self.claim
-        return dict(
-            id=claim.id, claim=claim.claim, question=claim.question, source=claim.source, verdict=str(self.verdict),
-            broke=self.broke, minutes=round(self.seconds / 60, 2),
-            findings=[
-                dict(label=f.label, value=float(f"{f.value:.6g}"), expected=f.expected, holds=f.holds)
-                for f in self.findings
-            ],
-            commands=[runs.command for runs in claim.runs(quick)],
-        )  # fmt: skip
+        findings = [
+            dict(label=f.label, value=None if np.isnan(f.value) else f.value, expected=f.expected, holds=f.holds)
+            for f in self.findings
+        ]
+        about = self.claim.as_dict(quick) | dict(minutes=round(self.seconds / 60, 2))
+        about.pop("expected")
+        return about | dict(verdict=str(self.verdict), broke=self.broke, findings=findings)
 
 
 def judge(claim: Claim, results: Sequence[xr.Dataset]) -> Judgement:

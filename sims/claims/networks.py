@@ -1,5 +1,7 @@
 """The deep sweeps that claims share: quick ones on digits, and those of the full protocol."""
 
+from typing import Any
+
 from ..deep.architecture import Network
 from ..deep.options import DeepOptions
 from .protocols import DeepRuns
@@ -16,10 +18,12 @@ def digits(
     return DeepRuns(f"digits-{name}", network, DeepOptions(loss, tol), "digits", train, 500, lr)  # type: ignore[arg-type]
 
 
-def larger(name: str, network: Network, tol: float, loss: str = "squared", lr: tuple = EIGHT, **images) -> DeepRuns:
+def larger(
+    name: str, network: Network, tol: float, loss: str = "squared", lr: tuple = EIGHT, **images: Any
+) -> DeepRuns:
     """On MNIST, or on the images that are named."""
     options = DeepOptions(loss, tol, track_every=201 if loss == "squared" else 51)  # type: ignore[arg-type]
-    return DeepRuns(name, network, options, **(dict(data="mnist5k", train=1000) | images), lr=lr)
+    return DeepRuns(name, network, options, **({"data": "mnist5k", "train": 1000} | images), lr=lr)
 
 
 def fcn(activation: str = "tanh", width: int = 24, depth: int = 2, **rest) -> Network:
@@ -41,11 +45,11 @@ MNIST_ENTROPY = larger("mnist1k-fcn-entropy", fcn("relu", 100), 0.05, "cross_ent
 MNIST_CNN = larger("mnist1k-cnn", Network("cnn", 8, 2, "relu"), 0.05)
 MNIST_RESNET = larger("mnist1k-resnet", Network("resnet", 16, 1, "relu"), 0.1)
 MNIST_VIT = larger("mnist1k-vit", Network("vit", 32, 1, "gelu"), 0.05)
-PATCHES = dict(data="patches32", train=1000, test=1000)
+PATCHES: dict[str, Any] = dict(data="patches32", train=1000, test=1000)
 PATCHES_FCN = larger("patches32-fcn-relu", fcn("relu", 100), 0.05, lr=WIDE, **PATCHES)
 PATCHES_ENTROPY = larger("patches32-fcn-entropy", fcn("relu", 100), 0.2, "cross_entropy", WIDE, **PATCHES)
 PATCHES_RESNET = larger("patches32-resnet", Network("resnet", 16, 1, "relu"), 0.1, **PATCHES)
 PATCHES_VIT = larger("patches32-vit", Network("vit", 32, 1, "gelu"), 0.1, **PATCHES)
-SMALL_PATCHES = dict(data="patches32", train=200, test=500)
+SMALL_PATCHES: dict[str, Any] = dict(data="patches32", train=200, test=500)
 QUICK_PATCHES = larger("patches-fcn-tanh", fcn(), 0.1, lr=WIDE, **SMALL_PATCHES)
 QUICK_PATCHES_ENTROPY = larger("patches-fcn-entropy", fcn(), 0.2, "cross_entropy", WIDE, **SMALL_PATCHES)

@@ -50,8 +50,6 @@ class Reproduction(Mapping[str, Judgement]):
     def to_json(self) -> str:
         """Everything as JSON; NaN is null."""
         told = [judgement.as_dict(self.quick) for judgement in self.values()]
-        for finding in (finding for one in told for finding in one["findings"]):
-            finding["value"] = None if finding["value"] != finding["value"] else finding["value"]
         return json.dumps(dict(quick=self.quick, claims=told), indent=1)
 
 
