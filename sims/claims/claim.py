@@ -1,16 +1,14 @@
 """A claim as data: what is said, by which runs it is shown, and what is expected of them."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 
 from .costs import MINUTES
+from .measures import Measure
 from .protocols import DeepRuns, DiagonalRuns
 
 Runs = tuple[DeepRuns | DiagonalRuns, ...]
-Measure = Callable[[Sequence[xr.Dataset]], float]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .claim import Claim
+from .ends import Ends
 
 
 class Verdict(StrEnum):
@@ -65,5 +66,6 @@ class Judgement:
 
 def judge(claim: Claim, results: Sequence[xr.Dataset]) -> Judgement:
     """Measure what the claim expects on the results of its runs, given in their order."""
-    findings = [Finding(e.label, float(e.measure(results)), e.low, e.high, e.expected) for e in claim.expectations]
+    ends = [Ends(ds) for ds in results]
+    findings = [Finding(e.label, float(e.measure(ends)), e.low, e.high, e.expected) for e in claim.expectations]
     return Judgement(claim, tuple(findings), seconds=sum(float(ds.attrs.get("seconds", 0.0)) for ds in results))

@@ -6,7 +6,8 @@ from ..deep.architecture import Network
 from ..deep.options import DeepOptions
 from .protocols import DeepRuns
 
-WIDE = (0.5, 0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)  # multiples of lr_critical, far above it
+WIDE = (0.5, 0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 3.0, 4.0, 6.0, 8.0)  # multiples of lr_critical, far above it
+LONGEST = 20_000  # steps of a quick run
 NEAR = (0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 3.0)
 EIGHT = (0.6, 0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 3.0)
 
@@ -15,7 +16,7 @@ def digits(
     name: str, network: Network, tol: float = 0.03, loss: str = "squared", lr: tuple = NEAR, train: int = 200
 ) -> DeepRuns:
     """On so many 8 x 8 digits, with 500 held out."""
-    return DeepRuns(f"digits-{name}", network, DeepOptions(loss, tol), "digits", train, 500, lr)  # type: ignore[arg-type]
+    return DeepRuns(f"digits-{name}", network, DeepOptions(loss, tol, max_steps=LONGEST), "digits", train, 500, lr)  # type: ignore[arg-type]
 
 
 def larger(
@@ -34,9 +35,9 @@ def fcn(activation: str = "tanh", width: int = 24, depth: int = 2, **rest) -> Ne
 TANH = digits("fcn-tanh", fcn(), lr=WIDE)
 RELU = digits("fcn-relu", fcn("relu"), lr=WIDE)
 ENTROPY = digits("fcn-entropy", fcn(), 0.05, "cross_entropy", WIDE)
-CNN = digits("cnn", Network("cnn", 8, 2, "tanh"), 0.05)
-RESNET = digits("resnet", Network("resnet", 8, 1, "tanh"), 0.1)
-VIT = digits("vit", Network("vit", 16, 1, "gelu"), 0.05)
+CNN = digits("cnn", Network("cnn", 8, 2, "tanh"), 0.05, train=100)
+RESNET = digits("resnet", Network("resnet", 8, 1, "tanh"), 0.1, train=100)
+VIT = digits("vit", Network("vit", 16, 1, "gelu"), 0.3, train=50)
 
 MNIST_TANH = larger("mnist1k-fcn-tanh", fcn("tanh", 100), 0.01, lr=WIDE)
 MNIST_RELU = larger("mnist1k-fcn-relu", fcn("relu", 100), 0.005, lr=WIDE)
@@ -44,12 +45,12 @@ MNIST_4K = larger("mnist4k-fcn-relu", fcn("relu", 100), 0.01, lr=WIDE, train=400
 MNIST_ENTROPY = larger("mnist1k-fcn-entropy", fcn("relu", 100), 0.05, "cross_entropy", WIDE)
 MNIST_CNN = larger("mnist1k-cnn", Network("cnn", 8, 2, "relu"), 0.05)
 MNIST_RESNET = larger("mnist1k-resnet", Network("resnet", 16, 1, "relu"), 0.1)
-MNIST_VIT = larger("mnist1k-vit", Network("vit", 32, 1, "gelu"), 0.05)
+MNIST_VIT = larger("mnist1k-vit", Network("vit", 32, 1, "gelu"), 0.3)
 PATCHES: dict[str, Any] = dict(data="patches32", train=1000, test=1000)
 PATCHES_FCN = larger("patches32-fcn-relu", fcn("relu", 100), 0.05, lr=WIDE, **PATCHES)
 PATCHES_ENTROPY = larger("patches32-fcn-entropy", fcn("relu", 100), 0.2, "cross_entropy", WIDE, **PATCHES)
 PATCHES_RESNET = larger("patches32-resnet", Network("resnet", 16, 1, "relu"), 0.1, **PATCHES)
-PATCHES_VIT = larger("patches32-vit", Network("vit", 32, 1, "gelu"), 0.1, **PATCHES)
+PATCHES_VIT = larger("patches32-vit", Network("vit", 32, 1, "gelu"), 0.3, **PATCHES)
 SMALL_PATCHES: dict[str, Any] = dict(data="patches32", train=200, test=500)
 QUICK_PATCHES = larger("patches-fcn-tanh", fcn(), 0.1, lr=WIDE, **SMALL_PATCHES)
 QUICK_PATCHES_ENTROPY = larger("patches-fcn-entropy", fcn(), 0.2, "cross_entropy", WIDE, **SMALL_PATCHES)

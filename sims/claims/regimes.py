@@ -43,7 +43,7 @@ CLAIMS = (
     Claim(
         "REG-8",
         "Above eta_c the final sharpness is a hyperbola in the learning rate.",
-        (Expectation("d log S / d log lr", slope, -1.1, -0.9), AT_EDGE),
+        (Expectation("d log S / d log lr", slope("sharpness"), -1.1, -0.9), AT_EDGE),
         (TANH, RELU),
         (MNIST_TANH, MNIST_RELU),
     ),
