@@ -71,7 +71,7 @@ class Reproduce:
 
     def _draw(self, made: "sims.claims.Reproduction") -> None:
         from ..look import save  # matplotlib
-        from ..reproduction.picture import picture
+        from ..reproduction.drawing import picture
 
         for id in made:
             results = made.results(id)

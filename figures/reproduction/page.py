@@ -5,7 +5,7 @@ from html import escape
 
 from ...sims.claims import Judgement, Reproduction, Verdict
 from ..look import _render
-from .picture import picture
+from .drawing import picture
 from .table import answer, command, questions, summary_line
 
 _PAGE = """<!DOCTYPE html>
