@@ -17,6 +17,7 @@ MUTATIONS = {  # the formula, and the symbol whose coefficient is multiplied
     "INV-3": ("factor", "lr", 1.01),  # identity with a proved dependant
     "ONE-1": ("term", "beta", 1.01),  # identity with a proved dependant
     "DEEP-4": ("sharpness", "L", 1.01),  # identity with a proved dependant
+    "DEEP-6": ("between", "s", 1.01),  # identity
     "GF-2": ("conjugate_power_2", "s", 1.01),  # proved, with dependants
     "GF-3": ("condition_2", "w", 1.01),  # empirical, one depth of three
     "GF-5": ("off_support_L", "alpha", 1.01),  # proved
