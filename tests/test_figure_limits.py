@@ -192,6 +192,17 @@ def test_the_report_of_an_unfinished_store_says_so(tmp_path, capsys):
     assert "unfinished: 6 of 12 runs are done" in capsys.readouterr().out
 
 
+def test_a_report_tells_how_long_runs_take_and_makes_a_predicted_plane_again(tmp_path, capsys):
+    asked = dict(lr=[0.05, 0.1], init_scale=[0.1, 0.2], store=str(tmp_path / "a.zarr"))
+    plane = sims.predicted(MODEL, PROBLEM, **asked)
+    main(["report", asked["store"]])
+    told = capsys.readouterr().out
+    assert f"{plane.steps.max().item()} at most, predicted for 4" in " ".join(told.split())
+    names: dict = {}
+    exec(told.split("The same in Python")[1].replace("\n    ", "\n"), names)  # noqa: S102
+    assert names["ds"].drop_attrs().equals(plane.drop_attrs())
+
+
 def test_a_dry_run_is_for_this_machine(capsys):
     with pytest.raises(SystemExit):
         main(["sweep", "a.zarr", "--dry-run", "--scheduler", "tcp://127.0.0.1:1"])

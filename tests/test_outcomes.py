@@ -1,5 +1,7 @@
 """What a run reports of its end and of its path, where earlier versions reported something else."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,15 @@ def test_largest_sharpness_is_a_lower_bound(name):
     ds = sims.descend(model, problem, lr, 0.1, max_steps=5000, record_every=1)
     largest = float(ds.path_sharpness.max())  # at a catapult, which lasts a few steps
     assert 0.7 * largest < float(ds.sharpness_max) <= largest * (1 + 1e-9)
+
+
+def test_a_tolerance_above_the_data_is_warned_of():
+    problem = theory.Problem([[1.0, 0.5], [0.2, 1.0]], [1e-8, 2e-8])
+    with pytest.warns(UserWarning, match="tol = 1e-10 is above the excess loss 1.25e-16 of coefficients of 0"):
+        assert sims.descend(theory.difference(2), problem, 0.1, 1e-6).status == sims.Status.CONVERGED
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sims.descend(theory.difference(2), problem, 0.1, 1e-4, tol=1e-24, max_steps=10)
+        sims.descend(theory.difference(2), theory.Problem([[1.0, 0.5]], [0.0]), 0.1, 1e-4, max_steps=10)
+        decayed = theory.UpdateRule(weight_decay=0.1)
+        sims.descend(theory.difference(2), problem, 0.1, 1e-4, rule=decayed, max_steps=10)

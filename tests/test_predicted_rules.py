@@ -1,9 +1,12 @@
 """Predictions with momentum, a schedule or weight decay, beside runs and closed forms; what is not known is refused."""
 
+import json
+
 import numpy as np
 import pytest
 
 from gdbias import sims, theory
+from gdbias.figures.cli.command import main
 from gdbias.theory import NoClosedForm, UpdateRule
 
 POSITIVE = theory.sparse_regression(n=8, d=24, sparsity=3, signs="positive", seed=1, n_test=50)
@@ -150,3 +153,39 @@ def test_weight_decay_is_refused_elsewhere():
         theory.predict(theory.difference(2), labels, 0.1, rule=rule).endpoint(0.1)
     with pytest.raises(theory.InputError, match="no UpdateRule"):
         theory.predict(theory.power(2), POSITIVE, 0.1, rule=0.9)  # type: ignore[arg-type]
+
+
+def test_a_comparison_has_its_rule_and_warm_up():
+    pred = predicted("difference(2)", HEAVY)
+    lr = 0.8 * pred.lr_critical_final
+    ds = sims.compare(pred.dynamics.model, SIGNED, lr, rule=HEAVY, warmup=20).isel(lr=0)
+    run = run_of(pred, lr)
+    np.testing.assert_allclose(ds.beta, run.beta, rtol=1e-9, atol=1e-12)
+    near = ds.sel(predictor="constrained_flow")
+    assert (
+        float(near.beta_error) == pytest.approx(missed(pred, lr, run, warmup=20), rel=1e-6) and near.beta_error < 0.02
+    )
+    refused = json.loads(ds.attrs["not_predicted"])
+    assert {method for method, *_ in refused} == {"frontier", "bregman"}
+    assert sims.rebuild_rule(ds) == HEAVY and json.loads(ds.attrs["spec"])["warmup"] == 20
+    with pytest.raises(NoClosedForm):
+        sims.compare(pred.dynamics.model, SIGNED, lr, rule=UpdateRule(label_noise=0.1))
+
+
+def test_the_command_line_predicts_with_a_rule(tmp_path, capsys):
+    data = ["--model", "difference(2)", "--n", "8", "--d", "24", "--sparsity", "3", "--signs", "random", "--seed", "1"]
+    pred = predicted("difference(2)", HEAVY)
+    lr = 0.8 * pred.lr_critical_final
+    main(["predict", *data, "--momentum", "0.5", "--lr", str(lr), "--warmup", "20"])
+    told = capsys.readouterr().out.split()
+    assert float(told[told.index("lr_max") + 1]) == pytest.approx(pred.lr_max, rel=1e-5)
+    assert float(told[len(told) - 1 - told[::-1].index("l1_norm") + 1]) == pytest.approx(
+        pred.endpoint(lr, warmup=20).l1_norm, rel=1e-5
+    )
+    main(["predict", *data, "--weight-decay", "0.1", "--lr", "0.1"])
+    told = capsys.readouterr().out.split()
+    decayed = predicted("difference(2)", UpdateRule(weight_decay=0.1)).endpoint(0.1)
+    assert float(told[told.index("l1_norm") + 1]) == pytest.approx(decayed.l1_norm, rel=1e-5)
+    with pytest.raises(SystemExit):
+        main(["predict", str(tmp_path / "a.zarr"), *data, "--momentum", "0.5", "--lr", "0.1,0.2"])
+    assert not (tmp_path / "a.zarr").exists()

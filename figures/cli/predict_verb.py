@@ -14,6 +14,7 @@ from ...sims.predictions.planes import PredictedOptions
 from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
 from .data_options import Data
+from .rule_options import Rule
 from .spec_file import GRID
 
 LARGE = 100_000  # numbers of X above which predictions say what they are at
@@ -40,6 +41,7 @@ class Predict:
     max_steps: int | None = None
     """Steps after which runs of a plane are stopped: those that need more are converging."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
+    rule: Annotated[Rule, tyro.conf.arg(name="")] = field(default_factory=Rule)
 
     def __call__(self) -> None:
         scales, lrs = read_grid(self.init_scale), None if self.lr is None else learning_rates(read_grid(self.lr))
@@ -50,6 +52,8 @@ class Predict:
                 raise InputError(f"--max-steps {self.max_steps} is of a plane: name its folder, or leave it out")
             self._tell(one_value(scales if len(scales) > 1 else float(scales[0]), "init_scale"), lrs)
             return
+        if self.rule != Rule():
+            raise InputError(f"{self.plane} would be a plane, which plain descent alone has: leave the update rule out")
         if lrs is None:
             raise InputError(f"{self.plane} needs learning rates: use for example --lr 0.01:1:40:log")
         model, problem = self.data.settings()
@@ -64,21 +68,28 @@ class Predict:
 
     def _tell(self, init_scale: float, lrs: np.ndarray | None) -> None:
         model, problem = self.data.setting()
-        pred = theory.predict(model, problem, init_scale)
+        pred = theory.predict(model, problem, init_scale, rule=self.rule.rule())
         said = say if problem.n * problem.d > LARGE else lambda text: None
         said(f"following gradient flow on {problem.n} x {problem.d} numbers, which may take minutes")
-        print(f"{model} on {problem}, init_scale {init_scale:g}")
-        print(f"lr_critical        {pred.lr_critical:.6g}   2 / largest sharpness along gradient flow")
-        if problem.loss == theory.squared:
-            print(f"lr_critical_final  {pred.lr_critical_final:.6g}   2 / sharpness at its endpoint")
+        ruled = "" if pred.rule == theory.gradient_descent else f", {pred.rule}"
+        print(f"{model} on {problem}, init_scale {init_scale:g}{ruled}")
+        edge = "(2 + 2 momentum)" if pred.rule.momentum else "2"
+        try:
+            print(f"lr_critical        {pred.lr_critical:.6g}   {edge} / largest sharpness along gradient flow")
+        except NoClosedForm as reason:  # weight decay, whose ends alone are predicted
+            if not pred.rule.weight_decay:
+                raise
+            print(reason)
+        if problem.loss == theory.squared and not pred.rule.weight_decay:
+            print(f"lr_critical_final  {pred.lr_critical_final:.6g}   {edge} / sharpness at its endpoint")
             said("finding the least sharpness of any interpolator")
             try:
-                print(f"lr_max             {pred.lr_max:.6g}   2 / least sharpness of any interpolator")
+                print(f"lr_max             {pred.lr_max:.6g}   {edge} / least sharpness of any interpolator")
             except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
                 pass
             try:
                 print(f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way")
-            except NoClosedForm:  # degree 4 and above
+            except NoClosedForm:  # degree 4 and above, or an update rule
                 pass
             print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
             print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")

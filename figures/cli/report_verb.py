@@ -15,7 +15,13 @@ from ...theory.errors import InputError
 if TYPE_CHECKING:
     import xarray as xr
 
-DIAGONAL = ("sweep", "descend", "flow", "compare")  # kinds of results that Python makes again from models and problems
+DIAGONAL = (
+    "sweep",
+    "descend",
+    "flow",
+    "compare",
+    "predicted",
+)  # kinds of results that Python makes again from models and problems
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ def describe(ds: "xr.Dataset", store: str | Path) -> str:
     done = int((ds["status"].values != Status.NOT_RUN).sum())
     if done < ds["status"].size:
         lines += [f"unfinished: {done} of {ds['status'].size} runs are done; the same command goes on"]
+    lines += _steps(ds, str(spec.get("kind", "")))
     lines += [f"{name:12} {_short(value)}" for name, value in spec.items() if name != "kind"]
     lines += [f"{'versions':12} {', '.join(f'{name} {version}' for name, version in versions.items())}"]
     lines += [f"{'git':12} {ds.attrs['git']}"] if ds.attrs.get("git") else []
@@ -52,6 +59,19 @@ def describe(ds: "xr.Dataset", store: str | Path) -> str:
     if spec["kind"] in DIAGONAL:
         lines += ["", "The same in Python", "", *(f"    {line}" for line in python(ds, store).splitlines())]
     return "\n".join(lines)
+
+
+def _steps(ds: "xr.Dataset", kind: str) -> list[str]:
+    """How long runs take that converge, measured or predicted; nothing where none does."""
+    if "steps" not in ds:
+        return []
+    steps = ds["steps"].values[(ds["status"].values == Status.CONVERGED) & (ds["steps"].values >= 0)]
+    if not steps.size:
+        return []
+    told = "predicted for" if kind.endswith("predicted") else "of"
+    return [
+        f"{'steps':12} {np.median(steps):.0f} in the median, {steps.max()} at most, {told} {steps.size} that converge"
+    ]
 
 
 def python(ds: "xr.Dataset", store: str | Path) -> str:

@@ -59,6 +59,7 @@ def advance_block(job: Job, starts: np.ndarray, lr: np.ndarray, number: str = "f
     records = job.options.max_steps // job.record_every + 1 if job.record_every else 0
     which = np.repeat(np.arange(len(starts)), len(lr))
     runs = begin_runs(job.landscape, starts, which, np.tile(lr, len(starts)), records, number)
+    _warn_of_tolerance(job, runs)
     landscape, advance, done = job.landscape.stepped, backend(job.options).advance, 0
     for smallest in np.unique(runs.loss_min):
         chosen = np.flatnonzero(runs.loss_min == smallest)
@@ -69,6 +70,20 @@ def advance_block(job: Job, starts: np.ndarray, lr: np.ndarray, number: str = "f
         if part is not runs:
             runs.put(chosen, part)
     return runs
+
+
+def _warn_of_tolerance(job: Job, runs: Runs) -> None:
+    """Warn where coefficients of 0 are within ``tol`` of the smallest loss: runs then tell nothing of the data."""
+    if job.landscape.dynamics.rule.weight_decay:  # whose tol is relative
+        return
+    problem, tol = job.landscape.problem, job.options.tol
+    excess = float(problem.loss_at(np.zeros(problem.d)) - runs.loss_min.min())
+    if 0 < excess <= tol:
+        warnings.warn(
+            f"tol = {tol:g} is above the excess loss {excess:.3g} of coefficients of 0: runs converge before they fit "
+            "anything; use a smaller tol, or data in larger units",
+            stacklevel=2,
+        )
 
 
 def measure_block(job: Job, runs: Runs) -> dict:

@@ -8,9 +8,9 @@ from typing import TypedDict, Unpack, get_args
 import numpy as np
 import xarray as xr
 
-from ...theory import GdbiasError, Parameterization, Prediction, Problem, predict
+from ...theory import GdbiasError, Parameterization, Prediction, Problem, UpdateRule, gradient_descent, predict
 from ...theory.prediction.endpoints import Endpoint, Method
-from ...theory.validate import one_of, texts
+from ...theory.validate import one_of, texts, whole
 from ..grid import Grid, learning_rates, one_value
 from ..options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
 from ..parallel.progress import progress_bar
@@ -54,7 +54,9 @@ def compare(
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float = 0.1,
     *,
+    rule: UpdateRule = gradient_descent,
     methods: Sequence[Method] = METHODS,
+    warmup: int = 0,
     progress: bool = False,
     options: CompareOptions | None = None,
     **changes: Unpack[CompareChanges],
@@ -65,6 +67,9 @@ def compare(
     sharpness and the test risk: NaN where the run did not converge or the predictor does not apply.
     ``sensitivity`` is what ``beta_found`` itself changes by at 1.003 lr, the floor of every error.
 
+    Runs and predictors move by ``rule``; ``warmup`` is the constrained flow's, see
+    :meth:`gdbias.theory.Prediction.endpoint`, which momentum needs.
+
     Further keywords, ``max_steps``, ``tol``, ``hold``, ``backend`` and ``threads``, change single
     options of :class:`gdbias.sims.predictions.comparison.CompareOptions`, or of those given together as ``options``.
 
@@ -73,20 +78,22 @@ def compare(
 
     Raises:
         InputError: a value outside its limits, an unknown option or method.
+        NoClosedForm: a rule with batches, label noise or a step of its own.
     """
-    options = options_of("compare", CompareOptions(), options, changes)
+    options, warmup = options_of("compare", CompareOptions(), options, changes), whole("warmup", warmup, 0)
     asked = options.sweep()
     for method in texts("methods", methods):
         one_of("method", method, METHODS)
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
     every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
-    runs = sweep(model, problem, every, scale, keep=["beta", "theta"], progress=progress, options=asked)
+    pred, missing = predict(model, problem, scale, rule=rule), []
+    runs = sweep(model, problem, every, scale, rule=rule, keep=["beta", "theta"], progress=progress, options=asked)
     runs = runs.isel(init_scale=0)
     found, near = (runs.isel(lr=place[part]) for part in (slice(None, len(lrs)), slice(len(lrs), None)))
-    spec = result_spec("compare", model, problem, options, lr=lrs, init_scale=scale, methods=list(methods))
+    told = dict(methods=list(methods)) | (dict(warmup=warmup) if warmup else {})
+    spec = result_spec("compare", model, problem, options, rule=rule, lr=lrs, init_scale=scale, **told)
     attrs = result_attributes(spec, [problem])
 
-    pred, missing = predict(model, problem, scale), []
     values: dict[str, np.ndarray] = {
         name: np.full((len(methods), len(lrs), *size), np.nan)
         for name, size in {"beta_l1": (), "sharpness": (), "test_risk": (), "beta": (problem.d,)}.items()
@@ -94,7 +101,7 @@ def compare(
     with progress_bar("predictions", len(methods) * len(lrs), progress) as add:
         for i, method in enumerate(methods):
             for j, rate in enumerate(lrs.tolist()):
-                end = _endpoint(pred, rate, method, missing)
+                end = _endpoint(pred, rate, method, warmup, missing)
                 add(1, method)
                 if end is not None:
                     values["beta"][i, j], values["beta_l1"][i, j] = end.beta, end.l1_norm
@@ -129,9 +136,9 @@ def compare(
     )
 
 
-def _endpoint(pred: Prediction, lr: float, method: Method, missing: list) -> Endpoint | None:
+def _endpoint(pred: Prediction, lr: float, method: Method, warmup: int, missing: list) -> Endpoint | None:
     try:
-        return pred.endpoint(lr, method)
+        return pred.endpoint(lr, method, warmup if method == "constrained_flow" else 0)
     except GdbiasError as error:
         missing.append((method, lr, str(error)))
         return None
