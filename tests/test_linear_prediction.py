@@ -120,6 +120,10 @@ def test_predictions_scale_with_the_target(unit):
     )
     np.testing.assert_allclose(two.parameters / unit ** (1 / L), one.parameters, rtol=1e-6, atol=1e-8)
     assert two.steps == pytest.approx(one.steps, rel=1e-6)
+    fixed = theory.predict_linear(other, theta0=[unit ** (1 / L) * w for w in layers]).endpoint(
+        lr * unit ** (2 / L - 2)
+    )
+    assert (fixed.steps - one.steps) * (unit - 1) > 0  # to a tolerance that does not scale
 
 
 def test_predictions_turn_with_the_target():

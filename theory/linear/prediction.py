@@ -21,6 +21,7 @@ TOL = 1e-10
 LARGEST = 400  # outputs times inputs, the side of the tangent kernel
 LONGEST = 4000  # steps of the integration
 END = 1e-14  # loss at which the flow has ended, of that of weights of 0
+ROUNDING = 1e-28  # of that loss
 SLOW = 1e-6  # lr S / 2 of gradient flow
 PINNED = 1e-4  # relative distance of S from 2 / lr
 LATE = 1e9  # steps, after which nothing moves
@@ -75,7 +76,7 @@ class LinearPrediction:
         net, one, states = self.net, [w[None] for w in self.start], []
         first = float(chain.chain_sharpness(one, net.target).value[0])
         lr = np.array([2 * SLOW / max(first, net.minimal_sharpness)])
-        flow = ConstrainedFlow(net.target, one, np.zeros((1, *net.target.shape)), lr, TOL, self._end, CLOSE)
+        flow = ConstrainedFlow(net.target, one, np.zeros((1, *net.target.shape)), lr, TOL, self._end(np.inf), CLOSE)
         for _ in range(LONGEST):
             states.append(chain.pack(flow.layers)[0])
             if flow.ended.all():
@@ -88,9 +89,10 @@ class LinearPrediction:
         values = chain.chain_sharpness(chain.unpack(np.array(states), net.shapes), net.target).value
         return [w[0] for w in flow.layers], float(values[-1]), float(values.max())
 
-    @property
-    def _end(self) -> float:
-        return END * float((self.net.target**2).sum()) / 2
+    def _end(self, tol: float) -> float:
+        """The loss at which the flow has ended: below ``tol``, as far as the target's rounding lets it be."""
+        unit = float((self.net.target**2).sum()) / 2
+        return max(min(END * unit, tol / 2), ROUNDING * unit)
 
     @property
     def flow_parameters(self) -> np.ndarray:
@@ -160,7 +162,9 @@ class LinearPrediction:
         goes = np.flatnonzero(fate == Fate.ENDS)
         if not len(goes):
             return found
-        flow = ConstrainedFlow(net.target, [w[goes] for w in first.layers], first.swing[goes], lr[goes], tol, self._end)
+        flow = ConstrainedFlow(
+            net.target, [w[goes] for w in first.layers], first.swing[goes], lr[goes], tol, self._end(tol)
+        )
         for _ in range(LONGEST):
             if flow.ended.all():
                 break
