@@ -203,6 +203,18 @@ def test_a_report_tells_how_long_runs_take_and_makes_a_predicted_plane_again(tmp
     assert names["ds"].drop_attrs().equals(plane.drop_attrs())
 
 
+@pytest.mark.parametrize("verb", ["sweep", "predicted"])
+def test_the_report_of_a_deep_linear_network_makes_it_again(verb, tmp_path, capsys):
+    options = dict(max_steps=300) if verb == "sweep" else dict(warmup=20)
+    store = str(tmp_path / "a.zarr")
+    ds = getattr(sims.linear, verb)(NET, [0.05, 0.1], [0.3, 1.0], start="random", store=store, **options)
+    main(["report", store])
+    names: dict = {}
+    exec(capsys.readouterr().out.split("The same in Python")[1].replace("\n    ", "\n"), names)  # noqa: S102
+    assert names["ds"].drop_attrs().equals(ds.drop_attrs())
+    assert names["ds"].attrs["spec"] == ds.attrs["spec"]
+
+
 def test_a_dry_run_is_for_this_machine(capsys):
     with pytest.raises(SystemExit):
         main(["sweep", "a.zarr", "--dry-run", "--scheduler", "tcp://127.0.0.1:1"])

@@ -56,7 +56,7 @@ def describe(ds: "xr.Dataset", store: str | Path) -> str:
     lines += [f"{'versions':12} {', '.join(f'{name} {version}' for name, version in versions.items())}"]
     lines += [f"{'git':12} {ds.attrs['git']}"] if ds.attrs.get("git") else []
     lines += ["", "Made by", "", f"    {command}"]
-    if spec["kind"] in DIAGONAL:
+    if spec["kind"] in DIAGONAL or "network" in spec:
         lines += ["", "The same in Python", "", *(f"    {line}" for line in python(ds, store).splitlines())]
     return "\n".join(lines)
 
@@ -77,6 +77,8 @@ def _steps(ds: "xr.Dataset", kind: str) -> list[str]:
 def python(ds: "xr.Dataset", store: str | Path) -> str:
     """Python text that makes the result ``ds`` again, on the models and problems rebuilt from its store."""
     spec = json.loads(ds.attrs["spec"])
+    if "network" in spec:
+        return _linear(ds, store, spec)
     names = []
     for name in ("model", "problem"):
         listed = ("seed" if name == "problem" else name) in ds.dims
@@ -94,6 +96,21 @@ def python(ds: "xr.Dataset", store: str | Path) -> str:
         f"stored = open_result({str(store)!r})",
         f"{', '.join(names)} = sims.rebuild(stored)",
         f"ds = sims.{spec['kind']}({', '.join(arguments)})",
+    ))  # fmt: skip
+
+
+def _linear(ds: "xr.Dataset", store: str | Path, spec: dict) -> str:
+    """The same of a deep linear network; ``average`` and ``cool`` stand in its spec, and are no options of it."""
+    left = ("kind", "model", "problem", "network", "average", "cool")
+    values = {name: value for name, value in spec.items() if name not in left and value is not None}
+    return "\n".join((
+        "import json",
+        "from gdbias import sims, theory",
+        "from gdbias.sims.store.group import open_result",
+        f"stored = open_result({str(store)!r})",
+        'net = theory.linear_network(**json.loads(stored.attrs["spec"])["network"])',
+        f"ds = sims.{spec['kind'].replace(' ', '.')}(net, "
+        + ", ".join(f"{name}={_argument(ds, name, value)}" for name, value in values.items()) + ")",
     ))  # fmt: skip
 
 
