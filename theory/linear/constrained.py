@@ -16,7 +16,7 @@ FASTEST = 3.0  # rate, a step of descent, at which a residual is gone
 ON_EDGE = 1e-5  # relative excess of the sharpness over its cap that is let be
 PROJECTIONS = 40
 HALVINGS = 60
-SETTLED = 1e-6
+SETTLED = 1e-6  # of the loss of weights of 0: below it the flow is at its end, and a push tells nothing of when
 
 
 class ConstrainedFlow:
@@ -77,7 +77,7 @@ class ConstrainedFlow:
         self.length = np.where(going, length * np.clip(0.9 / np.sqrt(np.maximum(off, 1e-6)), 0.2, GROWTH), length)
 
     def _count(self, taken: np.ndarray) -> None:
-        """Let the oscillation go so many steps on, (B,), with what reaches ``tol`` on the way."""
+        """Go so many steps of descent on, (B,): what dies out in them, with the kernel as it was at their start."""
         swings, edge = self.kernel.coefficients(self.swing), self.lr[:, None] * self.kernel.values
         swinging = np.minimum(-np.log(np.clip(np.abs(1 - edge), np.exp(-FASTEST), 1.0)), FASTEST)
         for found, size, rates, tol in (
@@ -85,8 +85,8 @@ class ConstrainedFlow:
             (self._settled, self.kernel.error, _rates(edge), self._settling),
             (self.calm, swings, swinging, self.tol),
         ):
-            open_ = np.flatnonzero(np.isnan(found) & (taken > 0))
-            found[open_] = self.taken[open_] + crossing(size[open_], rates[open_], taken[open_], tol)
+            pending = np.flatnonzero(np.isnan(found) & (taken > 0))
+            found[pending] = self.taken[pending] + crossing(size[pending], rates[pending], taken[pending], tol)
         self.swing = self.kernel.matrices(swings * np.exp(-swinging * taken[:, None]))
         self.taken = self.taken + taken
 

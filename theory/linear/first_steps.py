@@ -18,7 +18,7 @@ class Begun(NamedTuple):
         layers: its mean about the last of them, ``(W_(T-1) + 2 W_T + W_(T+1)) / 4``, of shapes (B, d_l, d_(l-1)).
         swing: the product at T less that of the mean, (B, d_L, d_0).
         taken: T, shape (B,), as what follows.
-        arrived: the first step at which the excess loss is below ``tol``, NaN where it is not.
+        arrived: the step from which on the excess loss is below ``tol``, NaN where it is not.
         rising: steps on which the loss rose.
         bounded: whether the loss stayed below 1e6 times the first one, or 1.
     """
@@ -48,7 +48,7 @@ def begun(net: LinearNetwork, start: Sequence[np.ndarray], lr: np.ndarray, count
         rose = going & ~(loss < last * (1 + 1e-12) + rounding)
         taken = np.where(rose & (rising == 0), step + count, taken)
         rising, bounded = rising + rose, bounded & ~(going & ~(loss < limit))
-        arrived = np.where(going & np.isnan(arrived) & (loss < tol), step, arrived)
+        arrived = np.where(going, np.where(loss < tol, np.fmin(arrived, step), np.nan), arrived)
         last, going = loss, going & bounded
         moved = chain.gradient(after, net.target)
         before = [_where(going, b, a) for a, b in zip(before, now, strict=True)]

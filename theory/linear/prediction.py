@@ -176,7 +176,7 @@ class LinearPrediction:
                 found.parameters[i], found.sharpness[i] = chain.pack(layers), value
                 found.steps[i] = first.taken[i] + _steps(flow, k, below, tol)
         found.on_edge[goes] = flow.pushed > 0
-        found.steps[:] = np.where(np.isnan(first.arrived), found.steps, first.arrived)
+        found.steps[goes] = np.where(np.isnan(first.arrived), found.steps, first.arrived)[goes]
         return found
 
     def _settled(self, layers: list[np.ndarray], lr: float) -> tuple[list[np.ndarray], float, float]:
@@ -201,7 +201,7 @@ def _steps(flow: ConstrainedFlow, k: int, below: float, tol: float) -> float:
     """Steps until the flow's loss and that of every oscillation are below ``tol``, with ``1 - lr S / 2`` at the end."""
     found, left = [float(flow.steps[k])], float((flow.swing[k] ** 2).sum()) / 2
     for loss, calm in ((left, flow.calm[k]), (flow.push[k], np.nan)):
-        dies = np.log(max(loss / tol, 1.0)) / (4 * below) if below > 0 else np.nan
+        dies = 0.0 if loss <= tol else np.log(loss / tol) / (4 * below) if below > 0 else np.nan
         found.append(float(flow.pushed[k] + dies if np.isnan(calm) else calm))
     return max(found) if np.isfinite(found).all() else np.nan
 
