@@ -89,10 +89,12 @@ def test_the_memory_of_a_chunk_does_not_grow_with_the_samples():
 
 
 @pytest.mark.parametrize("height, width", [(8, 8), (9, 11)])
-@pytest.mark.parametrize("options", [dict(kernel_size=3, padding=1), dict(kernel_size=2, stride=2)])
+@pytest.mark.parametrize("options", [dict(side=3, padding=1), dict(side=2, stride=2)])
 def test_a_convolution_by_patches_is_a_convolution(options, height, width):
+    options = dict(options)
     x = jax.numpy.asarray(np.random.default_rng(0).standard_normal((3, height, width)), "float32")
-    ours, plain = (kind(3, 5, key=jax.random.key(0), **options) for kind in (Convolution, eqx.nn.Conv2d))
+    ours = Convolution(3, 5, **options, key=jax.random.key(0))
+    plain = eqx.nn.Conv2d(3, 5, options.pop("side"), **options, key=jax.random.key(0))
     np.testing.assert_allclose(ours(x), plain(x), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(halved(x), eqx.nn.AvgPool2d(2, 2)(x), rtol=1e-5, atol=1e-6)
 

@@ -9,8 +9,11 @@ class Convolution(eqx.nn.Conv2d):
     Inside a compiled loop on a CPU, XLA's own convolution takes several times as long.
     """
 
+    def __init__(self, channels: int, width: int, side: int, *, stride: int = 1, padding: int = 0, key: jax.Array):
+        super().__init__(channels, width, side, stride, padding, key=key)
+
     def __call__(self, x: jax.Array, *, key=None) -> jax.Array:
-        """Shape (out_channels, height, width) from (in_channels, height, width)."""
+        """Shape (width, rows, columns) from (channels, rows, columns)."""
         x = jnp.pad(x, ((0, 0), *self.padding))  # type: ignore[arg-type]
         rows, columns = (
             [slice(at, at + length - side + 1, step) for at in range(side)]
@@ -19,7 +22,7 @@ class Convolution(eqx.nn.Conv2d):
         patches = jnp.stack([x[:, row, column] for row in rows for column in columns], axis=1)
         kernel = self.weight.reshape(self.out_channels, -1)
         product = kernel @ patches.reshape(kernel.shape[1], -1)
-        return product.reshape(self.out_channels, *patches.shape[2:]) + self.bias
+        return product.reshape(self.out_channels, *patches.shape[2:]) + self.bias  # type: ignore[operator]
 
 
 def halved(x: jax.Array) -> jax.Array:

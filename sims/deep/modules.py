@@ -76,7 +76,7 @@ def _head(net: Network, features: int, classes: int, keys):
 
 
 def _convolution(net: Network, channels: int, keys, role: str = "hidden"):
-    layer = Convolution(channels, net.width, kernel_size=3, padding=1, key=next(keys))
+    layer = Convolution(channels, net.width, 3, padding=1, key=next(keys))
     return _gained(net, layer, role)
 
 
@@ -138,7 +138,7 @@ class Transformer(eqx.Module):
 
 def _vit(net: Network, shape, classes: int, keys) -> eqx.Module:
     patch, d = max(2, min(shape[1:]) // 7), net.width  # 4 x 4 pixels of a 28 x 28 image
-    embed = Convolution(shape[0], d, kernel_size=patch, stride=patch, key=next(keys))
+    embed = Convolution(shape[0], d, patch, stride=patch, key=next(keys))
     tokens = (shape[1] // patch) * (shape[2] // patch)
     act = eqx.nn.Lambda(ACTIVATIONS[net.activation])
     blocks = []

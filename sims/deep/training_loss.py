@@ -144,5 +144,6 @@ def evaluate(objective: Objective, theta: jax.Array) -> tuple[jax.Array, jax.Arr
 
     nothing = jnp.asarray(jnp.nan, theta.dtype)
     held_out = (objective.X_test, objective.y_test)
-    test = mean(scored, held_out, objective.chunk) if len(objective.X_test) else (nothing, nothing)
-    return *mean(scored, (objective.X, objective.y), objective.chunk), *test
+    loss, accuracy = mean(scored, (objective.X, objective.y), objective.chunk)
+    risk, hits = mean(scored, held_out, objective.chunk) if len(objective.X_test) else (nothing, nothing)
+    return loss, accuracy, risk, hits
