@@ -2,27 +2,30 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Literal
 
 import numpy as np
 
-from .status import Phase, Status
+from .status import Doubt, Phase, Status
 
-Kind = Literal["diagonal", "linear", "deep", "map", "compared", "predicted", "linear_predicted"]
-Point = Literal["end", "averaged", "cooled", "flow", "predicted", "path"]
+Kind = Literal["diagonal", "linear", "deep", "map", "compared", "predicted", "linear_predicted", "deep_predicted"]
+Point = Literal["end", "averaged", "cooled", "flow", "predicted", "low", "high", "path"]
 RUNS: tuple[Kind, ...] = ("diagonal", "linear", "deep")  # networks whose runs are measured in full
 CHAINS: tuple[Kind, ...] = ("linear", "linear_predicted")
 FORESEEN: tuple[Kind, ...] = ("predicted", "linear_predicted")  # planes without runs
 POINTS: Mapping[Point, tuple[str, tuple[Kind, ...]]] = {  # what a long name says of each, and the kinds that have it
-    "end": ("{}", (*RUNS, "map", "compared", *FORESEEN)),
-    "averaged": ("{}, of the mean of the next weights", ("diagonal", "deep")),
+    "end": ("{}", (*RUNS, "map", "compared", *FORESEEN, "deep_predicted")),
+    "averaged": ("{}, of the mean of the next weights", ("diagonal", "deep", "deep_predicted")),
     "cooled": ("{}, after cooling by gradient flow", ("diagonal", "deep")),
     "flow": ("{}, of gradient flow", ("deep", *FORESEEN)),
     "predicted": ("{}, predicted", ("compared",)),
+    "low": ("{}, lower end of its bracket", ("deep_predicted",)),
+    "high": ("{}, upper end of its bracket", ("deep_predicted",)),
     "path": ("{} along the path", RUNS),
 }
 STATE: tuple[Point, ...] = ("end", "averaged", "cooled", "flow", "path")  # of what any weights have
+WEIGHED: tuple[Kind, ...] = (*RUNS, "deep_predicted")  # networks whose weights at the end are known
 
 
 @dataclass(frozen=True)
@@ -47,31 +50,32 @@ class Variable:
     at: tuple[Point, ...] = ("end",)
     along: str = ""
     held_out: bool = False
-    flags: type[IntEnum] | None = None
+    flags: type[IntEnum] | type[IntFlag] | None = None
 
 
 _ASIDE = "{}, along the path"  # after a long name that ends in a clause of its own
 _DECLARED: Mapping[str, Variable] = {
     "status": Variable(
         "how the run ended", dtype="i1", fill=int(Status.NOT_RUN), flags=Status,
-        kinds=(*RUNS, "map", "compared", *FORESEEN), at=("end", "flow"),
+        kinds=(*WEIGHED, "map", "compared", *FORESEEN), at=("end", "flow"),
     ),
     "steps": Variable(
-        "steps taken", "steps", "i8", -1, kinds=(*RUNS, "map", "compared", *FORESEEN), at=("end", "flow")
+        "steps taken", "steps", "i8", -1, kinds=(*WEIGHED, "map", "compared", *FORESEEN),
+        at=("end", "flow", "low", "high"),
     ),
-    "loss": Variable("training loss", kinds=(*RUNS, "compared"), at=STATE),
+    "loss": Variable("training loss", kinds=(*WEIGHED, "compared"), at=STATE),
     "loss_min": Variable(
         "infimum of the training loss over the coefficients that gradient flow can reach", kinds=("diagonal", "linear")
     ),
     "test_risk": Variable(
-        "mean loss on held-out samples", kinds=("diagonal", "deep", "compared", "predicted"), at=(*STATE, "predicted"),
-        along="held-out loss along the path", held_out=True,
+        "mean loss on held-out samples", kinds=("diagonal", "deep", "deep_predicted", "compared", "predicted"),
+        at=(*STATE, "predicted"), along="held-out loss along the path", held_out=True,
     ),
     "sharpness": Variable(
-        "largest algebraic Hessian eigenvalue in the weights at the end", kinds=(*RUNS, "compared", *FORESEEN),
+        "largest algebraic Hessian eigenvalue in the weights at the end", kinds=(*WEIGHED, "compared", *FORESEEN),
         at=(*STATE, "predicted"), along="sharpness along the path",
     ),
-    "sharpness_residual": Variable("residual norm |H v - S v| of that eigenvalue"),
+    "sharpness_residual": Variable("residual norm |H v - S v| of that eigenvalue", kinds=WEIGHED),
     "sharpness_max": Variable(
         "largest Rayleigh quotient of the Hessian seen along the path: a lower bound of the largest sharpness",
         at=("end", "flow"),
@@ -81,14 +85,17 @@ _DECLARED: Mapping[str, Variable] = {
         at=("end", "flow", "path"),
     ),
     "trace": Variable("trace of the Hessian in the weights at the end", kinds=("diagonal",), at=("end", "path")),
-    "theta_l1": Variable("l1 norm of the weights", kinds=(*RUNS, "linear_predicted"), at=STATE),
-    "theta_l2": Variable("l2 norm of the weights", kinds=(*RUNS, "linear_predicted"), at=STATE),
+    "theta_l1": Variable("l1 norm of the weights", kinds=(*WEIGHED, "linear_predicted"), at=(*STATE, "low", "high")),
+    "theta_l2": Variable("l2 norm of the weights", kinds=(*WEIGHED, "linear_predicted"), at=(*STATE, "low", "high")),
     "beta_l1": Variable(
         "l1 norm of the coefficients", kinds=("diagonal", "compared", "predicted"), at=(*STATE, "predicted")
     ),
     "beta_l2": Variable("l2 norm of the coefficients", kinds=("diagonal", "predicted"), at=STATE),
     "monotone": Variable("whether the loss never rose", dtype="?", fill=False),
     "rising_steps": Variable("steps on which the loss rose", "steps", "i8", -1),
+    "doubts": Variable(
+        "what speaks against the prediction", dtype="i1", fill=0, flags=Doubt, kinds=("deep_predicted",)
+    ),
     "phase": Variable(
         "dynamical phase of the run", dtype="i1", fill=int(Phase.NOT_RUN), flags=Phase,
         kinds=("diagonal", "linear", *FORESEEN),
@@ -107,9 +114,11 @@ _DECLARED: Mapping[str, Variable] = {
     "theta": Variable(
         "weights", dims=("weight", "feature"), kinds=("diagonal", "compared"), at=("end", "path")
     ),
-    "accuracy": Variable("share of training samples classified correctly", kinds=("deep",), at=("end", "flow")),
+    "accuracy": Variable(
+        "share of training samples classified correctly", kinds=("deep", "deep_predicted"), at=("end", "flow")
+    ),
     "test_accuracy": Variable(
-        "share of held-out samples classified correctly", kinds=("deep",), at=STATE, held_out=True
+        "share of held-out samples classified correctly", kinds=("deep", "deep_predicted"), at=STATE, held_out=True
     ),
     "lr_critical": Variable("2 / largest sharpness along gradient flow", kinds=("deep", *FORESEEN), at=("flow",)),
     "lr_critical_final": Variable("2 / sharpness at gradient flow's end", kinds=FORESEEN, at=("flow",)),
@@ -211,6 +220,7 @@ def attributes(name: str) -> dict:
     variable = VARIABLES.get(name) or COORDINATES[name]
     described: dict = {"long_name": variable.long_name, "units": variable.units}
     if variable.flags is not None:
-        described["flag_values"] = [int(flag) for flag in variable.flags]
+        several = issubclass(variable.flags, IntFlag)
+        described["flag_masks" if several else "flag_values"] = [int(flag) for flag in variable.flags]
         described["flag_meanings"] = " ".join(flag.name.lower() for flag in variable.flags)
     return described

@@ -1,6 +1,6 @@
 """How a run ended, and what it does in the long run."""
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 
 class _Named(IntEnum):
@@ -33,3 +33,11 @@ class Phase(_Named):
     DIVERGED = 5  # the loss blew up, if only in the window
     UNDECIDED = 6  # bounded and none of these, no window was asked for, or converged with momentum or draws
     CONVERGING = 7  # not there yet: in the window the loss never rose and a nearby run did not part
+
+
+class Doubt(IntFlag):
+    """What speaks against a prediction of a deep network. Stored as int8 with CF flag masks."""
+
+    NOT_SEPARATED = 1  # oscillation began within 20 steps: flow and oscillation have no time scales of their own
+    KINKS = 2  # over a swing the curvature is not that at its center, by more than 1 % in the mean
+    NO_ARRIVAL = 4  # the loss did not come to tol, or the flow could not be followed

@@ -16,7 +16,7 @@ from gdbias.sims.store.files import save_result
 from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
 
-SWEEP = importlib.import_module("gdbias.sims.deep.sweeps")
+SWEEP, CASES = (importlib.import_module(f"gdbias.sims.deep.{name}") for name in ("sweeps", "cases"))
 NET = sims.deep.network("fcn", width=12, depth=1, activation="tanh")
 PROTOCOL = dict(tol=0.03, max_steps=3000, track_every=51)
 
@@ -88,7 +88,7 @@ def test_only_missing_runs_are_computed_and_another_spec_is_refused(tmp_path, da
         with pytest.raises(KeyboardInterrupt):
             sims.deep.sweep(NET, data, [0.05, 0.1], **protocol)
         assert list(open_result(store).status.values) == [Status.NOT_RUN, Status.CONVERGED]
-        patch.setattr(SWEEP, "_flow", lambda *_: pytest.fail("gradient flow was stored already"))
+        patch.setattr(CASES, "_flow", lambda *_: pytest.fail("gradient flow was stored already"))
         ds = sims.deep.sweep(NET, data, [0.05, 0.1], **protocol)
     assert started == [0.1, 0.05, 0.05]
     plain = sims.deep.sweep(NET, data, [0.05, 0.1], **(protocol | dict(store=None)))

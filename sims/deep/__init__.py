@@ -7,6 +7,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from .architecture import Network, network
     from .data import Data, load
+    from .predictions import predicted
     from .single import descend, flow
     from .sweeps import sweep
 
@@ -15,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "data": ["Data", "load"],
         "architecture": ["Network", "network"],
+        "predictions": ["predicted"],
         "single": ["descend", "flow"],
         "sweeps": ["sweep"],
     },

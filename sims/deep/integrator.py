@@ -12,7 +12,7 @@ STAGES = 40  # most of one step; stability grows with the square
 
 
 class Step(NamedTuple):
-    """One step: the new weights, loss and velocity ``-grad L`` there, and the estimated local error."""
+    """One step: the new weights, loss and velocity there, and the estimated local error."""
 
     theta: jax.Array
     loss: jax.Array
@@ -37,33 +37,45 @@ def longest(stages: int) -> float:
     return (stages**2 - 1) / 1.54
 
 
-def step(objective: Objective, theta: jax.Array, velocity: jax.Array, time: float, stages: int) -> Step:
-    """One step of ``d theta / dt = -grad L(theta)`` by the second-order Runge-Kutta-Chebyshev method.
+def step(
+    objective: Objective,
+    theta: jax.Array,
+    velocity: jax.Array,
+    time: float,
+    stages: int,
+    force: jax.Array | None = None,
+) -> Step:
+    """One step of ``d theta / dt = -grad L(theta) - force`` by the second-order Runge-Kutta-Chebyshev method.
 
-    Its stages follow the three-term recurrence of the shifted Chebyshev polynomials, so that s stages are
-    stable on the negative real axis up to ``0.65 s^2``: gradient flow's Jacobian, minus a Hessian, has real
-    eigenvalues. (Sommeijer, Shampine and Verwer 1998, J. Comput. Appl. Math. 88, 315.)
+    A force is constant within the step, and none is no force. The stages follow the three-term recurrence of the
+    shifted Chebyshev polynomials, so that s stages are stable on the negative real axis up to ``0.65 s^2``: gradient
+    flow's Jacobian, minus a Hessian, has real eigenvalues. (Sommeijer, Shampine and Verwer 1998, J. Comput. Appl.
+    Math. 88, 315.)
     """
     count, rows = jnp.asarray(stages), _coefficients(stages)
-    return _step(objective, theta, velocity, jnp.asarray(time, theta.dtype), count, rows)
+    return _step(objective, theta, velocity, jnp.asarray(time, theta.dtype), count, rows, force)
 
 
 @eqx.filter_jit
-def _step(objective: Objective, theta, velocity, time, stages, rows) -> Step:
+def _step(objective: Objective, theta, velocity, time, stages, rows, force) -> Step:
     rows = jnp.asarray(rows, theta.dtype)
+
+    def pushed(slope):
+        return slope if force is None else slope - force
 
     def stage(j, carry):
         before, last = carry
         mu, nu, mu_slope, gamma = rows[j, 0], rows[j, 1], rows[j, 2], rows[j, 3]
-        slope = -objective.gradient(last)
+        slope = pushed(-objective.gradient(last))
         new = (1 - mu - nu) * theta + mu * last + nu * before
         return last, new + time * (mu_slope * slope + gamma * velocity)
 
     first = theta + rows[1, 2] * time * velocity
     _, new = jax.lax.fori_loop(2, stages + 1, stage, (theta, first))
     loss, gradient = jax.value_and_grad(objective.loss)(new)
-    error = 0.8 * (theta - new) + 0.4 * time * (velocity - gradient)
-    return Step(new, loss, -gradient, jnp.linalg.norm(error))
+    after = pushed(-gradient)
+    error = 0.8 * (theta - new) + 0.4 * time * (velocity + after)
+    return Step(new, loss, after, jnp.linalg.norm(error))
 
 
 @lru_cache(maxsize=STAGES)

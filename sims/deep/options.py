@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypedDict
 
 from ...theory.validate import one_of, real, whole
-from ..options import RunOptions, require_odd
+from ..options import LARGEST, RunOptions, require_odd
 
 LOSSES = ("squared", "cross_entropy")
 
@@ -76,3 +76,24 @@ class DeepSweepChanges(CommonChanges, total=False):
 
     loss: str | Sequence[str]
     tol: float | Sequence[float]
+
+
+@dataclass(frozen=True)
+class FollowingOptions:
+    """How a prediction follows the central flow."""
+
+    warm: int = 30
+    """Steps of descent itself, after which the flow begins."""
+    rtol: float = 1e-2
+    """Local error of one step of the flow, relative to the weights' norm."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "warm", whole("warm", self.warm, 0, LARGEST))
+        object.__setattr__(self, "rtol", real("rtol", self.rtol, above=0, below=1, hint="use for example 1e-2"))
+
+
+class FollowingChanges(DeepSweepChanges, total=False):
+    """Keywords of a deep prediction for :class:`FollowingOptions`, and those of a sweep."""
+
+    warm: int
+    rtol: float

@@ -1,19 +1,23 @@
 """The plan of a deep sweep: its axes, its runs and what is stored of each."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ...theory.errors import InputError
-from ..schema import measured
+from ...theory.validate import one_or_more, real, real_array
+from ..grid import Grid, learning_rates
+from ..options import options_of
+from ..schema import Kind, measured
 from ..store.dataset import seed_labels
 from ..store.layout import Layout
 from .architecture import Network
 from .backend import jax
 from .data import Data
-from .options import DeepOptions
+from .options import DeepOptions, FollowingOptions
 from .training_loss import Objective, objective
 
 
@@ -25,6 +29,7 @@ class Case:
     net: Network
     data: Data
     options: DeepOptions
+    following: FollowingOptions | None = None
 
     def objective(self) -> tuple[jax.Array, Objective]:
         """The initial weights and the training loss."""
@@ -43,6 +48,7 @@ class DeepPlan:
     lrs: np.ndarray
     several: tuple[str, ...]
     options: DeepOptions
+    following: FollowingOptions | None = None  # of predictions
 
     def __post_init__(self):
         lists = {"model": self.nets, "data": self.data, "loss": self.losses, "tol": self.tols, "lr": list(self.lrs)}
@@ -62,7 +68,9 @@ class DeepPlan:
             "tol": np.array(self.tols),
         }
         axes = {name: values for name, values in every.items() if name in self.several} | {"lr": self.lrs}
-        return Layout(axes, measured("deep", ("flow", "end", "averaged", "cooled")))
+        kind: Kind = "deep" if self.following is None else "deep_predicted"
+        found = measured(kind, ("end", "averaged", "cooled", "low", "high"))
+        return Layout(axes, (*measured("deep", ("flow",)), *found))
 
     def cases(self) -> Iterator[Case]:
         lists = (self.nets, self.data, self.losses, self.tols)
@@ -70,16 +78,47 @@ class DeepPlan:
         for place in np.ndindex(*(len(values) for values in lists)):
             net, data, loss, tol = (values[i] for values, i in zip(lists, place, strict=True))
             index = tuple(i for name, i in zip(names, place, strict=True) if name in self.several)
-            yield Case(index, net, data, replace(self.options, loss=loss, tol=tol))  # type: ignore[arg-type]
+            options = replace(self.options, loss=loss, tol=tol)  # type: ignore[arg-type]
+            yield Case(index, net, data, options, self.following)
 
     def spec(self) -> dict:
         """What decides the numbers, and nothing else."""
         return dict(
-            kind="deep sweep",
+            kind="deep sweep" if self.following is None else "deep predicted",
             model=[net.spec() for net in self.nets],
             problem=[dict(data.spec) | {"fingerprint": data.fingerprint} for data in self.data],
             loss=self.losses,
             tol=self.tols,
             lr=self.lrs.tolist(),
             **self.options.common,
+            **({} if self.following is None else asdict(self.following)),
         )
+
+
+def planned(
+    verb: str,
+    net: Network | Sequence[Network],
+    data: Data | Sequence[Data],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    options: DeepOptions | None,
+    changes: Mapping[str, Any],
+    following: FollowingOptions | None = None,
+) -> DeepPlan:
+    """The plan of what a verb was given.
+
+    Raises:
+        InputError: an unknown option, or a value outside its limits.
+    """
+    common = {name: value for name, value in changes.items() if name not in ("loss", "tol")}
+    options = options_of(verb, DeepOptions(), options, common)
+    nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
+    loss, tol = changes.get("loss", options.loss), changes.get("tol", options.tol)
+    given = {"model": net, "seed": data, "objective": loss, "tol": tol}
+    one = Network | Data | str
+    several = tuple(name for name, value in given.items() if not isinstance(value, one) and np.ndim(value))
+    losses = [str(name) for name in np.ravel(loss)]
+    tols = [real("tol", t, above=0) for t in np.ravel(real_array("tol", tol, "give one number, or several").tolist())]
+    each = [replace(options, loss=one, tol=threshold) for one in losses for threshold in tols]
+    if not each:
+        raise InputError("a sweep needs at least one loss and one tol, got an empty list")
+    return DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, each[0], following)

@@ -1,0 +1,71 @@
+"""Where descent of a deep network ends at every learning rate, by the central flow."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Unpack
+
+import numpy as np
+import xarray as xr
+
+from ...theory.validate import truth
+from ..grid import Grid
+from ..options import options_of
+from .architecture import Network
+from .backend import jax
+from .cases import Tell, computed
+from .checkpoint import Checkpoint
+from .data import Data
+from .one_prediction import predict
+from .options import DeepOptions, FollowingChanges, FollowingOptions
+from .plan import Case, planned
+from .training_loss import Objective
+
+
+def predicted(
+    net: Network | Sequence[Network],
+    data: Data | Sequence[Data],
+    lr: float | np.ndarray | Sequence[float] | Grid,
+    *,
+    relative: bool = False,
+    store: str | PathLike | None = None,
+    progress: bool = False,
+    options: DeepOptions | None = None,
+    **changes: Unpack[FollowingChanges],
+) -> xr.Dataset:
+    """The result that :func:`gdbias.sims.deep.sweep` would have, by the central flow (arXiv 2410.24206).
+
+    ``d theta / dt = -grad L - 1/2 sum_ij X_ij grad(u_i' H u_j)``: gradient flow, and what the oscillation of covariance
+    ``X >= 0`` along the top eigenvectors adds, just so that the sharpness stays at ``2 / lr``. It begins after
+    ``warm`` steps of descent itself, ends where the mean loss of descent ``L + tr(X) / lr`` has been below ``tol`` for
+    ``hold`` steps, and has a local error of ``rtol |theta|`` a step. Other options are those of ``sweep``.
+
+    ``loss``, ``test_risk`` and the norms are the mean of what descent has while it oscillates, ``averaged_*`` without
+    that. ``low_*`` and ``high_*`` of steps and norms are brackets: from where the loss of the flow itself arrives at
+    ``tol`` to where descent's mean loss does, half a per cent wider in steps and a tenth of the growth in norms.
+    ``doubts`` says what speaks against a value (:class:`gdbias.sims.status.Doubt`): ``NOT_SEPARATED``, oscillation
+    begins within 20 steps of the flow; ``KINKS``, the curvature over a swing is not its center's; ``NO_ARRIVAL`` at
+    ``tol``. Where the status is NOT_RUN nothing is predicted. Trust it for the squared loss and smooth activations.
+
+    With ``store`` every learning rate is written when done, and calling again computes only what is missing.
+
+    Raises:
+        InputError: an unknown option, a value outside its limits, or a store that cannot be used.
+    """
+    relative, progress = truth("relative", relative), truth("progress", progress)
+    chosen = {name: changes.pop(name) for name in ("warm", "rtol") if name in changes}  # type: ignore[misc]
+    following = options_of("deep.predicted", FollowingOptions(), None, chosen)
+    plan = planned("deep.predicted", net, data, lr, options, changes, following)
+    return computed(plan, _one, relative, store, progress)
+
+
+def _one(
+    case: Case,
+    target: Objective,
+    theta0: jax.Array,
+    lr: float,
+    flow: Mapping[str, float],
+    tell: Tell,
+    checkpoint: Checkpoint | None,
+) -> dict:
+    assert case.following is not None
+    return predict(target, theta0, lr, case.options, case.following, flow, tell)
