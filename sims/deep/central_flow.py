@@ -6,7 +6,7 @@ time.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,12 +15,11 @@ from .complementarity import packed
 from .integrator import STAGES, Step, longest, stages, start, step
 from .oscillation import held, slopes
 from .top_eigenspace import Eigenspace, leading
-from .training_loss import Objective, hessian, loss_at
+from .training_loss import Objective, hessian
 
 RTOL = 1e-2  # of the weights' norm, the local error of one step
 NEAR = 0.97  # of 2 / lr, from where an eigenvalue may be held
 CLOSE, FAR = (0.9, 2e-3), 1e-2  # from there on, of 2 / lr, relative residuals of eigenvectors; and before
-GUARDS = 2  # eigenvalues that are followed below those at the edge
 MARGIN = 1.1  # the sharpness may grow by so much within a step
 PAST = 1.25  # of 2 / lr: a step that ends there where nothing is held is taken again, shorter
 NOTHING = 1e-8  # of the trace of X, what does not oscillate
@@ -37,6 +36,8 @@ class Center:
         force: ``1/2 sum_ij X_ij grad(u_i' H u_j)``.
         space: the top of the spectrum.
         X: the covariance in the first k vectors of the space, shape (k, k).
+        shift: what the last step was corrected by, shape (p,).
+        bend: by how much the curvature over a swing differs from that at the center, in units of ``2 / lr``.
     """
 
     lr: float
@@ -47,6 +48,8 @@ class Center:
     force: jax.Array
     space: Eigenspace
     X: np.ndarray
+    shift: jax.Array
+    bend: float = 0.0
 
     @property
     def sharpness(self) -> float:
@@ -66,27 +69,28 @@ class Center:
 
 
 def follow(
-    objective: Objective, theta: jax.Array, lr: float, time: float = 0.0, rtol: float = RTOL
+    objective: Objective, theta: jax.Array, lr: float, time: float = 0.0, rtol: float = RTOL, kinks: bool = False
 ) -> Iterator[Center]:
     """The points of the flow from theta, one after every step; they end where it cannot be followed.
 
     The estimated local error of a step is at most ``rtol |theta|``, the force being constant within it. The largest
     eigenvalues are then held at ``2 / lr`` anew, by what they are, so that what a step misses the next one makes good.
+    Of a network with ``kinks``, whose Hessian says little of what lies around, the curvature over swings is held.
     """
     loss, velocity = start(objective, theta)
     nothing = Eigenspace(np.empty(0), np.empty((0, theta.size)), np.empty(0))
-    force, space = jnp.zeros_like(theta), _space(objective, theta, nothing, 0, lr)
-    at = Center(lr, time, theta, float(loss), velocity, force, space, np.zeros((0, 0)))
+    zero, space = jnp.zeros_like(theta), _space(objective, theta, nothing, 0, lr)
+    at = Center(lr, time, theta, float(loss), velocity, zero, space, np.zeros((0, 0)), zero)
     yield at
     h, growth = 1.0 / max(at.sharpness, 1e-9), 0.0
     while h > 1e-6 * lr:
         h = min(h, _longest(at, growth))
-        new = step(objective, at.theta, at.velocity, h, stages(_stiffness(at) * h), at.force)
+        new = _stepped(objective, at, h)
         error = float(new.error) / (rtol * float(jnp.linalg.norm(at.theta)))
         if not error <= 1:
             h *= max(0.1, 0.8 / error ** (1 / 3)) if np.isfinite(error) else 0.1
             continue
-        center = _held(objective, new, at, h)
+        center = _held(objective, new, at, h, kinks)
         past = center.space.values[0] > PAST * 2 / lr and not len(at.X) and h > lr
         if past or not np.isfinite(center.loss):
             h /= 2
@@ -97,25 +101,18 @@ def follow(
         h *= min(3.0, 0.8 / max(error, 1e-6) ** (1 / 3))
 
 
-def between(before: Center, after: Center, time: float) -> tuple[jax.Array, np.ndarray]:
-    """Weights and swings at a time within a step: a cubic through both ends, and covariances in proportion."""
-    h = after.time - before.time
-    x = (time - before.time) / h
-    a, b = (1 + 2 * x) * (1 - x) ** 2, x * (1 - x) ** 2
-    c, d = x * x * (3 - 2 * x), x * x * (x - 1)
-    theta = a * before.theta + b * h * before.velocity + c * after.theta + d * h * after.velocity
+def within(objective: Objective, before: Center, after: Center, time: float) -> tuple[jax.Array, np.ndarray]:
+    """Weights and swings at a time within a step: the step to there, and what was corrected in proportion.
+
+    A cubic through both ends would swing about in the stiff directions.
+    """
+    h, x = time - before.time, (time - before.time) / (after.time - before.time)
+    theta = _stepped(objective, before, h).theta + x * after.shift
     return theta, np.vstack([np.sqrt(1 - x) * before.swings, np.sqrt(x) * after.swings])
 
 
-def crossing(objective: Objective, before: Center, after: Center, tol: float, swinging: bool = True) -> float:
-    """The time within a step at which the mean loss of descent falls below tol, or that of the center."""
-    low, high = before.time, after.time
-    for _ in range(20):
-        middle = (low + high) / 2
-        theta, swings = between(before, after, middle)
-        loss = float(loss_at(objective, theta)) + swinging * float(np.sum(swings**2)) / after.lr
-        low, high = (low, middle) if loss < tol else (middle, high)
-    return high
+def _stepped(objective: Objective, at: Center, h: float) -> Step:
+    return step(objective, at.theta, at.velocity, h, stages(_stiffness(at) * h), at.force)
 
 
 def _stiffness(at: Center) -> float:
@@ -138,28 +135,35 @@ def _space(objective: Objective, theta: jax.Array, before: Eigenspace, k: int, l
     def image(v: np.ndarray) -> np.ndarray:
         return np.asarray(product(jnp.asarray(v, theta.dtype)), dtype=float)
 
-    close = bool(len(before.values)) and before.values[0] > CLOSE[0] * 2 / lr
+    bound = 2 / lr
     while True:
-        space = leading(image, vectors, k + GUARDS, k + 1, CLOSE[1] if close else FAR)
-        near = int(np.sum(space.values > NEAR * 2 / lr))
+        known = np.zeros(k + 1)
+        known[: len(before.values)] = before.values[: k + 1]
+        space = leading(image, vectors, np.where(known > CLOSE[0] * bound, CLOSE[1], FAR))
+        near = int(np.sum(space.values > NEAR * bound))
         if near <= k or len(space.values) == theta.size:
             return space
-        k, vectors, close = near, space.vectors, True
+        k, before, vectors = near, space, space.vectors
 
 
-def _held(objective: Objective, new: Step, at: Center, h: float) -> Center:
+def _held(objective: Objective, new: Step, at: Center, h: float, kinks: bool) -> Center:
     """The point after a step h: the largest eigenvalues are held at ``2 / lr`` by an oscillation that is found anew."""
-    bound = 2 / at.lr
+    bound, time = 2 / at.lr, at.time + h
     space = _space(objective, new.theta, at.space, len(at.X), at.lr)
-    plain = replace(at, time=at.time + h, theta=new.theta, loss=float(new.loss), velocity=new.velocity, space=space)
     k = max(int(np.sum(space.values > NEAR * bound)), len(at.X))
     if not k or not np.isfinite(space.values).all():
-        return plain
-    turned = space.vectors[:k] @ at.space.vectors[: len(at.X)].T
-    G = slopes(objective, new.theta, space.vectors[:k])
-    X, shift = held(G, space, k, turned @ at.X @ turned.T, h, bound)
-    theta = new.theta + jnp.asarray(shift, new.theta.dtype)
+        still = jnp.zeros_like(new.theta)
+        return Center(at.lr, time, new.theta, float(new.loss), new.velocity, at.force, space, at.X, still)
+    vectors = space.vectors[:k]
+    turned = vectors @ at.space.vectors[: len(at.X)].T
+    before = turned @ at.X @ turned.T
+    G, over_swings = slopes(objective, new.theta, -new.velocity - at.force, vectors, np.diag(before))
+    point = np.diag(space.values[:k])
+    X, moved = held(G, over_swings if kinks else point, space, before, h, bound)
+    shift = jnp.asarray(moved, new.theta.dtype)
+    theta = new.theta + shift
     force = jnp.asarray(packed(X) @ G / 2, theta.dtype)
     loss, velocity = start(objective, theta)
     last = int(np.flatnonzero(np.diag(X) > NOTHING * np.trace(X)).max(initial=-1)) + 1
-    return replace(plain, theta=theta, loss=float(loss), velocity=velocity - force, force=force, X=X[:last, :last])
+    bend = float(np.abs(np.diag(over_swings - point)).max()) / bound
+    return Center(at.lr, time, theta, float(loss), velocity - force, force, space, X[:last, :last], shift, bend)

@@ -7,8 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .backend import jax
-from .central_flow import Center, between, crossing, follow
-from .oscillation import secant
+from .central_flow import Center, follow
 from .training_loss import Objective
 
 MOST_STEPS = 3000  # of one flow
@@ -19,7 +18,7 @@ class Course:
     """A flow so far.
 
     Attributes:
-        points: the last one, and from ``center_arrival`` on all.
+        points: the last three, and from ``center_arrival`` on all.
         center_arrival: the time at which the loss of the center falls below tol, inf before.
         arrival: that at which the mean loss of descent does.
         onset: that at which something first oscillates.
@@ -34,27 +33,25 @@ class Course:
     held: float = 0.0
     bent: float = 0.0
 
-    def at(self, time: float) -> tuple[jax.Array, np.ndarray] | None:
-        """Weights and swings at a time, None where the flow has not come."""
-        for before, after in pairwise(self.points):
-            if before.time <= time <= after.time:
-                return between(before, after, time)
-        return None
+    def between(self, time: float) -> tuple[Center, Center] | None:
+        """The points before and after a time, None where the flow has not come."""
+        return next((pair for pair in pairwise(self.points) if pair[0].time <= time <= pair[1].time), None)
 
-    def go_on(self, objective: Objective, center: Center, tol: float) -> None:
+    def go_on(self, center: Center, tol: float) -> None:
         """Take the next point."""
         if self.points:
             before = self.points[-1]
+            last = [*self.points[-2:], center]
             if center.loss < tol and np.isinf(self.center_arrival):
-                self.center_arrival = crossing(objective, before, center, tol, swinging=False)
+                self.center_arrival = _crossing(last, [point.loss for point in last], tol)
             if center.mean_loss < tol and np.isinf(self.arrival):
-                self.arrival = crossing(objective, before, center, tol)
+                self.arrival = _crossing(last, [point.mean_loss for point in last], tol)
             if len(center.X):
                 self.held += center.time - before.time
-                self.bent += (center.time - before.time) * _bend(objective, center)
+                self.bent += (center.time - before.time) * center.bend
         if len(center.X):
             self.onset = min(self.onset, center.time)
-        self.points = [*(self.points if np.isfinite(self.center_arrival) else []), center]
+        self.points = [*(self.points if np.isfinite(self.center_arrival) else self.points[-2:]), center]
 
 
 def complete(
@@ -66,21 +63,25 @@ def complete(
     until: float,
     beyond: float,
     rtol: float,
+    kinks: bool,
     tell: Callable[[Center], None],
 ) -> Course:
     """The course from theta until a time, or until a time ``beyond`` its arrival at a mean loss of ``tol``."""
     course = Course()
-    for steps, center in enumerate(follow(objective, theta, lr, time, rtol)):
-        course.go_on(objective, center, tol)
+    for steps, center in enumerate(follow(objective, theta, lr, time, rtol, kinks)):
+        course.go_on(center, tol)
         tell(center)
         if center.time > min(until, course.arrival + beyond) or steps == MOST_STEPS:
             break
     return course
 
 
-def _bend(objective: Objective, center: Center) -> float:
-    """By how much the curvature over the largest swing differs from that at its center, relative."""
-    swing = center.swings[-1]
-    size = float(np.linalg.norm(swing))
-    share = (center.space.vectors @ swing / size) ** 2
-    return abs(secant(objective, center.theta, swing / size, size) / float(share @ center.space.values) - 1)
+def _crossing(points: list[Center], losses: list[float], tol: float) -> float:
+    """When the loss falls below tol in the last step: on the parabola of its logarithm through the points."""
+    times = np.array([point.time for point in points]) - points[-2].time
+    curve = np.polyfit(times / times[-1], np.log(np.array(losses) / tol), len(points) - 1)
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if np.polyval(curve, middle) < 0 else (middle, high)
+    return points[-2].time + high * times[-1]

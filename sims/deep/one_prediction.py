@@ -7,7 +7,7 @@ import numpy as np
 from ..schema import VARIABLES, measured
 from ..status import Doubt, Status
 from .backend import jax, jnp
-from .central_flow import Center
+from .central_flow import Center, within
 from .course import Course, complete
 from .descent import advance, begin, limit
 from .measure import state_at
@@ -28,12 +28,13 @@ def predict(
     options: DeepOptions,
     following: FollowingOptions,
     flow: Mapping[str, float],
+    kinks: bool = False,
     tell: Tell = lambda note: None,
 ) -> dict:
     """The outcome of gradient descent from ``warm`` of its steps and the central flow after them.
 
     Of a run that ends within these steps the outcome is its own. ``flow`` has gradient flow's norms, from which
-    brackets are widened.
+    brackets are widened. ``kinks`` are a network's of which the Hessian says little of what lies around.
     """
     warm, tol = following.warm, options.tol
     state, bound, weights = begin(theta0), limit(objective, theta0), []
@@ -50,20 +51,19 @@ def predict(
 
     hold, mean = (options.hold - 1) * lr, (options.average + 1) / 2 * lr
     limited = options.max_steps * lr
-    course = complete(objective, start, lr, warm * lr, tol, limited + mean, hold + mean, following.rtol, told)
+    course = complete(objective, start, lr, warm * lr, tol, limited + mean, hold + mean, following.rtol, kinks, told)
     end = min(course.arrival + hold, limited)
-    last, averaged = course.at(end), course.at(end + mean)
-    if last is None or averaged is None:  # not followed so far: nothing is said
+    last, after = course.between(end), course.between(end + mean)
+    if last is None or after is None:  # not followed so far: nothing is said
         return _nothing() | dict(status=Status.NOT_RUN, doubts=Doubt.NO_ARRIVAL)
-    found = swinging(objective, *last, lr) | dict(
+    found = swinging(objective, *within(objective, *last, end), lr) | dict(
         status=Status.CONVERGED if course.arrival + hold <= limited else Status.STEP_LIMIT,
         steps=round(end / lr),
         doubts=_doubts(course, (warm + SOON) * lr, limited - hold),
     )
-    found |= {f"averaged_{name}": value for name, value in state_at(objective, averaged[0])[0].items()}
-    earlier = course.at(min(course.center_arrival, end))
-    first = round(min(course.center_arrival + hold, end) / lr)
-    return found | _bracket(found, first, _norms(*(earlier or last)), flow)
+    averaged = within(objective, *after, end + mean)[0]
+    found |= {f"averaged_{name}": value for name, value in state_at(objective, averaged)[0].items()}
+    return found | _bracket(found, course, end, hold, flow)
 
 
 def swinging(objective: Objective, theta: jax.Array, swings: np.ndarray, lr: float) -> dict:
@@ -94,13 +94,17 @@ def _doubts(course: Course, soon: float, latest: float) -> Doubt:
     return doubts if course.arrival <= latest else doubts | Doubt.NO_ARRIVAL
 
 
-def _bracket(found: dict, first: int, earlier: Mapping, flow: Mapping[str, float]) -> dict:
+def _bracket(found: dict, course: Course, end: float, hold: float, flow: Mapping[str, float]) -> dict:
     """From where the loss of the center arrives to where the mean loss does, widened."""
-    bracket = dict(
-        low_steps=int(first * (1 - WIDER["steps"])), high_steps=int(found["steps"] * (1 + WIDER["steps"])) + 1
-    )
+    wider, first = WIDER["steps"], min(course.center_arrival, end)
+    low = min(first + hold, end) / course.points[0].lr
+    bracket = dict(low_steps=int(low * (1 - wider)), high_steps=int(found["steps"] * (1 + wider)) + 1)
+    before, after = course.between(first) or course.points[-2:]
+    x = (first - before.time) / (after.time - before.time)
+    ends = [_norms(center.theta, center.swings) for center in (before, after)]
     for name in NORMS:
-        grown = [value - flow[f"flow_{name}"] for value in (earlier[name], found[name])]
+        earlier = (1 - x) * ends[0][name] + x * ends[1][name]
+        grown = [value - flow[f"flow_{name}"] for value in (earlier, found[name])]
         wider = WIDER["norms"] * max(map(abs, grown))
         bracket[f"low_{name}"] = flow[f"flow_{name}"] + min(grown) - wider
         bracket[f"high_{name}"] = flow[f"flow_{name}"] + max(grown) + wider

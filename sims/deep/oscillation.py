@@ -1,5 +1,7 @@
 """What oscillation along the top eigenvectors does to the weights: it pushes to where the sharpness is smaller."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .backend import eqx, jax, jnp
@@ -7,50 +9,61 @@ from .complementarity import multiplier, packed, unpacked
 from .top_eigenspace import Eigenspace
 from .training_loss import Objective
 
-
-@eqx.filter_jit
-def _turned(objective: Objective, theta: jax.Array, u: jax.Array, v: jax.Array) -> jax.Array:
-    def product(theta: jax.Array) -> jax.Array:
-        return objective.hessian_product(theta, v)
-
-    return jax.jvp(product, (theta,), (u,))[1]
+LEAST = 1e-3  # of the weights' norm, the amplitude of a swing along which nothing oscillates yet
 
 
-def slopes(objective: Objective, theta: jax.Array, vectors: np.ndarray) -> np.ndarray:
-    """``G_ij = grad (u_i' H u_j)`` of unit vectors u_i, in packed coordinates, shape (k (k + 1) / 2, p)."""
-    units = [jnp.asarray(u, theta.dtype) for u in vectors]
-    pairs = zip(*np.triu_indices(len(units)), strict=True)
-    each = [
-        np.asarray(_turned(objective, theta, units[i], units[j]), float) * (1 if i == j else np.sqrt(2))
-        for i, j in pairs
-    ]
-    return np.array(each)
+class Slopes(NamedTuple):
+    """How curvature changes about a point, and what it is over the swings there."""
+
+    G: np.ndarray  # grad (u_i' H u_j), in packed coordinates, (k (k + 1) / 2, p)
+    curvature: np.ndarray  # (k, k)
 
 
 @eqx.filter_jit
-def _over_swing(objective: Objective, theta: jax.Array, u: jax.Array, a: jax.Array) -> jax.Array:
-    return u @ (objective.gradient(theta + a * u) - objective.gradient(theta - a * u)) / (2 * a)
+def _ends(objective: Objective, theta: jax.Array, swing: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return objective.gradient(theta + swing), objective.gradient(theta - swing)
 
 
-def secant(objective: Objective, theta: jax.Array, u: np.ndarray, a: float) -> float:
-    """``u' [g(theta + a u) - g(theta - a u)] / 2a``: the curvature that an oscillation of amplitude a meets."""
-    return float(_over_swing(objective, theta, *(jnp.asarray(value, theta.dtype) for value in (u, a))))
+def slopes(
+    objective: Objective, theta: jax.Array, gradient: jax.Array, vectors: np.ndarray, variances: np.ndarray
+) -> Slopes:
+    """What gradients at both ends of swings tell, of variances (k,) along unit vectors u (k, p).
+
+    ``G_ii = [g(theta + a u_i) + g(theta - a u_i) - 2 g(theta)] / a^2`` and from directions between two vectors
+    ``G_ij``; the curvature is ``u_i' [g(theta + a u_j) - g(theta - a u_j)] / 2a``. Where a network is smooth these are
+    the derivatives of its Hessian, and the Hessian itself, to second order in a.
+    """
+    least = LEAST * float(jnp.linalg.norm(theta))
+    middle, k = np.asarray(gradient, dtype=float), len(vectors)
+    rows, columns = np.triu_indices(k)
+    each: dict[tuple[int, int], np.ndarray] = {}
+    curvature = np.zeros((k, k))
+    for i, j in sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: pair[0] != pair[1]):
+        a = max(np.sqrt((variances[i] + variances[j]) / 2), least)
+        u = vectors[i] if i == j else (vectors[i] + vectors[j]) / np.sqrt(2)
+        ahead, behind = (np.asarray(g, float) for g in _ends(objective, theta, jnp.asarray(a * u, theta.dtype)))
+        bent = (ahead + behind - 2 * middle) / a**2
+        if i == j:
+            curvature[:, i] = vectors @ (ahead - behind) / (2 * a)
+        each[i, j] = bent if i == j else np.sqrt(2) * (bent - (each[i, i] + each[j, j]) / 2)
+    G = np.array([each[pair] for pair in zip(rows.tolist(), columns.tolist(), strict=True)])
+    return Slopes(G, (curvature + curvature.T) / 2)
 
 
 def held(
-    G: np.ndarray, space: Eigenspace, k: int, before: np.ndarray, h: float, bound: float
+    G: np.ndarray, curvature: np.ndarray, space: Eigenspace, before: np.ndarray, h: float, bound: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The covariance X of the oscillation that holds k eigenvalues at ``bound`` after a step h, and the shift it makes.
+    """The covariance X of the oscillation that holds curvature at ``bound`` after a step h, and the shift it makes.
 
     A push changed from X_0 to X shifts the weights by ``-h/2 Phi G[X - X_0]``, where ``Phi`` lets stiff directions
-    relax within the step, ``phi(z) = (1 - e^-z) / z`` of ``z = h lambda``. To first order the eigenvalues then are
-    those of ``diag(lambda) - B[X - X_0]`` with ``B = h/2 G Phi G'``, and X >= 0 is complementary to what they leave of
-    the bound (arXiv 2410.24206). Shapes (k, k) and (p,).
+    relax within the step, ``phi(z) = (1 - e^-z) / z`` of ``z = h lambda``. To first order the curvature C then is
+    ``C - B[X - X_0]`` with ``B = h/2 G Phi G'``, and X >= 0 is complementary to what it leaves of the bound
+    (arXiv 2410.24206). Shapes (k, k) and (p,).
     """
     z = np.maximum(h * space.values, 1e-12)
     relaxed = G - ((G @ space.vectors.T) * (1 + np.expm1(-z) / z)) @ space.vectors
     B = h / 2 * (G @ relaxed.T)
     B = (B + B.T) / 2
-    A = bound * np.eye(k) - np.diag(space.values[:k]) - unpacked(B @ packed(before), k)
+    A = bound * np.eye(len(curvature)) - curvature - unpacked(B @ packed(before), len(curvature))
     X = multiplier(A, B, before, bound)
     return X, -h / 2 * (packed(X - before) @ relaxed)

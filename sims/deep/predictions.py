@@ -68,4 +68,4 @@ def _one(
     checkpoint: Checkpoint | None,
 ) -> dict:
     assert case.following is not None
-    return predict(target, theta0, lr, case.options, case.following, flow, tell)
+    return predict(target, theta0, lr, case.options, case.following, flow, case.net.activation == "relu", tell)

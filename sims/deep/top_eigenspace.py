@@ -19,19 +19,19 @@ class Eigenspace(NamedTuple):
 def leading(
     product: Callable[[np.ndarray], np.ndarray],
     start: np.ndarray,
-    count: int,
-    wanted: int,
-    rtol: float,
+    rtol: np.ndarray,
+    guards: int = 1,
     max_products: int = 80,
     seed: int = 0,
 ) -> Eigenspace:
-    """The ``count`` largest eigenpairs of ``v -> product(v)``, of which ``wanted`` to ``residual <= rtol |largest|``.
+    """The largest eigenpairs of ``v -> product(v)``, each to ``residual <= rtol |largest|``, and ``guards`` below them.
 
     Rayleigh-Ritz on a block Krylov space: the basis grows by the residuals of those that are not there yet. The
     rows of ``start`` are earlier vectors, or none. Never raises: NaN in, NaN out.
     """
     rng, size = np.random.default_rng(seed), start.shape[1]
-    count = min(count, size)
+    count = min(len(rtol) + guards, size)
+    rtol = rtol[:count]
     rows = np.vstack([start[:count], rng.standard_normal((max(count - len(start), 0), size)) / np.sqrt(size)])
     rows[-1] += STIR * rng.standard_normal(size) / np.sqrt(size)
     basis, images = np.empty((0, size)), np.empty((0, size))
@@ -47,7 +47,7 @@ def leading(
         vectors = s.T @ basis
         rest = s.T @ images - values[:, None] * vectors
         residuals = np.linalg.norm(rest, axis=1)
-        late = np.flatnonzero(residuals[:wanted] > rtol * abs(values[0]))
+        late = np.flatnonzero(residuals[: len(rtol)] > rtol * abs(values[0]))
         if not late.size or len(basis) + late.size > min(max_products, size) or not len(new):
             return Eigenspace(values, vectors, residuals)
         rows = rest[late]
