@@ -6,11 +6,11 @@ import lazy_loader
 
 FIGURES = {  # each with its module, and the options of gdbias plot that change it: its keywords, and predict
     "phase_diagram": ("diagram", ("by", "predict", "predicted")),
-    "norm_sharpness": ("trade_off", ("init_scale", "endpoints", "predict")),
+    "norm_sharpness": ("trade_off", ("init_scale", "endpoints", "predict", "predicted")),
     "frontier": ("frontier_plane", ("init_scale",)),
     "regimes": ("overview", ("init_scale", "endpoints", "runs")),
     "trajectory": ("course", ()),
-    "contrast": ("deep_contrast", ("init_scale", "deep", "predict")),
+    "contrast": ("deep_contrast", ("init_scale", "deep", "predict", "predicted")),
     "bifurcation": ("orbits", ("init_scale",)),
     "minimisers": ("one_sample", ("init_scale",)),
 }

@@ -1,5 +1,6 @@
 """Diagonal networks beside deep ones: the same measures on the same axis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from .parts.panels import NORMS, choose_scale, footnote, log_axis, widen
 from .parts.results import entry, grid, read, require_plain, scale_of, value_in
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
+from .parts.told import deep_predicted, draw_told
 
 TITLES = ("diagonal network", "deep network")
 
@@ -39,6 +41,7 @@ def contrast(
     deep: xr.Dataset,
     pred: "theory.Prediction | None" = None,
     init_scale: float | None = None,
+    predicted: xr.Dataset | None = None,
 ) -> Figure:
     """Final sharpness, norms and test risk of a diagonal sweep and of a deep one over ``lr / lr_critical``.
 
@@ -52,10 +55,11 @@ def contrast(
         pred: :func:`gdbias.theory.predict` of the diagonal problem. Without it, the run at the smallest learning
             rate that converged stands for gradient flow.
         init_scale: the row of the diagonal sweep to draw.
+        predicted: what ``sims.deep.predicted`` tells of the deep network, drawn with its brackets.
 
     Raises:
-        InputError: not a result, several entries along another dimension, no converged run and no flow, or runs with
-            an update rule.
+        InputError: not a result, several entries along another dimension, no converged run and no flow, runs with
+            an update rule, or a prediction of another network.
     """
     require_plain(diagonal)  # 2 / lr is the edge in both columns
     if "flow_sharpness" in diagonal or "flow_sharpness" not in deep:
@@ -82,6 +86,8 @@ def contrast(
         _draw_norms(axes[1], column)
         _draw_risk(axes[2], column)
         axes[2].set_xlabel(r"learning rate $\eta\,/\,\eta_c$")
+        if predicted is not None and column is columns[1]:
+            _draw_told(axes, column, deep_predicted(deep, predicted))
         for panel in axes:
             panel.axvline(1, color=BLACK, ls="--", lw=0.8, zorder=1, gid="lr_critical")
     panels[0, 0].set_ylabel(r"final sharpness $S\,/\,(2\,/\,\eta_c)$")
@@ -138,6 +144,16 @@ def _draw_sharpness(axes: Axes, column: Column) -> None:
         axes.axhline(height, color=GREEN, lw=0.8, label="gradient flow", gid="flow")
     mark_unconverged(axes, column.x, column.status)
     axes.legend(loc="lower left")
+
+
+def _draw_told(panels: Sequence[Axes], column: Column, told: xr.Dataset) -> None:
+    x = told["lr"].values / column.lr_critical
+    draw_told(panels[0], told, "sharpness", x, 2 / column.lr_critical, "predicted")
+    panels[0].legend(loc="lower left")
+    for name in column.norms:
+        draw_told(panels[1], told, name, x, column.flow.norms[name])
+    if column.risk is not None:
+        draw_told(panels[2], told, "test_risk", x, 1.0)
 
 
 def _draw_norms(axes: Axes, column: Column) -> None:

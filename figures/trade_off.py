@@ -16,6 +16,7 @@ from .parts.results import boundary, check_prediction, entry, grid, is_predicted
 from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
+from .parts.told import deep_predicted, draw_told
 
 CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
@@ -26,6 +27,7 @@ def norm_sharpness(
     pred: "theory.Prediction | None" = None,
     init_scale: float | None = None,
     endpoints: int = ENDPOINTS,
+    predicted: xr.Dataset | None = None,
 ) -> Figure:
     """Final sharpness, norms and test risk of the converged runs against the learning rate.
 
@@ -44,10 +46,11 @@ def norm_sharpness(
         endpoints: learning rates at which to predict what descent ends at, 0 for none: the endpoint of the constrained
             flow, in bars that hold 68 % and 90 % of runs, and on small data the least ``||beta||_1`` with
             ``S <= 2 / lr``.
+        predicted: what :func:`gdbias.sims.deep.predicted` tells of the same deep network, drawn with its brackets.
 
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that is not positive or not
-            within 5% of one of the result's.
+            within 5% of one of the result's; a prediction of another network.
     """
     endpoints = whole("endpoints", endpoints, 0, 1000)
     ds = grid(ds, "init_scale", "lr")
@@ -58,6 +61,7 @@ def norm_sharpness(
     pred = entry(pred, scale_of(ds), notes)
     flow = reference(ds, pred, notes)
     critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
+    deep = None if predicted is None else deep_predicted(ds, predicted)
 
     told = (
         predicted_ends(pred, ds["lr"].values, endpoints, notes)
@@ -82,6 +86,8 @@ def norm_sharpness(
     draw_sharpness(axes, ds, measured["sharpness"], flow)
     if told is not None:
         told.draw(axes, "sharpness", "predicted_sharpness", "predicted")
+    if deep is not None:
+        draw_told(axes, deep, "sharpness", deep["lr"].values, 1.0, "predicted")
     mark_unconverged(axes, lr, codes(ds), is_predicted(ds))
     if lr.min() <= most <= lr.max():
         for panel in panels:
@@ -90,9 +96,12 @@ def norm_sharpness(
     legend_above(axes, 2)
     if norms:
         axes = next(remaining)
-        unit = _draw_norms(axes, lr, norms, flow)
+        units = _draw_norms(axes, lr, norms, flow)
+        unit = units.get("beta_l1", 0.0)
         if told is not None and unit:
             told.draw(axes, "l1_norm", "predicted_beta_l1", r"predicted $\|\beta\|_1$", unit)
+        for name in norms if deep is not None else ():
+            draw_told(axes, deep, name, deep["lr"].values, units[name])  # type: ignore[arg-type]
         if line is not None and unit:
             at = 2 / line.sharpness
             seen = (lr.min() <= at) & (at <= lr.max())
@@ -105,6 +114,8 @@ def norm_sharpness(
         _draw_risk(axes, lr, risk, flow)
         if told is not None and told.ends[0].test_risk is not None:
             told.draw(axes, "test_risk", "predicted_test_risk")
+        if deep is not None:
+            draw_told(axes, deep, "test_risk", deep["lr"].values, 1.0)
         legend_above(axes, 2)
     axes.set_xlabel(r"learning rate $\eta$")
     axes.set_xscale("log")
@@ -151,8 +162,8 @@ def draw_lr_critical(panels: list[Axes], pred: "theory.Prediction | None", notes
         _draw_critical(panels, {name: _critical(xr.Dataset(), pred, name, notes) for name in CRITICAL})
 
 
-def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> float:
-    """Draws, and returns the unit of ``||beta||_1``, 0 where there is none."""
+def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> dict[str, float]:
+    """Draws, and returns the units."""
     first = {name: values[np.isfinite(values)][:1] for name, values in norms.items()}
     unit = {name: float(value[0]) for name, value in first.items() if value.size}
     if flow is not None:
@@ -164,7 +175,7 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
             axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
     widen(axes)
     axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
-    return unit.get("beta_l1", 0.0)
+    return unit
 
 
 def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | None) -> None:

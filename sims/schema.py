@@ -222,5 +222,5 @@ def attributes(name: str) -> dict:
     if variable.flags is not None:
         several = issubclass(variable.flags, IntFlag)
         described["flag_masks" if several else "flag_values"] = [int(flag) for flag in variable.flags]
-        described["flag_meanings"] = " ".join(flag.name.lower() for flag in variable.flags)
+        described["flag_meanings"] = " ".join(str(flag.name).lower() for flag in variable.flags)
     return described

@@ -70,6 +70,38 @@ def test_norm_sharpness_draws_a_deep_result(deep):
     assert drawn(figure.axes[0], "flow")[1][0] == 2 / C and drawn(figure.axes[0], "lr_critical")[0][0] == C
 
 
+def told_of(deep):
+    """What the central flow tells of the sweep: a little off, with brackets, a doubt, and nothing at the last rate."""
+    told = deep.assign({name: 1.01 * deep[name] for name in ("sharpness", "theta_l1", "theta_l2", "test_risk")})
+    told = told.assign(status=deep.status.where(deep.status == 0, -1), doubts=("lr", [0, 0, 1, 0, 4]))
+    for name in ("theta_l1", "theta_l2"):
+        told = told.assign({f"low_{name}": 0.9 * deep[name], f"high_{name}": 1.1 * deep[name]})
+    return told.assign_attrs(spec='{"kind": "deep predicted", "tol": [0.02]}').isel(lr=[4, 1, 0, 2, 3])
+
+
+def test_what_is_predicted_lies_over_the_measured_points(diagonal, deep):
+    deep = deep.assign_attrs(spec='{"kind": "deep sweep", "tol": [0.02]}')
+    told, (ds, pred) = told_of(deep), diagonal
+    beside, alone = figures.contrast(ds, deep, pred, predicted=told), figures.norm_sharpness(deep, predicted=told)
+    for axes, x, unit in ((beside.axes[1], C, 2 / C), (alone.axes[0], 1, 1)):
+        at, values = drawn(axes, "predicted_sharpness")
+        np.testing.assert_allclose(at, LR / x)
+        np.testing.assert_allclose(values[:4], 1.01 * deep.sharpness[:4] / unit)
+        assert np.isnan(values[4])
+        np.testing.assert_allclose(drawn(axes, "predicted_sharpness doubted")[0], [0.06 / x])
+    for axes in (beside.axes[3], alone.axes[1]):
+        np.testing.assert_allclose(drawn(axes, "predicted_theta_l1")[1][:4], 1.01 * deep.theta_l1[:4] / 10)
+        [band] = [area for area in axes.collections if area.get_gid() == "predicted_theta_l1 bracket"]
+        corners = band.get_paths()[0].vertices[:, 1]
+        assert corners.min() == pytest.approx(0.9) and corners.max() == pytest.approx(1.1 * 1.2)
+    np.testing.assert_allclose(drawn(alone.axes[2], "predicted_test_risk")[1][:4], 1.01 * deep.test_risk[:4])
+    assert not [line for line in beside.axes[0].lines if str(line.get_gid()).startswith("predicted")]
+    other = told.assign_attrs(spec='{"kind": "deep predicted", "tol": [0.1]}')
+    for wrong, text in ((deep, "is not what"), (other, "another tol")):
+        with pytest.raises(InputError, match=text):
+            figures.norm_sharpness(deep, predicted=wrong)
+
+
 def test_the_verbs_deep_and_plot_contrast(tmp_path, capsys):
     pytest.importorskip("equinox", reason="needs pip install 'gdbias[deep]'")
     pytest.importorskip("sklearn", reason="needs pip install 'gdbias[deep]'")

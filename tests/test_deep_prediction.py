@@ -51,7 +51,7 @@ def random_symmetric(rng, k):
 def push(k, scale=1.0):
     rng, size = np.random.default_rng(k), k * (k + 1) // 2
     C = rng.standard_normal((size, size + 2))
-    return random_symmetric(rng, k), scale * C @ C.T
+    return random_symmetric(rng, k) - np.eye(k), scale * C @ C.T
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -89,28 +89,29 @@ def test_the_leading_eigenpairs_are_the_dense_ones_and_one_that_overtakes_is_see
     rng = np.random.default_rng(0)
     Q, _ = np.linalg.qr(rng.standard_normal((300, 300)))
     values = np.r_[-50.0, np.linspace(-1, 1, 295), 2.5, 2.8, 2.9, 3.0]
-    found = leading(lambda v: Q @ (values * (Q.T @ v)), np.empty((0, 300)), 4, 3, 1e-6)
+    found = leading(lambda v: Q @ (values * (Q.T @ v)), np.empty((0, 300)), np.full(3, 1e-6))
     np.testing.assert_allclose(found.values[:3], [3.0, 2.9, 2.8], rtol=1e-9)
     np.testing.assert_allclose(np.abs(found.vectors[:3] @ Q[:, :-4:-1]), np.eye(3), atol=1e-5)
     values[-4] = 3.1  # the guard's, that was not wanted
-    again = leading(lambda v: Q @ (values * (Q.T @ v)), found.vectors, 4, 3, 1e-2)
+    again = leading(lambda v: Q @ (values * (Q.T @ v)), found.vectors, np.full(3, 1e-2))
     np.testing.assert_allclose(again.values[:3], [3.1, 3.0, 2.9], rtol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "activation, loss", [("tanh", "squared"), pytest.param("gelu", "cross_entropy", marks=pytest.mark.slow)]
-)
-def test_slopes_are_those_of_the_dense_hessian(activation, loss):
-    data = sims.deep.load("digits", train=20, test=0)
+@pytest.mark.parametrize("activation, loss", [("tanh", "squared"), ("gelu", "cross_entropy")])
+def test_slopes_are_differences_of_hessians(activation, loss):
+    data, rng = sims.deep.load("digits", train=20, test=0), np.random.default_rng(0)
     with jax.enable_x64(True):
         theta, target = objective(sims.deep.network("fcn", 3, 1, activation), data, loss, "float64")
-        hessian = jax.jit(jax.hessian(target.loss))
-        U = np.linalg.eigh(np.asarray(hessian(theta)))[1][:, :-3:-1].T
-        G = slopes(target, theta, U)
-        along = np.random.default_rng(0).standard_normal(theta.size)
-        ahead, behind = (np.asarray(hessian(theta + sign * 1e-4 * along)) for sign in (1, -1))
-    change = U @ (ahead - behind) @ U.T / 2e-4
-    np.testing.assert_allclose(unpacked(G @ along, 2), change, rtol=1e-5, atol=1e-6 * np.abs(change).max())
+        product = jax.jit(lambda theta, v: target.hessian_product(theta, v))
+        U, along = np.linalg.qr(rng.standard_normal((theta.size, 2)))[0].T, rng.standard_normal(theta.size)
+        G, curvature = slopes(target, theta, target.gradient(theta), U, np.zeros(2))
+
+        def between(at):
+            return U @ np.array([product(theta + at * along, u) for u in U]).T
+
+        middle, change = between(0), (between(1e-4) - between(-1e-4)) / 2e-4
+    np.testing.assert_allclose(unpacked(G @ along, 2), change, atol=1e-3 * np.abs(change).max())
+    np.testing.assert_allclose(curvature, middle, atol=1e-3 * np.abs(middle).max())
 
 
 class Valley(eqx.Module):
@@ -135,24 +136,26 @@ class Valley(eqx.Module):
 
 
 @pytest.mark.parametrize("lr", [0.05, 0.5])
-@pytest.mark.parametrize("b", [(0.3, 0.2, 0.1), (0.3, -0.1, 0.0)])
+@pytest.mark.parametrize("b", [(0.3, 0.2, 0.1), (0.3, 0.0, 0.0)])
 def test_the_oscillation_undoes_the_drift(b, lr):
     valley = Valley(jnp.array(b), jnp.zeros(1))
-    theta = jnp.array([0.0, 0.0, 1.8 / lr, 1.7 / lr, 0.0])
+    theta = jnp.array([0.0, 0.0, 1.8 / lr, 1.5 / lr, 0.0])
     for center in follow(valley, theta, lr):
         if center.time > 30 / lr:
             break
     y = np.asarray(center.theta)[2:]
     assert y[0] == pytest.approx(2 / lr, rel=1e-4) and center.sharpness == 2 / lr
     covariance = center.swings.T @ center.swings
-    if b[1] > 0:
+    if b[1]:
         np.testing.assert_allclose(y, [2 / lr, 2 / lr, 0], atol=1e-3 / lr)
         np.testing.assert_allclose(covariance[:2, :2], [[2 * b[0], b[2]], [b[2], 2 * b[1]]], rtol=1e-2, atol=1e-3)
     else:
-        assert covariance[0, 0] == pytest.approx(2 * b[0], rel=1e-2) and covariance[1, 1] < 1e-6
+        assert y[1] == pytest.approx(1.5 / lr, rel=1e-3)
+        np.testing.assert_allclose(covariance, 2 * b[0] * np.eye(5)[:, :1] @ np.eye(5)[:1], rtol=1e-2, atol=1e-4)
     assert center.mean_loss == pytest.approx(center.loss + np.trace(covariance) / lr)
 
 
+@pytest.mark.slow
 def test_what_is_held_is_at_the_bound_after_the_shift(small):
     """The Hessian at the shifted weights has its largest eigenvalue at the bound, to second order in the shift."""
     theta, target, _ = small
@@ -163,8 +166,9 @@ def test_what_is_held_is_at_the_bound_after_the_shift(small):
     missed = []
     for past in (0.02, 0.01):
         bound = top.values[0] / (1 + past)
-        G = slopes(target, center.theta, top.vectors[:1])
-        X, shift = held(G, top, 1, np.zeros((1, 1)), 0.1, bound)
+        slope = target.gradient(center.theta)
+        G, _ = slopes(target, center.theta, slope, top.vectors[:1], np.zeros(1))
+        X, shift = held(G, top.values[:1, None], top, np.zeros((1, 1)), 0.1, bound)
         assert X[0, 0] > 0
         missed.append(sharpness(target, center.theta + jnp.asarray(shift, "float32")).value / bound - 1)
     assert abs(missed[1]) < 0.5 * abs(missed[0]) and abs(missed[0]) < 0.2 * 0.02
@@ -173,7 +177,7 @@ def test_what_is_held_is_at_the_bound_after_the_shift(small):
 def leading_of(target, theta):
     product = jax.jit(lambda v: target.hessian_product(theta, v))
     start = np.empty((0, theta.size))
-    return leading(lambda v: np.asarray(product(jnp.asarray(v, "float32")), float), start, 3, 2, 1e-4)
+    return leading(lambda v: np.asarray(product(jnp.asarray(v, "float32")), float), start, np.full(2, 1e-4))
 
 
 def test_below_the_edge_it_is_gradient_flow(small):
@@ -210,13 +214,13 @@ def test_it_ends_where_descent_does_in_the_mean(small):
     theta0, target, flow = small
     rng = np.random.default_rng(0)
     starts = [theta0 * jnp.asarray(1 + 1e-6 * rng.standard_normal(theta0.size), "float32") for _ in range(3)]
-    for multiple in (0.7, 1.5, 2.0):
+    for multiple in (0.7, 1.5):
         lr = multiple * flow["flow_lr_critical"]
         told = predict(target, theta0, lr, OPTIONS, FollowingOptions(), flow)
         runs = [run(target, start, lr, OPTIONS)[0] for start in starts]
         mean = {name: np.mean([found[name] for found in runs]) for name in ("steps", "sharpness", "averaged_test_risk")}
         assert told["status"] == Status.CONVERGED and not told["doubts"] & Doubt.NO_ARRIVAL
-        assert told["steps"] == pytest.approx(mean["steps"], rel=0.03)
+        assert told["steps"] == pytest.approx(mean["steps"], rel=0.05)
         assert told["sharpness"] == pytest.approx(mean["sharpness"], rel=0.02)
         assert told["averaged_test_risk"] == pytest.approx(mean["averaged_test_risk"], rel=0.01)
         assert told["low_steps"] <= mean["steps"] <= told["high_steps"]

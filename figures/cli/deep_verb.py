@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,8 +10,10 @@ import tyro
 
 from ...sims import Status, deep
 from ...sims.deep.architecture import Network
-from ...sims.deep.options import DeepOptions
+from ...sims.deep.options import DeepOptions, FollowingOptions
 from ...sims.grid import read_grid
+from ...sims.status import Doubt
+from ...theory.errors import InputError
 from .effect import require_effect
 
 
@@ -34,7 +37,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Deep:
-    """A deep network on images: gradient flow, and descent at every learning rate, stored and resumed."""
+    """A deep network on images: gradient flow, and descent at every rate, run or predicted, stored and resumed."""
 
     store: tyro.conf.Positional[Path]
     """Folder of the Zarr store to write or to resume."""
@@ -42,6 +45,9 @@ class Deep:
     """Learning rates: START:STOP:NUM:lin (or :log), or values such as 0.5,1,2."""
     relative: bool = True
     """The learning rates are multiples of lr_critical, which is found from gradient flow first."""
+    predict: bool = False
+    """Predict where descent ends, by the central flow, instead of running it."""
+    following: Annotated[FollowingOptions, tyro.conf.arg(name="")] = field(default_factory=FollowingOptions)
     images: Annotated[Images, tyro.conf.arg(name="")] = field(default_factory=Images)
     network: Annotated[Network, tyro.conf.arg(name="")] = field(default_factory=Network)
     options: Annotated[DeepOptions, tyro.conf.arg(name="")] = field(default_factory=DeepOptions)
@@ -52,12 +58,15 @@ class Deep:
         require_effect(
             self.network, {"base_width": ("mup",)}, self.network.parameterization, "--parameterization {}".format
         )
+        if self.following != FollowingOptions() and not self.predict:
+            raise InputError("warm and rtol are of predictions: give --predict with them")
         data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder, i.channels)
-        ds = deep.sweep(
+        find = partial(deep.predicted, **vars(self.following)) if self.predict else deep.sweep
+        ds = find(
             self.network, data, read_grid(self.lr), options=self.options, relative=self.relative, store=self.store,
             progress=True,
         )  # fmt: skip
-        print(table(ds))
+        print(predicted_table(ds) if self.predict else table(ds))
         print(f"written to {self.store}", file=sys.stderr)
 
 
@@ -73,5 +82,22 @@ def table(ds) -> str:
             f"{lr / c:13.2f} {lr:9.4g}  {Status(int(run.status)).name.lower():11} {int(run.steps):8d} {lr * S / 2:9.4f}"
             f" {S / float(ds.flow_sharpness):10.4f} {float(run.theta_l1 / ds.flow_theta_l1):10.4f}"
             f" {float(run.test_risk):10.5f} {float(run.test_accuracy):14.4f}"
+        )
+    return "\n".join(lines)
+
+
+def predicted_table(ds) -> str:
+    """One line a learning rate: its predicted end, the bracket of its steps, and what speaks against it."""
+    c = float(ds.lr_critical)
+    lines = [f"lr_critical {c:.4g}, gradient flow: sharpness {float(ds.flow_sharpness):.4g}"]
+    lines += ["lr / critical        lr  status         steps  low ... high   S / flow  l1 / flow  test loss  doubts"]
+    for i in range(ds.sizes["lr"]):
+        run = ds.isel(lr=i)
+        doubts = [doubt.name.lower().replace("_", " ") for doubt in Doubt if int(run.doubts) & doubt and doubt.name]
+        lines.append(
+            f"{float(run.lr) / c:13.2f} {float(run.lr):9.4g}  {Status(int(run.status)).name.lower():11}"
+            f" {int(run.steps):8d} {int(run.low_steps):5d} {int(run.high_steps):8d}"
+            f" {float(run.sharpness / ds.flow_sharpness):10.4f} {float(run.theta_l1 / ds.flow_theta_l1):10.4f}"
+            f" {float(run.test_risk):10.5f}  {', '.join(doubts) or '-'}"
         )
     return "\n".join(lines)

@@ -53,7 +53,10 @@ class Plot:
     """Seed of the problem to draw, of a sweep over several."""
     deep: Annotated[str | None, _drawn_by("deep", "Folder that gdbias deep wrote, for {}.")] = None
     predicted: Annotated[
-        str | None, _drawn_by("predicted", "Folder that gdbias predict wrote for the same cells, drawn beside by {}.")
+        str | None,
+        _drawn_by(
+            "predicted", "Folder that gdbias predict, or gdbias deep --predict, wrote for the same runs, drawn by {}."
+        ),
     ] = None
     by: Annotated[Literal["sharpness", "phase"], _drawn_by("by", "Colours of {}.")] = "sharpness"
     predict: Annotated[bool, _drawn_by("predict", "Draw the predictions, in {}.")] = True

@@ -143,8 +143,8 @@ def spec_of(ds: xr.Dataset) -> dict:
 
 
 def is_predicted(ds: xr.Dataset) -> bool:
-    """Whether the result is of :func:`gdbias.sims.predicted`, or of that of linear networks: no run was made."""
-    return spec_of(ds).get("kind") in ("predicted", "linear predicted")
+    """Whether the result is of :func:`gdbias.sims.predicted`, or of that of other networks: no run was made."""
+    return spec_of(ds).get("kind") in ("predicted", "linear predicted", "deep predicted")
 
 
 def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Prediction] | None":

@@ -19,7 +19,7 @@ from .training_loss import Objective, hessian
 
 RTOL = 1e-2  # of the weights' norm, the local error of one step
 NEAR = 0.97  # of 2 / lr, from where an eigenvalue may be held
-CLOSE, FAR = (0.9, 2e-3), 1e-2  # from there on, of 2 / lr, relative residuals of eigenvectors; and before
+CLOSE, FAR = (0.9, 5e-3), 2e-2  # from there on, of 2 / lr, relative residuals of eigenvectors; and before
 MARGIN = 1.1  # the sharpness may grow by so much within a step
 PAST = 1.25  # of 2 / lr: a step that ends there where nothing is held is taken again, shorter
 NOTHING = 1e-8  # of the trace of X, what does not oscillate

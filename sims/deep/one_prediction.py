@@ -98,7 +98,7 @@ def _bracket(found: dict, course: Course, end: float, hold: float, flow: Mapping
     """From where the loss of the center arrives to where the mean loss does, widened."""
     wider, first = WIDER["steps"], min(course.center_arrival, end)
     low = min(first + hold, end) / course.points[0].lr
-    bracket = dict(low_steps=int(low * (1 - wider)), high_steps=int(found["steps"] * (1 + wider)) + 1)
+    bracket: dict[str, float] = dict(low_steps=int(low * (1 - wider)), high_steps=int(found["steps"] * (1 + wider)) + 1)
     before, after = course.between(first) or course.points[-2:]
     x = (first - before.time) / (after.time - before.time)
     ends = [_norms(center.theta, center.swings) for center in (before, after)]

@@ -42,15 +42,11 @@ def rows(asked: argparse.Namespace) -> Iterator[dict]:
                 near = 1 + 1e-6 * rng.standard_normal((asked.starts, theta0.size))
                 starts = [theta0 * jnp.asarray(factor, theta0.dtype) for factor in near]
                 critical, follow = flow["flow_lr_critical"], (FollowingOptions(), flow, activation == "relu")
-                predict(
-                    target, theta0, 2 * critical, options, FollowingOptions(), flow, activation == "relu"
-                )  # compiles
+                predict(target, theta0, 2 * critical, options, *follow)  # compiles
                 run(target, theta0, critical, replace(options, max_steps=5))
                 for rate in map(float, asked.rates.split(",")):
                     began = time.process_time()
-                    told = predict(
-                        target, theta0, rate * critical, options, FollowingOptions(), flow, activation == "relu"
-                    )
+                    told = predict(target, theta0, rate * critical, options, *follow)
                     middle = time.process_time()
                     runs = [run(target, start, rate * critical, options)[0] for start in starts]
                     spent = middle - began, (time.process_time() - middle) / len(runs)
