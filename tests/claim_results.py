@@ -147,7 +147,7 @@ def as_expected(id: str, count: int) -> list[xr.Dataset]:
             return [result(scalar=True)] * count
         case "ASK-4":
             return [result(edge=1.3)] * count
-        case "ASK-5":
+        case "ASK-5" | "ASK-6":
             quiet = result()
             return [quiet, _with(quiet, trace=0.7 * quiet.trace, sharpness=0.9 * quiet.sharpness)]
     return [result()] * count

@@ -1,7 +1,7 @@
 """Diagonal networks: one sample, several, classification, and what reviewers asked of them (sections DIA and ASK)."""
 
 from .claim import Claim, Expectation
-from .diagonal_networks import CLASSIFICATION, DENSE, MOMENTUM, NOISE, ONE, SCALAR, SPARSE
+from .diagonal_networks import CLASSIFICATION, DECAY, DENSE, MOMENTUM, NOISE, ONE, PLAIN, SCALAR, SPARSE
 from .measures import (
     beside,
     beside_least,
@@ -122,8 +122,16 @@ CLAIMS = (
             Expectation("trace of the Hessian over that without noise", beside("trace"), high=0.99),
             Expectation("sharpness over that without noise", beside("sharpness"), high=0.99),
         ),
-        NOISE,
+        (PLAIN, NOISE),
         question="And with the noise of SGD?",
         source="2206.09841",
+    ),
+    Claim(
+        "ASK-6",
+        "Weight decay ends flatter, below the sharpness of plain descent at the same learning rate.",
+        (Expectation("sharpness over that without decay", beside("sharpness"), high=0.99),),
+        (PLAIN, DECAY),
+        question="And with weight decay?",
+        source="2605.16622",
     ),
 )

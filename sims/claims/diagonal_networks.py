@@ -31,7 +31,7 @@ SCALAR = DiagonalRuns(
 )  # fmt: skip
 HEAVY = (0.8, 1.06, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35)
 MOMENTUM = tuple(_regression("momentum", seed, lr=HEAVY, options=BIG, rule=dict(momentum=0.3)) for seed in SEEDS)
-NOISE = tuple(
-    _regression(name, 0, lr=(0.3, 0.5, 0.7, 0.8, 0.9), options=BIG, rule=rule)
-    for name, rule in (("noise-none", {}), ("noise-labels", dict(label_noise=0.5, noise_steps=20_000)))
-)
+BELOW = (0.3, 0.5, 0.7, 0.8, 0.9)
+PLAIN = _regression("plain", 0, lr=BELOW, options=BIG)
+NOISE = _regression("label-noise", 0, lr=BELOW, options=BIG, rule=dict(label_noise=0.5, noise_steps=20_000))
+DECAY = _regression("weight-decay", 0, lr=BELOW, options=BIG, rule=dict(weight_decay=0.02))

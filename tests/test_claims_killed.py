@@ -1,0 +1,43 @@
+"""A reproduction that is killed in the midst of a deep sweep ends with the numbers of one that was not."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("jax", reason="needs pip install 'gdbias[deep]'")
+pytest.importorskip("sklearn", reason="needs pip install 'gdbias[deep]'")
+
+from gdbias.sims.store.files import read_text
+
+CODE = """
+import sys
+from gdbias import sims
+from gdbias.sims.claims import Claim, Expectation, reproduce
+from gdbias.sims.claims.networks import digits, fcn
+runs = digits("tiny", fcn(width=8), 0.1, lr=(0.5, 0.9, 1.2, 1.5, 2.0), train=50)
+steps = Expectation("steps", lambda runs: float(runs[0]["steps"].min()), low=1)
+reproduce(quick=True, folder=sys.argv[1], known={"T-1": Claim("T-1", "It takes steps.", (steps,), (runs,))})
+"""
+
+
+def started(folder):
+    return subprocess.Popen([sys.executable, "-c", CODE, str(folder)])
+
+
+@pytest.mark.slow
+def test_a_killed_reproduction_ends_with_the_same_numbers(tmp_path):
+    assert started(tmp_path / "whole").wait() == 0
+    store = tmp_path / "part" / "quick" / "tiny.zarr"
+    process = started(tmp_path / "part")
+    while not list((store / "status").rglob("c/*")):  # until the first run is done
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert store.exists() and not store.with_suffix(".json").exists()
+    assert started(tmp_path / "part").wait() == 0
+    whole, part = (read_text(tmp_path / name / "quick" / "tiny.json") for name in ("whole", "part"))
+    assert part.drop_attrs().identical(whole.drop_attrs()) and not store.exists()
