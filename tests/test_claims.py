@@ -9,6 +9,8 @@ import pytest
 from claim_results import WRONG, as_expected, result
 from gdbias import sims
 from gdbias.figures.cli import command
+from gdbias.figures.cli.effect import require_effect
+from gdbias.figures.reproduction import drawing
 from gdbias.sims import Status
 from gdbias.sims.claims import Claim, Expectation, Verdict, claims, reproduce
 from gdbias.sims.claims.judgement import judge
@@ -81,6 +83,7 @@ def test_commands_make_what_the_protocols_say(full):
     for one in deep.values():
         verb = command._read(one.command.split()[1:])
         assert (verb.network, verb.options) == (one.network, one.options)
+        require_effect(verb.network, {"base_width": ("mup",)}, verb.network.parameterization)
         assert (verb.images.data, verb.images.train, verb.images.test) == (one.data, one.train, one.test)
         assert tuple(map(float, verb.lr.split(","))) == one.lr and verb.relative
 
@@ -138,3 +141,17 @@ def test_the_command_tells_verdicts_and_leaves_results_pictures_and_a_page(tmp_p
     assert one["verdict"] == "holds" and len(one["findings"]) == 2
     command.main(["reproduce", "--list", "--json"])
     assert [one["id"] for one in json.loads(capsys.readouterr().out)] == list(KNOWN)
+
+
+def test_a_picture_holds_the_ends_of_converged_runs():
+    ds = result()
+    ds["status"][-1] = int(Status.DIVERGED)
+    figure = drawing.picture({"made up": ds})
+    sharpness, norm, risk = (next(line for line in axes.lines if line.get_gid() == "made up") for axes in figure.axes)
+    x = (ds.lr / ds.lr_critical).values
+    for line, values in (
+        (sharpness, np.minimum(1, 1 / x)), (norm, ds.theta_l1 / 100), (risk, ds.test_risk / ds.flow_test_risk),
+    ):  # fmt: skip
+        np.testing.assert_allclose(line.get_xdata(), x)
+        np.testing.assert_allclose(line.get_ydata()[:-1], values[:-1])
+        assert np.isnan(line.get_ydata()[-1])

@@ -40,7 +40,7 @@ class DeepRuns:
     @property
     def spec(self) -> dict:
         """What decides the numbers."""
-        return _plain(asdict(self))
+        return _plain(asdict(self) | dict(network=self.network.spec()))
 
     @property
     def command(self) -> str:

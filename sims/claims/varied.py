@@ -11,7 +11,8 @@ WIDTHS = (32, 64, 128)
 
 
 def _widths(parameterization: str) -> Runs:
-    nets = {w: fcn(width=w, parameterization=parameterization, base_width=32) for w in WIDTHS}
+    base = {"base_width": WIDTHS[0]} if parameterization == "mup" else {}
+    nets = {w: fcn(width=w, parameterization=parameterization, **base) for w in WIDTHS}
     return tuple(digits(f"{parameterization}-{w}", net, 0.05, lr=STEEP) for w, net in nets.items())
 
 
