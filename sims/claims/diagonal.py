@@ -54,16 +54,16 @@ CLAIMS = (
         DENSE,
         question="One sample says little of generalisation: what of several?",
     ),
-    Claim("DIA-6", "The same where the teacher is sparse and without noise.", IN_BETWEEN, SPARSE),
+    Claim("DIA-4", "The same where the teacher is sparse and without noise.", IN_BETWEEN, SPARSE),
     Claim(
-        "DIA-4",
+        "DIA-5",
         "Several samples: the two regimes of deep networks are those of diagonal ones.",
         TWO_REGIMES,
         SPARSE,
         question="Why is the transition at eta_c, and why is it sharp?",
     ),
     Claim(
-        "DIA-5",
+        "DIA-6",
         "Classification, logistic loss: at one training loss sharpness falls and norm rises with the learning rate.",
         (
             Expectation("rank correlation of the sharpness with lr above eta_c", order("sharpness"), high=-0.9),

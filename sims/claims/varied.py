@@ -1,5 +1,7 @@
 """What the paper varies: threshold, data-set size, width, depth, initialization, parameterization (section VAR)."""
 
+from dataclasses import replace
+
 from .claim import Claim, Expectation, Runs
 from .measures import fall_of_critical, part, spread, spread_of_critical
 from .networks import NEAR, digits, fcn, larger
@@ -11,8 +13,8 @@ WIDTHS = (32, 64, 128)
 
 
 def _widths(parameterization: str) -> Runs:
-    base = {"base_width": WIDTHS[0]} if parameterization == "mup" else {}
-    nets = {w: fcn(width=w, parameterization=parameterization, **base) for w in WIDTHS}
+    base: dict[str, int] = {"base_width": WIDTHS[0]} if parameterization == "mup" else {}
+    nets = {w: replace(fcn(width=w), parameterization=parameterization, **base) for w in WIDTHS}
     return tuple(digits(f"{parameterization}-{w}", net, 0.05, lr=STEEP) for w, net in nets.items())
 
 
