@@ -21,6 +21,7 @@ from .costs import Cost
 LEAST_FALL = 1e-6  # of mu, in one step
 HELD = 0.1  # mu stays above this share of what is astray: the pairs b z are not to vanish before
 LEAST_STEP = 1e-8
+FAR = 0.3  # of K(b) + S from the cap, relative
 JITTER = 1e-14  # added to a diagonal of ones that rounding has made indefinite
 
 Solve = Callable[[float, np.ndarray | float, np.ndarray | None], tuple]
@@ -78,7 +79,7 @@ class Point:
     """
 
     def __init__(self, columns: Columns, at: Iterate, cost: Cost, cap: float, weight: float):
-        self.columns, self.at, self.weight = columns, at, weight
+        self.columns, self.at, self.cap, self.weight = columns, at, cap, weight
         p, b, C = columns.power, at.b, columns.C
         f1, self.f2 = cost.slopes(b)
         self.k1 = np.ones_like(b) if p == 1 else p * b ** (p - 1)
@@ -116,12 +117,24 @@ class Point:
         primal, dual = min(share * _longest(at.b, db), 1.0), min(share * _longest(at.z, dz), 1.0)
         primal = min(primal, share / max(-dtheta / at.theta, share))
         primal, dual = _within(at.S, dS, primal, share), _within(at.M, dM, dual, share)
+        primal = self._bent(db, dS, primal)
         if not max(primal, dual) > LEAST_STEP:
             return None
         return Iterate(
             at.b + primal * db, at.z + dual * dz, at.nu + dual * dnu, at.M + dual * dM, at.S + primal * dS,
             at.theta + primal * dtheta,
         )  # fmt: skip
+
+    def _bent(self, db: np.ndarray, dS: np.ndarray, step: float) -> float:
+        """A step up to this one that the curvature of K does not take far beyond the cap."""
+        at, columns = self.at, self.columns
+        while columns.power > 1 and step > LEAST_STEP:
+            cover = columns.kernel(at.b + step * db) + at.S + step * dS
+            cover.flat[:: len(cover) + 1] -= self.cap
+            if np.linalg.norm(cover) <= max(self.above, FAR) * self.cap:
+                break
+            step /= 2
+        return step
 
     def _factored(self) -> Solve | None:
         """What solves Newton's equations for a mu and for products of second order, factored once."""

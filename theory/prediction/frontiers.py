@@ -87,11 +87,12 @@ class Interpolators:
                 "is no frontier of interpolators: use fewer samples than features, or noise-free targets"
             )
         Q, t = problem.interpolation
-        length = np.linalg.norm(Q, axis=0)
-        self.scale = np.linalg.norm(t) / np.where(length > 0, length, 1.0) / np.sqrt(len(t))
+        seen = (problem.X != 0).any(axis=0)
+        self.scale = np.linalg.norm(t) / np.where(seen, np.linalg.norm(Q, axis=0), 1.0) / np.sqrt(len(t))
+        self.scale[~seen] = self.scale[seen].max()
         there = np.ones((len(signs), problem.d), bool) if free is None else free
         C, targets = _orthonormal(Q * self.scale, t)
-        self.there, inside = _attained(C, targets, signs, there & (length > 0), model.name)
+        self.there, inside = _attained(C, targets, signs, there & seen, model.name)
         block, feature = self.places = np.nonzero(self.there)  # of the columns of the program
         self.inside, larger = inside[self.places], inside.argmax(axis=0)[feature] == block
         power = 2 - 2 / L if L > 1 else 1.0

@@ -20,9 +20,10 @@ from .costs import Cost, Linear
 GAP = 1e-11  # between the bounds, and of the constraints, relative
 GAP_ALONG = 1e-9  # the same for each of many caps
 ACCEPTED = 1e-7  # of both, where rounding lets no step lead nearer
-STEPS, PATIENCE = 100, 3  # most steps, and most that do not halve what is left
-LOOK = 30.0  # fall of the gap between two looks at the columns that are not in play; and any rise
+STEPS, PATIENCE = 100, 1  # most steps, and most that do not halve what is left
+LOOK = 10.0  # fall of the gap between two looks at the columns that are not in play, or rise
 MIDWAY = 1e-3  # gap of the iterate from which the next cap is approached
+SMALL = 1e-3  # of the largest b, at which a column enters
 KEPT = 0.65  # pull, in units of what lets a column in, from which it is in play at the next cap
 
 
@@ -134,7 +135,9 @@ class Program(Columns):
         z = np.maximum(limit - pulled, least)
         b = least**2 / z
         b[found.played], z[found.played] = at.b, at.z
-        played = np.flatnonzero(pulled >= KEPT * limit)
+        near = (pulled >= KEPT * limit) | (b > z)
+        near[np.argsort(limit - pulled)[: 2 * len(self.t)]] = True
+        played = np.flatnonzero(near)
         return replace(at, b=b[played], z=z[played], S=at.S + rise * np.eye(len(at.S))), played
 
     def _entered(self, at: Iterate, played: np.ndarray, cost: Cost, mu: float) -> tuple[Iterate, np.ndarray]:
@@ -145,29 +148,30 @@ class Program(Columns):
         entering = np.flatnonzero(harder)
         if not len(entering):
             return at, played
-        size = np.full(len(entering), np.sqrt(mu))
-        return replace(at, b=np.append(at.b, size), z=np.append(at.z, size)), np.append(played, entering)
+        b = np.full(len(entering), min(np.sqrt(mu), SMALL * float(at.b.max())))
+        return replace(at, b=np.append(at.b, b), z=np.append(at.z, mu / b)), np.append(played, entering)
 
     def _followed(
         self, at: Iterate, played: np.ndarray, cost: Cost, cap: float, weight: float = 0.0, below: float = 0.0,
         gap: float = GAP,
     ) -> Found:  # fmt: skip
-        columns, own, looked = self._of(played), cost.of(played), 0.0
+        columns, own, looked, lowest = self._of(played), cost.of(played), np.inf, np.inf
         midway, best, least, idle = at, at, np.inf, 0
         for _ in range(STEPS):
             point = Point(columns, at, own, cap, weight)
             if weight and at.theta**-self.power < below and point.missing < 1e-6:
                 if columns.sharpness(at.b / at.theta) < below:
                     return self._found(at, played, at)
-            if point.gap > MIDWAY or len(midway.b) < len(at.b):
+            if point.gap > MIDWAY or len(midway.b) != len(at.b):
                 midway = at
             far = max(point.gap, point.missing, point.above)
-            if far <= gap or not looked / LOOK < point.gap <= looked:
-                at, more = self._entered(at, played, cost, point.mu)
-                looked = point.gap
-                if len(more) > len(played):
-                    played, columns, own, least = more, self._of(more), cost.of(more), np.inf
+            if far <= gap or not looked / LOOK < point.gap < lowest * LOOK:
+                before, (at, played) = at, self._entered(at, played, cost, point.mu)
+                looked = lowest = point.gap
+                if at is not before:
+                    columns, own, least = self._of(played), cost.of(played), np.inf
                     point, far = Point(columns, at, own, cap, weight), np.inf
+            lowest = min(lowest, point.gap)
             idle = 0 if far < least / 2 else idle + 1
             if far < least:
                 best, least = at, far
