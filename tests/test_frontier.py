@@ -195,3 +195,31 @@ def test_what_has_no_frontier_is_refused_by_name():
         theory.frontier(theory.power(2), theory.Problem([[1.0], [2.0]], [1.0, 1.0], loss="logistic"))
     with pytest.raises(theory.InputError, match="points"):
         theory.frontier(theory.power(2), theory.single_point([1.0], 1.0), points=1)
+
+
+AWKWARD = {
+    "a repeated sample": lambda X: np.vstack([X, X[:1]]),
+    "a feature that is 0": lambda X: np.where(np.arange(X.shape[1]) == 2, 0.0, X),
+    "features alike": lambda X: np.column_stack([X, X[:, 0], -X[:, 0]]),
+    "features of any size": lambda X: X * np.geomspace(1e-4, 1e4, X.shape[1]),
+    "ties": np.round,
+    "one sample": lambda X: X[:1],
+}
+
+
+@pytest.mark.parametrize("c", [1e-8, 1e8])
+@pytest.mark.parametrize("name", ["power(2)", "difference(2)", "difference(3)"])
+@pytest.mark.parametrize("kind", AWKWARD)
+def test_every_point_is_certified(kind, name, c):
+    rng = np.random.default_rng(8)
+    X = c * AWKWARD[kind](1.5 * rng.standard_normal((4, 11)))
+    problem = theory.Problem(X, X @ np.abs(rng.standard_normal(X.shape[1])))
+    curve = theory.frontier(theory.parse(name), problem, points=6)
+    low, high = theory.predict(theory.parse(name), problem).lr_max_bounds
+    np.testing.assert_allclose(
+        curve.beta @ X.T, np.tile(problem.y, (6, 1)), rtol=0, atol=1e-8 * np.abs(problem.y).max()
+    )
+    np.testing.assert_allclose(curve.l1_norm, curve.l1_bound, rtol=1e-6)
+    assert (curve.l1_norm > curve.l1_bound * (1 - 1e-8)).all()
+    assert low <= high * (1 + 1e-12) and high == pytest.approx(low, rel=1e-8)
+    assert curve.lr_max == pytest.approx(low, rel=1e-6)

@@ -206,7 +206,7 @@ def _longest(v: np.ndarray, dv: np.ndarray) -> float:
 
 def _within(A: np.ndarray, dA: np.ndarray, most: float, share: float) -> float:
     """A step up to ``most``, the longest but for a few percent that is at most this share of the way out of A > 0."""
-    cut = 0.01
+    cut = 0.02
     while most > LEAST_STEP and scipy.linalg.lapack.dpotrf(A + most / share * dA, lower=1, clean=0)[1]:
         most, cut = most * (1 - cut), min(2 * cut, 0.3)
     return most

@@ -20,7 +20,7 @@ from .costs import Cost, Linear
 GAP = 1e-11  # between the bounds, and of the constraints, relative
 GAP_ALONG = 1e-9  # the same for each of many caps
 ACCEPTED = 1e-7  # of both, where rounding lets no step lead nearer
-STEPS, PATIENCE = 100, 1  # most steps, and most that do not halve what is left
+STEPS, PATIENCE = 100, 2  # most steps, and most that do not halve what is left
 LOOK = 10.0  # fall of the gap between two looks at the columns that are not in play, or rise
 MIDWAY = 1e-3  # gap of the iterate from which the next cap is approached
 SMALL = 1e-3  # of the largest b, at which a column enters
