@@ -3,9 +3,9 @@
 from .claim import Claim, Expectation
 from .diagonal_networks import CLASSIFICATION, DECAY, DENSE, MOMENTUM, NOISE, ONE, PLAIN, SCALAR, SPARSE
 from .measures import (
+    above_minimiser,
     beside,
     beside_least,
-    beside_minimiser,
     departure_from_edge,
     depth_of_the_u,
     growth,
@@ -20,8 +20,8 @@ from .regimes import TWO_REGIMES
 IN_BETWEEN = (
     Expectation("depth of the U below both its ends", depth_of_the_u, low=0.02),
     Expectation("lr / eta_c of the least test risk", place_of_the_best, low=1.0),
-    Expectation("least test risk over the norm minimiser's", beside_minimiser("norm"), high=1.0),
-    Expectation("over the sharpness minimiser's", beside_minimiser("sharpness"), high=1.0),
+    Expectation("least test risk above the norm minimiser's by, over flow's", above_minimiser("norm"), high=0.0),
+    Expectation("above the sharpness minimiser's by, over flow's", above_minimiser("sharpness"), high=0.0),
 )
 
 CLAIMS = (

@@ -115,9 +115,15 @@ def risk_of_least_norm(runs: Results) -> float:
     return float(np.min([r[l1.argmin()] / r.min() - 1 if len(r) > FEWEST else np.nan for r, l1 in found]))
 
 
-def beside_minimiser(name: str) -> Measure:
-    """The least risk of a run over that of the norm or of the sharpness minimiser, the median over results."""
-    return lambda runs: float(np.median([_best(ends)[1] / ends.once(f"{name}_minimiser_risk") for ends in runs]))
+def above_minimiser(name: str) -> Measure:
+    """How far the least risk of a run is above that of the norm or of the sharpness minimiser, in units of gradient
+    flow's risk, the median over results; below 0 it is less."""
+
+    def measure(runs: Results) -> float:
+        above = [(_best(ends)[1] - ends.once(f"{name}_minimiser_risk")) / ends.once("flow_test_risk") for ends in runs]
+        return float(np.median(above))
+
+    return measure
 
 
 def beside_least(runs: Results) -> float:

@@ -124,19 +124,27 @@ class DiagonalRuns:
         ds = sweep(model, problem, rates, [self.init_scale], rule=rule, **self.options).isel(init_scale=0)  # type: ignore[arg-type]
         found = {f"flow_{name}": float(start[name]) for name in FLOW if name in start}
         found |= dict(lr_critical=critical, start_sharpness=float(start.path_sharpness[0]))
-        if self.ends:
-            line = theory.frontier(model, problem, 2)
-            risks = line.test_risk
-            if problem.n == 1:
-                three = theory.minimisers(model, problem.X[0], float(problem.y[0]))
-                risks = np.array([three.norm.expected_error, three.sharpness.expected_error])
-                found |= dict(least_risk=three.generalisation.expected_error)
-                found |= dict(flow_test_risk=float(three.expected_error(start.beta.values)))
-                ds["test_risk"] = ("lr", three.expected_error(ds.beta.transpose("lr", "feature").values))
-            assert risks is not None
-            found |= dict(norm_minimiser_risk=float(risks[0]), sharpness_minimiser_risk=float(risks[1]))
-        flat = ds.drop_vars([name for name, v in ds.variables.items() if set(v.dims) - {"lr"}])
-        return flat.assign({name: xr.DataArray(value) for name, value in found.items()})
+        if self.ends and problem.n == 1:
+            risk, ends = _expected_errors(model, problem, ds.beta.transpose("lr", "feature").values, start.beta.values)
+            ds, found = ds.assign(test_risk=("lr", risk)), found | ends
+        elif self.ends:
+            norm, flat = theory.frontier(model, problem, 2).test_risk  # type: ignore[misc]  # its problems hold samples out
+            found |= dict(norm_minimiser_risk=float(norm), sharpness_minimiser_risk=float(flat))
+        ds = ds.drop_vars([name for name, v in ds.variables.items() if set(v.dims) - {"lr"}])
+        return ds.assign({name: xr.DataArray(value) for name, value in found.items()})
+
+
+def _expected_errors(
+    model: theory.Parameterization, problem: theory.Problem, beta: np.ndarray, flow_beta: np.ndarray
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Of one sample, in place of a test risk: that of the runs, (run,), and those of the minimisers and of flow."""
+    three = theory.minimisers(model, problem.X[0], float(problem.y[0]))
+    return three.expected_error(beta), dict(
+        flow_test_risk=float(three.expected_error(flow_beta)),
+        norm_minimiser_risk=three.norm.expected_error,
+        sharpness_minimiser_risk=three.sharpness.expected_error,
+        least_risk=three.generalisation.expected_error,
+    )
 
 
 def _plain(spec: dict) -> dict:
