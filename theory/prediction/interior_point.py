@@ -21,7 +21,7 @@ GAP = 1e-11  # between the bounds, and of the constraints, relative
 GAP_ALONG = 1e-9  # the same for each of many caps
 ACCEPTED = 1e-7  # of both, where rounding lets no step lead nearer
 STEPS, PATIENCE = 100, 2  # most steps, and most that do not halve what is left
-LOOK = 10.0  # fall of the gap between two looks at the columns that are not in play, or rise
+LOOK = 10.0  # fall of the gap between two looks at the columns that are not in play; its square for a rise
 MIDWAY = 1e-3  # gap of the iterate from which the next cap is approached
 SMALL = 1e-3  # of the largest b, at which a column enters
 KEPT = 0.65  # pull, in units of what lets a column in, from which it is in play at the next cap
@@ -165,7 +165,7 @@ class Program(Columns):
             if point.gap > MIDWAY or len(midway.b) != len(at.b):
                 midway = at
             far = max(point.gap, point.missing, point.above)
-            if far <= gap or not looked / LOOK < point.gap < lowest * LOOK:
+            if far <= gap or not looked / LOOK < point.gap < lowest * LOOK**2:
                 before, (at, played) = at, self._entered(at, played, cost, point.mu)
                 looked = lowest = point.gap
                 if at is not before:
