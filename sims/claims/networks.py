@@ -51,6 +51,6 @@ PATCHES_FCN = larger("patches32-fcn-relu", fcn("relu", 100), 0.05, lr=WIDE, **PA
 PATCHES_ENTROPY = larger("patches32-fcn-entropy", fcn("relu", 100), 0.2, "cross_entropy", WIDE, **PATCHES)
 PATCHES_RESNET = larger("patches32-resnet", Network("resnet", 16, 1, "relu"), 0.1, **PATCHES)
 PATCHES_VIT = larger("patches32-vit", Network("vit", 32, 1, "gelu"), 0.3, **PATCHES)
-SMALL_PATCHES: dict[str, Any] = dict(data="patches32", train=200, test=500)
+SMALL_PATCHES: dict[str, Any] = dict(data="patches32", train=100, test=500)
 QUICK_PATCHES = larger("patches-fcn-tanh", fcn(), 0.1, lr=WIDE, **SMALL_PATCHES)
 QUICK_PATCHES_ENTROPY = larger("patches-fcn-entropy", fcn(), 0.2, "cross_entropy", WIDE, **SMALL_PATCHES)
