@@ -113,7 +113,12 @@ def test_the_verbs_deep_and_plot_contrast(tmp_path, capsys):
     assert "0.80" in capsys.readouterr().out
     small = "--n 4 --d 12 --sparsity 2 --n-test 50 --lr 0.05:0.3:4:log --init-scale 0.1 --max-steps 9000".split()
     main(["sweep", str(diagonal), *small])
-    main(["plot", "contrast", str(diagonal), "--deep", str(deep), "--out", str(tmp_path / "contrast.png")])
+    told = tmp_path / "told.zarr"
+    main(["deep", str(told), *arguments, "--predict", "--warm", "10"])
+    assert "doubts" in capsys.readouterr().out and (sims.store.open_result(told).status == Status.CONVERGED).all()
+    both = ["--deep", str(deep), "--predicted", str(told), "--out", str(tmp_path / "contrast.png")]
+    main(["plot", "contrast", str(diagonal), *both])
     assert (tmp_path / "contrast.png").stat().st_size > 1000
-    with pytest.raises(SystemExit):
-        main(["plot", "contrast", str(diagonal)])
+    for wrong in (["plot", "contrast", str(diagonal)], ["deep", str(told), *arguments, "--warm", "10"]):
+        with pytest.raises(SystemExit):
+            main(wrong)

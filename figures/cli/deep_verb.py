@@ -59,7 +59,7 @@ class Deep:
             self.network, {"base_width": ("mup",)}, self.network.parameterization, "--parameterization {}".format
         )
         if self.following != FollowingOptions() and not self.predict:
-            raise InputError("warm and rtol are of predictions: give --predict with them")
+            raise InputError("warm, land and rtol are of predictions: give --predict with them")
         data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder, i.channels)
         find = partial(deep.predicted, **vars(self.following)) if self.predict else deep.sweep
         ds = find(

@@ -25,7 +25,7 @@ from ..diagram import phase_diagram
 from ..look import save
 from ..summary import summarise
 from ..trade_off import norm_sharpness
-from .deep_verb import table
+from .deep_verb import predicted_table, table
 
 SCALES = np.geomspace(0.01, 0.5, 16)
 RATES = 48
@@ -129,9 +129,13 @@ def _deep_quickstart(
         ds = deep.sweep(
             net, data, MULTIPLES, tol=0.02, relative=True, store=folder / "deep.zarr", progress=progress
         )  # fmt: skip
+        say("predicting where these runs end by the central flow")
+        told = deep.predicted(
+            net, data, ds["lr"].values, tol=0.02, store=folder / "deep_predicted.zarr", progress=progress
+        )  # fmt: skip
     except MissingExtra:
         return ["A deep network beside this one: `pip install 'gdbias[deep]'` and run the quickstart again."]
-    save(contrast(diagonal, ds, pred, init_scale), folder / "contrast.png")
+    save(contrast(diagonal, ds, pred, init_scale, told), folder / "contrast.png")
     return [
         "## A deep network, by the same measures",
         "",
@@ -139,4 +143,9 @@ def _deep_quickstart(
         "(`contrast.png`, `deep.zarr`):",
         "",
         *(f"    {line}" for line in table(ds).splitlines()),
+        "",
+        "The same learning rates, predicted by the central flow: the course of descent without its oscillation "
+        "(`deep_predicted.zarr`):",
+        "",
+        *(f"    {line}" for line in predicted_table(told).splitlines()),
     ]

@@ -18,7 +18,8 @@ class Course:
     """A flow so far.
 
     Attributes:
-        points: the last three, and from ``center_arrival`` on all.
+        back: how far the points reach back from the last one, or from ``center_arrival``.
+        points: the last three, and all that far back.
         center_arrival: the time at which the loss of the center falls below tol, inf before.
         arrival: that at which the mean loss of descent does.
         onset: that at which something first oscillates.
@@ -26,6 +27,7 @@ class Course:
         bent: the integral over that time of what the curvature over a swing differs from its center's by, relative.
     """
 
+    back: float = 0.0
     points: list[Center] = field(default_factory=list)
     center_arrival: float = np.inf
     arrival: float = np.inf
@@ -51,7 +53,10 @@ class Course:
                 self.bent += (center.time - before.time) * center.bend
         if len(center.X):
             self.onset = min(self.onset, center.time)
-        self.points = [*(self.points if np.isfinite(self.center_arrival) else self.points[-2:]), center]
+        if np.isinf(self.center_arrival):
+            while len(self.points) > 2 and self.points[1].time < self.points[-1].time - self.back:
+                del self.points[0]
+        self.points.append(center)
 
 
 def complete(
@@ -62,12 +67,13 @@ def complete(
     tol: float,
     until: float,
     beyond: float,
+    back: float,
     rtol: float,
     kinks: bool,
     tell: Callable[[Center], None],
 ) -> Course:
-    """The course from theta until a time, or until a time ``beyond`` its arrival at a mean loss of ``tol``."""
-    course = Course()
+    """The course from theta until a time, or until ``beyond`` its arrival at a mean loss of ``tol``."""
+    course = Course(back + beyond)
     for steps, center in enumerate(follow(objective, theta, lr, time, rtol, kinks)):
         course.go_on(center, tol)
         tell(center)

@@ -9,7 +9,7 @@ from ..status import Doubt, Status
 from .backend import jax, jnp
 from .central_flow import Center, within
 from .course import Course, complete
-from .descent import advance, begin, limit
+from .descent import advance, begin, limit, mean_of_next
 from .measure import state_at
 from .one_run import Tell, run
 from .options import DeepOptions, FollowingOptions
@@ -31,10 +31,12 @@ def predict(
     kinks: bool = False,
     tell: Tell = lambda note: None,
 ) -> dict:
-    """The outcome of gradient descent from ``warm`` of its steps and the central flow after them.
+    """The outcome of gradient descent, from its first ``warm`` steps, the central flow after them, and its last steps.
 
-    Of a run that ends within these steps the outcome is its own. ``flow`` has gradient flow's norms, from which
-    brackets are widened. ``kinks`` are a network's of which the Hessian says little of what lies around.
+    Descent goes on from the flow ``land`` steps before the loss at the flow is below ``tol``: it ends where its
+    oscillation happens to be small, which no mean tells. Of a run that ends within the first steps the outcome is its
+    own. ``flow`` has gradient flow's norms, from which brackets are widened. ``kinks`` are a network's of which the
+    Hessian says little of what lies around.
     """
     warm, tol = following.warm, options.tol
     state, bound, weights = begin(theta0), limit(objective, theta0), []
@@ -49,21 +51,41 @@ def predict(
         at = f"step {center.time / lr:.0f}, mean loss {center.mean_loss:.3g}"
         tell(f"lr {lr:.4g}: {at}, lr S / 2 {lr * center.sharpness / 2:.3f}, {len(center.X)} held")
 
-    hold, mean = (options.hold - 1) * lr, (options.average + 1) / 2 * lr
-    limited = options.max_steps * lr
-    course = complete(objective, start, lr, warm * lr, tol, limited + mean, hold + mean, following.rtol, kinks, told)
+    hold, mean, limited = (options.hold - 1) * lr, (options.average + 1) / 2 * lr, options.max_steps * lr
+    back, rtol = following.land * lr, following.rtol
+    beyond = hold + mean
+    course = complete(objective, start, lr, warm * lr, tol, limited + mean, beyond, back, rtol, kinks, told)
     end = min(course.arrival + hold, limited)
     last, after = course.between(end), course.between(end + mean)
     if last is None or after is None:  # not followed so far: nothing is said
         return _nothing() | dict(status=Status.NOT_RUN, doubts=Doubt.NO_ARRIVAL)
-    found = swinging(objective, *within(objective, *last, end), lr) | dict(
-        status=Status.CONVERGED if course.arrival + hold <= limited else Status.STEP_LIMIT,
-        steps=round(end / lr),
-        doubts=_doubts(course, (warm + SOON) * lr, limited - hold),
-    )
-    averaged = within(objective, *after, end + mean)[0]
-    found |= {f"averaged_{name}": value for name, value in state_at(objective, averaged)[0].items()}
-    return found | _bracket(found, course, end, hold, flow)
+    at_end = within(objective, *last, end)
+    mean_of = _norms(*at_end) | dict(steps=round(end / lr))
+    if following.land:
+        begun = max(round(min(course.center_arrival, end) / lr) - following.land, warm)
+        found = _landed(objective, course, begun, lr, bound, options)
+    else:
+        averaged = state_at(objective, within(objective, *after, end + mean)[0])[0]
+        found = swinging(objective, *at_end, lr) | {f"averaged_{name}": value for name, value in averaged.items()}
+        late = course.arrival + hold > limited
+        found |= dict(status=Status.STEP_LIMIT if late else Status.CONVERGED, steps=mean_of["steps"])
+    doubts = _doubts(course, (warm + SOON) * lr, limited - hold)
+    return found | dict(doubts=doubts) | _bracket([found, mean_of], course, end, hold, flow)
+
+
+def _landed(objective: Objective, course: Course, begun: int, lr: float, bound: float, options: DeepOptions) -> dict:
+    """The outcome of descent from one side of the flow's swings after so many steps."""
+    before, after = course.between(begun * lr) or course.points[:2]
+    theta, swings = within(objective, before, after, begun * lr)
+    theta = theta + jnp.asarray(swings.sum(axis=0), theta.dtype)
+    state = begin(theta)._replace(step=jnp.asarray(begun))
+    state = advance(objective, state, lr, bound, options, options.max_steps + 1)
+    ended = dict(status=Status(int(state.outcome)), steps=int(state.step))
+    if ended["status"] == Status.DIVERGED:
+        return _nothing() | ended | dict(loss=float(state.loss))
+    mean = mean_of_next(objective, state.theta, jnp.asarray(lr, theta.dtype), options.average)
+    averaged = {f"averaged_{name}": value for name, value in state_at(objective, mean)[0].items()}
+    return state_at(objective, state.theta)[0] | averaged | ended
 
 
 def swinging(objective: Objective, theta: jax.Array, swings: np.ndarray, lr: float) -> dict:
@@ -94,21 +116,23 @@ def _doubts(course: Course, soon: float, latest: float) -> Doubt:
     return doubts if course.arrival <= latest else doubts | Doubt.NO_ARRIVAL
 
 
-def _bracket(found: dict, course: Course, end: float, hold: float, flow: Mapping[str, float]) -> dict:
-    """From where the loss of the center arrives to where the mean loss does, widened."""
-    wider, first = WIDER["steps"], min(course.center_arrival, end)
-    low = min(first + hold, end) / course.points[0].lr
-    bracket: dict[str, float] = dict(low_steps=int(low * (1 - wider)), high_steps=int(found["steps"] * (1 + wider)) + 1)
+def _bracket(
+    ends: list[Mapping[str, float]], course: Course, end: float, hold: float, flow: Mapping[str, float]
+) -> dict:
+    """From where the loss of the center arrives to these ends, widened."""
+    first = min(course.center_arrival, end)
     before, after = course.between(first) or course.points[-2:]
     x = (first - before.time) / (after.time - before.time)
-    ends = [_norms(center.theta, center.swings) for center in (before, after)]
-    for name in NORMS:
-        earlier = (1 - x) * ends[0][name] + x * ends[1][name]
-        grown = [value - flow[f"flow_{name}"] for value in (earlier, found[name])]
-        wider = WIDER["norms"] * max(map(abs, grown))
-        bracket[f"low_{name}"] = flow[f"flow_{name}"] + min(grown) - wider
-        bracket[f"high_{name}"] = flow[f"flow_{name}"] + max(grown) + wider
-    return bracket
+    sides = [_norms(center.theta, center.swings) for center in (before, after)]
+    earlier = {name: (1 - x) * sides[0][name] + x * sides[1][name] for name in NORMS}
+    earlier["steps"] = min(first + hold, end) / course.points[0].lr
+    bracket: dict[str, float] = {}
+    for name in ("steps", *NORMS):
+        since = 0.0 if name == "steps" else flow[f"flow_{name}"]
+        grown = [values[name] - since for values in (earlier, *ends) if np.isfinite(values[name])]
+        wider = WIDER["steps" if name == "steps" else "norms"] * max(map(abs, grown))
+        bracket |= {f"low_{name}": since + min(grown) - wider, f"high_{name}": since + max(grown) + wider}
+    return bracket | dict(low_steps=int(bracket["low_steps"]), high_steps=int(np.ceil(bracket["high_steps"])))
 
 
 def _nothing() -> dict:

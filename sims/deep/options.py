@@ -84,11 +84,15 @@ class FollowingOptions:
 
     warm: int = 30
     """Steps of descent itself, after which the flow begins."""
+    land: int = 200
+    """Steps before the flow's own loss is below tol, or before max_steps, from where descent itself goes on from the
+    flow to its end; 0 for the mean of descent by the flow alone."""
     rtol: float = 1e-2
     """Local error of one step of the flow, relative to the weights' norm."""
 
     def __post_init__(self):
-        object.__setattr__(self, "warm", whole("warm", self.warm, 0, LARGEST))
+        for name in ("warm", "land"):
+            object.__setattr__(self, name, whole(name, getattr(self, name), 0, LARGEST))
         object.__setattr__(self, "rtol", real("rtol", self.rtol, above=0, below=1, hint="use for example 1e-2"))
 
 
@@ -96,4 +100,5 @@ class FollowingChanges(DeepSweepChanges, total=False):
     """Keywords of a deep prediction for :class:`FollowingOptions`, and those of a sweep."""
 
     warm: int
+    land: int
     rtol: float

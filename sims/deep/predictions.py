@@ -36,12 +36,13 @@ def predicted(
 
     ``d theta / dt = -grad L - 1/2 sum_ij X_ij grad(u_i' H u_j)``: gradient flow, and what the oscillation of covariance
     ``X >= 0`` along the top eigenvectors adds, just so that the sharpness stays at ``2 / lr``. It begins after
-    ``warm`` steps of descent itself, ends where the mean loss of descent ``L + tr(X) / lr`` has been below ``tol`` for
-    ``hold`` steps, and has a local error of ``rtol |theta|`` a step. Other options are those of ``sweep``.
+    ``warm`` steps of descent itself and has a local error of ``rtol |theta|`` a step. Descent goes on from it ``land``
+    steps before its loss is below ``tol``, since a run ends where its oscillation happens to be small; with ``land=0``
+    a prediction ends where the mean loss of descent ``L + tr(X) / lr`` has been below ``tol`` for ``hold`` steps, and
+    ``loss``, ``test_risk`` and the norms are means over the oscillation. Other options are those of ``sweep``.
 
-    ``loss``, ``test_risk`` and the norms are the mean of what descent has while it oscillates, ``averaged_*`` without
-    that. ``low_*`` and ``high_*`` of steps and norms are brackets: from where the loss of the flow itself arrives at
-    ``tol`` to where descent's mean loss does, half a per cent wider in steps and a tenth of the growth in norms.
+    ``low_*`` and ``high_*`` of steps and norms are brackets: from where the loss of the flow itself is below ``tol`` to
+    where descent's mean loss is, half a per cent wider in steps and a tenth of the growth in norms.
     ``doubts`` says what speaks against a value (:class:`gdbias.sims.status.Doubt`): ``NOT_SEPARATED``, oscillation
     begins within 20 steps of the flow; ``KINKS``, the curvature over a swing is not its center's; ``NO_ARRIVAL`` at
     ``tol``. Where the status is NOT_RUN nothing is predicted. Trust it for the squared loss and smooth activations.
@@ -52,7 +53,7 @@ def predicted(
         InputError: an unknown option, a value outside its limits, or a store that cannot be used.
     """
     relative, progress = truth("relative", relative), truth("progress", progress)
-    chosen = {name: changes.pop(name) for name in ("warm", "rtol") if name in changes}  # type: ignore[misc]
+    chosen = {name: changes.pop(name) for name in ("warm", "land", "rtol") if name in changes}  # type: ignore[misc]
     following = options_of("deep.predicted", FollowingOptions(), None, chosen)
     plan = planned("deep.predicted", net, data, lr, options, changes, following)
     return computed(plan, _one, relative, store, progress)

@@ -41,7 +41,10 @@ def rows(asked: argparse.Namespace) -> Iterator[dict]:
                 rng = np.random.default_rng(seed)
                 near = 1 + 1e-6 * rng.standard_normal((asked.starts, theta0.size))
                 starts = [theta0 * jnp.asarray(factor, theta0.dtype) for factor in near]
-                critical, follow = flow["flow_lr_critical"], (FollowingOptions(), flow, activation == "relu")
+                critical, follow = (
+                    flow["flow_lr_critical"],
+                    (FollowingOptions(land=asked.land), flow, activation == "relu"),
+                )
                 predict(target, theta0, 2 * critical, options, *follow)  # compiles
                 run(target, theta0, critical, replace(options, max_steps=5))
                 for rate in map(float, asked.rates.split(",")):
@@ -143,6 +146,7 @@ def main() -> None:
     parser.add_argument("--loss", default="squared")
     parser.add_argument("--tol", type=float, default=0.02)
     parser.add_argument("--max-steps", type=int, default=100_000)
+    parser.add_argument("--land", type=int, default=FollowingOptions.land, help="last steps of descent, 0 for none")
     parser.add_argument("--starts", type=int, default=4)
     parser.add_argument("--out", help="a JSON file of all numbers")
     asked, found = parser.parse_args(), []
