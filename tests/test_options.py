@@ -33,7 +33,8 @@ def test_keywords_are_the_fields(kind, changes):
 
 def test_a_deep_sweep_takes_the_same_names():
     assert DeepSweepChanges.__annotations__.keys() == DeepChanges.__annotations__.keys()
-    assert DeepOptions().common.keys() == CommonChanges.__annotations__.keys()
+    assert DeepOptions(chunk=5).common.keys() == CommonChanges.__annotations__.keys()
+    assert "chunk" not in DeepOptions().common  # which stores from before lack
 
 
 @pytest.mark.parametrize(("verb", "kind"), VERBS)
