@@ -59,4 +59,5 @@ MINUTES: dict[str, float] = {
     "plain-0": 0.0045,
     "label-noise-0": 0.06,
     "weight-decay-0": 0.0087,
+    "mnist1k-fcn-tanh": 4.4,
 }
