@@ -115,18 +115,22 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
             e[i] = L * slope * p[i]
             b[i] = slope * w[i]
         dim = rows * (1 + r)
-        H, scale, x = np.empty((dim, dim)), np.empty(dim), np.empty(dim)
-        tall = np.empty((dim, D))  # what nu moves, then each row of U
-        for a in range(rows):
-            for i in range(D):
-                tall[a, i] = C[a, i]
+        H, scale, x, moves = np.empty((dim, dim)), np.empty(dim), np.empty(dim), np.empty((1 + r, D))
+        for i in range(D):
+            moves[0, i] = 1.0  # by nu, then by each row of U
         for k in range(r):
             for i in range(D):
-                pull[i] = -2 * push * q[i] * CU[k, i]
-            for a in range(rows):
+                moves[1 + k, i] = -2 * push * q[i] * CU[k, i]
+        for k in range(1 + r):
+            for other in range(k + 1):
                 for i in range(D):
-                    tall[rows * (1 + k) + a, i] = pull[i] * C[a, i]
-        gram(tall, e, H)
+                    change[i] = e[i] * moves[k, i] * moves[other, i]
+                gram(C, change, K)
+                for a in range(rows):
+                    for c in range(a + 1):
+                        H[k * rows + a, other * rows + c] = K[a, c]
+                        if other < k:
+                            H[k * rows + c, other * rows + a] = K[a, c]
         applied(C, b, fit)
         for a in range(rows):
             H[a, a] += weight
@@ -140,6 +144,7 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
                     H[o + a, o + a] += 2 * L * L * cap
                     for c in range(rows):
                         missing -= K[a, c] * U[k, c]
+                    for c in range(a + 1):
                         H[o + a, o + c] -= 2 * L * L * K[a, c]
                     x[o + a] = -2 * L * L * missing
         for a in range(dim):
@@ -165,7 +170,7 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
         for k in range(r):
             pulled(C, x[rows * (1 + k) : rows * (2 + k)], pull)
             for i in range(D):
-                change[i] -= 2 * push * q[i] * CU[k, i] * pull[i]
+                change[i] += moves[1 + k, i] * pull[i]
         for i in range(D):
             moved = max(moved, abs(p[i] / w[i] * change[i]))
         if not moved < 1e100:
