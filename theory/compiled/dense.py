@@ -52,6 +52,50 @@ def four_dots(x0, x1, y0, y1, count):
 
 
 @apart
+def applied_each(C, B, out):
+    """``out = B C^T``, by blocks of columns that stay in the cache."""
+    for k in range(len(B)):
+        for a in range(len(C)):
+            out[k, a] = 0.0
+    for first in range(0, C.shape[1], BLOCK):
+        count = min(BLOCK, C.shape[1] - first)
+        for k in range(len(B)):
+            for a in range(len(C)):
+                out[k, a] += dot(C[a, first:], B[k, first:], count)
+
+
+@apart
+def pulled_each(C, V, out):
+    """``out = V C``, by blocks of columns."""
+    rows, columns = C.shape
+    for first in range(0, columns, BLOCK):
+        last = min(columns, first + BLOCK)
+        for k in range(len(V)):
+            for i in range(first, last):
+                out[k, i] = 0.0
+            for a in range(rows):
+                for i in range(first, last):
+                    out[k, i] += V[k, a] * C[a, i]
+
+
+@apart
+def cross(A, e, C, out):
+    """``out = A diag(e) C^T``, by blocks of columns."""
+    columns = len(e)
+    weighted = np.empty(min(columns, BLOCK))
+    for a in range(len(A)):
+        for c in range(len(C)):
+            out[a, c] = 0.0
+    for first in range(0, columns, BLOCK):
+        count = min(BLOCK, columns - first)
+        for a in range(len(A)):
+            for i in range(count):
+                weighted[i] = e[first + i] * A[a, first + i]
+            for c in range(len(C)):
+                out[a, c] += dot(weighted, C[c, first:], count)
+
+
+@apart
 def gram(C, e, H):
     """The lower triangle of ``H = C diag(e) C^T``, by blocks of columns that stay in the cache."""
     rows, columns = C.shape

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..compiled.decorators import apart
 from ..compiled.dense import applied, eigenvectors, factored, gram, pulled, solve
+from .newton_step import newton_step
 
 MOST_PINNED = 12
 OVER = 1e-6  # relative, of the sharpness over its cap
@@ -114,61 +115,30 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
             p[i] = L * slope / (1 + push * m[i] * L * (L - 2) * q[i] * q[i])
             e[i] = L * slope * p[i]
             b[i] = slope * w[i]
-        dim = rows * (1 + r)
-        H, scale, x, moves = np.empty((dim, dim)), np.empty(dim), np.empty(dim), np.empty((1 + r, D))
+        moves, missing = np.empty((1 + r, D)), np.zeros((1 + r, rows))
         for i in range(D):
             moves[0, i] = 1.0  # by nu, then by each row of U
         for k in range(r):
             for i in range(D):
                 moves[1 + k, i] = -2 * push * q[i] * CU[k, i]
-        for k in range(1 + r):
-            for other in range(k + 1):
-                for i in range(D):
-                    change[i] = e[i] * moves[k, i] * moves[other, i]
-                gram(C, change, K)
-                for a in range(rows):
-                    for c in range(a + 1):
-                        H[k * rows + a, other * rows + c] = K[a, c]
-                        if other < k:
-                            H[k * rows + c, other * rows + a] = K[a, c]
         applied(C, b, fit)
         for a in range(rows):
-            H[a, a] += weight
-            x[a] = y[a] - fit[a] - weight * nu[a]
+            missing[0, a] = y[a] - fit[a] - weight * nu[a]
         if r:
             sharpness_matrix(C, L, w, K)
             for k in range(r):
-                o = rows * (1 + k)
                 for a in range(rows):
-                    missing = cap * U[k, a]
-                    H[o + a, o + a] += 2 * L * L * cap
+                    beyond = -cap * U[k, a]
                     for c in range(rows):
-                        missing -= K[a, c] * U[k, c]
-                    for c in range(a + 1):
-                        H[o + a, o + c] -= 2 * L * L * K[a, c]
-                    x[o + a] = -2 * L * L * missing
-        for a in range(dim):
-            scale[a] = 1 / np.sqrt(H[a, a] + (2 * L * L * cap if a >= rows else 0.0) + 1e-300)
-        shift, R = 1e-13, np.empty((dim, dim))
-        while True:  # positive definite near the solution: elsewhere made so
-            for a in range(dim):
-                for c in range(a + 1):
-                    R[a, c] = H[a, c] * scale[a] * scale[c]
-                R[a, a] += shift
-            if factored(R):
-                break
-            shift = max(10 * shift, 1e-9)
-            if not shift < 1e6:
-                return False, nu, U, iterations
-        for a in range(dim):
-            x[a] *= scale[a]
-        solve(R, x)
-        for a in range(dim):
-            x[a] *= scale[a]
+                        beyond += K[a, c] * U[k, c]
+                    missing[1 + k, a] = 2 * L * L * beyond
+        x, shift = newton_step(C, e, moves, weight, K, cap, L, U, missing)
+        if not shift < np.inf:
+            return False, nu, U, iterations
         moved = 0.0
-        pulled(C, x[:rows], change)
+        pulled(C, x[0], change)
         for k in range(r):
-            pulled(C, x[rows * (1 + k) : rows * (2 + k)], pull)
+            pulled(C, x[1 + k], pull)
             for i in range(D):
                 change[i] += moves[1 + k, i] * pull[i]
         for i in range(D):
@@ -178,9 +148,9 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
         share = min(1.0, 1 / max(moved, 1e-300))
         turned = np.empty((r, rows))
         for a in range(rows):
-            nu[a] += share * x[a]
+            nu[a] += share * x[0, a]
             for k in range(r):
-                turned[k, a] = U[k, a] + share * x[rows * (1 + k) + a]
+                turned[k, a] = U[k, a] + share * x[1 + k, a]
         U = turned
         if not (moved < accuracy and shift < 1e-8):
             continue

@@ -7,6 +7,8 @@ import numpy as np
 from .constrained import constrained_flow
 from .frontiers import Interpolators
 
+ACCURACY = 3e-4  # of a weight in one step: between states the sharpness is above its cap by less than that
+
 
 @dataclass(frozen=True, repr=False)
 class Path:
@@ -40,7 +42,7 @@ class Path:
 def path(reachable: Interpolators, w0: np.ndarray, lr: float, record_every: int) -> Path:
     """Follow the constrained flow from weights w0 (block, d) at ``lr``, a state for each ``record_every`` steps."""
     coordinates, problem = reachable.coordinates, reachable.problem
-    states = constrained_flow(coordinates, problem, w0, lr, record_every=record_every)
+    states = constrained_flow(coordinates, problem, w0, lr, record_every=record_every, accuracy=ACCURACY)
     beta = np.array([coordinates.beta(b) for b in states.b])
     sharpness = np.array([reachable.sharpness_of(b) for b in states.b])
     return Path(lr, states.time, beta, problem.loss_at(beta), sharpness, np.abs(beta).sum(axis=1))
