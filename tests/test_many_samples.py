@@ -5,7 +5,7 @@ import pytest
 
 from gdbias import theory
 from gdbias.theory.prediction.constrained import Edge
-from gdbias.theory.prediction.newton_step import WHOLE
+from gdbias.theory.prediction.newton import WHOLE
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -34,5 +34,3 @@ def test_the_nearest_interpolator_under_a_cap_meets_the_conditions_of_its_optimu
     moved = C.T @ nu - 2 * L * (L - 1) * w ** (L - 2) * ((U @ C) ** 2).sum(axis=0)
     slope = np.abs(w * 0.5 / w if L == 2 else w ** (2.0 - L) / L)  # dz / dlog w
     np.testing.assert_allclose((dual(w) - dual(start / edge.unit) - moved) / slope, 0, atol=1e-6)
-
-

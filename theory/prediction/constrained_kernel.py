@@ -20,6 +20,7 @@ LEAST_FACTOR = 0.05  # of a weight in one step, where descent itself would chang
 FARTHEST = 2.0  # of the logarithm of a weight, in one step
 SMALL = 0.1  # of a logarithm: what is missed by a small weight counts less
 NEWTONS = 0.01  # of the residual's error in one step: what Newton's method may leave of it
+HELD = 1e-8  # squared residual, for targets of size 1, that the cap's own tolerance hides where it holds
 BLOWN_UP = 1e8  # of weights of size 1
 
 
@@ -200,7 +201,8 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
             last, off = residual(C, y, L, found, b, rho), 0.0
             for a in range(rows):
                 off += (rho[a] - rho_near[a]) ** 2
-            missed = np.sqrt(off / max(last, 0.01 * small)) / 10
+            least = HELD * target if len(U) + len(turned) else 0.01 * small
+            missed = np.sqrt(off / max(last, least)) / 10
             for i in range(D):
                 missed = max(missed, abs(np.log(found[i] / near[i])) / size[i])
             if known == 0:

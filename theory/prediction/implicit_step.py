@@ -8,7 +8,7 @@ import numpy as np
 
 from ..compiled.decorators import apart
 from ..compiled.dense import applied, eigenvectors, factored, gram, pulled, solve
-from .newton_step import newton_step
+from .newton import newton_step
 
 MOST_PINNED = 12
 OVER = 1e-6  # relative, of the sharpness over its cap
