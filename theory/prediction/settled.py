@@ -1,13 +1,13 @@
 """Where the constrained flow has settled: near its end, from which one implicit step leads to the end itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from ..errors import GdbiasError
 from ..update_rule import UpdateRule
-from .constrained import Edge
+from .constrained import LOSS, Edge
 from .frontiers import Interpolators
 from .moving_cap import scheduled
 from .oscillation import Modes, undershoot
@@ -43,10 +43,9 @@ class Settled:
     ended: bool = False
 
     def nearest(self, lr: float) -> np.ndarray:
-        """The interpolator b (block, d) with ``S <= 2 / lr`` nearest to here: by its dual, or as a convex program."""
-        edge = self.edge
-        found = edge.project(self.w, lr)
-        return self.reachable.nearest(edge.full(self.w), 2 / lr)[0] if found is None else edge.full(found)
+        """The interpolator b (block, d) with ``S <= 2 / lr`` nearest to here: by its dual, or where the flow goes on."""
+        found = self.edge.project(self.w, lr)
+        return self.edge.full(replace(self.edge, lr=lr).follow(self.w, LOSS).w if found is None else found)
 
     @cached_property
     def capped(self) -> np.ndarray:
