@@ -31,7 +31,7 @@ class DeepOptions:
     """Floating-point numbers of the network."""
     chunk: int | None = None
     """Samples whose activations are held at once; as many as a gibibyte has room for unless given. Sums of chunks
-    differ by rounding, and take a third longer."""
+    differ by rounding, and their derivatives compute the activations twice."""
 
     def __post_init__(self):
         for name, low in (("max_steps", 0), ("hold", 1), ("track_every", 1), ("average", 1)):
