@@ -43,7 +43,7 @@ class Settled:
     ended: bool = False
 
     def nearest(self, lr: float) -> np.ndarray:
-        """The interpolator b (block, d) with ``S <= 2 / lr`` nearest to here: by its dual, or where the flow goes on."""
+        """The interpolator b (block, d) with ``S <= 2 / lr`` nearest to here: by its dual, or as the flow ends."""
         found = self.edge.project(self.w, lr)
         return self.edge.full(replace(self.edge, lr=lr).follow(self.w, LOSS).w if found is None else found)
 
