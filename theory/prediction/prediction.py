@@ -197,7 +197,7 @@ class Prediction:
 
         Where descent ends with gradient flow, up to ``lr_critical_final``, within 2 % in the median and 7 % for nine
         runs in ten, however small the start, but for runs of less than 100 steps. Above it the oscillation dies out
-        last: within 2 to 13 % in the median, and up to four times too few for one run in ten, mostly near ``lr_max``
+        last: within 2 to 18 % in the median, and up to six times too few for one run in ten, mostly near ``lr_max``
         (``tests/benchmarks/run_lengths.py``).
 
         Raises:
