@@ -157,3 +157,18 @@ def test_a_picture_holds_the_ends_of_converged_runs():
         np.testing.assert_allclose(line.get_xdata(), x)
         np.testing.assert_allclose(line.get_ydata()[:-1], values[:-1])
         assert np.isnan(line.get_ydata()[-1])
+
+
+def test_a_sweep_under_way_of_another_protocol_is_not_taken(tmp_path):
+    (tmp_path / "quick" / "one.zarr").mkdir(parents=True)
+
+    class Under(DiagonalRuns):
+        def make(self, store, progress=False):
+            raise InputError("store holds another spec")
+
+    other = Under("one", "power(2)", RUNS.problem)
+    with pytest.raises(InputError, match="not of these runs"):
+        reproduce(quick=True, folder=tmp_path, known={"MY-1": Claim("MY-1", "x.", (LEAST,), (other,))})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="folder"):
+        reproduce(quick=True, folder=tmp_path / "file", known=MINE)

@@ -9,6 +9,10 @@ class InputError(GdbiasError):
     """A value outside its limits: bad data, an unknown name, a wrong shape."""
 
 
+class Unreached(InputError):
+    """Gradient flow did not come down to the loss that was asked for."""
+
+
 class NoClosedForm(GdbiasError):
     """SymPy cannot give this formula for this model; the message says what is available instead."""
 

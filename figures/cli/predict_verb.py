@@ -131,11 +131,11 @@ def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
         return f"{name} {getattr(end, name):.6g}" + ("" if width is None else f" +- {width[0]:.2g}")
 
     names = ("sharpness", "l1_norm", *(["test_risk"] if end.test_risk is not None else []))
-    return "   ".join([*map(value, names), *_steps(pred, lr), *([end.note] if end.note else [])])
+    return "   ".join([*map(value, names), *_steps(pred, lr, warmup), *([end.note] if end.note else [])])
 
 
-def _steps(pred: theory.Prediction, lr: float) -> list[str]:
+def _steps(pred: theory.Prediction, lr: float, warmup: int) -> list[str]:
     try:
-        return [f"steps {pred.steps(lr):.3g}"]
+        return [f"steps {pred.steps(lr, warmup=warmup):.3g}"]
     except GdbiasError:  # a linear model
         return []

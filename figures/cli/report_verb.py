@@ -50,7 +50,10 @@ def describe(ds: "xr.Dataset", store: str | Path) -> str:
     lines += [f"{name:12} {size}" for name, size in ds.sizes.items()]
     done = int((ds["status"].values != Status.NOT_RUN).sum())
     if done < ds["status"].size:
-        lines += [f"unfinished: {done} of {ds['status'].size} runs are done; the same command goes on"]
+        size = ds["status"].size
+        unfinished = f"unfinished: {done} of {size} runs are done; the same command goes on"
+        predicted = str(spec.get("kind", "")).endswith("predicted")
+        lines += [f"{size - done} of {size} runs are not predicted, or not yet" if predicted else unfinished]
     lines += _steps(ds, str(spec.get("kind", "")))
     lines += [f"{name:12} {_short(value)}" for name, value in spec.items() if name != "kind"]
     lines += [f"{'versions':12} {', '.join(f'{name} {version}' for name, version in versions.items())}"]

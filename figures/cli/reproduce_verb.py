@@ -52,6 +52,10 @@ class Reproduce:
         if self.json and self.markdown:
             raise InputError("--json and --markdown both print: choose one")
         if self.html is not None:
+            if self.html.suffix not in (".html", ".htm"):
+                raise InputError(
+                    f"--html {self.html} does not end in .html, and might be a kept result: use {self.html}.html"
+                )
             check_file(self.html)
         made = sims.reproduce(self.only or None, self.quick, self.out, tell=_say, progress=True)
         from ..reproduction.table import markdown, print_table  # rich

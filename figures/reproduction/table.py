@@ -19,8 +19,9 @@ def summary_line(reproduction: Reproduction) -> str:
 
 def found(finding: Finding) -> str:
     """What was measured beside what is expected; a cross where it is not so."""
-    number = "not known" if finding.value != finding.value else f"{finding.value:.3g}"
-    return f"{finding.label}: {number} ({finding.expected}{'' if finding.holds else '; not so'})"
+    if finding.value != finding.value:
+        return f"{finding.label}: not known ({finding.expected})"
+    return f"{finding.label}: {finding.value:.3g} ({finding.expected}{'' if finding.holds else '; not so'})"
 
 
 def answer(judgement: Judgement) -> list[str]:

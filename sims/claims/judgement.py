@@ -56,7 +56,8 @@ class Judgement:
     def as_dict(self, quick: bool) -> dict:
         """Plain values, as ``gdbias reproduce --json`` prints them."""
         findings = [
-            dict(label=f.label, value=None if np.isnan(f.value) else f.value, expected=f.expected, holds=f.holds)
+            dict(label=f.label, expected=f.expected)
+            | (dict(value=f.value, holds=f.holds) if np.isfinite(f.value) else dict(value=None, holds=None))
             for f in self.findings
         ]
         about = self.claim.as_dict(quick) | dict(minutes=round(self.seconds / 60, 2))

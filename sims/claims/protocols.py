@@ -92,10 +92,10 @@ class DiagonalRuns:
 
     @property
     def command(self) -> str:
-        """What makes these runs in Python, in one line."""
+        """These runs in the words of Python: rates are multiples of the ``lr_critical`` of plain descent."""
         data = dict(self.problem)
         made = f"theory.{data.pop('kind')}({', '.join(f'{name}={value!r}' for name, value in data.items())})"
-        told = [f"lr={list(self.lr)} * lr_critical", f"init_scale={self.init_scale:g}"]
+        told = [f"lr=np.array({list(self.lr)}) * lr_critical", f"init_scale={self.init_scale:g}"]
         told += [f"{name}={value!r}" for name, value in self.options.items()]
         rule = ", ".join(f"{name}={value!r}" for name, value in self.rule.items())
         told += [f"rule=theory.UpdateRule({rule})"] if rule else []

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import xarray as xr
 
-from ...theory.errors import GdbiasError, InputError, MissingExtra
+from ...theory.errors import GdbiasError, InputError, MissingExtra, Unreached
 from ...theory.validate import local_path, truth
 from ..store.files import read_text, save_result
+from ..store.place import check_place
 from .claim import Claim
 from .judgement import Judgement, judge
 from .protocols import DeepRuns, DiagonalRuns
@@ -77,7 +78,7 @@ def reproduce(
     quick, progress = truth("quick", quick), truth("progress", progress)
     known = claims() if known is None else known
     chosen = [known[id] for id in select(known, only)]
-    place = local_path(folder) / ("quick" if quick else "full")
+    place = check_place(local_path(folder) / ("quick" if quick else "full"), "folder")
     judged: dict[str, Judgement] = {}
     for claim in chosen:
         judged[claim.id] = _judged(claim, quick, place, tell, progress)
@@ -113,7 +114,13 @@ def _made(runs: DeepRuns | DiagonalRuns, folder: Path, tell: Tell, progress: boo
     tell(f"{runs.name}: {runs.command}")
     began = time.process_time()
     folder.mkdir(parents=True, exist_ok=True)
-    ds = runs.make(store, progress)
+    under_way = store.exists()
+    try:
+        ds = runs.make(store, progress)
+    except InputError as error:
+        if under_way and not isinstance(error, Unreached):
+            raise Foreign(f"{store} is not of these runs ({error})") from None
+        raise
     ds = ds.assign_attrs(protocol=protocol, command=runs.command, seconds=time.process_time() - began)
     save_result(ds, file)
     shutil.rmtree(store, ignore_errors=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ...theory.errors import InputError
+from ...theory.errors import InputError, Unreached
 from ..parallel.progress import progress_bar
 from ..schema import measured
 from ..status import Status
@@ -99,7 +99,7 @@ def _absolute(plan: DeepPlan, store: Path | None, progress: bool) -> tuple[DeepP
         theta0, target = case.objective()
         found = _flow(target, theta0, case, add)
     if found["status"] != Status.CONVERGED or not 0 < found["lr_critical"] < np.inf:
-        raise InputError(
+        raise Unreached(
             f"gradient flow did not reach tol = {case.options.tol:g} (lr_critical {found['lr_critical']:.3g}), so "
             "nothing is relative to it: raise tol, or give absolute learning rates"
         )

@@ -146,12 +146,14 @@ class LinearPrediction:
         the sharpness below ``2 / lr`` at which the oscillation dies out.
 
         Raises:
-            InputError: an lr or tol that is not positive, a negative ``warmup``.
+            InputError: an lr that is not positive, a tol that is not or is within rounding, a negative ``warmup``.
         """
         lr, warmup = np.atleast_1d(real_array("lr", lr, "use for example 0.1")), whole("warmup", warmup, 0)
         if lr.ndim != 1 or not (lr > 0).all():
             raise InputError("lr must be one number or a row of them, all > 0: use for example 0.1")
-        tol = real("tol", tol, above=0, hint="use for example 1e-10")
+        tol, least = real("tol", tol, above=0, hint="use for example 1e-10"), 10 * self._end(0.0)
+        if tol < least:
+            raise InputError(f"tol = {tol:g} is within the rounding of the target: use {least:.2g} at least")
         net, B = self.net, len(lr)
         first = begun(net, self.start, lr, warmup, tol)
         fate = np.select([~first.bounded, lr > net.lr_max], [Fate.DIVERGES, Fate.UNSTABLE], Fate.ENDS)

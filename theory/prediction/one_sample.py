@@ -59,7 +59,10 @@ class Minimisers:
 
     def expected_error(self, beta: np.ndarray) -> np.ndarray:
         """Of any coefficients, shape (..., d): ``|beta - teacher|^2 + spread``."""
-        return ((np.asarray(beta) - self.teacher) ** 2).sum(axis=-1) + self.spread
+        beta, d = real_array("beta", beta, "give coefficients"), len(self.teacher)
+        if not beta.ndim or beta.shape[-1] != d:
+            raise InputError(f"beta has shape {beta.shape}: give coefficients of {d} features, (..., {d})")
+        return ((beta - self.teacher) ** 2).sum(axis=-1) + self.spread
 
 
 def minimisers(model: Parameterization, x: np.ndarray, y: float, prior: np.ndarray | float | None = None) -> Minimisers:

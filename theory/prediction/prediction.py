@@ -198,12 +198,14 @@ class Prediction:
         Where descent ends with gradient flow, up to ``lr_critical_final``, within 2 % in the median and 7 % for nine
         runs in ten, however small the start, but for runs of less than 100 steps. Above it the oscillation dies out
         last: within 2 to 18 % in the median, and up to six times too few for one run in ten, mostly near ``lr_max``
-        (``tests/benchmarks/run_lengths.py``).
+        (``tests/benchmarks/run_lengths.py``). With ``warmup`` the flow begins after so many steps of descent, as in
+        :meth:`endpoint`, and these are counted.
 
         Raises:
-            InputError: an lr or tol that is not positive, or a prediction of many starts.
+            InputError: an lr or tol that is not positive, a negative ``warmup``, or a prediction of many starts.
             NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
             NoClosedForm: a model, loss, start or rule outside the doubled coordinates, or a linear model.
+            Diverges: descent diverges within the warm-up.
             GdbiasError: a tol within the rounding of the targets.
         """
         real("lr", lr, above=0)
@@ -212,6 +214,7 @@ class Prediction:
         refuse(self.rule, "the number of steps", *TERMS)
         self._require_nonlinear("its loss falls by (1 - lr lambda)^2 a step for each eigenvalue of X^T X / n")
         self._require_one_start(lr)
+        _ = self._reachable  # refuses targets of 0
         y = self.problem.projected[1]
         loss = 2 * self.problem.n * tol / float(y @ y)
         if loss < ROUNDING:
@@ -220,7 +223,7 @@ class Prediction:
                 f"tol = {tol:g} is within the rounding of the targets: use a larger tol, {least:.2g} at least"
             )
         stays = bool(lr <= self.lr_critical_final)
-        return steps_to_loss(self._settled(lr, warmup), loss, warmup, stays)
+        return float(steps_to_loss(self._settled(lr, warmup), loss, warmup, stays))
 
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
