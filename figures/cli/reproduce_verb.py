@@ -84,10 +84,11 @@ class Reproduce:
         print(f"written to {made.folder}", file=sys.stderr)
 
     def _print_list(self) -> None:
-        from ...sims.claims.registry import claims, select  # xarray
+        from ...sims.claims.registry import claims  # xarray
+        from ...theory.statements.registry import select  # SymPy
 
         known = claims()
-        chosen = [known[id] for id in select(known, self.only or None)]
+        chosen = [known[id] for id in select(known, self.only or None, "claim")]
         if self.json:
             print(json.dumps([claim.as_dict(self.quick) for claim in chosen], indent=1))
             return

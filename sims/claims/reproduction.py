@@ -11,13 +11,14 @@ from pathlib import Path
 import xarray as xr
 
 from ...theory.errors import GdbiasError, InputError, MissingExtra, Unreached
+from ...theory.statements.registry import select
 from ...theory.validate import local_path, truth
 from ..store.files import read_text, save_result
 from ..store.place import check_place
 from .claim import Claim
 from .judgement import Judgement, judge
 from .protocols import DeepRuns, DiagonalRuns
-from .registry import claims, select
+from .registry import claims
 
 Tell = Callable[[str], None]
 
@@ -77,7 +78,7 @@ def reproduce(
     """
     quick, progress = truth("quick", quick), truth("progress", progress)
     known = claims() if known is None else known
-    chosen = [known[id] for id in select(known, only)]
+    chosen = [known[id] for id in select(known, only, "claim")]
     place = check_place(local_path(folder) / ("quick" if quick else "full"), "folder")
     judged: dict[str, Judgement] = {}
     for claim in chosen:

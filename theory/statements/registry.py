@@ -69,8 +69,12 @@ def statements() -> dict[str, Statement]:
     return dict(_REGISTRY)
 
 
-def select(known: Mapping[str, Statement], only: str | Sequence[str] | None = None) -> list[str]:
+def select(
+    known: Mapping[str, object], only: str | Sequence[str] | None = None, called: str = "statement"
+) -> list[str]:
     """The ids that ``only`` names, each an id or a section such as "GF", in the order of ``known``; all for None.
+
+    An id is that of a statement, or of what it is ``called``.
 
     Raises:
         InputError: a name that is neither, with the one that may have been meant.
@@ -81,12 +85,12 @@ def select(known: Mapping[str, Statement], only: str | Sequence[str] | None = No
     for name in [only] if isinstance(only, str) else texts("only", only):
         found = _named(known, name, str) or _named(known, name, str.casefold)
         if not found:
-            raise InputError(f"unknown statement {name!r}: {_meant(known, name)}")
+            raise InputError(f"unknown {called} {name!r}: {_meant(known, name)}")
         chosen.update(found)
     return [id for id in known if id in chosen]
 
 
-def _named(known: Mapping[str, Statement], name: str, form: Callable[[str], str]) -> list[str]:
+def _named(known: Mapping[str, object], name: str, form: Callable[[str], str]) -> list[str]:
     return [id for id in known if form(name) in (form(id), form(section_of(id)))]
 
 
@@ -95,9 +99,9 @@ def section_of(id: str) -> str:
     return id.split("-")[0]
 
 
-def _meant(known: Mapping[str, Statement], name: str) -> str:
+def _meant(known: Mapping[str, object], name: str) -> str:
     sections = dict.fromkeys(map(section_of, known))
     names = {name.casefold(): name for name in [*known, *sections]}
     for close in get_close_matches(name.casefold(), names, 1):
         return f"did you mean {names[close]}?"
-    return f"use an id such as GF-2, or one of the sections {', '.join(sections)}"
+    return f"use an id such as {next(iter(known))}, or one of the sections {', '.join(sections)}"
