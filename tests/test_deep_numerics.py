@@ -88,9 +88,9 @@ def test_the_memory_of_a_chunk_does_not_grow_with_the_samples():
     assert held(800, None) > 2 * held(200, None)
 
 
-@pytest.mark.parametrize("height, width", [(8, 8), (9, 11)])
+@pytest.mark.parametrize("height, width", [(8, 8), (9, 11), (4, 40)])
 @pytest.mark.parametrize("options", [dict(side=3, padding=1), dict(side=2, stride=2)])
-def test_a_convolution_by_patches_is_a_convolution(options, height, width):
+def test_a_convolution_of_rows_or_patches_is_a_convolution(options, height, width):
     options = dict(options)
     x = jax.numpy.asarray(np.random.default_rng(0).standard_normal((3, height, width)), "float32")
     ours = Convolution(3, 5, **options, key=jax.random.key(0))
