@@ -4,7 +4,7 @@ Each is a field of a class below, and a keyword of the verbs that have it: the :
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
@@ -222,13 +222,17 @@ def options_of(verb: str, defaults: Kind, given: Kind | None, changes: Mapping[s
     Raises:
         InputError: an option that the verb does not have, or a value outside its limits.
     """
-    names = [f.name for f in fields(defaults)]
+    check_names(verb, [f.name for f in fields(defaults)], changes)
+    if given is not None and not isinstance(given, type(defaults)):
+        raise InputError(f"options = {shown(given)} is no {type(defaults).__name__}: make one, or use keywords")
+    return replace(defaults if given is None else given, **changes)
+
+
+def check_names(verb: str, names: Collection[str], changes: Collection[str]) -> None:
+    """Raise InputError for a keyword that is none of a verb's options, with the one that may have been meant."""
     for name in changes:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             raise InputError(
                 f"{verb} has no option {name!r}: " + (f"do you mean {near[0]}?" if near else f"use {', '.join(names)}")
             )
-    if given is not None and not isinstance(given, type(defaults)):
-        raise InputError(f"options = {shown(given)} is no {type(defaults).__name__}: make one, or use keywords")
-    return replace(defaults if given is None else given, **changes)

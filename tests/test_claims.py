@@ -15,6 +15,7 @@ from gdbias.sims import Status
 from gdbias.sims.claims import Claim, Expectation, Verdict, claims, reproduce
 from gdbias.sims.claims.judgement import judge
 from gdbias.sims.claims.protocols import DeepRuns, DiagonalRuns
+from gdbias.sims.claims.stopwatch import stopwatch
 from gdbias.theory import InputError
 
 KNOWN = claims()
@@ -126,10 +127,22 @@ def test_runs_that_cannot_be_made_leave_the_others(tmp_path):
     assert made["MY-1"].verdict == Verdict.HOLDS
 
 
-@pytest.mark.parametrize("name", ["DAI-1", "nothing"])
+@pytest.mark.parametrize("name", ["DAI-1", "nothing", []])
 def test_unknown_claims_are_refused(name):
-    with pytest.raises(InputError, match="unknown claim"):
+    with pytest.raises(InputError, match="unknown claim|chooses no claim"):
         reproduce(name, quick=True)
+
+
+def test_seconds_add_up_over_calls_that_were_killed(tmp_path):
+    note = tmp_path / "note"
+    note.write_text("100")
+    with stopwatch(note, every=0.01) as spent:
+        first = spent()
+        while float(note.read_text()) == 100 or spent() < first + 0.1:
+            sum(range(1000))
+        assert 100 < float(note.read_text()) <= spent()
+    with stopwatch(note) as spent:
+        assert spent() > first + 0.1
 
 
 def test_the_command_tells_verdicts_and_leaves_results_pictures_and_a_page(tmp_path, capsys):

@@ -38,6 +38,8 @@ def test_a_killed_reproduction_ends_with_the_same_numbers(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert store.exists() and not store.with_suffix(".json").exists()
+    store.with_suffix(".seconds").write_text("1000")  # as if it had gone on for long
     assert started(tmp_path / "part").wait() == 0
     whole, part = (read_text(tmp_path / name / "quick" / "digits-tiny.json") for name in ("whole", "part"))
     assert part.drop_attrs().identical(whole.drop_attrs()) and not store.exists()
+    assert part.attrs["seconds"] > 1000 > whole.attrs["seconds"] and not list(store.parent.glob("*.seconds"))

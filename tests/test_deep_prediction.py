@@ -276,3 +276,9 @@ def test_a_landing_from_the_start_of_the_flow_is_the_run(small):
 def test_bad_input_is_refused(data, wrong):
     with pytest.raises(InputError):
         sims.deep.predicted(NET, data, 0.1, **wrong)
+
+
+@pytest.mark.parametrize("wrong, meant", [("wram", "warm"), ("tolerance", "rtol"), ("x", "land, rtol")])
+def test_a_wrong_option_is_told_those_of_predictions_too(data, wrong, meant):
+    with pytest.raises(InputError, match=meant):
+        sims.deep.predicted(NET, data, 0.1, **{wrong: 1})

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -19,6 +18,7 @@ from .claim import Claim
 from .judgement import Judgement, judge
 from .protocols import DeepRuns, DiagonalRuns
 from .registry import claims
+from .stopwatch import stopwatch
 
 Tell = Callable[[str], None]
 
@@ -101,7 +101,8 @@ def _judged(claim: Claim, quick: bool, folder: Path, tell: Tell, progress: bool)
 
 def _made(runs: DeepRuns | DiagonalRuns, folder: Path, tell: Tell, progress: bool) -> xr.Dataset:
     """The result of the runs: read where it is kept, else made and kept."""
-    file, store, protocol = _file(folder, runs), folder / f"{runs.name}.zarr", json.dumps(runs.spec)
+    file, store, note = (folder / f"{runs.name}.{kind}" for kind in ("json", "zarr", "seconds"))
+    protocol = json.dumps(runs.spec)
     if file.exists():
         try:
             ds = read_text(file)
@@ -110,22 +111,28 @@ def _made(runs: DeepRuns | DiagonalRuns, folder: Path, tell: Tell, progress: boo
             raise Foreign(f"{file} cannot be read ({error!r}): remove it, and it is made again") from None
         if not same:
             raise Foreign(f"{file} was made by another protocol: choose another folder, or remove it")
-        shutil.rmtree(store, ignore_errors=True)  # of a call that was killed before it could
+        _remove(store, note)  # of a call that was killed before it could
         return ds
     tell(f"{runs.name}: {runs.command}")
-    began = time.process_time()
     folder.mkdir(parents=True, exist_ok=True)
     under_way = store.exists()
+    if not under_way:
+        note.unlink(missing_ok=True)
     try:
-        ds = runs.make(store, progress)
+        with stopwatch(note) as spent:
+            ds = runs.make(store, progress)
     except InputError as error:
         if under_way and not isinstance(error, Unreached):
             raise Foreign(f"{store} is not of these runs ({error})") from None
         raise
-    ds = ds.assign_attrs(protocol=protocol, command=runs.command, seconds=time.process_time() - began)
-    save_result(ds, file)
-    shutil.rmtree(store, ignore_errors=True)
+    save_result(ds.assign_attrs(protocol=protocol, command=runs.command, seconds=spent()), file)
+    _remove(store, note)
     return read_text(file)
+
+
+def _remove(store: Path, note: Path) -> None:
+    shutil.rmtree(store, ignore_errors=True)
+    note.unlink(missing_ok=True)
 
 
 def _file(folder: Path, runs: DeepRuns | DiagonalRuns) -> Path:

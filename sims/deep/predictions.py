@@ -9,7 +9,7 @@ import xarray as xr
 
 from ...theory.validate import truth
 from ..grid import Grid
-from ..options import options_of
+from ..options import check_names, options_of
 from .architecture import Network
 from .backend import jax
 from .cases import Tell, computed
@@ -53,6 +53,7 @@ def predicted(
         InputError: an unknown option, a value outside its limits, or a store that cannot be used.
     """
     relative, progress = truth("relative", relative), truth("progress", progress)
+    check_names("deep.predicted", FollowingChanges.__annotations__, changes)
     chosen = {name: changes.pop(name) for name in ("warm", "land", "rtol") if name in changes}  # type: ignore[misc]
     following = options_of("deep.predicted", FollowingOptions(), None, chosen)
     plan = planned("deep.predicted", net, data, lr, options, changes, following)

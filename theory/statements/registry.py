@@ -77,12 +77,15 @@ def select(
     An id is that of a statement, or of what it is ``called``.
 
     Raises:
-        InputError: a name that is neither, with the one that may have been meant.
+        InputError: a name that is neither, with the one that may have been meant, or none at all.
     """
     if only is None:
         return list(known)
+    names = [only] if isinstance(only, str) else texts("only", only)
+    if not names:
+        raise InputError(f"only = {only!r} chooses no {called}: name some, or give None for all")
     chosen: set[str] = set()
-    for name in [only] if isinstance(only, str) else texts("only", only):
+    for name in names:
         found = _named(known, name, str) or _named(known, name, str.casefold)
         if not found:
             raise InputError(f"unknown {called} {name!r}: {_meant(known, name)}")
