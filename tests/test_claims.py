@@ -13,9 +13,9 @@ from gdbias.figures.cli.effect import require_effect
 from gdbias.figures.reproduction import drawing
 from gdbias.sims import Status
 from gdbias.sims.claims import Claim, Expectation, Verdict, claims, reproduce
+from gdbias.sims.claims.clock import stopwatch
 from gdbias.sims.claims.judgement import judge
 from gdbias.sims.claims.protocols import DeepRuns, DiagonalRuns
-from gdbias.sims.claims.stopwatch import stopwatch
 from gdbias.theory import InputError
 
 KNOWN = claims()

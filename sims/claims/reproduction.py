@@ -15,10 +15,10 @@ from ...theory.validate import local_path, truth
 from ..store.files import read_text, save_result
 from ..store.place import check_place
 from .claim import Claim
+from .clock import stopwatch
 from .judgement import Judgement, judge
 from .protocols import DeepRuns, DiagonalRuns
 from .registry import claims
-from .stopwatch import stopwatch
 
 Tell = Callable[[str], None]
 
