@@ -24,6 +24,7 @@ from ...theory.errors import GdbiasError, InputError
 from .data_options import Data
 from .deep_verb import Deep
 from .effect import require_one
+from .explore_verb import Explore
 from .plot_verb import Plot
 from .predict_verb import Predict, say
 from .report_verb import Report
@@ -218,7 +219,7 @@ def _require_verb(word: str) -> None:
 
 VERBS = {
     "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
-    "verify": Verify, "report": Report, "deep": Deep, "reproduce": Reproduce,
+    "verify": Verify, "report": Report, "deep": Deep, "explore": Explore, "reproduce": Reproduce,
 }  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def predicted_plane(found: Plane, predicted: xr.Dataset) -> Plane:
 
 def draw_difference(figure: Figure, axes: Axes, found: Plane, other: Plane, notes: list[str]) -> list[Patch]:
     """``lr (S - S_predicted) / 2`` where both converge, else how the ends compare; returns the patches of a legend."""
-    ends = _ends(codes(found.ds), codes(other.ds))
+    ends = compare_ends(codes(found.ds), codes(other.ds))
     off = found.ds["sharpness"].values - other.ds["sharpness"].values
     drawn = np.where(ends == CONVERGE, found.ds["lr"].values * off / 2, np.nan)
     sizes = np.abs(drawn[np.isfinite(drawn)])
@@ -72,7 +72,7 @@ def draw_difference(figure: Figure, axes: Axes, found: Plane, other: Plane, note
     ]
 
 
-def _ends(run: np.ndarray, told: np.ndarray) -> np.ndarray:
+def compare_ends(run: np.ndarray, told: np.ndarray) -> np.ndarray:
     """How each run's end compares with the predicted one, both by status."""
     converge, never = Status.CONVERGED, (Status.STEP_LIMIT, Status.UNSTABLE_MINIMUM)
     alike = (run == told) | np.isin(run, never) & np.isin(told, never)

@@ -1,0 +1,141 @@
+"""The diagram as Bokeh draws it: the cells as one picture, predicted lines over them, marks on the cells looked at."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..parts.axes import Plane
+from .bokeh_door import bk, models
+from .cells import pixels
+from .colours import Layer
+from .looks import HEIGHT, LINES, SLOTS, dressed
+
+MOST = (420, 260)  # pixels of a picture, across and up
+NEAREST = """
+    const at = across ? special_vars.x : special_vars.y
+    let i = 0
+    while (i < names.length - 1 && at > edges[i + 1]) i++
+    return names[i]
+"""
+NAMED = "return shown.data.names[0][value] ?? ''"
+NUMBER = "return isFinite(value) ? (shown.data.logarithmic[0] ? 10 ** value : value).toPrecision(4) : '-'"
+TICK = "return Number((shown.data.logarithmic[0] ? 10 ** tick : tick).toPrecision(3)).toString()"
+
+
+class DiagramView:
+    """The diagram of a plane; the model is ``figure``."""
+
+    def __init__(self, found: Plane, log_lr: bool, log_row: bool):
+        self.found, self.log = found, (log_lr, log_row and found.labels is None)
+        x, y = found.edges
+        kind = ["log" if one else "linear" for one in self.log]
+        self.figure = dressed(bk.plotting.figure(
+            name="diagram", height=HEIGHT, sizing_mode="stretch_width", x_axis_type=kind[0], y_axis_type=kind[1],
+            x_range=models.Range1d(*x[[0, -1]]), y_range=models.Range1d(*y[[0, -1]]),
+            tools="pan,wheel_zoom,box_zoom,reset,save", x_axis_label="learning rate", y_axis_label=_plain(found.title),
+        ))  # fmt: skip
+        if found.labels is not None:
+            self.figure.yaxis.ticker = list(found.at)
+            self.figure.yaxis.major_label_overrides = dict(zip(found.at, found.labels, strict=True))
+        self._draw_cells()
+        self._draw_over()
+
+    def _draw_cells(self) -> None:
+        empty = {name: [] for name in ("values", "flat", "x", "y", "dw", "dh")}
+        self.cells = models.ColumnDataSource(empty, name="cells")
+        self.shown = models.ColumnDataSource(dict(names=[[]], logarithmic=[False], label=[""]), name="shown")
+        self.number = models.LinearColorMapper(palette="Viridis256", nan_color="rgba(0,0,0,0)")
+        self.flat = models.LinearColorMapper(palette=["white"], low=-0.5, high=0.5)
+        where: dict[str, Any] = dict(x="x", y="y", dw="dw", dh="dh", source=self.cells)
+        below = self.figure.image("flat", color_mapper=self.flat, **where)
+        self.figure.image("values", color_mapper=self.number, **where)
+        args = dict(shown=self.shown)
+        ticks = models.CustomJSTickFormatter(args=args, code=TICK)
+        self.bar = models.ColorBar(
+            color_mapper=self.number, formatter=ticks, width=12, padding=4, title_text_font_style="normal"
+        )
+        self.figure.add_layout(self.bar, "right")
+        rows = self.found.labels or [f"{at:.5g}" for at in self.found.at]
+        names = [f"{lr:.5g}" for lr in self.found.ds["lr"].values], rows
+        near = [
+            models.CustomJSHover(args=dict(edges=list(edges), names=list(called), across=k == 0), code=NEAREST)
+            for k, (edges, called) in enumerate(zip(self.found.edges, names, strict=True))
+        ]
+        self.figure.add_tools(models.HoverTool(
+            renderers=[below],
+            tooltips=[
+                ("lr", "$x{custom}"), (_plain(self.found.title), "$y{custom}"),
+                ("", "@flat{custom}"), ("value", "@values{custom}"),
+            ],
+            formatters={
+                "$x": near[0], "$y": near[1], "@flat": models.CustomJSHover(args=args, code=NAMED),
+                "@values": models.CustomJSHover(args=args, code=NUMBER),
+            },
+        ))  # fmt: skip
+
+    def _draw_over(self) -> None:
+        self.lines: dict[str, Any] = {}
+        for name, dash in LINES.items():
+            source = self.lines[name] = models.ColumnDataSource(dict(x=[], y=[]), name=name)
+            drawn: dict[str, Any] = dict(source=source, line_dash=dash)
+            self.figure.line("x", "y", line_color="black", line_width=4, **drawn)
+            self.figure.line("x", "y", line_color="white", line_width=2, legend_label=name, **drawn)
+        self.figure.legend.visible = False
+        self.figure.legend.background_fill_color, self.figure.legend.background_fill_alpha = "#555555", 0.75
+        self.figure.legend.label_text_color, self.figure.legend.location = "white", "bottom_left"
+        self.figure.legend.label_text_font_size, self.figure.legend.padding = "11px", 4
+        self.marks = models.ColumnDataSource(dict(x=[], y=[], slot=[], color=[]), name="marks")
+        self.figure.scatter(
+            "x", "y", source=self.marks, size=15, fill_color="color", line_color="white", line_width=2, marker="circle"
+        )
+        self.figure.text(
+            "x", "y", "slot", source=self.marks, text_color="white", text_font_size="10px", text_font_style="bold",
+            text_align="center", text_baseline="middle",
+        )  # fmt: skip
+
+    def show(self, layer: Layer) -> bool:
+        """Colour the cells that are seen; whether all of the plane's cells are in the picture."""
+        picture, whole = self.picture(layer)
+        palette = bk.palettes.RdBu[11] if layer.diverging else bk.palettes.Viridis256
+        known = bool(np.isfinite(picture["values"][0]).any())
+        self.number.update(palette=palette, low=float(layer.low), high=float(layer.high))
+        self.flat.update(palette=layer.colors, low=-0.5, high=len(layer.colors) - 0.5)
+        self.shown.data = dict(names=[layer.names], logarithmic=[layer.logarithmic], label=[layer.label])
+        self.bar.update(title=layer.label, visible=known)
+        self.cells.data = picture
+        return whole
+
+    def picture(self, layer: Layer) -> tuple[dict[str, list], bool]:
+        """The data of the picture of what is seen."""
+        seen = (self.figure.x_range, self.figure.y_range)
+        across, up = (
+            pixels(edges, min(r.start, r.end), max(r.start, r.end), log, most)
+            for edges, r, log, most in zip(layer.edges, seen, self.log, MOST, strict=True)
+        )
+        at = np.ix_(up.cells, across.cells)
+        data = dict(
+            values=[layer.values[at].astype(np.float32)], flat=[layer.flat[at].astype(np.uint8)],
+            x=[across.low], y=[up.low], dw=[across.high - across.low], dh=[up.high - up.low],
+        )  # fmt: skip
+        return data, across.whole and up.whole
+
+    def draw_lines(self, boundaries: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+        """The predicted learning rates, each as points (lr, row) from below to above."""
+        for name, source in self.lines.items():
+            points = np.array(boundaries.get(name, ()), dtype=float).reshape(-1, 2)
+            source.data = dict(x=points[:, 0], y=points[:, 1])
+        for item in self.figure.legend.items:
+            item.visible = bool(len(self.lines[item.label.value].data["x"]))
+        self.figure.legend.visible = any(item.visible for item in self.figure.legend.items)
+
+    def mark(self, cells: Mapping[str, tuple[int, int]]) -> None:
+        """A mark with its letter on the cell (row, column) of each slot."""
+        x = [float(self.found.ds["lr"].values[column]) for _, column in cells.values()]
+        y = [float(self.found.at[row]) for row, _ in cells.values()]
+        self.marks.data = dict(x=x, y=y, slot=list(cells), color=[SLOTS[slot] for slot in cells])
+
+
+def _plain(title: str) -> str:
+    """A title without the formula that Matplotlib sets."""
+    return title.split("$")[0].strip() or title.replace("$", "")

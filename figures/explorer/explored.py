@@ -1,0 +1,133 @@
+"""The stored result that is explored, and one plane of its cells at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+
+from ... import sims, theory
+from ...sims.status import Status
+from ...theory.errors import GdbiasError, InputError
+from ..parts.axes import ROWS, Plane, plane
+from ..parts.beside import predicted_plane
+from ..parts.results import is_predicted, spec_of, subject
+from ..parts.statuses import codes
+
+UNREADABLE = (OSError, RuntimeError, ValueError, KeyError)  # of a chunk that was lost since the store was opened
+
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """A stored result, perhaps still being written, and where there is one a predicted plane of its cells.
+
+    Attributes:
+        store: where it is, as it was named.
+        ds: the result; a variable is read when it is first used.
+        foretold: what :func:`gdbias.sims.predicted` has for all of its cells or some of them.
+    """
+
+    store: str
+    ds: xr.Dataset
+    foretold: xr.Dataset | None = None
+
+    @classmethod
+    def open(cls, store: str, predicted: str | None = None) -> "Explored":
+        """Open a store, and that of a predicted plane of the same cells.
+
+        Raises:
+            InputError: no store of a result over learning rates, a damaged one, or a predicted plane of others.
+        """
+        found = cls(store, sims.store.open_result(store, load=False))
+        first = found.plane({})
+        if predicted is None:
+            return found
+        other = sims.store.open_result(predicted)
+        if found.kind != "deep sweep":
+            predicted_plane(first, plane(other.isel(found.picked({}))).ds)
+        return replace(found, foretold=other)
+
+    def again(self) -> "Explored":
+        """The same, read anew: what has been written since is there."""
+        return replace(self, ds=sims.store.open_result(self.store, load=False))
+
+    @property
+    def title(self) -> str:
+        """What ran, and where it is stored."""
+        return ": ".join(filter(None, (subject(self.ds), self.store)))
+
+    @cached_property
+    def spec(self) -> dict:
+        return spec_of(self.ds)
+
+    @property
+    def kind(self) -> str:
+        """``sweep``, ``linear sweep``, ``deep sweep``, ``predicted`` ..."""
+        return str(self.spec.get("kind", ""))
+
+    @property
+    def ends(self) -> str:
+        """What its runs end at, in words."""
+        return "modes" if "network" in self.spec else "coefficients"
+
+    @property
+    def is_of_runs(self) -> bool:
+        """Whether its numbers are measured, not predicted."""
+        return not is_predicted(self.ds)
+
+    @cached_property
+    def row(self) -> str:
+        """The dimension of the rows of a plane."""
+        return next((dim for dim in ROWS if self.ds.sizes.get(dim, 1) > 1), "init_scale")
+
+    @cached_property
+    def choices(self) -> dict[str, list[str]]:
+        """What is chosen before there is a plane: the entries of each further dimension, as texts."""
+        dims = [str(dim) for dim in self.ds["status"].dims if dim not in (self.row, "lr")]
+        return {dim: [str(value) for value in self.ds[dim].values] for dim in dims if self.ds.sizes[dim] > 1}
+
+    def picked(self, chosen: Mapping[str, int]) -> dict[str, int]:
+        """An index for each dimension that has to be chosen, the first entry unless ``chosen``."""
+        return {dim: chosen.get(dim, 0) for dim in self.choices}
+
+    def plane(self, chosen: Mapping[str, int]) -> Plane:
+        """The cells over ``lr`` and the rows; raises InputError where the result has no such plane."""
+        return plane(self.ds.isel(self.picked(chosen)))
+
+    def other(self, chosen: Mapping[str, int]) -> Plane | None:
+        """The same of the predicted plane."""
+        return None if self.foretold is None else plane(self.foretold.isel(self.picked(chosen)))
+
+    @cached_property
+    def setting(self) -> tuple[list, list]:
+        """Models and problems, as :func:`gdbias.sims.rebuild` makes them; a deep linear network stands for both.
+
+        Raises:
+            InputError: they cannot be made again from what is stored.
+        """
+        if "network" in self.spec:
+            return [theory.linear_network(**self.spec["network"])], [None]
+        if self.kind.startswith("deep"):
+            raise InputError("a run of a deep network takes minutes: what is stored of it is shown, and not made again")
+        return sims.rebuild(self.ds)
+
+    def setting_at(self, cell: xr.Dataset) -> tuple:
+        """The model and the problem of a cell."""
+        models, problems = self.setting
+        labels = [model.name for model in models]
+        model = models[labels.index(str(cell["model"].item()))] if "model" in cell.coords else models[0]
+        seeds = np.ravel(self.ds["seed"].values).tolist() if "seed" in cell.coords else [None]
+        return model, problems[seeds.index(cell["seed"].item()) if "seed" in cell.coords else 0]
+
+    def unfinished(self, found: Plane) -> bool:
+        """Whether cells of the plane are not computed yet."""
+        return bool((codes(found.ds) == Status.NOT_RUN).any())
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong with a store, in a sentence."""
+    if isinstance(error, GdbiasError):
+        return str(error)
+    told = " ".join(str(error).split()) or type(error).__name__
+    return f"the store cannot be read any more ({told}): ask for the same result again, which mends it"

@@ -1,0 +1,34 @@
+"""The places of a page, which its parts are put into, and the theme around them."""
+
+from html import escape
+from typing import Any
+
+from .bokeh_door import bk, models
+from .looks import PAGE, TEXT
+
+bk.core.validation.silence(bk.core.validation.warnings.EMPTY_LAYOUT, True)  # parts are filled later, or never
+PARTS = ("form", "choices", "note", "diagram", "told", "panels")
+
+
+class Frame:
+    """An empty page in a document; ``put`` fills a part of it, ``say`` tells one sentence."""
+
+    def __init__(self, document: Any, title: str):
+        wide = dict(sizing_mode="stretch_width")
+        self.parts = {name: bk.layouts.column(name=f"{name} part", **wide) for name in PARTS}
+        self.note = models.Div(text="", name="note", stylesheets=TEXT, **wide)
+        self.parts["note"].children = [self.note]
+        self.document, document.title = document, title
+        document.template = bk.core.templates.get_env().from_string(PAGE)
+
+    def put(self, name: str, *children: Any) -> None:
+        self.parts[name].children = list(children)
+
+    def show(self) -> None:
+        """Give the parts to the document: once they are filled, for it looks through all of them at each change."""
+        for part in self.parts.values():
+            self.document.add_root(part)
+
+    def say(self, sentence: str) -> None:
+        """A sentence at the top of the page, as plain text."""
+        self.note.text = escape(sentence)

@@ -1,0 +1,202 @@
+"""The page of one visitor: what is chosen, coloured and looked at."""
+
+from collections.abc import Callable
+from functools import partial
+from threading import Thread
+from typing import Any
+
+from ...theory.errors import GdbiasError
+from ..parts.axes import Plane, plane
+from .bokeh_door import bk, events, models
+from .boundaries import boundaries
+from .cells import cell_at
+from .colours import DIFFERENCE, PREDICTED, colourings, layer
+from .diagram_view import DiagramView
+from .explored import UNREADABLE, Explored, sentence
+from .foretold import can_foretell, foretell
+from .frame import Frame
+from .looks import SLOTS, TEXT, WRAPPED
+from .norm_plane import NormPlane
+from .run_view import RunView
+from .runs import Seen, stored, with_prediction, with_run
+
+HINT = "Every cell is a run: click one to make it again and see its course; fill B with another to compare."
+PAUSE = 1500  # milliseconds between looks at a store that is being written
+
+
+class Page:
+    """A result in a frame, for one visitor.
+
+    What takes time is done aside, so that the page answers: a cell is shown as stored, then with its run, then with its
+    prediction; what comes late for a cell that is no longer looked at is dropped.
+    """
+
+    def __init__(self, document: Any, frame: Frame, explored: Explored):
+        self.document, self.frame, self.explored = document, frame, explored
+        self.chosen: dict[str, int] = {}
+        self.foretold: dict[tuple, Plane] = {}  # by what was chosen
+        self.looked: dict[str, tuple[int, int]] = {}
+        self.asked: dict[str, int] = dict.fromkeys(SLOTS, 0)  # how often a cell was asked for
+        self.runs = RunView([str(name) for name in explored.ds.data_vars], explored.ends)
+        self.hint = models.Div(text=HINT, stylesheets=TEXT, sizing_mode="stretch_width")
+        self.waiting: Any = None
+        self._make_choices()
+        self._draw()
+        frame.put("told", self.hint, self.runs.words)
+        if explored.unfinished(self.found):
+            self.waiting = document.add_periodic_callback(self._read_again, PAUSE)
+
+    # What is chosen
+
+    def _make_choices(self) -> None:
+        foretold = self.explored.foretold is not None or can_foretell(self.explored)
+        found = self.explored.plane(self.chosen)
+        names = colourings(found, foretold)
+        first = next(iter(names))
+        self.colour = models.Select(title="colour", options=[*names.items()], value=first, name="colour", width=210)
+        self.colour.on_change("value", lambda attr, old, new: self._colour())
+        self.axes = models.CheckboxButtonGroup(labels=["log lr", "log rows"], active=[0, 1], name="axes")
+        self.axes.on_change("active", lambda attr, old, new: self._draw())
+        self.slot = models.RadioButtonGroup(labels=[f"click fills {slot}" for slot in SLOTS], active=0, name="slot")
+        self.clear = models.Button(label="clear B", name="clear", width=80)
+        self.clear.on_click(partial(self._forget, "B"))
+        self.row = models.Slider(
+            start=0, end=max(1, len(found.at)), value=0, step=1, title="", show_value=False, name="row", width=200
+        )
+        self.row.on_change("value_throttled", lambda attr, old, new: self._show_points())
+        self.row.visible = len(found.at) > 1
+        picks = []
+        for dim, labels in self.explored.choices.items():
+            pick = models.Select(title=dim, options=labels, value=labels[0], name=dim, width=150)
+            pick.on_change("value", partial(self._choose, dim, labels))
+            picks.append(pick)
+        shown = [self.colour, *picks, self.row, self.axes, self.slot, self.clear]
+        self.frame.put("choices", bk.layouts.row(*shown, styles=WRAPPED, sizing_mode="stretch_width"))
+
+    def _choose(self, dim: str, labels: list[str], attr: str, old: str, new: str) -> None:
+        self.chosen[dim] = labels.index(new)
+        for slot in SLOTS:
+            self._forget(slot)
+        self._draw()
+
+    # What is drawn
+
+    def _draw(self) -> None:
+        """The diagram anew, on the axes and of the plane that are chosen."""
+        self.found = self.explored.plane(self.chosen)
+        self.diagram = DiagramView(self.found, 0 in self.axes.active, 1 in self.axes.active)
+        self.plane = NormPlane(self.diagram.figure)
+        self.diagram.figure.on_event(events.Tap, self._tapped)
+        self.diagram.figure.on_event(events.RangesUpdate, lambda _: None if self.whole else self._colour())
+        self.plane.points.selected.on_change("indices", self._point_chosen)
+        self.whole = True
+        self._colour()
+        self._show_points()
+        self.diagram.mark(self.looked)
+        self.frame.put("diagram", self.diagram.figure)
+        self.frame.put("panels", *self.runs.panels, self.plane.figure)
+        self._aside(partial(boundaries, self.explored, dict(self.chosen)), self.diagram.draw_lines)
+
+    def _other(self) -> Plane | None:
+        return self.foretold.get(tuple(sorted(self.chosen.items())), None) or self.explored.other(self.chosen)
+
+    def _colour(self) -> None:
+        name, other = self.colour.value, self._other()
+        if name in (PREDICTED, DIFFERENCE) and other is None:
+            self.frame.say("Predicting where descent ends in these cells, without any run ...")
+            key = tuple(sorted(self.chosen.items()))
+            self._aside(partial(foretell, self.explored, self.found), partial(self._have_foretold, key))
+            return
+        try:
+            coloured = layer(self.found, other, name)
+        except UNREADABLE as error:
+            self.frame.say(sentence(error))
+            return
+        self.whole = self.diagram.show(coloured)
+
+    def _have_foretold(self, key: tuple, ds: Any) -> None:
+        self.foretold[key] = plane(ds)
+        self.frame.say("")
+        self._colour()
+
+    def _show_points(self) -> None:
+        row = self.row.value - 1
+        labels = self.found.labels or [f"{at:.4g}" for at in self.found.at]
+        self.row.title = "plane: all rows" if row < 0 else f"plane: {labels[row]}"
+        try:
+            self.plane.show(self.found, None if row < 0 else row)
+        except UNREADABLE as error:
+            self.frame.say(sentence(error))
+
+    def _read_again(self) -> None:
+        """What has been written since: the cells of a store whose sweep is running."""
+        try:
+            self.explored = self.explored.again()
+            self.found = self.diagram.found = self.explored.plane(self.chosen)
+        except (GdbiasError, *UNREADABLE) as error:
+            self.frame.say(sentence(error))
+            return
+        self._colour()
+        self._show_points()
+        if self.waiting is not None and not self.explored.unfinished(self.found):
+            self.document.remove_periodic_callback(self.waiting)
+            self.waiting = None
+
+    # What is looked at
+
+    def _tapped(self, event: Any) -> None:
+        x, y = self.found.edges
+        column, row = cell_at(x, event.x), cell_at(y, event.y)
+        if column is not None and row is not None:
+            self.look(row, column)
+
+    def _point_chosen(self, attr: str, old: list[int], new: list[int]) -> None:
+        if len(new) == 1:
+            data = self.plane.points.data
+            self.look(int(data["i"][new[0]]), int(data["j"][new[0]]))
+
+    def look(self, row: int, column: int) -> None:
+        """Show a cell in the slot that is filled: what is stored at once, what takes time when it is there."""
+        slot = list(SLOTS)[self.slot.active]
+        self.hint.visible = False
+        self.looked[slot] = row, column
+        self.asked[slot] += 1
+        explored, found, asked = self.explored, self.found, self.asked[slot]
+        self.diagram.mark(self.looked)
+        try:
+            seen = stored(explored, found, row, column)
+        except UNREADABLE as error:
+            self.frame.say(sentence(error))
+            return
+        self.runs.show(slot, seen)
+
+        def show(late: Seen) -> None:
+            if self.asked[slot] == asked:
+                self.runs.show(slot, late)
+
+        def follow(late: Seen) -> None:
+            show(late)
+            self._aside(partial(with_prediction, explored, found, row, column, late), show)
+
+        self._aside(partial(with_run, explored, found, row, column), follow)
+
+    def _forget(self, slot: str) -> None:
+        self.looked.pop(slot, None)
+        self.asked[slot] += 1
+        self.runs.show(slot, None)
+        self.diagram.mark(self.looked)
+
+    # What takes time
+
+    def _aside(self, work: Callable[[], Any], use: Callable[[Any], None]) -> None:
+        """Do ``work`` in a thread and ``use`` what it gives in the page; an error is told there."""
+
+        def done() -> None:
+            try:
+                found = work()
+            except (GdbiasError, *UNREADABLE) as error:
+                self.document.add_next_tick_callback(partial(self.frame.say, sentence(error)))
+                return
+            self.document.add_next_tick_callback(partial(use, found))
+
+        Thread(target=done, daemon=True).start()

@@ -1,0 +1,174 @@
+"""One cell looked at: what is stored of it, its run made again, and where theory has it end."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import xarray as xr
+
+from ... import sims, theory
+from ...sims.status import Phase, Status
+from ...theory.errors import GdbiasError, NoClosedForm
+from ...theory.prediction.bars import NONE
+from ..parts.axes import Plane
+from ..parts.edge import sharpness_limit
+from ..parts.statuses import end
+from .explored import Explored
+from .python_text import options_of_run, python_of_run
+
+POINTS = 400  # of a path
+FEW = 100  # points that are too few of one
+BEYOND = {"window": 0, "average": 0, "cool": False}  # what is measured after the end of a run, and is stored
+NORMS = {
+    "beta_l1": "l1 norm of beta", "beta_l2": "l2 norm of beta", "theta_l1": "l1 norm of the weights",
+    "theta_l2": "l2 norm of the weights", "product_nuclear": "nuclear norm of the product",
+}  # fmt: skip
+MEASURED = ("steps", "loss", "sharpness", *NORMS, "test_risk", "accuracy", "test_accuracy", "rising_steps")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of one cell.
+
+    Attributes:
+        at: its coordinates by name.
+        status, phase: how the stored run ended; the phase is None where none is stored.
+        edge: the largest sharpness of a stable minimum there, None where no theory gives it.
+        measured: what is stored of the end of its run, by variable.
+        python: text that makes the run again.
+        path: along the run made again, by name, with ``step``; empty where it was not made.
+        ends: "found" coefficients, or modes, of the run; "teacher" and "predicted" beside it.
+        predicted: where theory has it end, by variable, with the half-width that holds 68 % of runs, NaN without bars.
+        notes: what was not made or predicted, and why.
+    """
+
+    at: dict[str, float | str]
+    status: Status
+    phase: Phase | None
+    edge: float | None
+    measured: dict[str, float]
+    python: str
+    path: dict[str, np.ndarray] = field(default_factory=dict)
+    ends: dict[str, np.ndarray] = field(default_factory=dict)
+    predicted: dict[str, tuple[float, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lr(self) -> float:
+        return float(self.at["lr"])
+
+    def but(self, note: str) -> "Seen":
+        """The same with a note."""
+        return replace(self, notes=(*self.notes, note))
+
+
+def stored(explored: Explored, found: Plane, row: int, column: int) -> Seen:
+    """What the store says of a cell of a plane."""
+    cell = cell_of(found, row, column)
+    at = {name: cell[name].item() for name in ("model", "seed", "init_scale", "lr") if name in cell.coords}
+    if "init_scale" not in explored.ds.coords:
+        at.pop("init_scale", None)  # a height alone
+    known = {name: float(cell[name].item()) for name in MEASURED if name in cell and cell[name].ndim == 0}
+    status, phase = cell["status"].item(), cell["phase"].item() if "phase" in cell else np.nan
+    limit = sharpness_limit(found.ds, at["lr"])
+    return Seen(
+        at,
+        Status.NOT_RUN if np.isnan(status) else Status(int(status)),
+        None if np.isnan(phase) else Phase(int(phase)),
+        None if limit is None else float(limit),
+        {name: value for name, value in known.items() if np.isfinite(value) and (value >= 0 or "steps" not in name)},
+        python_of_run(explored.spec, explored.ds, explored.store, at),
+    )
+
+
+def cell_of(found: Plane, row: int, column: int) -> xr.Dataset:
+    """One cell of a plane."""
+    return found.ds.isel({str(found.ds["status"].dims[0]): row, "lr": column})
+
+
+def with_run(explored: Explored, found: Plane, row: int, column: int) -> Seen:
+    """The cell with its run made again from the store's spec, recorded at some hundred steps."""
+    seen = stored(explored, found, row, column)
+    try:
+        model, problem = explored.setting_at(cell_of(found, row, column))
+        taken = int(seen.measured.get("steps", FEW * FEW))
+        run = _descend(
+            explored, model, problem, seen, taken // POINTS | 1
+        )  # odd: both sides of an oscillation are seen
+        if run.sizes["step"] < FEW and run.steps > run.sizes["step"]:
+            run = _descend(explored, model, problem, seen, int(run.steps) // POINTS | 1)
+    except GdbiasError as error:
+        return seen.but(str(error))
+    path = {name: run[f"path_{name}"].values for name in ("loss", "sharpness", *NORMS) if f"path_{name}" in run}
+    path["step"] = run["step"].values
+    if seen.edge is not None:
+        path["stability"] = path["sharpness"] / seen.edge
+    ends = {"found": run["beta" if "beta" in run else "modes"].values}
+    teacher = model.singular_values if problem is None else problem.beta_star
+    ends |= {} if teacher is None else {"teacher": np.asarray(teacher)}
+    again = replace(seen, path=path, ends=ends)
+    if seen.status not in (Status.NOT_RUN, Status.BOUNDED) and explored.is_of_runs:
+        same = int(run.status) == seen.status and int(run.steps) == seen.measured.get("steps", int(run.steps))
+        again = again if same else again.but("made again here the run took another course than the stored one")
+    return again
+
+
+def _descend(explored: Explored, model, problem, seen: Seen, record_every: int) -> xr.Dataset:
+    spec, scale = explored.spec, float(seen.at["init_scale"])
+    options = options_of_run(spec)
+    if problem is None:
+        return sims.linear.descend(
+            model, seen.lr, scale, spec["start"], spec["seed"], record_every=record_every, **options
+        )
+    options |= {name: value for name, value in BEYOND.items() if name in options}
+    if options.get("backend") == "cupy":
+        del options["backend"]
+    rule = sims.rebuild_rule(explored.ds)
+    return sims.descend(model, problem, seen.lr, scale, rule=rule, record_every=record_every, **options)
+
+
+def with_prediction(explored: Explored, found: Plane, row: int, column: int, seen: Seen) -> Seen:
+    """The same with the endpoint that theory predicts without any run."""
+    try:
+        if explored.kind.startswith("deep"):
+            return _with_plane(seen, _by_central_flow(explored, seen))
+        model, problem = explored.setting_at(cell_of(found, row, column))
+        scale = float(seen.at["init_scale"])
+        if problem is not None:
+            return _with_endpoint(seen, theory.predict(model, problem, scale, rule=sims.rebuild_rule(explored.ds)))
+        start = {name: explored.spec[name] for name in ("start", "seed")}
+        return _with_plane(seen, sims.linear.predicted(model, seen.lr, scale, **start).isel(init_scale=0, lr=0))
+    except GdbiasError as error:
+        return seen.but(f"not predicted: {error}")
+
+
+def _with_endpoint(seen: Seen, pred: theory.Prediction) -> Seen:
+    ended = pred.endpoint(seen.lr)
+    values = {"sharpness": ended.sharpness, "beta_l1": ended.l1_norm, "test_risk": ended.test_risk}
+    error = ended.error or NONE
+    bars = {"sharpness": error.sharpness, "beta_l1": error.l1_norm, "test_risk": error.test_risk}
+    predicted = {name: (float(v), _half_width(bars[name])) for name, v in values.items() if v is not None}
+    with suppress(GdbiasError):  # a linear model has no number of steps
+        predicted["steps"] = float(pred.steps(seen.lr)), np.nan
+    told = replace(seen, predicted=predicted, ends=seen.ends | {"predicted": ended.beta})
+    return told.but(ended.note) if ended.note else told
+
+
+def _half_width(bar: np.ndarray | None) -> float:
+    return np.nan if bar is None or not bar.any() else float(bar[0])
+
+
+def _with_plane(seen: Seen, cell: xr.Dataset) -> Seen:
+    """The endpoint as a predicted plane has it."""
+    if int(cell["status"]) != Status.CONVERGED:
+        return seen.but(f"predicted: {end(Status(int(cell['status'])), True)}")
+    values = {name: float(cell[name]) for name in MEASURED if name in cell}
+    predicted = {name: (value, np.nan) for name, value in values.items() if np.isfinite(value) and value >= 0}
+    ends = {"predicted": cell["modes"].values} if "modes" in cell else {}
+    return replace(seen, predicted=predicted, ends=seen.ends | ends)
+
+
+def _by_central_flow(explored: Explored, seen: Seen) -> xr.Dataset:
+    if explored.foretold is None:
+        raise NoClosedForm("for the central flow's endpoint give --predicted, which gdbias deep STORE --predict makes")
+    return explored.foretold.sel({name: value for name, value in seen.at.items() if name in explored.foretold.dims})

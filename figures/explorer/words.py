@@ -1,0 +1,67 @@
+"""What is known of a cell in words and a table, as HTML whose every text is escaped."""
+
+from html import escape
+
+from ...sims.status import Phase, Status
+from ..parts.statuses import end
+from .colours import NAMES
+from .runs import Seen
+
+AT = {"model": "", "seed": "problem ", "init_scale": "init_scale ", "lr": "lr "}
+PHASES = {
+    Phase.FLOW_ALIGNED: "its loss never rose: it followed gradient flow",
+    Phase.CATAPULT: "its loss rose on a few steps and then fell for good: a catapult",
+    Phase.EDGE_OF_STABILITY: "its loss rose again and again on the way: it went along the edge of stability",
+    Phase.PERIODIC: "its weights return after some steps, and nearby runs stay near: a cycle",
+    Phase.CHAOTIC: "its weights do not return, and nearby runs part: chaos",
+    Phase.CONVERGING: "its loss no longer rises: it is on its way to a minimum",
+}
+ENDS = {
+    Status.NOT_RUN: "This run is not made yet",
+    Status.CONVERGED: "Converged",
+    Status.DIVERGED: "Diverged",
+    Status.STEP_LIMIT: "Stopped at the limit of steps",
+    Status.UNSTABLE_MINIMUM: "Came to rest by chance where no minimum is stable",
+    Status.BOUNDED: "Did not diverge",
+}
+
+
+def name_of(seen: Seen) -> str:
+    """The coordinates of a cell on one line."""
+    return ", ".join(f"{AT[name]}{_number(value)}" for name, value in seen.at.items())
+
+
+def outcome(seen: Seen) -> str:
+    """How the run of a cell ended, in a sentence."""
+    told = ENDS.get(seen.status, end(seen.status, False).capitalize())
+    steps = seen.measured.get("steps")
+    told += f" after {steps:,.0f} steps" if steps is not None else ""
+    told += f"; {PHASES[seen.phase]}" if seen.phase is not None and seen.phase in PHASES else ""
+    share = seen.measured.get("sharpness", float("nan")) / seen.edge if seen.edge else float("nan")
+    where = "at" if share > 0.98 else "below"
+    if seen.status == Status.CONVERGED and share > 0:
+        told += f". It ended {where} the edge, lr S / 2 = {share:.3f}"
+    return f"{told}."
+
+
+def described(seen: Seen) -> str:
+    """The outcome, and measured beside predicted values, with notes."""
+    rows = []
+    for name, label in NAMES.items():
+        value, told = seen.measured.get(name), seen.predicted.get(name)
+        if value is None and told is None:
+            continue
+        bar = f" ± {told[1]:.2g}" if told is not None and told[1] == told[1] else ""
+        cells = [label, "" if value is None else _number(value), "" if told is None else _number(told[0]) + bar]
+        cells.append(f"{told[0] / value - 1:+.1%}" if told is not None and value else "")
+        rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
+    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "off by"))
+    notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in seen.notes)
+    table = f"<table><tr>{heads}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>" if rows else ""
+    return f"<p><b>{escape(name_of(seen))}</b></p><p>{escape(outcome(seen))}</p>{table}{notes}"
+
+
+def _number(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.4g}"
