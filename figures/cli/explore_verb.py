@@ -28,7 +28,7 @@ class Explore:
     def __call__(self) -> None:
         from ..explorer.explored import Explored  # Bokeh
         from ..explorer.service import serve
-        from ..explorer.visit import visit
+        from ..explorer.visitors import visit
 
         Explored.open(self.store, self.predicted)  # a wrong store is an error here, before there is a page
         fill = partial(visit, store=self.store, predicted=self.predicted)

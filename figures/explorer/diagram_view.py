@@ -33,7 +33,8 @@ class DiagramView:
         self.figure = dressed(bk.plotting.figure(
             name="diagram", height=HEIGHT, sizing_mode="stretch_width", x_axis_type=kind[0], y_axis_type=kind[1],
             x_range=models.Range1d(*x[[0, -1]]), y_range=models.Range1d(*y[[0, -1]]),
-            tools="pan,wheel_zoom,box_zoom,reset,save", x_axis_label="learning rate", y_axis_label=_plain(found.title),
+            tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom",
+            x_axis_label="learning rate", y_axis_label=_plain(found.title),
         ))  # fmt: skip
         if found.labels is not None:
             self.figure.yaxis.ticker = list(found.at)

@@ -8,13 +8,13 @@ from typing import Any
 from ...theory.errors import GdbiasError
 from ..parts.axes import Plane, plane
 from .bokeh_door import bk, events, models
-from .boundaries import boundaries
 from .cells import cell_at
 from .colours import DIFFERENCE, PREDICTED, colourings, layer
 from .diagram_view import DiagramView
 from .explored import UNREADABLE, Explored, sentence
 from .foretold import can_foretell, foretell
 from .frame import Frame
+from .lines import boundaries
 from .looks import SLOTS, TEXT, WRAPPED
 from .norm_plane import NormPlane
 from .run_view import RunView

@@ -28,6 +28,7 @@ def serve(fill: Callable[[Any], None], host: str, port: int, opens: bool, say: C
     if opens:
         server.io_loop.add_callback(webbrowser.open, address)
     try:
+        server.start()
         server.io_loop.start()
     except KeyboardInterrupt:
         say("the explorer has ended")

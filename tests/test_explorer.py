@@ -1,0 +1,198 @@
+"""What the explorer is made of: cells under pixels, colours, runs made again, who may connect, nothing evaluated."""
+
+import json
+import socket
+
+import numpy as np
+import pytest
+
+import browsing
+from gdbias import sims, theory
+from gdbias.sims.status import Phase, Status
+from gdbias.theory import InputError
+
+pytest.importorskip("bokeh", reason="needs pip install 'gdbias[explore]'")
+
+from gdbias.figures.explorer import colours, runs, service, words  # noqa: E402
+from gdbias.figures.explorer.cells import cell_at, pixels  # noqa: E402
+from gdbias.figures.explorer.explored import Explored  # noqa: E402
+from gdbias.figures.parts.axes import plane  # noqa: E402
+
+MODEL = theory.difference(2)
+PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, n_test=20)
+LR, SCALES = [0.05, 0.1, 0.4, 60.0], [0.1, 0.3]
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory):
+    store = tmp_path_factory.mktemp("explored") / "runs.zarr"
+    sims.sweep(MODEL, PROBLEM, LR, SCALES, max_steps=2000, threads=1, store=store)
+    return Explored.open(str(store))
+
+
+@pytest.mark.parametrize("logarithmic", [True, False])
+@pytest.mark.parametrize(("low", "high"), [(0.01, 1), (0.03, 0.2), (1e-5, 9.0)])
+def test_a_pixel_shows_the_cell_under_its_middle(logarithmic, low, high):
+    edges = np.sort(np.random.default_rng(0).uniform(0.01, 1, 300))
+    found = pixels(edges, low, high, logarithmic, 100)
+    space = np.geomspace if logarithmic else np.linspace
+    ends = space(found.low, found.high, 201)
+    for cell, middle in zip(found.cells, ends[1::2], strict=True):
+        assert edges[cell] <= middle * (1 + 1e-9)
+        assert middle <= edges[cell + 1] * (1 + 1e-9)
+    assert found.low <= max(low, edges[0])
+    assert found.high >= min(high, edges[-1])
+
+
+def test_even_cells_are_pixels_and_many_are_thinned():
+    edges = np.geomspace(0.01, 1, 49)
+    whole = pixels(edges, 1e-3, 10, True, 100)
+    np.testing.assert_array_equal(whole.cells, np.arange(48))
+    assert whole.whole
+    thinned = pixels(edges, 1e-3, 10, True, 20)
+    assert len(thinned.cells) == 20
+    assert not thinned.whole
+    part = pixels(edges, edges[10] * 1.01, edges[20] * 0.99, True, 20)
+    np.testing.assert_array_equal(part.cells, np.arange(10, 20))
+
+
+def test_a_cell_is_found_by_its_edges():
+    edges = np.array([0.1, 0.2, 0.5])
+    assert [cell_at(edges, value) for value in (0.05, 0.1, 0.19, 0.2, 0.5, 0.6)] == [None, 0, 0, 1, 1, None]
+
+
+def test_cells_have_the_colours_of_their_ends(explored):
+    found = explored.plane({})
+    status = found.ds.status.values
+    stable = colours.layer(found, None, "stability")
+    share = np.array(LR) * found.ds.sharpness.values / 2
+    np.testing.assert_allclose(stable.values, np.where(status == Status.CONVERGED, share, np.nan))
+    assert [[stable.names[k] for k in row] for row in stable.flat] == [[Status(c).label for c in row] for row in status]
+    phase = colours.layer(found, None, "phase")
+    assert [phase.names[k] for k in phase.flat.ravel()] == [Phase(c).label for c in found.ds.phase.values.ravel()]
+
+
+def test_what_is_predicted_stands_where_no_run_is_and_differences_are_of_the_same_cells(explored):
+    told = sims.predicted(MODEL, PROBLEM, LR, SCALES, keep=())
+    found, other = explored.plane({}), plane(told)
+    apart = colours.layer(found, other, "difference")
+    both = (found.ds.status.values == Status.CONVERGED) & (told.status.values == Status.CONVERGED)
+    off = np.array(LR) * (found.ds.sharpness.values - told.sharpness.values) / 2
+    np.testing.assert_allclose(apart.values, np.where(both, off, np.nan))
+    thin = plane(told.isel(lr=[2]))
+    np.testing.assert_allclose(colours.layer(found, thin, "difference").values, apart.values[:, [2]])
+    ds = found.ds.load().copy(deep=True)
+    ds.status[0] = int(Status.NOT_RUN)
+    half = colours.layer(plane(ds), other, "stability")
+    np.testing.assert_allclose(half.values[0], colours.layer(other, None, "stability").values[0])
+    np.testing.assert_allclose(half.values[1], colours.layer(found, None, "stability").values[1])
+
+
+def test_a_scale_of_many_decades_is_logarithmic(explored):
+    ds = explored.ds.load().copy()
+    ds["steps"] = ds.steps.copy(data=np.geomspace(10, 1e5, ds.steps.size).astype(int).reshape(ds.steps.shape))
+    found = colours.layer(plane(ds), None, "steps")
+    assert found.logarithmic
+    np.testing.assert_allclose(found.values, np.log10(ds.steps.values))
+
+
+def test_a_run_is_made_again_bit_for_bit_and_its_text_makes_it_too(explored):
+    seen = runs.with_run(explored, explored.plane({}), 1, 2)
+    cell = explored.ds.isel(init_scale=1, lr=2)
+    np.testing.assert_array_equal(seen.ends["found"], cell.beta.values)
+    assert seen.notes == ()
+    names = {}
+    exec(seen.python, names)
+    np.testing.assert_array_equal(names["run"].theta.values, cell.theta.values)
+    assert len(seen.path["step"]) >= min(runs.FEW, int(cell.steps))
+
+
+def test_a_run_that_is_not_the_stored_one_is_told(explored):
+    ds = explored.ds.load().copy(deep=True)
+    ds.steps[1, 2] += 1
+    other = Explored(explored.store, ds)
+    assert len(runs.with_run(other, other.plane({}), 1, 2).notes) == 1
+
+
+def test_endpoints_are_those_of_the_theory(explored):
+    found = explored.plane({})
+    seen = runs.with_prediction(explored, found, 1, 1, runs.stored(explored, found, 1, 1))
+    pred = theory.predict(MODEL, PROBLEM, SCALES[1])
+    end = pred.endpoint(LR[1])
+    assert seen.predicted["sharpness"] == (end.sharpness, end.error.sharpness[0])
+    assert seen.predicted["beta_l1"] == (end.l1_norm, end.error.l1_norm[0])
+    assert seen.predicted["steps"][0] == pred.steps(LR[1])
+    beyond = runs.with_prediction(explored, found, 1, 3, runs.stored(explored, found, 1, 3))
+    assert not beyond.predicted
+    assert len(beyond.notes) == 1
+
+
+def test_a_deep_linear_network_is_made_again(tmp_path):
+    net = theory.linear_network(np.diag([2.0, 1.0]), depth=2)
+    ds = sims.linear.sweep(net, [0.05, 0.2], [0.1, 0.3], max_steps=2000, store=tmp_path / "net.zarr")
+    other = Explored.open(str(tmp_path / "net.zarr"))
+    found = other.plane({})
+    seen = runs.with_prediction(other, found, 1, 1, runs.with_run(other, found, 1, 1))
+    np.testing.assert_array_equal(seen.ends["found"], ds.modes.values[1, 1])
+    names = {}
+    exec(seen.python, names)
+    assert names["run"].steps == ds.steps[1, 1]
+    told = sims.linear.predicted(net, [0.2], [0.3])
+    assert seen.predicted["sharpness"][0] == told.sharpness.item()
+
+
+def test_names_in_a_store_are_text_in_the_page(explored):
+    ds = explored.ds.load().copy()
+    spec = json.loads(ds.attrs["spec"]) | {"model": ["<script>alert(1)</script>"]}
+    evil = Explored("<b>runs</b>.zarr", ds.assign_attrs(spec=json.dumps(spec)))
+    seen = runs.with_run(evil, evil.plane({}), 0, 0)
+    assert seen.notes  # no such model: whatever is named is read by the whitelist
+    told = words.described(seen)
+    assert "<script" not in told
+    assert "&lt;script" in told
+
+
+def asked(port, origin):
+    """What the server answers to a web page of this origin that asks for a socket: the status of HTTP."""
+    with socket.create_connection((service.HERE, port), timeout=10) as line:
+        lines = [
+            "GET /ws HTTP/1.1", f"Host: {service.HERE}:{port}", "Upgrade: websocket", "Connection: Upgrade",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version: 13", f"Origin: {origin}",
+        ]  # fmt: skip
+        line.sendall("\r\n".join([*lines, "", ""]).encode())
+        return int(line.recv(100).split()[1])
+
+
+def test_pages_of_other_origins_cannot_connect():
+    with browsing.served(lambda document: None) as address:
+        port = int(address.strip("/").rsplit(":", 1)[1])
+        for origin in ("http://evil.example", f"http://evil.example:{port}", "http://127.0.0.1:1", "null"):
+            assert asked(port, origin) == 403
+        assert asked(port, address.strip("/")) != 403
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_a_server_on_every_address_is_refused(host):
+    with pytest.raises(InputError, match="name the one"):
+        service.made(lambda document: None, host, 0)
+
+
+def test_a_port_that_is_taken_is_refused():
+    with socket.socket() as taken:
+        taken.bind((service.HERE, 0))
+        taken.listen()
+        with pytest.raises(InputError, match="--port"):
+            service.made(lambda document: None, service.HERE, taken.getsockname()[1])
+
+
+def test_one_run_is_no_diagram(tmp_path):
+    run = sims.descend(MODEL, PROBLEM, 0.1, max_steps=5, backend="numpy")
+    sims.store.save_result(run, tmp_path / "run.zarr")
+    with pytest.raises(InputError, match="one run"):
+        Explored.open(str(tmp_path / "run.zarr"))
+
+
+def test_a_predicted_plane_of_other_cells_is_refused(explored, tmp_path):
+    sims.predicted(MODEL, PROBLEM, LR[:2], SCALES, store=tmp_path / "plane.zarr")
+    with pytest.raises(InputError, match="2 x 2"):
+        Explored.open(explored.store, str(tmp_path / "plane.zarr"))
