@@ -125,6 +125,9 @@ class DiagramView:
         """The predicted learning rates, each as points (lr, row) from below to above."""
         for name, source in self.lines.items():
             points = np.array(boundaries.get(name, ()), dtype=float).reshape(-1, 2)
+            low, high = self.found.edges[0][[0, -1]]
+            if not ((points[:, 0] > low) & (points[:, 0] < high)).any():
+                points = points[:0]
             source.data = dict(x=points[:, 0], y=points[:, 1])
         for item in self.figure.legend.items:
             item.visible = bool(len(self.lines[item.label.value].data["x"]))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..look import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION
+from .bokeh_door import models
 
 HEIGHT = 430  # pixels of the diagram
 LOW = 210  # of a panel below
@@ -62,4 +63,5 @@ def dressed(figure: Any) -> Any:
     figure.title.text_font_size = FONT
     figure.min_border_right = 12
     figure.axis.minor_tick_line_color = None
+    figure.axis.major_label_policy = models.NoOverlap()
     return figure
