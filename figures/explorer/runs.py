@@ -151,7 +151,7 @@ def _with_endpoint(seen: Seen, pred: theory.Prediction) -> Seen:
     with suppress(GdbiasError):  # a linear model has no number of steps
         predicted["steps"] = float(pred.steps(seen.lr)), np.nan
     told = replace(seen, predicted=predicted, ends=seen.ends | {"predicted": ended.beta})
-    if len(start := seen.path.get("stability", ())) and start[0] > 1:
+    if "stability" in seen.path and seen.path["stability"][0] > 1:
         told = told.but("it starts beyond the edge, where the first steps throw descent off: bars hold fewer runs")
     return told.but(ended.note) if ended.note else told
 
