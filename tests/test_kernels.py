@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba.core.errors import TypingError
+from numba.core.runtime import _nrt_python, rtsys
 
 from gdbias import sims, theory
 from gdbias.sims.engine.numba import kernels
@@ -119,3 +120,20 @@ def test_a_numba_newer_than_those_that_were_tried_gives_the_same_bits_by_its_own
     exec(SWEEP, here)
     told = subprocess.run([sys.executable, "-c", NEWER], env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == here["bits"].hex()
+
+
+def test_compiled_code_gives_its_memory_back():
+    """Arrays that kernels make are freed: they would add up over the blocks of a sweep and the points of a plane."""
+    model, problem = theory.difference(2), theory.sparse_regression(n=5, d=12, sparsity=2, seed=0)
+    _nrt_python.memsys_enable_stats()
+    try:
+        before = rtsys.get_allocation_stats()
+        sims.sweep(model, problem, [0.1, 0.4], 0.1, max_steps=100)
+        predicted = theory.predict(model, problem, 0.1)
+        predicted.endpoint(1.1 * predicted.lr_critical_final)
+        predicted.endpoint(1.1 * predicted.lr_critical_final, warmup=5)
+        after = rtsys.get_allocation_stats()
+    finally:
+        _nrt_python.memsys_disable_stats()
+    assert after.mi_alloc > before.mi_alloc
+    assert after.mi_alloc - after.mi_free == before.mi_alloc - before.mi_free

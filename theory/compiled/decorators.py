@@ -25,6 +25,8 @@ _whole, _part = _passes(tuple(map(int, numba.__version__.split(".")[:2])) <= TRI
 kernel = _njit(cache=True, **_whole)
 inner = _njit(no_cpython_wrapper=True, **_part)
 inlined = _njit(no_cpython_wrapper=True, forceinline=True, **_part)
-apart = _njit(no_cpython_wrapper=True)  # first optimised alone: loops that fill vector registers do so still
+# First optimised alone, so that loops which fill vector registers do so still. For short functions: each caller takes
+# them through once more.
+apart = _njit(no_cpython_wrapper=True, **_whole)
 # A sum in vector registers, in another order than it is written in, but in the same one every time.
-summed = _njit(no_cpython_wrapper=True, fastmath={"reassoc", "contract", "nsz"})
+summed = _njit(no_cpython_wrapper=True, fastmath={"reassoc", "contract", "nsz"}, **_whole)

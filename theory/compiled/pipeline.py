@@ -8,6 +8,7 @@ from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import (
     AnnotateTypes,
+    IRLegalization,
     NativeLowering,
     NoPythonBackend,
     NopythonTypeInference,
@@ -41,7 +42,9 @@ class KernelCompiler(CompilerBase):
     def define_pipelines(self):
         steps = (
             TranslateByteCode, FixupArgs, IRProcessing, RewriteSemanticConstants, DeadBranchPrune, GenericRewrites,
-            ReconstructSSA, NopythonTypeInference, PreLowerStripPhis, AnnotateTypes, self.lowering, NoPythonBackend,
+            ReconstructSSA, NopythonTypeInference, PreLowerStripPhis,
+            IRLegalization,  # says where arrays are given back: without it all of them leak
+            AnnotateTypes, self.lowering, NoPythonBackend,
         )  # fmt: skip
         passes = PassManager("kernel")
         for step in steps:

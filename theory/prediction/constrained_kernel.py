@@ -10,7 +10,7 @@ the weights in closed form. Sums run in the same order every time: no number dep
 
 import numpy as np
 
-from gdbias.theory.compiled.decorators import apart, kernel
+from gdbias.theory.compiled.decorators import inner, kernel
 from gdbias.theory.compiled.dense import applied, copied, pulled
 from gdbias.theory.prediction.implicit_step import NEWTON, dual, implicit, weights
 
@@ -24,7 +24,7 @@ HELD = 1e-8  # squared residual, for targets of size 1, that the cap's own toler
 BLOWN_UP = 1e8  # of weights of size 1
 
 
-@apart
+@inner
 def residual(C, y, L, w, b, rho):
     """``rho = C b - y``, with ``b = w^L``; its square."""
     for i in range(len(w)):
@@ -37,7 +37,7 @@ def residual(C, y, L, w, b, rho):
     return square
 
 
-@apart
+@inner
 def drift(g, L, eta, w, exact, full):
     """What a step of descent adds to z, beyond what is linear in the gradient g; that and the linear part in full."""
     beyond = np.zeros(len(w))
@@ -52,7 +52,7 @@ def drift(g, L, eta, w, exact, full):
     return beyond
 
 
-@apart
+@inner
 def none_below(C, y, L, cap, rho, U):
     """Whether (-rho, U^T U) proves that no b >= 0 with C b = y has its sharpness at the cap or below; see Program."""
     D, total = C.shape[1], 0.0
@@ -85,7 +85,7 @@ def none_below(C, y, L, cap, rho, U):
     return best * gain - best**conjugate * cost > cap * (1 + 1e-9)
 
 
-@apart
+@inner
 def ahead_of(U, U1, ratio, span):
     """The push of a step of length ``span`` beyond U, on the line through U1 and U where their rows correspond."""
     r, rows = U.shape
@@ -289,7 +289,7 @@ def project(C, y, L, eta, cap, w0, accuracy):
     return False, w, nu, U, total
 
 
-@apart
+@inner
 def sizes(w):
     """|w|."""
     found = np.empty(len(w))

@@ -6,7 +6,7 @@ columns of C, with b = w^L in closed form; see ``constrained_kernel.py``.
 
 import numpy as np
 
-from ..compiled.decorators import apart
+from ..compiled.decorators import inner
 from ..compiled.dense import applied, eigenvectors, factored, gram, pulled, solve
 from .newton import newton_step
 
@@ -17,13 +17,13 @@ NEWTON = 15  # iterations
 LEAST = 1e-150  # weight
 
 
-@apart
+@inner
 def dual(w, L):
     """z of one weight."""
     return 0.5 * np.log(w) if L == 2 else -(w ** (2.0 - L)) / (L * (L - 2))
 
 
-@apart
+@inner
 def weights(s, m, L, w):
     """The w with ``z(w) + 2 L (L - 1) w^(L - 2) m = s``; whether s is in its domain."""
     B = 0.0 if L == 2 else 1 / (L * (L - 2.0))
@@ -46,7 +46,7 @@ def weights(s, m, L, w):
     return True
 
 
-@apart
+@inner
 def sharpness_matrix(C, L, w, K):
     """K."""
     k = np.empty(len(w))
@@ -58,7 +58,7 @@ def sharpness_matrix(C, L, w, K):
             K[c, a] = K[a, c]
 
 
-@apart
+@inner
 def alive(C, U, factor):
     """U with orthogonal rows, but for those that move no weight: ``factor`` times |u . c|^2 of each is its move."""
     r, rows = U.shape
@@ -83,7 +83,7 @@ def alive(C, U, factor):
     return turned[:kept]
 
 
-@apart
+@inner
 def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
     """One implicit step from z = ``begun``: Newton's method from (nu, U). The weights are written to w.
 

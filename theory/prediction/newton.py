@@ -8,7 +8,7 @@ matrix, which is never made, do the rest; where they do not end it is factored.
 
 import numpy as np
 
-from ..compiled.decorators import apart
+from ..compiled.decorators import inner
 from ..compiled.dense import applied_each, cross, factored, gram, pulled_each, solve
 
 WHOLE = 64  # samples, up to which the matrix is factored
@@ -18,7 +18,7 @@ ENOUGH, LEFT = 1e-2, 1e-3  # of the residual, which Newton's method need not hav
 MOST = 60  # rounds of conjugate gradients
 
 
-@apart
+@inner
 def frame(K, U):
     """Orthonormal rows (m, rows) that hold the rows of U and most of the leading eigenvectors of K."""
     r, rows = U.shape
@@ -50,7 +50,7 @@ def frame(K, U):
     return V
 
 
-@apart
+@inner
 def assembled(C, VC, e, moves, K, H):
     """Blocks ``C diag(.) C^T`` of the matrix, with the rows of U in the frame of VC = V C: the lower triangle of H."""
     (rows, D), m, r, whole = C.shape, VC.shape[0], len(moves) - 1, len(VC) == len(C)
@@ -84,7 +84,7 @@ def assembled(C, VC, e, moves, K, H):
                         H[first + c, rows + j * m + a] = block[a, c]
 
 
-@apart
+@inner
 def scaled_factor(H, extra):
     """The Cholesky factor of ``S (H + shift) S`` in H, S = diag(H + extra)^-1/2; S and the shift, inf where none does.
 
@@ -105,7 +105,7 @@ def scaled_factor(H, extra):
     return scale, np.inf
 
 
-@apart
+@inner
 def multiplied(C, e, moves, weight, K, cap, L, x, T, out):
     """``out`` = the matrix times x (1 + r, rows), with T (1 + r, D) to work in."""
     rows, D = C.shape
@@ -125,7 +125,7 @@ def multiplied(C, e, moves, weight, K, cap, L, x, T, out):
             out[k, a] += 2 * L * L * (cap * x[k, a] - turned[k, a])
 
 
-@apart
+@inner
 def in_frame(R, scale, V, rest, residual, out):
     """``out`` = the inverse of the matrix within the frame times the residual, over ``rest`` beyond it."""
     (m, rows), r, whole = V.shape, len(residual) - 1, len(V) == residual.shape[1]
@@ -156,7 +156,7 @@ def in_frame(R, scale, V, rest, residual, out):
                     out[1 + k, a] += V[j, a] * part
 
 
-@apart
+@inner
 def conjugate(C, e, moves, weight, K, cap, L, R, scale, V, rest, residual, first):
     """Conjugate gradients on the whole matrix, from the step ``first`` within the frame as their first direction.
 
@@ -195,7 +195,7 @@ def conjugate(C, e, moves, weight, K, cap, L, R, scale, V, rest, residual, first
     return x, size <= ENOUGH**2 * start
 
 
-@apart
+@inner
 def attempted(C, e, moves, weight, K, cap, L, V, residual):
     """The step from the frame V, the shift that it needed, and whether it is that of Newton's method."""
     (rows, D), m, r, whole = C.shape, len(V), len(moves) - 1, len(V) == len(C)
@@ -240,7 +240,7 @@ def attempted(C, e, moves, weight, K, cap, L, V, residual):
     return x, shift, done and shift < 1e-8
 
 
-@apart
+@inner
 def newton_step(C, e, moves, weight, K, cap, L, U, residual):
     """The step (1 + r, rows) of nu and the rows of U for a residual alike, and the shift that it needed; see above.
 
