@@ -209,7 +209,10 @@ def test_a_closed_client():
         VERBS["sweep"](client=Closed())
 
 
-@pytest.mark.parametrize("model", ["difference(8)", "difference(64)", "custom((u + v + w)**16)", "product(32)"])
+@pytest.mark.parametrize(
+    "model",
+    ["difference(8)", "difference(64)", pytest.param("custom((u + v + w)**16)", marks=pytest.mark.slow), "product(32)"],
+)
 def test_a_large_derivation_ends(model, capsys):
     main(["derive", model])
     assert "after one step" in capsys.readouterr().out

@@ -44,7 +44,10 @@ def test_it_ends_where_the_named_one_does(text, start, name, named_start, rate, 
         np.testing.assert_allclose(custom.lr_max * rate, named.lr_max, rtol=1e-5)
 
 
-@pytest.mark.parametrize("text, start", [("u**2 - v**2 + 2*u*v", [0.1, 0.12]), ("u**2*v", [0.2 * ROOT, 0.2])])
+@pytest.mark.parametrize(
+    "text, start",
+    [("u**2 - v**2 + 2*u*v", [0.1, 0.12]), pytest.param("u**2*v", [0.2 * ROOT, 0.2], marks=pytest.mark.slow)],
+)
 def test_runs_end_there(text, start):
     problem = POSITIVE if text == "u**2*v" else PROBLEM
     pred = started(f"custom({text})", start, problem)

@@ -36,6 +36,7 @@ def test_without_the_extra_one_message_says_what_to_install(code):
     assert ended.returncode == 1 and "MissingExtra" in ended.stderr and "gdbias[deep]" in ended.stderr
 
 
+@pytest.mark.slow
 def test_without_the_extra_nothing_else_breaks(tmp_path):
     assert python("from gdbias.sims import *; from gdbias import figures, sims; sims.sweep").returncode == 0
     ended = python(f"from gdbias.figures.cli.command import main; main(['deep', {str(tmp_path / 'a.zarr')!r}])")

@@ -37,6 +37,7 @@ def test_the_size_in_memory():
     assert told.memory > told.size
 
 
+@pytest.mark.slow
 def test_time_grows_with_the_runs_and_the_steps():
     few, many = estimated(), estimated(lr=sims.Grid(0.01, 1.0, 480))
     assert many.runs == 10 * few.runs and 3 < many.seconds / few.seconds < 30

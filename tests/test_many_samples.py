@@ -8,8 +8,11 @@ from gdbias.theory.prediction.constrained import Edge
 from gdbias.theory.prediction.newton import WHOLE
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-@pytest.mark.parametrize("name, n, d", [("difference(2)", 80, 150), ("difference(3)", 70, 400), ("power(2)", 70, 300)])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, pytest.param(1e6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name, n, d",
+    [("difference(2)", 80, 150), pytest.param("difference(3)", 70, 400, marks=pytest.mark.slow), ("power(2)", 70, 300)],
+)
 def test_the_nearest_interpolator_under_a_cap_meets_the_conditions_of_its_optimum(name, n, d, scale):
     """``z(w) = z(w_0) + C^T nu - 2 L (L - 1) w^(L - 2) |U c|^2``, C b = y, K <= cap and (K - cap) U^T = 0."""
     given = theory.sparse_regression(n=n, d=d, sparsity=6, seed=3, signs="positive" if "power" in name else "random")

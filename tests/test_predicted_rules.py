@@ -14,6 +14,10 @@ SIGNED = theory.sparse_regression(n=8, d=24, sparsity=3, signs="random", seed=1,
 HEAVY = UpdateRule(momentum=0.5)
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def predicted(name, rule, scale=0.1):
     return theory.predict(theory.parse(name), POSITIVE if name.startswith("power") else SIGNED, scale, rule=rule)
 
@@ -40,7 +44,7 @@ def test_momentum_moves_every_boundary_alike():
     assert "momentum=0.5" in repr(heavy) and "momentum" not in repr(plain)
 
 
-@pytest.mark.parametrize("name, scale", [("power(2)", 0.1), ("difference(2)", 0.1), ("power(3)", 0.3)])
+@pytest.mark.parametrize("name, scale", [slow("power(2)", 0.1), ("difference(2)", 0.1), slow("power(3)", 0.3)])
 def test_heavy_ball_ends_where_the_flow_does_after_its_inertia(name, scale):
     pred, plain = predicted(name, HEAVY, scale), predicted(name, UpdateRule(), scale)
     lr = 0.8 * pred.lr_critical_final
@@ -69,8 +73,8 @@ def test_a_schedule_that_stays_is_none():
     assert still.lr_max == plain.lr_max and still.lr_critical == plain.lr_critical
 
 
-@pytest.mark.parametrize("schedule", ["cosine(300, final=0.5)", "ramp(100, start=0.1)"])
-@pytest.mark.parametrize("name, scale", [("power(2)", 0.1), ("power(3)", 0.3)])
+@pytest.mark.parametrize("schedule", ["cosine(300, final=0.5)", slow("ramp(100, start=0.1)")])
+@pytest.mark.parametrize("name, scale", [("power(2)", 0.1), slow("power(3)", 0.3)])
 def test_the_cap_moves_with_the_learning_rate(name, scale, schedule):
     pred, plain = predicted(name, UpdateRule(schedule=schedule), scale), predicted(name, UpdateRule(), scale)
     lr = 0.7 * plain.lr_critical_final + 0.3 * plain.lr_max
@@ -97,8 +101,8 @@ def test_weight_decay_soft_thresholds_a_diagonal_regression(name, unit):
 
 @pytest.mark.parametrize(
     "name, momentum",
-    [("power(2)", 0.9), ("difference(2)", 0.0), ("difference(2)", 0.9), ("product(2)", 0.9),
-     ("custom(3*u*v; v=0)", 0.9)],
+    [("power(2)", 0.9), ("difference(2)", 0.0), slow("difference(2)", 0.9), slow("product(2)", 0.9),
+     slow("custom(3*u*v; v=0)", 0.9)],
 )  # fmt: skip
 def test_weight_decay_ends_at_the_lasso(name, momentum):
     rule = UpdateRule(weight_decay=0.1, momentum=momentum)
