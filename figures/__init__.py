@@ -11,6 +11,7 @@ FIGURES = {  # each with its module, and the options of gdbias plot that change 
     "regimes": ("overview", ("init_scale", "endpoints", "runs")),
     "trajectory": ("course", ()),
     "contrast": ("deep_contrast", ("init_scale", "deep", "predict", "predicted")),
+    "spectrum": ("deep_spectrum", ()),
     "bifurcation": ("orbits", ("init_scale",)),
     "minimisers": ("one_sample", ("init_scale",)),
 }
@@ -21,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
 if TYPE_CHECKING:
     from .course import trajectory
     from .deep_contrast import contrast
+    from .deep_spectrum import spectrum
     from .diagram import phase_diagram
     from .frontier_plane import frontier
     from .look import save, style

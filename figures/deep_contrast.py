@@ -61,7 +61,8 @@ def contrast(
         InputError: not a result, several entries along another dimension, no converged run and no flow, runs with
             an update rule, or a prediction of another network.
     """
-    require_plain(diagonal)  # 2 / lr is the edge in both columns
+    for ds in (diagonal, deep):
+        require_plain(ds)  # 2 / lr is the edge in both columns
     if "flow_sharpness" in diagonal or "flow_sharpness" not in deep:
         wrong = "the first is" if "flow_sharpness" in diagonal else "the second is not"
         raise InputError(

@@ -38,6 +38,7 @@ class Variable:
         at: where it is measured. At the first of these points it bears its own name, at others ``POINT_NAME``.
         along: its long name along the path, where it is not that of POINTS.
         held_out: whether it needs held-out samples.
+        asked: options, of which one has to ask for it.
         flags: the meanings of its values.
     """
 
@@ -50,6 +51,7 @@ class Variable:
     at: tuple[Point, ...] = ("end",)
     along: str = ""
     held_out: bool = False
+    asked: tuple[str, ...] = ()
     flags: type[IntEnum] | type[IntFlag] | None = None
 
 
@@ -83,6 +85,30 @@ _DECLARED: Mapping[str, Variable] = {
     "sharpness_adaptive": Variable(
         "largest eigenvalue of diag|theta| H diag|theta| at the end", kinds=("diagonal", "deep"),
         at=("end", "flow", "path"),
+    ),
+    "sharpness_effective": Variable(
+        "lr S / (2 + 2 b) with momentum b: 1 at the edge of stability without noise", kinds=("deep",),
+        at=("end", "path"), asked=("momentum", "batch"),
+    ),
+    "batch_sharpness": Variable(
+        "mean over batches of g' H g / |g|^2, of the loss of a batch with gradient g and Hessian H", kinds=("deep",),
+        at=("end", "path"), along=_ASIDE, asked=("batch",),
+    ),
+    "spectrum": Variable(
+        "largest algebraic Hessian eigenvalues at the end", dims=("eigenvalue",), kinds=("deep",),
+        at=("end", "flow", "path"), asked=("top",),
+    ),
+    "spectrum_residual": Variable(
+        "residual norms |H v - lambda v| of these eigenvalues at the end", dims=("eigenvalue",), kinds=("deep",),
+        at=("end", "flow", "path"), asked=("top",),
+    ),
+    "layer_sharpness": Variable(
+        "largest eigenvalue of the diagonal block of the Hessian of each layer at the end", dims=("layer",),
+        kinds=("deep",), at=("end", "flow", "path"), asked=("layers",),
+    ),
+    "distance": Variable(
+        "|theta - theta_flow(t)| / |theta_flow(t) - theta_0| from gradient flow at the time t of the run at the end",
+        kinds=("deep",), at=("end", "path"), asked=("distance",),
     ),
     "trace": Variable("trace of the Hessian in the weights at the end", kinds=("diagonal",), at=("end", "path")),
     "theta_l1": Variable("l1 norm of the weights", kinds=(*WEIGHED, "linear_predicted"), at=(*STATE, "low", "high")),
@@ -200,14 +226,20 @@ COORDINATES: Mapping[str, Variable] = {
     "feature": Variable("feature"),
     "mode": Variable("singular mode of the target"),
     "parameter": Variable("weight of a layer"),
+    "eigenvalue": Variable("place of the eigenvalue, 1 for the largest"),
+    "layer": Variable("layer, 1 at the input"),
     "coverage": Variable("share of runs that a bar holds"),
 }
 ALONG = {"n": "seed"}  # coordinates that are no dimension, and the dimension they stand along
 
 
-def measured(kind: Kind, points: Sequence[Point] = ("end",)) -> tuple[str, ...]:
-    """The variables of one kind of result at some points."""
-    return tuple(name for name, v in VARIABLES.items() if kind in v.kinds and v.at[0] in points)
+def measured(kind: Kind, points: Sequence[Point] = ("end",), asked: Sequence[str] = ()) -> tuple[str, ...]:
+    """The variables of one kind of result at some points, those that options have to ask for where these do."""
+    return tuple(
+        name
+        for name, v in VARIABLES.items()
+        if kind in v.kinds and v.at[0] in points and (not v.asked or set(v.asked) & set(asked))
+    )
 
 
 def vectors(kind: Kind) -> tuple[str, ...]:

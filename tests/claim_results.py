@@ -17,6 +17,7 @@ def result(critical: float = 0.1, edge: float = 1.0, scalar: bool = False) -> xr
         theta_l1=L1 * (1 + 0.05 * above), theta_l2=10 * (1 - 0.02 * above if scalar else 1 + 0.02 * above),
         beta_l1=5 * (1 + 0.1 * above), test_risk=0.1 * (1 + 0.05 * (x - 1.6) ** 2),
     )  # fmt: skip
+    values["batch_sharpness"] = values["sharpness"]
     for prefix in ("averaged", "cooled"):
         values |= {f"{prefix}_{name}": values[name] for name in ("theta_l1", "beta_l1", "sharpness")}
     flow = dict(flow_sharpness=S, flow_theta_l1=L1, flow_theta_l2=10.0, flow_beta_l1=5.0, flow_test_risk=0.106)
@@ -34,7 +35,7 @@ def result(critical: float = 0.1, edge: float = 1.0, scalar: bool = False) -> xr
 def _in_units(ds: xr.Dataset) -> xr.Dataset:
     """Sharpness in units of 2 / lr_critical."""
     unit = 2 / float(ds.lr_critical) / S
-    for name in ("sharpness", "cooled_sharpness", "averaged_sharpness", "flow_sharpness"):
+    for name in ("sharpness", "batch_sharpness", "cooled_sharpness", "averaged_sharpness", "flow_sharpness"):
         ds[name] = ds[name] * unit
     return ds
 
@@ -48,10 +49,10 @@ def _above(ds: xr.Dataset) -> np.ndarray:
 
 
 def never_at_the_edge(runs):
-    """Every run ends as sharp as flow, cooled ones too."""
+    """Every run ends as sharp as flow, cooled ones and batches too."""
     flat = [np.full(ds.lr.size, float(ds.flow_sharpness)) for ds in runs]
     return [
-        _with(ds, sharpness=f, cooled_sharpness=f, sharpness_adaptive=2 + _above(ds))
+        _with(ds, sharpness=f, cooled_sharpness=f, batch_sharpness=f, sharpness_adaptive=2 + _above(ds))
         for ds, f in zip(runs, flat, strict=True)
     ]
 
@@ -147,6 +148,12 @@ def as_expected(id: str, count: int) -> list[xr.Dataset]:
             return [result(scalar=True)] * count
         case "ASK-4":
             return [result(edge=1.3)] * count
+        case "ASK-7":
+            return [result(edge=1.5)] * count
+        case "ASK-8":
+            return [_with(result(), sharpness=0.8 * result().sharpness)] * count
+        case "ASK-9":
+            return [result(edge=0.5)] * count
         case "ASK-5" | "ASK-6":
             quiet = result()
             return [quiet, _with(quiet, trace=0.7 * quiet.trace, sharpness=0.9 * quiet.sharpness)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ...sims import Status, deep
+from ...sims import Status, deep, rebuild_rule
 from ...sims.deep.architecture import Network
 from ...sims.deep.options import DeepOptions, FollowingOptions
 from ...sims.grid import read_grid
@@ -72,14 +72,19 @@ class Deep:
 
 def table(ds) -> str:
     """One line a learning rate: how it ended, and its endpoint beside gradient flow's."""
-    c = float(ds.lr_critical)
+    c, edge = float(ds.lr_critical), 2 + 2 * rebuild_rule(ds).momentum
+    of_batches = "batch_sharpness" in ds
     lines = [f"lr_critical {c:.4g}, gradient flow: sharpness {float(ds.flow_sharpness):.4g}"]
-    lines += ["lr / critical        lr  status         steps  lr S / 2   S / flow  l1 / flow  test loss  test accuracy"]
+    head = f"lr / critical        lr  status         steps{f'lr S / {edge:g}':>10}"
+    head += f"{'of batches':>12}" * of_batches
+    lines += [f"{head}   S / flow  l1 / flow  test loss  test accuracy"]
     for i in range(ds.sizes["lr"]):
         run = ds.isel(lr=i)
         lr, S = float(run.lr), float(run.sharpness)
+        status, steps = Status(int(run.status)).name.lower(), int(run.steps)
+        beside = f" {lr * float(run.batch_sharpness) / edge:11.4f}" if of_batches else ""
         lines.append(
-            f"{lr / c:13.2f} {lr:9.4g}  {Status(int(run.status)).name.lower():11} {int(run.steps):8d} {lr * S / 2:9.4f}"
+            f"{lr / c:13.2f} {lr:9.4g}  {status:11} {steps:8d} {lr * S / edge:9.4f}{beside}"
             f" {S / float(ds.flow_sharpness):10.4f} {float(run.theta_l1 / ds.flow_theta_l1):10.4f}"
             f" {float(run.test_risk):10.5f} {float(run.test_accuracy):14.4f}"
         )

@@ -12,7 +12,7 @@ from .predicted import BANDS, PREDICTED
 from .results import grid, spec_of
 from .statuses import codes
 
-SAME = ("model", "problem", "loss", "tol")  # of a spec, what a prediction of the same runs has
+SAME = ("model", "problem", "loss", "tol", "rule")  # of a spec, what a prediction of the same runs has
 
 
 def deep_predicted(ds: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:

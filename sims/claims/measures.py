@@ -52,6 +52,16 @@ def departure_from_edge(name: str = "sharpness", limit: float = 2.0) -> Measure:
     return measure
 
 
+def share_of_edge(name: str = "sharpness", limit: float = 2.0) -> Measure:
+    """The median ``lr S / limit`` of runs above lr_critical, of the result where it is largest."""
+
+    def measure(runs: Results) -> float:
+        shares = [ends.at(ends.edge, "lr") * ends.at(ends.edge, name) / limit for ends in runs]
+        return float(np.max([np.median(values) if values.size >= FEWEST else np.nan for values in shares]))
+
+    return measure
+
+
 def _over_edge(of: Callable[[np.ndarray, np.ndarray], float], name: str) -> Measure:
     """The median over results of a function of lr and of a variable at the edge."""
 

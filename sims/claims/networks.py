@@ -9,14 +9,22 @@ from .protocols import DeepRuns
 WIDE = (0.5, 0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 3.0, 4.0, 6.0, 8.0)  # multiples of lr_critical, far above it
 LONGEST = 20_000  # steps of a quick run
 NEAR = (0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 3.0)
+ABOVE = (1.1, 1.3, 1.6, 2.0, 2.4, 3.0)
 EIGHT = (0.6, 0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 3.0)
 
 
 def digits(
-    name: str, network: Network, tol: float = 0.03, loss: str = "squared", lr: tuple = NEAR, train: int = 200
+    name: str,
+    network: Network,
+    tol: float = 0.03,
+    loss: str = "squared",
+    lr: tuple = NEAR,
+    train: int = 200,
+    **update: Any,
 ) -> DeepRuns:
     """On so many 8 x 8 digits, with 500 held out."""
-    return DeepRuns(f"digits-{name}", network, DeepOptions(loss, tol, max_steps=LONGEST), "digits", train, 500, lr)  # type: ignore[arg-type]
+    options = DeepOptions(loss, tol, max_steps=LONGEST, **update)  # type: ignore[arg-type]
+    return DeepRuns(f"digits-{name}", network, options, "digits", train, 500, lr)
 
 
 def larger(
@@ -37,6 +45,10 @@ RELU = digits("fcn-relu", fcn("relu"), lr=WIDE)
 ENTROPY = digits("fcn-entropy", fcn(), 0.05, "cross_entropy", WIDE)
 CNN = digits("cnn", Network("cnn", 8, 2, "tanh"), 0.05, train=100)
 RESNET = digits("resnet", Network("resnet", 8, 1, "tanh"), 0.1, train=100)
+HALF = 0.5  # momentum
+HEAVY = digits("fcn-tanh-momentum", fcn(), lr=(1.65, 1.8, 1.95, 2.1, 2.4, 3.0), momentum=HALF)
+BATCHES = digits("fcn-tanh-batches", fcn(), lr=ABOVE, batch=20)
+HEAVY_BATCHES = digits("fcn-tanh-momentum-batches", fcn(), lr=ABOVE, momentum=HALF, batch=20)
 VIT = digits("vit", Network("vit", 16, 1, "gelu"), 0.3, train=50)
 
 MNIST_TANH = larger("mnist1k-fcn-tanh", fcn("tanh", 100), 0.01, lr=WIDE)

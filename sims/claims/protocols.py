@@ -40,7 +40,8 @@ class DeepRuns:
     @property
     def spec(self) -> dict:
         """What decides the numbers."""
-        return _plain(asdict(self) | dict(network=self.network.spec()))
+        options = self.options.deciding() | dict(chunk=self.options.chunk)  # which files from before name
+        return _plain(asdict(self) | dict(network=self.network.spec(), options=options))
 
     @property
     def command(self) -> str:

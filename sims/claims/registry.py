@@ -5,7 +5,7 @@ from importlib import import_module
 from .claim import Claim, Expectation
 
 __all__ = ["Claim", "Expectation", "claims"]
-GROUPS = ("regimes", "norms", "generalisation", "varied", "diagonal")  # modules beside this one
+GROUPS = ("regimes", "norms", "generalisation", "varied", "diagonal", "updates")  # modules beside this one
 
 
 def claims() -> dict[str, Claim]:

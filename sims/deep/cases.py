@@ -22,7 +22,7 @@ from .backend import jax
 from .checkpoint import Checkpoint
 from .gradient_flow import FlowPath
 from .one_run import flow_to_its_end, in_precision
-from .plan import Case, DeepPlan
+from .plan import Case, DeepPlan, places
 from .training_loss import Objective, check_network
 
 Tell = Callable[[str], None]
@@ -48,7 +48,8 @@ def computed(plan: DeepPlan, one: One, relative: bool, store: str | PathLike | N
         plan, known = _absolute(plan, local, progress)
     attrs = result_attributes(json.loads(json.dumps(plan.spec())), [])
     saved = None if local is None else local.with_name(f"{local.name}.checkpoint")
-    ds = filled(plan.layout, {}, attrs, local, lambda arrays: _compute(plan, one, arrays, progress, saved, known))
+    beside = {name: places(length) for name, length in plan.inner.items()}
+    ds = filled(plan.layout, beside, attrs, local, lambda arrays: _compute(plan, one, arrays, progress, saved, known))
     ds.attrs["lr_critical"] = ds.lr_critical.values.tolist()
     return ds
 
@@ -75,7 +76,8 @@ def _compute(
             theta0, target = case.objective()
             if not flowed:
                 found = known or _flow(target, theta0, case, add)
-                flow = {name: found.get(name.removeprefix("flow_")) for name in measured("deep", ("flow",))}
+                names = measured("deep", ("flow",), case.options.changed)
+                flow = {name: found.get(name.removeprefix("flow_")) for name in names}
                 _write(arrays, case.index, flow, "flow_status")
             flow = {name: float(np.asarray(arrays[name][case.index])) for name in measured("deep", ("flow",))}
             for i in sorted(missing, key=lambda i: -plan.lrs[i]):

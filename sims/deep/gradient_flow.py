@@ -13,6 +13,7 @@ from .training_loss import Objective, loss_at
 RTOL = 1e-3  # of the weights' norm, the local error of one step
 MARGIN = 1.1  # the sharpness may grow by so much until it is looked at again
 MOST_STEPS = 10**5  # of one flow
+Beside = Callable[[jax.Array, float], dict]  # what is measured at weights of known sharpness
 
 
 @dataclass
@@ -28,9 +29,10 @@ class FlowPath:
     times: list[float] = field(default_factory=list)
     states: list[dict] = field(default_factory=list)
 
-    def look(self, objective: Objective, time: float) -> float:
-        """Measure here; returns the sharpness."""
+    def look(self, objective: Objective, time: float, beside: Beside) -> float:
+        """Measure here, and what is to be known beside; returns the sharpness."""
         state, vector = state_at(objective, self.theta, self.vector)
+        state |= beside(self.theta, state["sharpness"])
         self.times.append(time)
         self.states.append(state)
         if np.isfinite(vector).all():
@@ -46,6 +48,7 @@ def integrate(
     rtol: float = RTOL,
     vector: np.ndarray | None = None,
     tell: Callable[[FlowPath], None] = lambda path: None,
+    beside: Beside = lambda theta, sharpness: {},
 ) -> FlowPath:
     """``d theta / dt = -grad L(theta)`` until the loss is ``tol`` or the time is ``max_time``.
 
@@ -56,7 +59,7 @@ def integrate(
     loss, velocity = start(objective, theta)
     path = FlowPath(theta, float(loss), any_vector(theta) if vector is None else vector)
     time = 0.0
-    rate = path.look(objective, time)
+    rate = path.look(objective, time, beside)
     h = 1.0 / rate
     while np.isfinite(rate) and path.steps < MOST_STEPS and time < max_time and (tol is None or path.loss >= tol):
         h = min(h, longest(STAGES) / (MARGIN * rate), max_time - time)
@@ -75,10 +78,10 @@ def integrate(
             break
         time, path.theta, path.loss, velocity = time + h, new.theta, float(new.loss), new.velocity
         h *= min(3.0, 0.8 / max(error, 1e-6) ** (1 / 3))
-        rate = path.look(objective, time)
+        rate = path.look(objective, time, beside)
         tell(path)
     if time > path.times[-1]:
-        path.look(objective, time)
+        path.look(objective, time, beside)
     path.arrived = time >= max_time if tol is None else path.loss < tol
     return path
 

@@ -17,7 +17,7 @@ def sharpness(objective: Objective, theta: jax.Array, start: np.ndarray | None =
     With an earlier result's ``start`` a quick look on the way, without it the careful measure of an endpoint,
     which starts from a random vector so that it depends on nothing but theta.
     """
-    return _largest(_product(objective, theta), theta, start)
+    return _largest(hessian_image(objective, theta), theta, start)
 
 
 def adaptive_sharpness(objective: Objective, theta: jax.Array, start: np.ndarray | None = None) -> Eigenpair:
@@ -26,7 +26,7 @@ def adaptive_sharpness(objective: Objective, theta: jax.Array, start: np.ndarray
     Unlike sharpness it stays the same when the weights into a relu unit grow and those out of it shrink by the
     same factor (2102.11600).
     """
-    size, product = np.abs(np.asarray(theta, dtype=float)), _product(objective, theta)
+    size, product = np.abs(np.asarray(theta, dtype=float)), hessian_image(objective, theta)
     return _largest(lambda v: size * product(size * v), theta, start)
 
 
@@ -48,10 +48,11 @@ def any_vector(theta: jax.Array) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(theta.size)
 
 
-def _largest(product: Callable, theta: jax.Array, start: np.ndarray | None) -> Eigenpair:
-    return largest(product, any_vector(theta), FINAL) if start is None else largest(product, start, PATH)
-
-
-def _product(objective: Objective, theta: jax.Array):
+def hessian_image(objective: Objective, theta: jax.Array) -> Callable[[np.ndarray], np.ndarray]:
+    """``v -> H v`` at theta, from float64 to float64 and computed in the precision of theta."""
     product = hessian(objective, theta)
     return lambda v: np.asarray(product(jnp.asarray(v, theta.dtype)), dtype=float)
+
+
+def _largest(product: Callable, theta: jax.Array, start: np.ndarray | None) -> Eigenpair:
+    return largest(product, any_vector(theta), FINAL) if start is None else largest(product, start, PATH)

@@ -17,8 +17,16 @@ from ..store.layout import Layout
 from .architecture import Network
 from .backend import jax
 from .data import Data
+from .layers import count
 from .options import DeepOptions, FollowingOptions
 from .training_loss import Objective, objective
+
+INNER = ("eigenvalue", "layer")  # dimensions of what is measured where it is asked for
+
+
+def places(length: int) -> np.ndarray:
+    """1, 2, 3 ..."""
+    return np.arange(1, length + 1)
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,21 @@ class DeepPlan:
         }
         axes = {name: values for name, values in every.items() if name in self.several} | {"lr": self.lrs}
         kind: Kind = "deep" if self.following is None else "deep_predicted"
-        found = measured(kind, ("end", "averaged", "cooled", "low", "high"))
-        return Layout(axes, (*measured("deep", ("flow",)), *found))
+        asked = self.options.changed
+        found = measured(kind, ("end", "averaged", "cooled", "low", "high"), asked)
+        return Layout(axes, (*measured("deep", ("flow",), asked), *found), self.inner)
+
+    @cached_property
+    def inner(self) -> dict[str, int]:
+        """Lengths of the dimensions of what options ask for."""
+        lengths = {"eigenvalue": self.options.top, "layer": self._layers() if self.options.layers else 0}
+        return {name: length for name, length in lengths.items() if length}
+
+    def _layers(self) -> int:
+        counts = {count(net, data) for net in self.nets for data in self.data}
+        if len(counts) > 1:
+            raise InputError(f"these networks have {min(counts)} to {max(counts)} layers: sweep them one by one")
+        return counts.pop()
 
     def cases(self) -> Iterator[Case]:
         lists = (self.nets, self.data, self.losses, self.tols)
@@ -111,14 +132,24 @@ def planned(
     """
     common = {name: value for name, value in changes.items() if name not in ("loss", "tol")}
     options = options_of(verb, DeepOptions(), options, common)
+    if following is not None and options.changed:
+        name = options.changed[0]
+        raise InputError(
+            f"{name} = {getattr(options, name)} is of runs, and predictions are of plain gradient descent: leave it out"
+        )
     nets, datasets = one_or_more(net, Network, "sims.deep.network"), one_or_more(data, Data, "sims.deep.load")
     loss, tol = changes.get("loss", options.loss), changes.get("tol", options.tol)
     given = {"model": net, "seed": data, "objective": loss, "tol": tol}
     one = Network | Data | str
     several = tuple(name for name, value in given.items() if not isinstance(value, one) and np.ndim(value))
     losses = [str(name) for name in np.ravel(loss)]
-    tols = [real("tol", t, above=0) for t in np.ravel(real_array("tol", tol, "give one number, or several").tolist())]
+    tols = [
+        real("tol", t, above=0, hint="gradient flow ends there")
+        for t in np.ravel(real_array("tol", tol, "give one number, or several").tolist())
+    ]
     each = [replace(options, loss=one, tol=threshold) for one in losses for threshold in tols]
     if not each:
         raise InputError("a sweep needs at least one loss and one tol, got an empty list")
+    for images in datasets:
+        options.check(images.n)
     return DeepPlan(nets, datasets, losses, tols, np.atleast_1d(learning_rates(lr)), several, each[0], following)

@@ -31,7 +31,7 @@ def sweep(
     options: DeepOptions | None = None,
     **changes: Unpack[DeepSweepChanges],
 ) -> xr.Dataset:
-    """Full-batch gradient descent from one start at every learning rate, and gradient flow from the same start.
+    """Gradient descent from one start at every learning rate, and gradient flow from the same start.
 
     ``theta <- theta - lr grad L(theta)`` until the training loss has been below ``tol`` for ``hold`` steps in a
     row, is not below ``1e6 max(1, L_0)``, or ``max_steps`` are taken (the protocol of arXiv 2505.21423).
@@ -48,6 +48,15 @@ def sweep(
     residual and its maximum along the path, adaptive sharpness, norms, test risk, accuracies; ``averaged_*`` of the
     mean of the next ``average`` weights and ``cooled_*`` after gradient flow for the time of as many steps;
     ``flow_*`` and ``lr_critical = 2 / flow_sharpness_max`` of gradient flow.
+
+    ``momentum=b`` and ``batch=m`` make steps ``theta <- theta - lr grad L_B(theta) + b (theta - theta_before)`` with m
+    samples B, each epoch in an order of its own that follows from ``noise_seed``; loss and convergence are those of
+    all samples. A minimum is stable for ``sharpness_effective = lr S / (2 + 2 b)`` below 1, and of batches
+    ``batch_sharpness = E_B [g_B' H_B g_B / |g_B|^2]`` is measured, which SGD holds at ``2 / lr`` (2412.20553).
+    ``top=k`` adds the largest eigenvalues, ``spectrum`` (eigenvalue) with their residuals, ``layers=True`` the largest
+    of each layer's block of the Hessian, ``layer_sharpness`` (layer), both of gradient flow's endpoint too, and
+    ``distance=True`` the ``distance`` ``|theta - theta_flow(t)| / |theta_flow(t) - theta_0|`` from flow at the time
+    ``t = lr steps / (1 - b)``.
 
     Raises:
         InputError: an unknown option, a value outside its limits, or a store that cannot be used, which stays as it

@@ -52,6 +52,10 @@ class Objective(eqx.Module):
         """The training loss."""
         return mean(partial(self.loss_of, theta), (self.X, self.y), self.chunk)
 
+    def of(self, chosen: jax.Array) -> "Objective":
+        """The objective of some of the training samples, by their numbers."""
+        return replace(self, X=self.X[chosen], y=self.y[chosen])
+
     def gradient(self, theta: jax.Array) -> jax.Array:
         """Its gradient, shape (p,)."""
         return jax.grad(self.loss)(theta)
