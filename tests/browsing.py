@@ -68,11 +68,13 @@ def served(fill):
 class Visitor:
     """A page in the browser, and what its models hold."""
 
-    def __init__(self, browser, address, width=1400, height=1000):
+    def __init__(self, browser, address, asked=None, width=1400, height=1000):
         self.context = browser.new_context(viewport=dict(width=width, height=height))
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page, self.errors = self.context.new_page(), []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        if asked is not None:  # what the page asks the network for
+            self.page.on("request", lambda request: asked.append(request.url))
         self.page.goto(address)
         self.page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0")
 

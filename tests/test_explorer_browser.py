@@ -234,6 +234,38 @@ def test_a_million_cells_are_thinned_and_zoomed_into(visit, tmp_path):
     here.until("model('path A').data.step.length > 0")
 
 
+def test_a_page_without_a_server(browser, stored, tmp_path):
+    from gdbias.figures.explorer.explored import Explored
+    from gdbias.figures.explorer.single_file import single_file
+
+    store, ds = stored
+    page = tmp_path / "page.html"
+    page.write_text(single_file(Explored.open(store), lambda text: None), encoding="utf-8")
+    assert page.stat().st_size < 10e6
+    here = browsing.Visitor(browser, page.as_uri(), asked := []).until_drawn()
+    share = np.where(ds.status.values == Status.CONVERGED, ds.lr.values * ds.sharpness.values / 2, np.nan)
+    values = np.ravel(here.data("cells", "values")[0]).astype(float)
+    np.testing.assert_allclose(values, np.ravel(share), rtol=1e-6)
+    here.page.locator("select").first.select_option("phase")
+    here.until("model('shown').data.label[0] == 'phase'")
+    names = here.data("shown", "names")[0]
+    told = [names[k] for k in np.ravel(here.data("cells", "flat")[0])]
+    assert told == [Phase(code).label for code in ds.phase.values.ravel()]
+    here.click(LR[-1], SCALES[2])
+    here.until("model('path A').data.step.length > 0")
+    cell = ds.isel(init_scale=2, lr=-1)
+    np.testing.assert_allclose(here.data("ends A", "found"), cell.beta.values, rtol=1e-6)
+    end = theory.predict(MODEL, PROBLEM, float(SCALES[2])).endpoint(float(LR[-1]))
+    np.testing.assert_allclose(here.data("ends A", "predicted"), end.beta, rtol=1e-6)
+    here.page.get_by_text("click fills B").click()
+    here.page.wait_for_timeout(500)  # or it is the second half of a double click
+    here.click(LR[0], SCALES[0])
+    here.until("model('path B').data.step.length > 0 && model('marks').data.slot.length == 2")
+    here.shot("single file")
+    here.close()
+    assert [address for address in asked if not address.startswith(("file:", "data:", "blob:"))] == []
+
+
 def test_a_damaged_store_is_a_sentence(visit, tmp_path):
     swept(tmp_path)
     for part in (tmp_path / "runs.zarr" / "sharpness" / "c").rglob("*"):

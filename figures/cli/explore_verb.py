@@ -1,10 +1,15 @@
 """The verb ``gdbias explore``: a stored result in the browser, every cell a run."""
 
-import sys
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import tyro
+
+from ...sims.store.place import check_file
+from .effect import require_effect
+from .predict_verb import say
+from .text_file import write_text
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,20 @@ class Explore:
     """Address of this machine to serve at; the default is reached from this machine alone."""
     browser: bool = True
     """Open the page in the browser."""
+    html: Path | None = None
+    """Write one file that needs no server instead, with some of the runs in it."""
 
     def __call__(self) -> None:
+        if self.html is not None:
+            require_effect(self, dict.fromkeys(("port", "host", "browser"), ("a server",)), "--html")
+            check_file(self.html)  # before the work
         from ..explorer.explored import Explored  # Bokeh
         from ..explorer.service import serve
+        from ..explorer.single_file import single_file
         from ..explorer.visitors import visit
 
-        Explored.open(self.store, self.predicted)  # a wrong store is an error here, before there is a page
-        fill = partial(visit, store=self.store, predicted=self.predicted)
-        serve(fill, self.host, self.port, self.browser, lambda text: print(text, file=sys.stderr, flush=True))
+        explored = Explored.open(self.store, self.predicted)  # a wrong store is an error here, before there is a page
+        if self.html is not None:
+            write_text(self.html, single_file(explored, say))
+            return
+        serve(partial(visit, store=self.store, predicted=self.predicted), self.host, self.port, self.browser, say)

@@ -10,6 +10,7 @@ try:
     import bokeh.application
     import bokeh.application.handlers
     import bokeh.core.templates
+    import bokeh.document
     import bokeh.embed
     import bokeh.events
     import bokeh.models

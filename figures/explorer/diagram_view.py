@@ -1,6 +1,7 @@
 """The diagram as Bokeh draws it: the cells as one picture, predicted lines over them, marks on the cells looked at."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from ..parts.axes import Plane
 from .bokeh_door import bk, models
 from .cells import pixels
 from .colours import Layer
-from .looks import HEIGHT, LINES, SLOTS, dressed
+from .looks import HEIGHT, LINES, SLOTS, TEXT, dressed
 
 MOST = (420, 260)  # pixels of a picture, across and up
+CELLS = ("values", "flat", "x", "y", "dw", "dh")  # of a picture, what the source of the cells holds
+SHOWN = ("names", "logarithmic", "label")  # and what hovering reads
 NEAREST = """
     const at = across ? special_vars.x : special_vars.y
     let i = 0
@@ -39,12 +42,14 @@ class DiagramView:
         if found.labels is not None:
             self.figure.yaxis.ticker = list(found.at)
             self.figure.yaxis.major_label_overrides = dict(zip(found.at, found.labels, strict=True))
+        wide: dict[str, Any] = dict(stylesheets=TEXT, sizing_mode="stretch_width")
+        self.key_of_lines, self.key_of_cells = models.Div(name="key of lines", **wide), models.Div(name="key", **wide)
+        self.parts = self.figure, self.key_of_lines, self.key_of_cells
         self._draw_cells()
         self._draw_over()
 
     def _draw_cells(self) -> None:
-        empty = {name: [] for name in ("values", "flat", "x", "y", "dw", "dh")}
-        self.cells = models.ColumnDataSource(empty, name="cells")
+        self.cells = models.ColumnDataSource({name: [] for name in CELLS}, name="cells")
         self.shown = models.ColumnDataSource(dict(names=[[]], logarithmic=[False], label=[""]), name="shown")
         self.number = models.LinearColorMapper(palette="Viridis256", nan_color="rgba(0,0,0,0)")
         self.flat = models.LinearColorMapper(palette=["white"], low=-0.5, high=0.5)
@@ -81,11 +86,7 @@ class DiagramView:
             source = self.lines[name] = models.ColumnDataSource(dict(x=[], y=[]), name=name)
             drawn: dict[str, Any] = dict(source=source, line_dash=dash)
             self.figure.line("x", "y", line_color="black", line_width=4, **drawn)
-            self.figure.line("x", "y", line_color="white", line_width=2, legend_label=name, **drawn)
-        self.figure.legend.visible = False
-        self.figure.legend.background_fill_color, self.figure.legend.background_fill_alpha = "#555555", 0.75
-        self.figure.legend.label_text_color, self.figure.legend.location = "white", "bottom_left"
-        self.figure.legend.label_text_font_size, self.figure.legend.padding = "11px", 4
+            self.figure.line("x", "y", line_color="white", line_width=2, **drawn)
         self.marks = models.ColumnDataSource(dict(x=[], y=[], slot=[], color=[]), name="marks")
         self.figure.scatter(
             "x", "y", source=self.marks, size=15, fill_color="color", line_color="white", line_width=2, marker="circle"
@@ -98,28 +99,30 @@ class DiagramView:
     def show(self, layer: Layer) -> bool:
         """Colour the cells that are seen; whether all of the plane's cells are in the picture."""
         picture, whole = self.picture(layer)
-        palette = bk.palettes.RdBu[11] if layer.diverging else bk.palettes.Viridis256
-        known = bool(np.isfinite(picture["values"][0]).any())
-        self.number.update(palette=palette, low=float(layer.low), high=float(layer.high))
-        self.flat.update(palette=layer.colors, low=-0.5, high=len(layer.colors) - 0.5)
-        self.shown.data = dict(names=[layer.names], logarithmic=[layer.logarithmic], label=[layer.label])
-        self.bar.update(title=layer.label, visible=known)
-        self.cells.data = picture
+        self.number.update(palette=picture["palette"], low=picture["low"], high=picture["high"])
+        self.flat.update(palette=picture["colors"], low=-0.5, high=len(picture["colors"]) - 0.5)
+        self.shown.data = {name: [picture[name]] for name in SHOWN}
+        self.bar.update(title=picture["label"], visible=picture["known"])
+        self.cells.data = {name: [picture[name]] for name in CELLS}
+        self.key_of_cells.text = picture["key"]
         return whole
 
-    def picture(self, layer: Layer) -> tuple[dict[str, list], bool]:
-        """The data of the picture of what is seen."""
-        seen = (self.figure.x_range, self.figure.y_range)
+    def picture(self, layer: Layer, most: tuple[int, int] = MOST) -> tuple[dict[str, Any], bool]:
+        """The picture of what is seen, of at most so many pixels: its cells, where they are, and their colours."""
+        ranges = self.figure.x_range, self.figure.y_range
         across, up = (
-            pixels(edges, min(r.start, r.end), max(r.start, r.end), log, most)
-            for edges, r, log, most in zip(layer.edges, seen, self.log, MOST, strict=True)
+            pixels(edges, min(r.start, r.end), max(r.start, r.end), log, count)
+            for edges, r, log, count in zip(layer.edges, ranges, self.log, most, strict=True)
         )
         at = np.ix_(up.cells, across.cells)
-        data = dict(
-            values=[layer.values[at].astype(np.float32)], flat=[layer.flat[at].astype(np.uint8)],
-            x=[across.low], y=[up.low], dw=[across.high - across.low], dh=[up.high - up.low],
+        values = layer.values[at].astype(np.float32)
+        picture = dict(
+            values=values, flat=layer.flat[at].astype(np.uint8), x=across.low, y=up.low, dw=across.high - across.low,
+            dh=up.high - up.low, palette=bk.palettes.RdBu[11] if layer.diverging else bk.palettes.Viridis256,
+            low=float(layer.low), high=float(layer.high), colors=layer.colors, names=layer.names, label=layer.label,
+            logarithmic=layer.logarithmic, key=_key_of_cells(layer), known=bool(np.isfinite(values).any()),
         )  # fmt: skip
-        return data, across.whole and up.whole
+        return picture, across.whole and up.whole
 
     def draw_lines(self, boundaries: Mapping[str, Sequence[tuple[float, float]]]) -> None:
         """The predicted learning rates, each as points (lr, row) from below to above."""
@@ -129,15 +132,32 @@ class DiagramView:
             if not ((points[:, 0] > low) & (points[:, 0] < high)).any():
                 points = points[:0]
             source.data = dict(x=points[:, 0], y=points[:, 1])
-        for item in self.figure.legend.items:
-            item.visible = bool(len(self.lines[item.label.value].data["x"]))
-        self.figure.legend.visible = any(item.visible for item in self.figure.legend.items)
+        drawn = [name for name, source in self.lines.items() if len(source.data["x"])]
+        self.key_of_lines.text = key("".join(f"{_stroke(LINES[name])}{name}" for name in drawn))
 
     def mark(self, cells: Mapping[str, tuple[int, int]]) -> None:
         """A mark with its letter on the cell (row, column) of each slot."""
         x = [float(self.found.ds["lr"].values[column]) for _, column in cells.values()]
         y = [float(self.found.at[row]) for row, _ in cells.values()]
         self.marks.data = dict(x=x, y=y, slot=list(cells), color=[SLOTS[slot] for slot in cells])
+
+
+def _key_of_cells(layer: Layer) -> str:
+    """What the flat colours of a plane mean, those that occur."""
+    found = np.unique(layer.flat[np.isnan(layer.values)])
+    return key("".join(f"<i style='background: {layer.colors[k]}'></i>{escape(layer.names[k])}" for k in found))
+
+
+def _stroke(dashes: list[int]) -> str:
+    line = (
+        f"<line x2='34' y1='4' y2='4' stroke='black' stroke-width='2' stroke-dasharray='{' '.join(map(str, dashes))}'/>"
+    )
+    return f"<svg width='34' height='8'>{line}</svg>"
+
+
+def key(entries: str) -> str:
+    """A legend as HTML, which goes on below where it is wide."""
+    return f"<p class='key'>{entries}</p>" if entries else ""
 
 
 def _plain(title: str) -> str:

@@ -8,8 +8,8 @@ from .bokeh_door import models
 HEIGHT = 430  # pixels of the diagram
 LOW = 210  # of a panel below
 SLOTS = {"A": BLUE, "B": VERMILLION}  # the two cells that are compared
-LINES = {  # predicted boundaries, and their dashes
-    "lr_critical": "solid", "lr_critical_final": "dashed", "lr_max": "dotdash", "lr_divergence": "dotted",
+LINES = {  # predicted boundaries, and the dashes they are drawn with: pixels drawn, left out, drawn ...
+    "lr_critical": [], "lr_critical_final": [8, 5], "lr_max": [2, 4, 9, 4], "lr_divergence": [2, 4],
 }  # fmt: skip
 NORM_COLORS = (BLUE, SKY, VERMILLION, ORANGE, GREEN)
 FONT = "13px"
@@ -44,6 +44,8 @@ table { border-collapse: collapse; display: block; overflow-x: auto; max-width: 
 td, th { text-align: right; padding: .05rem .6rem .05rem 0; font-weight: 400; white-space: nowrap; }
 td:first-child { text-align: left; white-space: normal; }
 th { color: #666; }
+.key { display: flex; flex-wrap: wrap; gap: 0 .5rem; align-items: center; font-size: 12px; margin: 0 0 0 .5rem; }
+.key i { width: 14px; height: 12px; border: 1px solid #999; }
 .note { color: #8a4b00; }
 pre { overflow-x: auto; background: #f5f5f5; padding: .5rem; font-size: 12px; margin: .2rem 0; }
 """

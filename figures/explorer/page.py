@@ -93,7 +93,7 @@ class Page:
         self._colour()
         self._show_points()
         self.diagram.mark(self.looked)
-        self.frame.put("diagram", self.diagram.figure)
+        self.frame.put("diagram", *self.diagram.parts)
         self.frame.put("panels", *self.runs.panels, self.plane.figure)
         self._aside(partial(boundaries, self.explored, dict(self.chosen)), self.diagram.draw_lines)
 

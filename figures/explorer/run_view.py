@@ -44,6 +44,12 @@ class RunView:
         self.panels = [self._loss(), self._stability(), self._norms(), self._coefficients()]
         self.words = bk.layouts.row(*map(self._column, SLOTS), styles=WRAPPED, sizing_mode="stretch_width")
 
+    def parts(self) -> dict[str, Any]:
+        """What a slot is filled by, each by its name and the slot's."""
+        texts = dict(python=self.texts, told=self.told, code=self.code)
+        parts = dict(path=self.paths, ends=self.coefficients, column=self.columns) | texts
+        return {f"{name} {slot}": of[slot] for name, of in parts.items() for slot in SLOTS}
+
     def show(self, slot: str, seen: Seen | None) -> None:
         """Fill the panels and texts of a slot; empty them without a cell."""
         data = slot_data(seen, self.norms)
