@@ -149,9 +149,8 @@ def _key_of_cells(layer: Layer) -> str:
 
 
 def _stroke(dashes: list[int]) -> str:
-    line = (
-        f"<line x2='34' y1='4' y2='4' stroke='black' stroke-width='2' stroke-dasharray='{' '.join(map(str, dashes))}'/>"
-    )
+    dashed = " ".join(map(str, dashes))
+    line = f"<line x2='34' y1='4' y2='4' stroke='black' stroke-width='2' stroke-dasharray='{dashed}'/>"
     return f"<svg width='34' height='8'>{line}</svg>"
 
 

@@ -26,8 +26,9 @@ class Frame:
 
     def show(self) -> None:
         """Give the parts to the document: once they are filled, for it looks through all of them at each change."""
-        for part in self.parts.values():
-            self.document.add_root(part)
+        with self.document.models.freeze():
+            for part in self.parts.values():
+                self.document.add_root(part)
 
     def say(self, sentence: str) -> None:
         """A sentence at the top of the page, as plain text."""
