@@ -236,7 +236,7 @@ def test_a_million_cells_are_thinned_and_zoomed_into(visit, tmp_path):
 
 def test_a_page_without_a_server(browser, stored, tmp_path):
     from gdbias.figures.explorer.explored import Explored
-    from gdbias.figures.explorer.single_file import single_file
+    from gdbias.figures.explorer.standalone import single_file
 
     store, ds = stored
     page = tmp_path / "page.html"

@@ -38,7 +38,7 @@ class Explore:
             check_file(self.html)  # before the work
         from ..explorer.explored import Explored  # Bokeh
         from ..explorer.service import serve
-        from ..explorer.single_file import single_file
+        from ..explorer.standalone import single_file
         from ..explorer.visitors import visit
 
         explored = Explored.open(self.store, self.predicted)  # a wrong store is an error here, before there is a page
