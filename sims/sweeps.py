@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..theory import GdbiasError, Parameterization, Problem, UpdateRule, gradient_descent
-from ..theory.validate import truth
+from ..theory.validate import truth_or_none
 from .grid import Grid
 from .options import SweepChanges, SweepOptions, options_of
 from .parallel.cluster import require_cluster, run_there
@@ -35,7 +35,7 @@ def sweep(
     rule: UpdateRule = gradient_descent,
     keep: Sequence[str] = KEPT,
     store: str | PathLike | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     client: "Client | None" = None,
     options: SweepOptions | None = None,
     **changes: Unpack[SweepChanges],
@@ -51,6 +51,8 @@ def sweep(
     again with the same arguments computes only what is missing; the result is then read as it is used.
     ``keep`` names the vectors to keep among beta and theta. With ``client``, of a Dask cluster, the chunks are
     computed by its workers, which write them into the store themselves: all must reach it under its name.
+
+    ``progress`` draws a bar, or none; left at None one is drawn on a terminal and in a notebook where it takes long.
 
     Further keywords change single options of :class:`gdbias.sims.options.SweepOptions`, or of those given together as
     ``options``: when runs end (``max_steps``, ``tol``, ``hold``), how often their sharpness is looked at
@@ -77,7 +79,7 @@ def sweep(
         MissingExtra: backend "cupy" without CuPy or its GPU.
         GdbiasError: a cluster that loses its workers again and again. Finished chunks are kept.
     """
-    options, progress = options_of("sweep", SweepOptions(), options, changes), truth("progress", progress)
+    options, progress = options_of("sweep", SweepOptions(), options, changes), truth_or_none("progress", progress)
     plan = Plan.of(model, problem, lr, init_scale, rule, keep, options, store is not None)
     plan.check(here=client is None)
     models, problems = list(plan.models), list(plan.problems)
@@ -107,7 +109,7 @@ def _beside(plan: Plan) -> dict[str, np.ndarray]:
 
 
 def _fill(
-    plan: Plan, arrays: Mapping[str, Any], progress: bool, client: "Client | None", store: str | None, spec: str
+    plan: Plan, arrays: Mapping[str, Any], progress: bool | None, client: "Client | None", store: str | None, spec: str
 ) -> None:  # fmt: skip
     """Compute the chunks that are missing, here or on a cluster."""
     missing = [chunk for chunk in plan.chunks() if not _done(chunk, arrays)]

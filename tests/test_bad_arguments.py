@@ -15,6 +15,7 @@ VERBS = {
     "descend": lambda **given: sims.descend(**dict(model=MODEL, problem=PROBLEM, lr=0.1) | given),
     "sweep": lambda **given: sims.sweep(**dict(model=MODEL, problem=PROBLEM, lr=0.1) | given),
     "compare": lambda **given: sims.compare(**dict(model=MODEL, problem=PROBLEM, lr=0.1) | given),
+    "predicted": lambda **given: sims.predicted(**dict(model=MODEL, problem=PROBLEM, lr=0.1) | given),
     "estimate": lambda **given: sims.estimate(**dict(model=MODEL, problem=PROBLEM, lr=0.1, init_scale=0.1) | given),
 }
 NO_RATE = [
@@ -247,11 +248,15 @@ KINDS = {  # arguments by what they must be
     "truth": (
         lambda value: VERBS["descend"](cool=value),
         lambda value: VERBS["descend"](gfs_sharpness=value, record_every=1),
+        lambda value: VERBS["estimate"](stored=value),
+        lambda value: sims.checks.verify(only=["ALG-1"], quick=value),
+    ),
+    "truth or None": (
         lambda value: VERBS["sweep"](progress=value),
         lambda value: VERBS["compare"](progress=value),
-        lambda value: VERBS["estimate"](stored=value),
+        lambda value: VERBS["predicted"](progress=value),
         lambda value: sims.linear.sweep(theory.linear_network(np.eye(2), depth=2), 0.1, progress=value),
-        lambda value: sims.checks.verify(only=["ALG-1"], quick=value),
+        lambda value: sims.checks.verify(only=["ALG-1"], progress=value),
     ),
     "name": (
         lambda value: VERBS["sweep"](precision=value),
@@ -279,7 +284,13 @@ KINDS = {  # arguments by what they must be
     "share": (lambda value: theory.ramp(10, start=value), lambda value: theory.cosine(10, final=value)),
     "rest": (lambda value: VERBS["descend"](record_every=value), lambda value: VERBS["descend"](record_every=-1)),
 }
-MEANT = {"truth": [True], "rest": [3], "depth": [3], "samples": [3, True]}  # of those objects
+MEANT = {
+    "truth": [True],
+    "truth or None": [True, None],
+    "rest": [3],
+    "depth": [3],
+    "samples": [3, True],
+}  # of those objects
 
 
 @pytest.mark.parametrize("value", OBJECTS, ids=lambda value: type(value).__name__)

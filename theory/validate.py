@@ -74,6 +74,15 @@ def truth(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def truth_or_none(name: str, value: Any) -> bool | None:
+    """True, False or None; raises InputError for anything else."""
+    if value is None:
+        return None
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} = {shown(value)} must be True, False or None")
+    return bool(value)
+
+
 def one_of(name: str, value: Any, known: Collection[str]) -> str:
     """One of the known names, a text; raises InputError for anything else."""
     if not isinstance(value, str) or value not in known:

@@ -191,7 +191,7 @@ class Sweep:
             print(sims.estimate(model, problem, **asked))
             return
         with self._client() as client:
-            ds = sims.sweep(model, problem, **asked, store=self.store, progress=True, client=client)
+            ds = sims.sweep(model, problem, **asked, store=self.store, client=client)
         for setting in (model, problem):
             print(*(map(str, setting) if isinstance(setting, list) else [setting]), sep="\n")
         for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):

@@ -64,7 +64,6 @@ class Deep:
         find = partial(deep.predicted, **vars(self.following)) if self.predict else deep.sweep
         ds = find(
             self.network, data, read_grid(self.lr), options=self.options, relative=self.relative, store=self.store,
-            progress=True,
         )  # fmt: skip
         print(predicted_table(ds) if self.predict else table(ds))
         print(f"written to {self.store}", file=sys.stderr)

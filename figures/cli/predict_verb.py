@@ -58,7 +58,7 @@ class Predict:
             raise InputError(f"{self.plane} needs learning rates: use for example --lr 0.01:1:40:log")
         model, problem = self.data.settings()
         asked = PredictedOptions(warmup=self.warmup, max_steps=self.max_steps)
-        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, progress=True, options=asked)
+        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, options=asked)
         slow = ds.phase.values == Phase.CONVERGING
         for value, count in zip(*np.unique(ds.status.values[~slow], return_counts=True), strict=True):
             print(f"{count:8d} {TOLD[Status(int(value))]}")

@@ -40,7 +40,7 @@ def quickstart(
     problem: Problem,
     folder: Path,
     say: Callable[[str], None] = print,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> Path:
     """Predict the plane init_scale x lr, sweep it, draw and summarise into ``folder``; returns the summary's path.
 
@@ -107,7 +107,7 @@ def _predicted(
     rates: np.ndarray,
     folder: Path,
     say: Callable[[str], None],
-    progress: bool,
+    progress: bool | None,
 ) -> xr.Dataset | None:
     """Where descent ends in every cell, from theory alone; None where that is not predicted."""
     say(f"predicting where descent ends at {RATES} learning rates")
@@ -119,7 +119,12 @@ def _predicted(
 
 
 def _deep_quickstart(
-    diagonal: xr.Dataset, pred: Prediction, init_scale: float, folder: Path, say: Callable[[str], None], progress: bool
+    diagonal: xr.Dataset,
+    pred: Prediction,
+    init_scale: float,
+    folder: Path,
+    say: Callable[[str], None],
+    progress: bool | None,
 ) -> list[str]:
     """Train a tanh network 64-48-48-10 on 500 digits, draw ``contrast.png``, and say in Markdown what was found."""
     try:

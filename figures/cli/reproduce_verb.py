@@ -57,7 +57,7 @@ class Reproduce:
                     f"--html {self.html} does not end in .html, and might be a kept result: use {self.html}.html"
                 )
             check_file(self.html)
-        made = sims.reproduce(self.only or None, self.quick, self.out, tell=_say, progress=True)
+        made = sims.reproduce(self.only or None, self.quick, self.out, tell=_say)
         from ..reproduction.table import markdown, print_table  # rich
 
         if self.json:

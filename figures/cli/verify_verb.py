@@ -65,7 +65,7 @@ class Verify:
         for path in (self.html, self.csv):
             if path is not None:
                 check_file(path)
-        report = sims.verify(self.only or None, self.quick, self.seed, self.workers, self.load, progress=True)
+        report = sims.verify(self.only or None, self.quick, self.seed, self.workers, self.load)
         if self.json:
             print(report.to_json())
         elif self.markdown:

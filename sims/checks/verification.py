@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...theory.statements import Formulas, Statement, select, statements, unproved
-from ...theory.validate import truth, whole
+from ...theory.validate import truth, truth_or_none, whole
 from ..machine import cores
 from ..parallel.progress import progress_bar
 from ..store.provenance import versions
@@ -28,7 +28,7 @@ def verify(
     workers: int | None = None,
     load: str | Path | None = None,
     registry: Mapping[str, Statement] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Report:
     """Check the statements of the theory, each on independent random cases, and compute the verdicts.
 
@@ -42,7 +42,7 @@ def verify(
     Raises:
         InputError: an unknown id, a file that cannot be read.
     """
-    quick, progress = truth("quick", quick), truth("progress", progress)
+    quick, progress = truth("quick", quick), truth_or_none("progress", progress)
     loaded = None if load is None else load_file(load)
     known, seed = dict(statements() if registry is None else registry), whole("seed", seed, 0)
     for id, check in checks().items() if registry is None else ():

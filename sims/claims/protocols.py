@@ -53,7 +53,7 @@ class DeepRuns:
             words += [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
         return " ".join([*words, f"--lr {','.join(map('{:g}'.format, self.lr))}"])
 
-    def make(self, store: Path, progress: bool = False) -> xr.Dataset:
+    def make(self, store: Path, progress: bool | None = None) -> xr.Dataset:
         """Make what is missing in the store, and return all."""
         images = deep.load(self.data, self.train, self.test)
         return deep.sweep(
@@ -115,7 +115,7 @@ class DiagonalRuns:
             problem.X, np.sign(problem.y), loss=theory.logistic, X_test=problem.X_test, y_test=held_out, spec=spec
         )
 
-    def make(self, store: Path, progress: bool = False) -> xr.Dataset:
+    def make(self, store: Path, progress: bool | None = None) -> xr.Dataset:
         """Gradient flow and the runs; nothing is kept in the store, since they take seconds."""
         model, problem, rule = theory.parse(self.model), self.data(), theory.UpdateRule(**self.rule)
         tol = {"tol": self.options["tol"]} if "tol" in self.options else {}

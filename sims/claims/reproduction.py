@@ -11,7 +11,7 @@ import xarray as xr
 
 from ...theory.errors import GdbiasError, InputError, MissingExtra, Unreached
 from ...theory.statements.registry import select
-from ...theory.validate import local_path, truth
+from ...theory.validate import local_path, truth, truth_or_none
 from ..store.files import read_text, save_result
 from ..store.place import check_place
 from .claim import Claim
@@ -61,7 +61,7 @@ def reproduce(
     folder: str | PathLike = "gdbias-reproduction",
     known: Mapping[str, Claim] | None = None,
     tell: Tell = lambda line: None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Reproduction:
     """Make the runs of every claim, and judge it by what is expected of them (arXiv 2505.21423).
 
@@ -76,7 +76,7 @@ def reproduce(
         InputError: an unknown id, or a folder that holds runs of another protocol.
         MissingExtra: JAX, or the images, are not installed.
     """
-    quick, progress = truth("quick", quick), truth("progress", progress)
+    quick, progress = truth("quick", quick), truth_or_none("progress", progress)
     known = claims() if known is None else known
     chosen = [known[id] for id in select(known, only, "claim")]
     place = check_place(local_path(folder) / ("quick" if quick else "full"), "folder")
@@ -87,7 +87,7 @@ def reproduce(
     return Reproduction(judged, quick, place)
 
 
-def _judged(claim: Claim, quick: bool, folder: Path, tell: Tell, progress: bool) -> Judgement:
+def _judged(claim: Claim, quick: bool, folder: Path, tell: Tell, progress: bool | None) -> Judgement:
     results = []
     for runs in claim.runs(quick):
         try:
@@ -99,7 +99,7 @@ def _judged(claim: Claim, quick: bool, folder: Path, tell: Tell, progress: bool)
     return judge(claim, results)
 
 
-def _made(runs: DeepRuns | DiagonalRuns, folder: Path, tell: Tell, progress: bool) -> xr.Dataset:
+def _made(runs: DeepRuns | DiagonalRuns, folder: Path, tell: Tell, progress: bool | None) -> xr.Dataset:
     """The result of the runs: read where it is kept, else made and kept."""
     file, store, note = (folder / f"{runs.name}.{kind}" for kind in ("json", "zarr", "seconds"))
     protocol = json.dumps(runs.spec)

@@ -29,7 +29,9 @@ Tell = Callable[[str], None]
 One = Callable[[Case, Objective, jax.Array, float, Mapping[str, float], Tell, Checkpoint | None], dict]
 
 
-def computed(plan: DeepPlan, one: One, relative: bool, store: str | PathLike | None, progress: bool) -> xr.Dataset:
+def computed(
+    plan: DeepPlan, one: One, relative: bool, store: str | PathLike | None, progress: bool | None
+) -> xr.Dataset:
     """The result of a plan, of which a store has what is there already.
 
     ``one`` finds the outcome of a case at a learning rate from its objective, its start and what is known of its
@@ -62,7 +64,7 @@ def _local(store: str | PathLike) -> Path:
 
 
 def _compute(
-    plan: DeepPlan, one: One, arrays: Mapping[str, Any], progress: bool, saved: Path | None, known: dict | None
+    plan: DeepPlan, one: One, arrays: Mapping[str, Any], progress: bool | None, saved: Path | None, known: dict | None
 ) -> None:
     """Compute what is missing, case by case: gradient flow first, then the largest learning rates, the quickest."""
     with in_precision(plan.options.precision), progress_bar("runs", plan.layout.runs, progress) as add:
@@ -89,7 +91,7 @@ def _compute(
                 add(1)
 
 
-def _absolute(plan: DeepPlan, store: Path | None, progress: bool) -> tuple[DeepPlan, dict | None]:
+def _absolute(plan: DeepPlan, store: Path | None, progress: bool | None) -> tuple[DeepPlan, dict | None]:
     """The plan with its multiples of lr_critical as learning rates: a store's own, or found from gradient flow."""
     known = {} if store is None else readable_values(store, "lr", "lr_critical")
     if len(known) == 2 and known["lr_critical"].ndim == 0:

@@ -7,7 +7,7 @@ from typing import Unpack
 import numpy as np
 import xarray as xr
 
-from ...theory.validate import truth
+from ...theory.validate import truth, truth_or_none
 from ..grid import Grid
 from ..options import check_names, options_of
 from .architecture import Network
@@ -28,7 +28,7 @@ def predicted(
     *,
     relative: bool = False,
     store: str | PathLike | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     options: DeepOptions | None = None,
     **changes: Unpack[FollowingChanges],
 ) -> xr.Dataset:
@@ -52,7 +52,7 @@ def predicted(
     Raises:
         InputError: an unknown option, a value outside its limits, or a store that cannot be used.
     """
-    relative, progress = truth("relative", relative), truth("progress", progress)
+    relative, progress = truth("relative", relative), truth_or_none("progress", progress)
     check_names("deep.predicted", FollowingChanges.__annotations__, changes)
     chosen = {name: changes.pop(name) for name in ("warm", "land", "rtol") if name in changes}  # type: ignore[misc]
     following = options_of("deep.predicted", FollowingOptions(), None, chosen)

@@ -7,7 +7,7 @@ from typing import Unpack
 import numpy as np
 import xarray as xr
 
-from ...theory.validate import truth
+from ...theory.validate import truth, truth_or_none
 from ..grid import Grid
 from .architecture import Network
 from .backend import jax
@@ -27,7 +27,7 @@ def sweep(
     *,
     relative: bool = False,
     store: str | PathLike | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     options: DeepOptions | None = None,
     **changes: Unpack[DeepSweepChanges],
 ) -> xr.Dataset:
@@ -62,7 +62,7 @@ def sweep(
         InputError: an unknown option, a value outside its limits, or a store that cannot be used, which stays as it
             is.
     """
-    relative, progress = truth("relative", relative), truth("progress", progress)
+    relative, progress = truth("relative", relative), truth_or_none("progress", progress)
     plan = planned("deep.sweep", net, data, lr, options, changes)
     return computed(plan, _one, relative, store, progress)
 

@@ -12,7 +12,7 @@ import xarray as xr
 from ...theory import GdbiasError, LinearPrediction, predict_linear
 from ...theory.linear.network import LinearNetwork, require_network
 from ...theory.linear.prediction import WARMUP, Fate, LinearEndpoints
-from ...theory.validate import real, truth, whole
+from ...theory.validate import real, truth_or_none, whole
 from ..grid import Grid, learning_rates
 from ..measure.phase import FEW
 from ..options import LARGEST, Deciding, RunOptions, options_of
@@ -66,7 +66,7 @@ def predicted(
     *,
     keep: Sequence[str] = ("modes", "parameters"),
     store: str | PathLike | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     options: LinearPredictedOptions | None = None,
     **changes: Unpack[LinearPredictedChanges],
 ) -> xr.Dataset:
@@ -89,7 +89,7 @@ def predicted(
         NoClosedForm: a target of more than 400 entries.
     """
     options = options_of("linear.predicted", LinearPredictedOptions(), options, changes)
-    progress = truth("progress", progress)
+    progress = truth_or_none("progress", progress)
     scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
     check_kept(keep, vectors("linear_predicted"))
     check_distinct(lr=lrs, init_scale=scales)

@@ -11,7 +11,7 @@ import xarray as xr
 from ...theory import NoInterpolator
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork, require_network
-from ...theory.validate import truth
+from ...theory.validate import truth_or_none
 from ..grid import Grid, learning_rates
 from ..options import RunChanges, RunOptions, options_of
 from ..parallel.plan import check_distinct, check_kept
@@ -36,7 +36,7 @@ def sweep(
     *,
     keep: Sequence[str] = ("modes", "parameters"),
     store: str | PathLike | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     options: RunOptions | None = None,
     **changes: Unpack[RunChanges],
 ) -> xr.Dataset:
@@ -54,7 +54,7 @@ def sweep(
         InputError: an unknown option, a value outside its limits, or a store that cannot be used, which stays as it
             is.
     """
-    options, progress = options_of("linear.sweep", RunOptions(), options, changes), truth("progress", progress)
+    options, progress = options_of("linear.sweep", RunOptions(), options, changes), truth_or_none("progress", progress)
     scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
     check_kept(keep, vectors("linear"))
     check_distinct(lr=lrs, init_scale=scales)

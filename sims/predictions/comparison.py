@@ -57,7 +57,7 @@ def compare(
     rule: UpdateRule = gradient_descent,
     methods: Sequence[Method] = METHODS,
     warmup: int = 0,
-    progress: bool = False,
+    progress: bool | None = None,
     options: CompareOptions | None = None,
     **changes: Unpack[CompareChanges],
 ) -> xr.Dataset:

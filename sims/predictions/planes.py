@@ -24,7 +24,7 @@ from ...theory.prediction.bars import COVERAGE
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.endpoints import Endpoint
 from ...theory.prediction.phase_rule import NEAR
-from ...theory.validate import real, whole
+from ...theory.validate import real, truth_or_none, whole
 from ..grid import Grid
 from ..machine import cores
 from ..options import LARGEST, Deciding, RunOptions, SweepOptions, options_of
@@ -82,7 +82,7 @@ def predicted(
     *,
     keep: Sequence[str] = ("beta",),
     store: str | PathLike | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     options: PredictedOptions | None = None,
     **changes: Unpack[PredictedChanges],
 ) -> xr.Dataset:
@@ -128,6 +128,7 @@ def predicted(
         beside["n"] = np.array([p.n for p in problems])
     layout = _layout(plan)
     attrs = result_attributes(spec, problems)
+    progress = truth_or_none("progress", progress)
     fill = lambda arrays: _fill(plan, layout, rows, most, options, arrays, progress)  # noqa: E731
     return filled(layout, beside, attrs, store, fill)
 
@@ -152,7 +153,7 @@ def _fill(
     most: Mapping,
     options: PredictedOptions,
     arrays: Mapping[str, Any],
-    progress: bool,
+    progress: bool | None,
 ) -> None:
     outer = plan.many_models + plan.many_problems
     missing = []

@@ -20,6 +20,7 @@ from numba.core.runtime.nrt import rtsys
 from platformdirs import user_cache_path
 
 from ..errors import GdbiasError
+from .onlooker import looked_at
 
 _loading = threading.Lock()
 
@@ -46,7 +47,7 @@ def make_kernel(text: str, title: str, folder: Path, imported: tuple[Path, ...] 
 
     The file is named by the hash of its whole text and of what it imports, and written atomically: an
     edit makes another file, and Numba's own cache beside it serves the next process. What is damaged is made again. On
-    a terminal a line says that a kernel is compiled, which takes seconds.
+    a terminal and in a notebook a line says that a kernel is compiled, which takes seconds.
     """
     name = f"gdbias_kernel_{_digest(text, imported)}"
     path = folder / f"{name}.py"
@@ -85,7 +86,7 @@ class _Cache(FunctionCache):
         except Exception:  # whatever reading half a file raises
             self.flush()
             found = None
-        if found is None and sys.stderr is not None and sys.stderr.isatty():
+        if found is None and looked_at():
             print(f"compiling the kernel of {self.title}, once", file=sys.stderr)
         return found
 
