@@ -42,7 +42,7 @@ AT_ONCE = 1e5  # n^2 d up to which that takes about a second
 UNENDED = (Status.STEP_LIMIT, Status.BOUNDED)  # at the last step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """What a sweep will cost on this machine."""
 
@@ -55,7 +55,7 @@ class Estimate:
     unfinished: float  # share of these that were counted as going on to max_steps
     ending: float | None  # share of the runs that theory expects to end before max_steps, where it can say so at once
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         bound = f"at most, {self.unfinished:.0%} of them unfinished" if self.unfinished else "to their end"
         ends = "" if self.ending is None else f"; {self.ending:.0%} of all end by themselves, predicted"
         return "\n".join((

@@ -1,5 +1,6 @@
 """Grids of learning rates and initialization scales."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,15 @@ class Grid:
         """The values as an array of shape (num,)."""
         space = np.geomspace if self.spacing == "log" else np.linspace
         return space(self.start, self.stop, self.num)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.values().tolist())
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.asarray(self.values(), dtype=dtype)
 
 
 def read_grid(text: str) -> np.ndarray:

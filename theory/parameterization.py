@@ -18,7 +18,7 @@ RESERVED = frozenset({"alpha", "beta", "lr", "g", "s", "f", "x", "y", "xp", "np"
 RESERVED_FORMS = re.compile(r"_.*|c\d+|.*_(0|i|j|ij)")  # invariants, starts and coordinates of derived formulas
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Parameterization:
     """One coordinate's coefficient ``beta_i = effective(theta_1i, ..., theta_mi)``.
 
@@ -60,6 +60,12 @@ class Parameterization:
 
     def __str__(self) -> str:
         return self.name
+
+    def __repr__(self) -> str:
+        return f"Parameterization({self.name}: {self.effective})"
+
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle \beta = {sp.latex(self.effective)}$"
 
     @cached_property
     def degree(self) -> int | None:

@@ -23,7 +23,7 @@ class Recipe(dict):
     """A spec that makes its data again, by :data:`gdbias.theory.datasets.MADE_BY_SPEC`."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)  # by its data, below
 class Problem:
     """Fit ``X beta`` to y: ``L(beta) = (1/n) sum_j l((X beta)_j, y_j)``, ``l = (f - y)^2 / 2`` by default.
 
@@ -52,6 +52,16 @@ class Problem:
         made = ", ".join(f"{name}={value}" for name, value in self.spec.items() if name not in ("kind", "n", "d"))
         kind = self.spec["kind"]
         return f"Problem({kind}: n={self.n}, d={self.d}, loss={self.loss}{', ' + made if made else ''})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether loss, samples, held-out samples and teacher are the same."""
+        if not isinstance(other, Problem):
+            return NotImplemented
+        teachers = [np.nan if p.beta_star is None else p.beta_star for p in (self, other)]
+        return self is other or (self.fingerprint == other.fingerprint and np.array_equal(*teachers, equal_nan=True))
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
     def __post_init__(self):
         loss = parse_loss(self.loss)

@@ -22,7 +22,7 @@ STARTS = 0.1, 1.0  # shares of the edge at which a start is, that count; beyond,
 MOST_KICK = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EndpointError:
     """Half-widths of the bars, one for each share of :data:`COVERAGE`, shape (2,) each.
 

@@ -25,7 +25,7 @@ from .settled import Settled
 Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Endpoint:
     """The predicted end of gradient descent at one learning rate.
 

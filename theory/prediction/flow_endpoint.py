@@ -19,7 +19,7 @@ from .transport import Transport
 NEAR_END, ACCURACY = 1e-4, 1e-8  # of the first slope, to which the path is followed, and of its steps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class FlowEndpoint:
     """Where gradient flow ends. Arrays gain a leading axis when ``init_scale`` is an array.
 
@@ -39,6 +39,11 @@ class FlowEndpoint:
     sharpness: float | np.ndarray
     l1_norm: float | np.ndarray
     test_risk: float | np.ndarray | None
+
+    def __repr__(self) -> str:
+        measured = dict(sharpness=self.sharpness, l1_norm=self.l1_norm, test_risk=self.test_risk)
+        known = {name: np.array2string(np.asarray(x), precision=4) for name, x in measured.items() if x is not None}
+        return f"FlowEndpoint({', '.join(f'{name}={text}' for name, text in known.items())})"
 
 
 def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport) -> FlowEndpoint:

@@ -27,7 +27,7 @@ INSIDE = 1e-7  # size of a coefficient that is above 0, in units of a typical on
 FIT = 1e-6  # largest residual of an interpolator, relative to the targets
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Frontier:
     """Interpolators of least l1 norm at given sharpness, from the norm minimiser to the sharpness minimiser.
 

@@ -33,6 +33,7 @@ from .integration import flow_path, followed_start
 from .paths import Path, path
 from .rule_terms import TERMS, limit, rate_of_edge, refuse, require_method, require_predicted
 from .settled import Settled, settle
+from .told import numbers, table
 from .transport import Transport
 
 ROUNDING = 1e-29  # of the loss of beta = 0
@@ -52,7 +53,10 @@ class Prediction:
     def __repr__(self) -> str:
         start = "theta0 given" if self.init_scale is None else f"init_scale={np.ravel(self.init_scale).tolist()}"
         rule = "" if self.rule == gradient_descent else f", {self.rule}"
-        return f"Prediction({self.dynamics.model}, {self.problem}, {start}{rule})"
+        return f"Prediction({self.dynamics.model}, {self.problem}, {start}{rule}{numbers(self)})"
+
+    def _repr_html_(self) -> str:
+        return table(self)
 
     def __getstate__(self) -> dict:
         return {
