@@ -13,7 +13,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 PLACE = """
 ([name, across, up]) => {
-    const model = Bokeh.documents[0].get_model_by_name(name)
+    const model = named(name)
     const found = []
     const look = (view) => { if (view.model === model) found.push(view); (view.child_views ?? []).forEach(look) }
     Object.values(Bokeh.index).forEach(look)
@@ -23,6 +23,9 @@ PLACE = """
     return [box.left + frame.x_scale.compute(across), box.top + frame.y_scale.compute(up)]
 }
 """
+
+
+NAMED = "named = (name) => [...Bokeh.documents[0]._all_models.values()].filter((m) => m.name === name).at(-1)"  # newest
 
 
 @contextmanager
@@ -75,6 +78,7 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         if asked is not None:  # what the page asks the network for
             self.page.on("request", lambda request: asked.append(request.url))
+        self.page.add_init_script(NAMED)
         self.page.goto(address)
         self.page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0")
 
@@ -82,21 +86,22 @@ class Visitor:
         """A column of a source, as a list."""
         script = """([name, column]) => {
             const flat = (v) => v?.length === undefined || typeof v === "string" ? v : Array.from(v, flat)
-            return flat(Bokeh.documents[0].get_model_by_name(name).data[column])
+            return flat(named(name).data[column])
         }"""
         return self.page.evaluate(script, [name, column])
 
     def value(self, name, attribute):
-        return self.page.evaluate("([n, a]) => Bokeh.documents[0].get_model_by_name(n)[a]", [name, attribute])
+        return self.page.evaluate("([n, a]) => named(n)[a]", [name, attribute])
 
     def set(self, name, **attributes):
-        script = "([n, a]) => Object.assign(Bokeh.documents[0].get_model_by_name(n), a)"
+        script = "([n, a]) => Object.assign(named(n), a)"
         self.page.evaluate(script, [name, attributes])
 
     def until(self, condition, *args):
         """Wait until an expression in JavaScript holds; ``model(name)`` is a model."""
-        prefix = "([...args]) => { const model = (name) => Bokeh.documents[0].get_model_by_name(name); return "
-        self.page.wait_for_function(f"{prefix}{condition} }}", arg=list(args), timeout=30_000)
+        prefix = "([...args]) => { const model = named; try { return "
+        script = f"{prefix}{condition} }} catch (error) {{ return false }} }}"  # while parts of the page are exchanged
+        self.page.wait_for_function(script, arg=list(args), timeout=30_000)
 
     def until_drawn(self):
         self.until("model('cells')?.data.flat?.length > 0")

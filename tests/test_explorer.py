@@ -2,6 +2,7 @@
 
 import json
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ pytest.importorskip("bokeh", reason="needs pip install 'gdbias[explore]'")
 from gdbias.figures.explorer import colours, runs, service, words  # noqa: E402
 from gdbias.figures.explorer.cells import cell_at, pixels  # noqa: E402
 from gdbias.figures.explorer.explored import Explored  # noqa: E402
+from gdbias.figures.explorer.lines import boundaries  # noqa: E402
 from gdbias.figures.parts.axes import plane  # noqa: E402
 
 MODEL = theory.difference(2)
@@ -139,6 +141,23 @@ def test_a_deep_linear_network_is_made_again(tmp_path):
     assert names["run"].steps == ds.steps[1, 1]
     told = sims.linear.predicted(net, [0.2], [0.3])
     assert seen.predicted["sharpness"][0] == told.sharpness.item()
+
+
+def test_what_is_stored_of_deep_networks_is_shown_and_not_made_again():
+    kept = Path(__file__).parent.parent / "figures" / "gallery" / "mnist1k.json"
+    deep = Explored.open(str(kept))
+    found = deep.plane({})
+    seen = runs.with_prediction(deep, found, 0, 3, runs.with_run(deep, found, 0, 3))
+    assert seen.at == {"lr": deep.ds.lr.values[3]}
+    assert seen.measured["theta_l1"] == deep.ds.theta_l1.values[3]
+    assert (seen.path, seen.predicted) == ({}, {})
+    assert len(seen.notes) == 2
+    told = deep.ds.assign_attrs(spec=json.dumps(deep.spec | {"kind": "deep predicted"}))
+    beside = Explored(deep.store, deep.ds, told)
+    seen = runs.with_prediction(beside, found, 0, 3, runs.stored(beside, found, 0, 3))
+    assert seen.predicted["sharpness"][0] == deep.ds.sharpness.values[3]
+    [(lr, _), _] = boundaries(deep, {})["lr_critical"]
+    assert lr == deep.ds.lr_critical.item()
 
 
 def test_names_in_a_store_are_text_in_the_page(explored):

@@ -156,7 +156,7 @@ def test_points_of_the_plane_are_cells(visit, stored):
     converged = ds.status.values == Status.CONVERGED
     np.testing.assert_allclose(here.data("points", "sharpness"), ds.sharpness.values[converged])
     k = 5
-    here.page.evaluate("k => { Bokeh.documents[0].get_model_by_name('points').selected.indices = [k] }", k)
+    here.page.evaluate("k => { named('points').selected.indices = [k] }", k)
     here.until("model('marks').data.slot.length > 0")
     i, j = np.argwhere(converged)[k]
     assert (here.data("marks", "x"), here.data("marks", "y")) == ([LR[j]], [SCALES[i]])
@@ -264,6 +264,31 @@ def test_a_page_without_a_server(browser, stored, tmp_path):
     here.shot("single file")
     here.close()
     assert [address for address in asked if not address.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_a_problem_is_made_in_the_page(browser, tmp_path):
+    from gdbias.figures.explorer.live import FIELDS, Live
+
+    small = FIELDS | {"n": "5", "d": "8", "sparsity": "2", "init_scale": "0.1:0.4:3:log"}
+    with browsing.served(partial(Live, fields=small)) as address:
+        here = browsing.Visitor(browser, address)
+        here.until("model('cells').data.flat.length > 0")
+        here.until("!model('go').disabled && model('points').data.lr.length > 0")
+        lr, row, sharpness = (here.data("points", name)[-1] for name in ("lr", "row", "sharpness"))
+        problem = theory.sparse_regression(n=5, d=8, sparsity=2)
+        run = sims.descend(MODEL, problem, lr, row, max_steps=20_000)
+        np.testing.assert_allclose(run.sharpness, sharpness, rtol=1e-9)
+        here.shot("live")
+        trace = tmp_path / "evaluated"
+        here.set("model", value=f"custom(open({str(trace)!r}, 'w'))")
+        here.page.get_by_text("predict and run").click()
+        here.until("model('note').text.length > 0")
+        here.set("model", value="difference(2)")
+        here.set("n", value=f"open({str(trace)!r}, 'w')")
+        here.page.get_by_text("predict and run").click()
+        here.until("model('note').text.includes('is no number')")
+        assert not trace.exists()
+        here.close()
 
 
 def test_a_damaged_store_is_a_sentence(visit, tmp_path):

@@ -19,8 +19,8 @@ class Explore:
     gdbias explore runs.zarr --predicted plane.zarr
     """
 
-    store: tyro.conf.Positional[str]
-    """Folder or URL that a sweep wrote, or one that a sweep is writing."""
+    store: tyro.conf.Positional[str | None] = None
+    """Folder or URL that a sweep wrote, or one that a sweep is writing. Without one a problem is made in the page."""
     predicted: str | None = None
     """Folder that gdbias predict, or gdbias deep --predict, wrote for the same cells."""
     port: int = 0
@@ -33,6 +33,8 @@ class Explore:
     """Write one file that needs no server instead, with some of the runs in it."""
 
     def __call__(self) -> None:
+        if self.store is None:
+            require_effect(self, dict.fromkeys(("html", "predicted"), ("a store",)), "a problem made in the page")
         if self.html is not None:
             require_effect(self, dict.fromkeys(("port", "host", "browser"), ("a server",)), "--html")
             check_file(self.html)  # before the work
@@ -41,8 +43,9 @@ class Explore:
         from ..explorer.standalone import single_file
         from ..explorer.visitors import visit
 
-        explored = Explored.open(self.store, self.predicted)  # a wrong store is an error here, before there is a page
-        if self.html is not None:
-            write_text(self.html, single_file(explored, say))
-            return
+        if self.store is not None:
+            explored = Explored.open(self.store, self.predicted)  # a wrong store is an error here, and no page
+            if self.html is not None:
+                write_text(self.html, single_file(explored, say))
+                return
         serve(partial(visit, store=self.store, predicted=self.predicted), self.host, self.port, self.browser, say)

@@ -13,6 +13,7 @@ from ..parts.edge import sharpness_limit
 from ..parts.phases import PHASE_COLORS, phase_codes
 from ..parts.results import is_map, is_predicted
 from ..parts.statuses import LOOKS, codes, end
+from .cells import cell_at
 
 STABILITY, PHASE, STATUS = "stability", "phase", "status"
 PREDICTED, DIFFERENCE = "predicted", "difference"
@@ -63,7 +64,7 @@ def colourings(found: Plane, foretold: bool) -> dict[str, str]:
 def layer(found: Plane, other: Plane | None, name: str) -> Layer:
     """The plane coloured by ``name``; ``other`` is the predicted plane, which stands where no run is yet."""
     if name == DIFFERENCE and other is not None:
-        return _difference(measured_at(found, other), other)
+        return _difference(nearest(found, other), other)
     if name == PREDICTED and other is not None:
         return layer(other, None, STABILITY)._replace(label=NAMES[PREDICTED])
     if name == PHASE:
@@ -78,11 +79,11 @@ def layer(found: Plane, other: Plane | None, name: str) -> Layer:
         values = np.where(status == Status.NOT_RUN, np.nan, ds[name].values.astype(float))
         if VARIABLES[name].fill == -1:
             values = np.where(values < 0, np.nan, values)
-    if other is not None and name in (STABILITY, STATUS) and status.shape == codes(other.ds).shape:
-        ahead = layer(other, None, name)
-        waiting = status == Status.NOT_RUN
-        values = np.where(waiting, ahead.values, values)
-        status = np.where(waiting, codes(other.ds), status)
+    waiting = status == Status.NOT_RUN
+    if other is not None and name in (STABILITY, STATUS) and waiting.any():
+        near = nearest(other, found)
+        values = np.where(waiting, layer(near, None, name).values, values)
+        status = np.where(waiting, codes(near.ds), status)
     told = is_predicted(ds)
     labels = [end(one, told) for one in Status]
     colors = [BLUE if one == Status.CONVERGED else LOOKS[one].color for one in Status]
@@ -90,13 +91,16 @@ def layer(found: Plane, other: Plane | None, name: str) -> Layer:
     return plain if name == STABILITY else _scaled(plain)
 
 
-def measured_at(found: Plane, other: Plane) -> Plane:
+def nearest(found: Plane, other: Plane) -> Plane:
     """The cells of a plane that lie nearest to those of another one, in its order and with its edges."""
-    row, lr = found.ds["status"].dims[0], np.log(found.ds["lr"].values)
-    columns = [int(np.abs(lr - one).argmin()) for one in np.log(other.ds["lr"].values)]
-    rows = [int(np.abs(found.at - one).argmin()) for one in other.at]
-    ds = found.ds.isel({row: rows, "lr": columns})
+    columns = [cell_at(found.edges[0], one) for one in _inside(other.ds["lr"].values, found.edges[0])]
+    rows = [cell_at(found.edges[1], one) for one in _inside(other.at, found.edges[1])]
+    ds = found.ds.isel({str(found.ds["status"].dims[0]): rows, "lr": columns})
     return Plane(ds, found.at[rows], other.edges, other.labels, found.title, np.array(rows))
+
+
+def _inside(values: np.ndarray, edges: np.ndarray) -> list[float]:
+    return np.clip(values, edges[0], edges[-1]).tolist()
 
 
 def _difference(found: Plane, other: Plane) -> Layer:
@@ -112,8 +116,9 @@ def _difference(found: Plane, other: Plane) -> Layer:
 
 def _phases(found: Plane, other: Plane | None) -> Layer:
     phase = phase_codes(found.ds)
-    if other is not None and phase.shape == phase_codes(other.ds).shape:
-        phase = np.where(phase == Phase.NOT_RUN, phase_codes(other.ds), phase)
+    waiting = phase == Phase.NOT_RUN
+    if other is not None and waiting.any():
+        phase = np.where(waiting, phase_codes(nearest(other, found).ds), phase)
     nothing = np.full(phase.shape, np.nan)
     names, colors = [one.label for one in Phase], [PHASE_COLORS[one] for one in Phase]
     return Layer(NAMES[PHASE], found.edges, nothing, _index(phase, Phase), names, colors)

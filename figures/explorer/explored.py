@@ -48,6 +48,10 @@ class Explored:
             predicted_plane(first, plane(other.isel(found.picked({}))).ds)
         return replace(found, foretold=other)
 
+    def beside(self, predicted: str | None) -> "Explored":
+        """The same with a predicted plane of other cells, of which the nearest count."""
+        return self if predicted is None else replace(self, foretold=sims.store.open_result(predicted))
+
     def again(self) -> "Explored":
         """The same, read anew: what has been written since is there."""
         return replace(self, ds=sims.store.open_result(self.store, load=False))

@@ -138,7 +138,12 @@ class Page:
             return
         self._colour()
         self._show_points()
-        if self.waiting is not None and not self.explored.unfinished(self.found):
+        if not self.explored.unfinished(self.found):
+            self.leave()
+
+    def leave(self) -> None:
+        """No more looks at the store: another page takes the place of this one."""
+        if self.waiting is not None:
             self.document.remove_periodic_callback(self.waiting)
             self.waiting = None
 
