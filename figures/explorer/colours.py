@@ -13,7 +13,6 @@ from ..parts.edge import sharpness_limit
 from ..parts.phases import PHASE_COLORS, phase_codes
 from ..parts.results import is_map, is_predicted
 from ..parts.statuses import LOOKS, codes, end
-from .cells import cell_at
 
 STABILITY, PHASE, STATUS = "stability", "phase", "status"
 PREDICTED, DIFFERENCE = "predicted", "difference"
@@ -93,14 +92,13 @@ def layer(found: Plane, other: Plane | None, name: str) -> Layer:
 
 def nearest(found: Plane, other: Plane) -> Plane:
     """The cells of a plane that lie nearest to those of another one, in its order and with its edges."""
-    columns = [cell_at(found.edges[0], one) for one in _inside(other.ds["lr"].values, found.edges[0])]
-    rows = [cell_at(found.edges[1], one) for one in _inside(other.at, found.edges[1])]
+    columns, rows = _under(found.edges[0], other.ds["lr"].values), _under(found.edges[1], other.at)
     ds = found.ds.isel({str(found.ds["status"].dims[0]): rows, "lr": columns})
-    return Plane(ds, found.at[rows], other.edges, other.labels, found.title, np.array(rows))
+    return Plane(ds, found.at[rows], other.edges, other.labels, found.title, rows)
 
 
-def _inside(values: np.ndarray, edges: np.ndarray) -> list[float]:
-    return np.clip(values, edges[0], edges[-1]).tolist()
+def _under(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.clip(np.searchsorted(edges, values, "right") - 1, 0, len(edges) - 2)
 
 
 def _difference(found: Plane, other: Plane) -> Layer:
