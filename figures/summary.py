@@ -38,6 +38,8 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
         "",
         f"{pred.problem.n} samples, {pred.problem.d} features, {ds.status.size} runs: {tally}.",
         "",
+        *_found(ds.isel(init_scale=row), pred, float(critical[row])),
+        "",
         "| init_scale | lr_critical predicted | lr_critical_final predicted | smallest lr that ended at the edge "
         "of stability | largest lr that converged |" + risky * " lr of least test risk |",
         "|---|---|---|---|---|" + risky * "---|",
@@ -52,9 +54,7 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
         lines.append(f"| {' | '.join(words)} |")
     lines += ["", *_stable(pred), *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
     lines += _unsettled(ds, pred, final, max_steps)
-    lines += _story(ds.isel(init_scale=row), float(critical[row]))
     lines += [
-        "",
         "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr`; where theory has their ends, "
         "`predicted.zarr` ",
     ]
@@ -101,31 +101,49 @@ def _no_edge(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, largest: n
     ]
 
 
-def _story(row: xr.Dataset, critical: float) -> list[str]:
-    good = row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
+def _found(row: xr.Dataset, pred: Prediction, critical: float) -> list[str]:
+    """What a row shows in three sentences: where the edge is, what it does to the solution, and to its test risk."""
+    scale, good = float(row.init_scale), row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
     if good.lr.size < 2:
-        return [f"At init_scale {float(row.init_scale):.3g} fewer than two runs converged: nothing to compare."]
+        return [f"At init_scale {scale:.3g} fewer than two runs converged: nothing to compare."]
+    edge, _ = observed(row)
+    seen = f"runs ended there from {edge:.4g} on" if np.isfinite(edge) else "no run was seen to end there"
     first, last = good.isel(lr=0), good.isel(lr=-1)
+    ends = [float(v) for at in (first, last) for v in (at.lr, at.sharpness, at.beta_l1)]
     lines = [
-        f"At init_scale {float(row.init_scale):.3g} the critical learning rate is predicted at {critical:.4g}. "
-        f"From lr {float(first.lr):.4g} to {float(last.lr):.4g} the final sharpness goes from "
-        f"{float(first.sharpness):.4g} to {float(last.sharpness):.4g} (lr times sharpness over 2: "
-        f"{float(first.lr * first.sharpness / 2):.3f} to {float(last.lr * last.sharpness / 2):.3f}) and the l1 norm "
-        f"of beta from {float(first.beta_l1):.4g} to {float(last.beta_l1):.4g}."
+        f"1. At init_scale {scale:.3g} theory has descent meet the edge of stability from lr {critical:.4g} "
+        f"(lr_critical) on{_up_to(pred)}; {seen}.",
+        "2. From lr {0:.4g} to {3:.4g} the solution that descent picks goes from sharpness {1:.4g} to {4:.4g} and from "
+        "l1 norm {2:.4g} to {5:.4g}: large learning rates give up low norm for low sharpness.".format(*ends)
+        if ends[4] < ends[1] and ends[5] > ends[2]
+        else "2. From lr {0:.4g} to {3:.4g} the solution that descent picks goes from sharpness {1:.4g} to {4:.4g} and "
+        "from l1 norm {2:.4g} to {5:.4g}.".format(*ends),
     ]
     if "test_risk" in good:
-        lines.append(_risk(good))
+        lines.append(f"3. {_risk(good, critical)}")
     return lines
 
 
-def _risk(good: xr.Dataset) -> str:
+def _up_to(pred: Prediction) -> str:
+    try:
+        return f", and find no stable solution above {pred.lr_max:.4g} (lr_max)"
+    except GdbiasError:  # no frontier
+        return ""
+
+
+def _risk(good: xr.Dataset, critical: float) -> str:
     risk, best = good.test_risk.values, best_risk(good.lr.values, good.test_risk.values)
     if best is None:
         return (
             f"The test risk, {risk.mean():.4g}, does not depend on the learning rate (it varies by {np.ptp(risk):.1g})."
         )
+    least = f"The test risk is least, {best.test_risk:.4g}, at lr {best.lr:.4g}"
+    if best.place or best.lr <= critical:
+        return f"{least}{best.place and f', {best.place}'}: here the edge does not help."
+    gain, beyond = (1 - best.test_risk / end for end in (risk[0], risk[-1]))
     return (
-        f"The test risk is lowest, {best.test_risk:.4g}, at lr {best.lr:.4g}" + (best.place and f", {best.place}") + "."
+        f"{least}, beyond lr_critical: {gain:.0%} below that of the smallest learning rate, where descent ends as "
+        f"gradient flow does, and {beyond:.0%} below that of the largest that converges."
     )
 
 

@@ -84,7 +84,7 @@ def test_commands_are_understood(paper, tmp_path, monkeypatch):
         if len(words) == 1 and words[0] not in ("quickstart", "verify"):  # a verb's name alone
             assert words[0] in command.VERBS
             continue
-        assert callable(command._read(words)), line
+        assert callable(command.read_arguments(words)), line
 
 
 @every_paper

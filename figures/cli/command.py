@@ -21,12 +21,13 @@ from ...sims.options import Options, SweepOptions
 from ...sims.status import Phase, Status
 from ...sims.store.place import check_file
 from ...theory.errors import GdbiasError, InputError
-from .data_options import Data
+from .data_options import Data, Shown
 from .deep_verb import Deep
 from .effect import require_one
 from .explore_verb import Explore
 from .plot_verb import Plot
 from .predict_verb import Predict, say
+from .reading import read_options, read_verb
 from .report_verb import Report
 from .reproduce_verb import Reproduce
 from .rule_options import Rule
@@ -34,14 +35,12 @@ from .spec_file import GRID, read_spec
 from .text_file import write_text
 from .verify_verb import Verify
 
-Positional = tyro.conf.Positional
-
 
 @dataclass(frozen=True)
 class Quickstart:
     """Predict, sweep, draw and summarise in one go, on synthetic data or on your own table."""
 
-    data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
+    data: Annotated[Shown, tyro.conf.arg(name="")] = field(default_factory=Shown)
     out: Path = Path("gdbias-quickstart")
     """Folder for the figures, the stored runs and the summary."""
 
@@ -58,7 +57,7 @@ class Quickstart:
 class Derive:
     """Derive a model by SymPy: gradient, Hessian, invariants, mirror map, flow."""
 
-    model: Positional[str]
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
     """power(L), difference(L), product(L) or custom(EXPRESSION)."""
     latex: bool = False
     """Print LaTeX instead of text."""
@@ -157,7 +156,7 @@ class Sweep:
     and then: gdbias sweep runs.zarr --spec sweep.toml --max-steps 50000
     """
 
-    store: Positional[str]
+    store: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="STORE")]
     """Folder of the Zarr store to write or to resume, or a URL such as s3://bucket/runs.zarr."""
     spec: Path | None = None
     """TOML file with options."""
@@ -223,6 +222,12 @@ VERBS = {
 }  # fmt: skip
 
 
+ABOUT = (
+    "Which solution does gradient descent pick, and why? Begin with gdbias quickstart; gdbias help VERB says what a "
+    "verb takes, with examples; --version tells which gdbias this is."
+)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one verb; a user's error is one line on the error stream and exit code 2, a warning one line."""
     gc.set_threshold(100_000)  # what a verb imports stays: looking for garbage in it takes a tenth of the start
@@ -231,7 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"gdbias: warning: {message}", file=sys.stderr)
-            _read(sys.argv[1:] if arguments is None else arguments)()
+            read_arguments(sys.argv[1:] if arguments is None else arguments)()
         if sys.stdout is not None:  # it is closed
             sys.stdout.flush()
     except GdbiasError as error:
@@ -266,16 +271,16 @@ def _tell_version() -> None:
     print(f"gdbias {__version__}")
 
 
-def _read(arguments: list[str]) -> Callable[[], None]:
+def read_arguments(arguments: list[str]) -> Callable[[], None]:
     """The verb with its options; those of a spec file are the defaults of a second reading."""
     if arguments == ["--version"]:
         return _tell_version
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
     if arguments:
         _require_verb(arguments[0])
-    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
-    about = "Which solution does gradient descent pick, and why? --version tells which gdbias this is."
-    verb = tyro.extras.subcommand_cli_from_dict(VERBS, prog="gdbias", description=about, args=arguments, config=config)
+    verb = read_verb(VERBS, arguments, ABOUT)
     if isinstance(verb, Sweep) and verb.spec:
         defaults = read_spec(verb.spec, Sweep(verb.store), outside=("store", "spec"))
-        verb = tyro.cli(Sweep, prog="gdbias sweep", args=arguments[1:], default=defaults, config=config)
+        verb = read_options(Sweep, "sweep", arguments[1:], defaults)
     return verb

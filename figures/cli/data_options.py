@@ -104,3 +104,13 @@ class Data:
     def default_model(self) -> str:
         """power(2) for the positive synthetic teacher, difference(2) for anything that may be negative."""
         return FILE_MODEL if self._kind != "synthetic" or self.signs == "random" else SYNTHETIC_MODEL
+
+
+@dataclass(frozen=True)
+class Shown(Data):
+    """The same, with a synthetic problem on which learning rates beyond the edge generalise better: a dense teacher."""
+
+    sparsity: int = 40
+    """Nonzero entries of the synthetic teacher: all of them, so that the solution of least norm is not the best."""
+    seed: int = 3
+    """Seed of the synthetic data, or of the split into training and test rows."""

@@ -39,7 +39,7 @@ class Images:
 class Deep:
     """A deep network on images: gradient flow, and descent at every rate, run or predicted, stored and resumed."""
 
-    store: tyro.conf.Positional[Path]
+    store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
     """Folder of the Zarr store to write or to resume."""
     lr: str = "0.2:2:10:lin"
     """Learning rates: START:STOP:NUM:lin (or :log), or values such as 0.5,1,2."""

@@ -39,8 +39,10 @@ def _drawn_by(option: str, told: str) -> Any:
 class Plot:
     """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
 
-    figure: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help=f"{_listed(tuple(OPTIONS), 'or')}.")]
-    store: tyro.conf.Positional[str]
+    figure: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="KIND", help=f"{_listed(tuple(OPTIONS), 'or')}.")
+    ]
+    store: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="STORE")]
     """Folder or URL that a sweep wrote, or a run with --store."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""

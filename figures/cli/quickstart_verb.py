@@ -1,5 +1,6 @@
 """The five-minute answer: the predicted plane, a sweep of the same cells, figures and a summary in words."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,9 +66,25 @@ def quickstart(
     text = summarise(ds, pred, row, MAX_STEPS)
     if problem.spec["kind"] == "sparse_regression":  # beside a user's own table, digits say nothing
         text += "\n" + "\n".join(_deep_quickstart(ds, pred, float(SCALES[row]), folder, say, progress)) + "\n"
+    text += "\n" + "\n".join(_next(folder, planned is not None, float(SCALES[row]))) + "\n"
     summary = folder / "summary.md"
     summary.write_text(text, encoding="utf-8")
     return summary
+
+
+def _next(folder: Path, planned: bool, init_scale: float) -> list[str]:
+    """What to type next."""
+    store, plane = (shlex.quote(str(folder / name)) for name in (STORE, PREDICTED))
+    return [
+        "## Next",
+        "",
+        "Every cell of the diagram in the browser, a click makes its run again; what happens along one row; and your "
+        "own table:",
+        "",
+        f"    gdbias explore {store}" + f" --predicted {plane}" * planned,
+        f"    gdbias plot regimes {store} --init-scale {init_scale:.4g}",
+        "    gdbias quickstart --csv data.csv --target COLUMN --out my-data",
+    ]
 
 
 def _own(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
@@ -28,7 +28,7 @@ DIAGONAL = (
 class Report:
     """Print how a stored result was made: models, data, options, versions, and the command that makes it again."""
 
-    store: tyro.conf.Positional[str]
+    store: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="STORE")]
     """Folder or URL of a Zarr store, or a .json file of a result."""
 
     def __call__(self) -> None:
