@@ -82,7 +82,7 @@ def test_a_name_is_one_protocol():
 def test_commands_make_what_the_protocols_say(full):
     deep = {one.name: one for claim in KNOWN.values() for one in claim.runs(not full) if isinstance(one, DeepRuns)}
     for one in deep.values():
-        verb = command._read(one.command.split()[1:])
+        verb = command.read_arguments(one.command.split()[1:])
         assert (verb.network, verb.options) == (one.network, one.options)
         require_effect(verb.network, {"base_width": ("mup",)}, verb.network.parameterization)
         assert (verb.images.data, verb.images.train, verb.images.test) == (one.data, one.train, one.test)
