@@ -171,6 +171,8 @@ def test_what_has_no_endpoint_is_refused_by_name():
             pred.endpoint(**bad)
     with pytest.raises(InputError):
         theory.predict_linear(theory.power(2))
+    with pytest.raises(InputError, match="larger start"):
+        theory.predict_linear(net, theta0=[0 * w for w in pred.start])
 
 
 def test_a_plane_is_stored_resumed_and_drawn_beside_the_sweep(plane, tmp_path):

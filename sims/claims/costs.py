@@ -59,5 +59,8 @@ MINUTES: dict[str, float] = {
     "plain-0": 0.0045,
     "label-noise-0": 0.06,
     "weight-decay-0": 0.0087,
+    "digits-fcn-tanh-momentum": 0.26,
+    "digits-fcn-tanh-batches": 0.16,
+    "digits-fcn-tanh-momentum-batches": 0.13,
     "mnist1k-fcn-tanh": 4.4,
 }

@@ -217,7 +217,7 @@ def predict_linear(
     Starts are those of :meth:`LinearNetwork.start`, or the layers ``theta0``.
 
     Raises:
-        InputError: a value outside its limits.
+        InputError: a value outside its limits, or a start at which the loss has no slope, such as zeros.
         NoInterpolator: the width is below the target's rank.
         NoClosedForm: a target of more than 400 entries.
     """
@@ -228,4 +228,9 @@ def predict_linear(
             f"{net.name}: the target has {net.target.size} entries, and predictions take the tangent kernel of "
             f"{LARGEST} at most: run it with sims.linear"
         )
+    if (
+        not any(slope.any() for slope in chain.gradient(layers, net.target))
+        and (chain.product(layers) != net.target).any()
+    ):
+        raise InputError(f"{net.name}: descent and gradient flow stay at this start, a saddle: use a larger start")
     return LinearPrediction(net, tuple(layers))
