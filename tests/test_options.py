@@ -33,8 +33,11 @@ def test_keywords_are_the_fields(kind, changes):
 
 def test_a_deep_sweep_takes_the_same_names():
     assert DeepSweepChanges.__annotations__.keys() == DeepChanges.__annotations__.keys()
-    assert DeepOptions(chunk=5).common.keys() == CommonChanges.__annotations__.keys()
-    assert "chunk" not in DeepOptions().common  # which stores from before lack
+    rule = dict(momentum=0.5, batch=4, noise_seed=1)
+    given = DeepOptions(chunk=5, top=2, layers=True, distance=True, **rule).common
+    assert given["rule"] == rule and {*given} - {"rule"} | {*rule} == CommonChanges.__annotations__.keys()
+    lacking = {"chunk", "rule", "top", "layers", "distance"}  # in stores from before
+    assert given.keys() - DeepOptions().common.keys() == lacking
 
 
 @pytest.mark.parametrize(("verb", "kind"), VERBS)
