@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from .datasets import diabetes, single_point, sparse_regression
+    from .datasets import (
+        breast_cancer,
+        diabetes,
+        digit_pair,
+        gse7390,
+        khan,
+        single_point,
+        sparse_regression,
+    )
     from .derivation.dynamics import Dynamics, derive
     from .errors import Diverges, GdbiasError, InputError, MissingExtra, NoClosedForm, NoInterpolator
     from .families import difference, parse, power, product
@@ -27,7 +35,15 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "datasets": ["diabetes", "single_point", "sparse_regression"],
+        "datasets": [
+            "breast_cancer",
+            "diabetes",
+            "digit_pair",
+            "gse7390",
+            "khan",
+            "single_point",
+            "sparse_regression",
+        ],
         "derivation.dynamics": ["Dynamics", "derive"],
         "prediction.endpoints": ["Endpoint"],
         "errors": ["Diverges", "GdbiasError", "InputError", "MissingExtra", "NoClosedForm", "NoInterpolator"],

@@ -49,7 +49,9 @@ class Problem:
     spec: Mapping[str, Any] = field(default_factory=lambda: {"kind": "data"})
 
     def __repr__(self) -> str:
-        made = ", ".join(f"{name}={value}" for name, value in self.spec.items() if name not in ("kind", "n", "d"))
+        made = ", ".join(
+            f"{name}={value}" for name, value in self.spec.items() if name not in ("kind", "n", "d", "loss")
+        )
         kind = self.spec["kind"]
         return f"Problem({kind}: n={self.n}, d={self.d}, loss={self.loss}{', ' + made if made else ''})"
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ... import theory
 from ...theory.errors import InputError
@@ -10,12 +10,14 @@ from .effect import require_effect, require_one
 from .spec_file import WHOLE
 
 SYNTHETIC_MODEL, FILE_MODEL = "power(2)", "difference(2)"
-FILES = ("csv", "npz", "diabetes")
+FILES = ("csv", "npz", "diabetes", "dataset")
+SPLIT = ("breast_cancer", "digit_pair", "gse7390")  # data without a split of their own
 USERS = {  # the kinds of data that each option decides
     "target": ("csv",),
-    "loss": ("csv", "npz"),
+    "loss": ("csv", "npz", "dataset"),
     "test_fraction": ("csv",),
-    "seed": ("csv", "diabetes", "synthetic"),
+    "train": ("dataset",),
+    "seed": ("csv", "diabetes", "dataset", "synthetic"),
 } | {name: ("synthetic",) for name in ("n", "d", "sparsity", "noise", "signs", "correlation", "n_test")}
 COMMA = re.compile(r",(?![^()]*\))")  # outside parentheses
 
@@ -36,8 +38,14 @@ class Data:
     """NumPy file with arrays X and y, and X_test, y_test where held out."""
     diabetes: int | None = None
     """Training rows of the diabetes regression with 64 quadratic features; the other rows are held out."""
-    loss: Literal["squared", "logistic"] = "squared"
-    """Loss for csv and npz data."""
+    dataset: Literal["breast_cancer", "digit_pair", "khan", "gse7390"] | None = None
+    """Real data of two classes that an installed package ships: tumours by 30 measurements, the digits 3 and 8 by their
+    pixels (both of scikit-learn), tumours by 2308 genes (of ISLP), by 76 genes (of scikit-survival)."""
+    train: int | None = None
+    """Training rows of a dataset, the others are held out; 100 of breast_cancer, 40 of digit_pair, 60 of gse7390 unless
+    given. khan has a split of its own."""
+    loss: Literal["squared", "logistic"] | None = None
+    """Loss for tables, arrays and datasets: squared unless given, but logistic for breast_cancer."""
     test_fraction: float = 0.25
     """Share of the table's rows held out for the test risk."""
     n: str = field(default="10", metadata=WHOLE)
@@ -86,15 +94,26 @@ class Data:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
             return theory.Problem.from_csv(
-                self.csv, self.target, loss=self.loss, test_fraction=self.test_fraction, seed=self.seed
+                self.csv, self.target, loss=self.loss or "squared", test_fraction=self.test_fraction, seed=self.seed
             )
         if self.npz is not None:
-            return theory.Problem.from_npz(self.npz, self.loss)
+            return theory.Problem.from_npz(self.npz, self.loss or "squared")
         if self.diabetes is not None:
             return theory.diabetes(self.diabetes, self.seed)
+        if self.dataset is not None:
+            return self._shipped()
         return theory.sparse_regression(
             n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
         )
+
+    def _shipped(self) -> "theory.Problem":
+        given: dict[str, Any] = {} if self.loss is None else {"loss": self.loss}
+        if self.dataset in SPLIT:
+            given |= {"seed": self.seed} | ({} if self.train is None else {"train": self.train})
+        elif self.train is not None or self.seed != type(self).seed:
+            name = "train" if self.train is not None else "seed"
+            raise InputError(f"--{name} has no effect on --dataset {self.dataset}, whose rows are split already")
+        return getattr(theory, str(self.dataset))(**given)
 
     @property
     def _kind(self) -> str:

@@ -1,15 +1,12 @@
-"""Problems that their spec makes again: seeded synthetic data, a single point, the diabetes regression."""
-
-from itertools import combinations
+"""Seeded synthetic data and a single point."""
 
 import numpy as np
 
-from .errors import InputError, MissingExtra
-from .problem import Problem, Recipe
-from .validate import one_of, real, real_array, whole
+from ..errors import InputError
+from ..problem import Problem, Recipe
+from ..validate import one_of, real, real_array, whole
 
 MANY = 2**60  # samples or features, more than any memory holds
-SEX = 1  # the column of the diabetes data with two values, whose square is itself again
 
 
 def sparse_regression(
@@ -73,41 +70,3 @@ def single_point(x, y: float) -> Problem:
         raise InputError(f"x has shape {x.shape}, expected (d,): one sample")
     spec = Recipe(kind="single_point", x=x.tolist(), y=y)
     return Problem(x[None, :], np.array([y]), spec=spec)
-
-
-def diabetes(train: int = 20, seed: int = 0) -> Problem:
-    """Disease progression of 442 patients on 64 features: 10 measurements, their 45 products, 9 squares (math/0406456).
-
-    ``train`` rows drawn by ``numpy.random.default_rng(seed)`` are fitted, all others held out. By the training
-    rows' statistics the measurements get mean 0 and standard deviation 1, then the features and the target again.
-
-    Raises:
-        InputError: train outside [2, 441], or so few rows that a feature is constant in them.
-        MissingExtra: scikit-learn, which ships the data, is not installed.
-    """
-    train, seed = whole("train", train, 2, 441), whole("seed", seed, 0)
-    try:
-        from sklearn.datasets import load_diabetes  # pyright: ignore[reportMissingImports]  # an optional extra
-    except ImportError as error:
-        raise MissingExtra(f"the diabetes data come with scikit-learn ({error}): pip install 'gdbias[data]'") from None
-    measured, progression = load_diabetes(return_X_y=True, scaled=False)
-    order = np.random.default_rng(seed).permutation(len(progression))
-    fitted, held_out = order[:train], order[train:]
-
-    def standard(columns: np.ndarray) -> np.ndarray:
-        spread = columns[fitted].std(axis=0)
-        if not (np.ptp(columns[fitted], axis=0) > 0).all():
-            raise InputError(f"a feature is constant in the {train} training rows: raise train or take another seed")
-        return (columns - columns[fitted].mean(axis=0)) / spread
-
-    x = standard(measured)
-    products = [x[:, i] * x[:, j] for i, j in combinations(range(x.shape[1]), 2)]
-    squares = [x[:, i] ** 2 for i in range(x.shape[1]) if i != SEX]
-    X, y = standard(np.column_stack([x, *products, *squares])), standard(progression)
-    spec = Recipe(kind="diabetes", train=train, seed=seed)
-    return Problem(X[fitted], y[fitted], X_test=X[held_out], y_test=y[held_out], spec=spec)
-
-
-MADE_BY_SPEC = {  # by the kind of their spec
-    "sparse_regression": sparse_regression, "single_point": single_point, "diabetes": diabetes,
-}  # fmt: skip
