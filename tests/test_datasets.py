@@ -189,3 +189,17 @@ def test_npz_refuses(tmp_path):
     for name in ("no_y.npz", "array.npy", "objects.npz", "text.npz", "empty.npz", "cut.npz", "nowhere.npz", "."):
         with pytest.raises(InputError):
             Problem.from_npz(tmp_path / name)
+
+
+def test_a_table_of_more_features_than_rows_is_predicted_whatever_its_means(tmp_path):
+    """Centred samples depend on each other: their rounding must not be taken for a sample of its own."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 30)) + 10.0 ** rng.uniform(-3, 7, 30)
+    np.savetxt(tmp_path / "data.csv", np.c_[X, rng.standard_normal(12)], delimiter=",", comments="",
+               header=",".join([f"x{i}" for i in range(30)] + ["y"]), fmt="%.17g")  # fmt: skip
+    problem = Problem.from_csv(tmp_path / "data.csv", "y", test_fraction=0)
+    Q, t = problem.interpolation
+    assert len(Q) == 11
+    flow = theory.predict(theory.difference(2), problem, 0.1).flow
+    np.testing.assert_allclose(problem.X @ flow.beta, problem.y, atol=1e-8)
+    np.testing.assert_allclose(Q @ flow.beta, t, atol=1e-8)

@@ -75,8 +75,7 @@ def read_csv(
                 raise InputError(f"{what} {name!r} is constant in the {len(train)} training rows: {remedy}")
             if width < SMALLEST:
                 raise InputError(f"{what} {name!r} spreads by {width:g} alone: give it in other units")
-        scale = X[train].std(axis=0)
-        X = (X - X[train].mean(axis=0)) / scale
+        X = standardised(X, train)
         if parse_loss(loss).targets == "real":
             y = y - y[train].mean()
     spec = dict(
@@ -85,6 +84,16 @@ def read_csv(
     )  # fmt: skip
     held_out = dict(X_test=X[test], y_test=y[test]) if n_test else {}
     return dict(X=X[train], y=y[train], loss=parse_loss(loss), spec=spec, **held_out)
+
+
+def standardised(X: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Columns of mean 0 and standard deviation 1 in the fitted rows.
+
+    The mean is taken out twice. Where features are more than samples, these then depend on each other to rounding, as
+    they do exactly; the rounding of a large mean would hide it.
+    """
+    X = (X - X[fitted].mean(axis=0)) / X[fitted].std(axis=0)
+    return X - X[fitted].mean(axis=0)
 
 
 def _table(path: str | PathLike) -> "pd.DataFrame":

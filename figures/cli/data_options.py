@@ -42,7 +42,7 @@ class Data:
     """Real data of two classes that an installed package ships: tumours by 30 measurements, the digits 3 and 8 by their
     pixels (both of scikit-learn), tumours by 2308 genes (of ISLP), by 76 genes (of scikit-survival)."""
     train: int | None = None
-    """Training rows of a dataset, the others are held out; 100 of breast_cancer, 40 of digit_pair, 60 of gse7390 unless
+    """Training rows of a dataset, the others are held out; 100 of breast_cancer, 40 of digit_pair, 30 of gse7390 unless
     given. khan has a split of its own."""
     loss: Literal["squared", "logistic"] | None = None
     """Loss for tables, arrays and datasets: squared unless given, but logistic for breast_cancer."""
