@@ -21,6 +21,7 @@ from .run_view import RunView
 from .runs import Seen, stored, with_prediction, with_run
 
 HINT = "Every cell is a run: click one to make it again and see its course; fill B with another to compare."
+SOON = 300  # milliseconds until what can wait for the first picture begins
 PAUSE = 1500  # milliseconds between looks at a store that is being written
 
 
@@ -35,16 +36,21 @@ class Page:
         self.document, self.frame, self.explored = document, frame, explored
         self.chosen: dict[str, int] = {}
         self.foretold: dict[tuple, Plane] = {}  # by what was chosen
+        self.begun: set[tuple] = set()  # what is being predicted, or was refused
         self.looked: dict[str, tuple[int, int]] = {}
         self.asked: dict[str, int] = dict.fromkeys(SLOTS, 0)  # how often a cell was asked for
         self.runs = RunView([str(name) for name in explored.ds.data_vars], explored.ends)
         self.hint = models.Div(text=HINT, stylesheets=TEXT, sizing_mode="stretch_width")
-        self.waiting: Any = None
+        self.left = False
         self._make_choices()
         self._draw()
         frame.put("told", self.hint, self.runs.words)
+        warm = partial(with_run, explored, self.found, 0, self.found.ds.sizes["lr"] - 1)
+        document.add_timeout_callback(
+            partial(self._aside, warm, lambda seen: None), SOON
+        )  # its kernels wait for a click
         if explored.unfinished(self.found):
-            self.waiting = document.add_periodic_callback(self._read_again, PAUSE)
+            self._wait()
 
     # What is chosen
 
@@ -95,7 +101,8 @@ class Page:
         self.diagram.mark(self.looked)
         self.frame.put("diagram", *self.diagram.parts)
         self.frame.put("panels", *self.runs.panels, self.plane.figure)
-        self._aside(partial(boundaries, self.explored, dict(self.chosen)), self.diagram.draw_lines)
+        lines = partial(boundaries, self.explored, dict(self.chosen))
+        self.document.add_timeout_callback(partial(self._aside, lines, self.diagram.draw_lines), SOON)
 
     def _other(self) -> Plane | None:
         return self.foretold.get(tuple(sorted(self.chosen.items())), None) or self.explored.other(self.chosen)
@@ -103,9 +110,7 @@ class Page:
     def _colour(self) -> None:
         name, other = self.colour.value, self._other()
         if name in (PREDICTED, DIFFERENCE) and other is None:
-            self.frame.say("Predicting where descent ends in these cells, without any run ...")
-            key = tuple(sorted(self.chosen.items()))
-            self._aside(partial(foretell, self.explored, self.found), partial(self._have_foretold, key))
+            self._foretell(tuple(sorted(self.chosen.items())))
             return
         try:
             coloured = layer(self.found, other, name)
@@ -113,6 +118,12 @@ class Page:
             self.frame.say(sentence(error))
             return
         self.whole = self.diagram.show(coloured)
+
+    def _foretell(self, key: tuple) -> None:
+        if key not in self.begun:
+            self.begun.add(key)
+            self.frame.say("Predicting where descent ends in these cells, without any run ...")
+            self._aside(partial(foretell, self.explored, self.found), partial(self._have_foretold, key))
 
     def _have_foretold(self, key: tuple, ds: Any) -> None:
         self.foretold[key] = plane(ds)
@@ -128,24 +139,33 @@ class Page:
         except UNREADABLE as error:
             self.frame.say(sentence(error))
 
-    def _read_again(self) -> None:
-        """What has been written since: the cells of a store whose sweep is running."""
-        try:
-            self.explored = self.explored.again()
-            self.found = self.diagram.found = self.explored.plane(self.chosen)
-        except (GdbiasError, *UNREADABLE) as error:
-            self.frame.say(sentence(error))
+    def _wait(self) -> None:
+        """Look again in a while at a store that is being written."""
+        self.document.add_timeout_callback(partial(self._aside, self._read_again, self._renew), PAUSE)
+
+    def _read_again(self) -> tuple[dict[str, int], Explored, Plane]:
+        """In a thread: what has been written since, with the values that are drawn."""
+        chosen, explored = dict(self.chosen), self.explored.again()
+        found = explored.plane(chosen)
+        for name in ("status", "sharpness", self.colour.value):
+            if name in found.ds:
+                found.ds[name].load()
+        return chosen, explored, found
+
+    def _renew(self, read: tuple[dict[str, int], Explored, Plane]) -> None:
+        chosen, explored, found = read
+        if self.left:
             return
-        self._colour()
-        self._show_points()
-        if not self.explored.unfinished(self.found):
-            self.leave()
+        if chosen == self.chosen:
+            self.explored, self.found, self.diagram.found = explored, found, found
+            self._colour()
+            self._show_points()
+        if explored.unfinished(found):
+            self._wait()
 
     def leave(self) -> None:
         """No more looks at the store: another page takes the place of this one."""
-        if self.waiting is not None:
-            self.document.remove_periodic_callback(self.waiting)
-            self.waiting = None
+        self.left = True
 
     # What is looked at
 
