@@ -101,7 +101,7 @@ class Visitor:
         """Wait until an expression in JavaScript holds; ``model(name)`` is a model."""
         prefix = "([...args]) => { const model = named; try { return "
         script = f"{prefix}{condition} }} catch (error) {{ return false }} }}"  # while parts of the page are exchanged
-        self.page.wait_for_function(script, arg=list(args), timeout=30_000)
+        self.page.wait_for_function(script, arg=list(args), timeout=60_000)
 
     def until_drawn(self):
         self.until("model('cells')?.data.flat?.length > 0")

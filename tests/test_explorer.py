@@ -1,8 +1,12 @@
 """What the explorer is made of: cells under pixels, colours, runs made again, who may connect, nothing evaluated."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from gdbias.theory import InputError
 
 pytest.importorskip("bokeh", reason="needs pip install 'gdbias[explore]'")
 
+from gdbias.figures.cli import command  # noqa: E402
 from gdbias.figures.explorer import colours, runs, service, words  # noqa: E402
 from gdbias.figures.explorer.cells import cell_at, pixels  # noqa: E402
 from gdbias.figures.explorer.explored import Explored  # noqa: E402
@@ -124,6 +129,7 @@ def test_endpoints_are_those_of_the_theory(explored):
     assert seen.predicted["sharpness"] == (end.sharpness, end.error.sharpness[0])
     assert seen.predicted["beta_l1"] == (end.l1_norm, end.error.l1_norm[0])
     assert seen.predicted["steps"][0] == pred.steps(LR[1])
+    assert (seen.flow["sharpness"], seen.flow["beta_l1"]) == (pred.flow.sharpness, pred.flow.l1_norm)
     beyond = runs.with_prediction(explored, found, 1, 3, runs.stored(explored, found, 1, 3))
     assert not beyond.predicted
     assert len(beyond.notes) == 1
@@ -141,6 +147,7 @@ def test_a_deep_linear_network_is_made_again(tmp_path):
     assert names["run"].steps == ds.steps[1, 1]
     told = sims.linear.predicted(net, [0.2], [0.3])
     assert seen.predicted["sharpness"][0] == told.sharpness.item()
+    assert seen.flow["sharpness"] == 2 / told.lr_critical_final.item()
 
 
 def test_what_is_stored_of_deep_networks_is_shown_and_not_made_again():
@@ -151,6 +158,7 @@ def test_what_is_stored_of_deep_networks_is_shown_and_not_made_again():
     assert seen.at == {"lr": deep.ds.lr.values[3]}
     assert seen.measured["theta_l1"] == deep.ds.theta_l1.values[3]
     assert (seen.path, seen.predicted) == ({}, {})
+    assert seen.flow["theta_l1"] == deep.ds.flow_theta_l1.item()
     assert len(seen.notes) == 2
     told = deep.ds.assign_attrs(spec=json.dumps(deep.spec | {"kind": "deep predicted"}))
     beside = Explored(deep.store, deep.ds, told)
@@ -215,3 +223,31 @@ def test_a_predicted_plane_of_other_cells_is_refused(explored, tmp_path):
     sims.predicted(MODEL, PROBLEM, LR[:2], SCALES, store=tmp_path / "plane.zarr")
     with pytest.raises(InputError, match="2 x 2"):
         Explored.open(explored.store, str(tmp_path / "plane.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("explore nowhere.zarr", "does not exist"),
+        ("explore --html page.html", "a store"),
+        ("explore --predicted plane.zarr", "a store"),
+        ("explore runs.zarr --html page.html --port 5006", "a server"),
+        ("explore runs.zarr --html nowhere/page.html", "folder that exists"),
+    ],
+)
+def test_what_cannot_be_explored_is_refused_before_there_is_a_page(words, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=told):
+        command._read(words.split())()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_it_is_interrupted(explored):
+    arguments = [sys.executable, "-m", "gdbias", "explore", explored.store, "--no-browser"]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as server:
+        address = next(word for word in server.stderr.readline().split() if word.startswith("http://127.0.0.1:"))
+        with urlopen(address) as page:
+            assert explored.title in page.read().decode()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0

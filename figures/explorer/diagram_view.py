@@ -29,7 +29,7 @@ TICK = "return Number((shown.data.logarithmic[0] ? 10 ** tick : tick).toPrecisio
 class DiagramView:
     """The diagram of a plane; the model is ``figure``."""
 
-    def __init__(self, found: Plane, log_lr: bool, log_row: bool):
+    def __init__(self, found: Plane, log_lr: bool, log_row: bool, has_rows: bool):
         self.found, self.log = found, (log_lr, log_row and found.labels is None)
         x, y = found.edges
         kind = ["log" if one else "linear" for one in self.log]
@@ -45,10 +45,11 @@ class DiagramView:
         wide: dict[str, Any] = dict(stylesheets=TEXT, sizing_mode="stretch_width")
         self.key_of_lines, self.key_of_cells = models.Div(name="key of lines", **wide), models.Div(name="key", **wide)
         self.parts = self.figure, self.key_of_lines, self.key_of_cells
-        self._draw_cells()
+        self.figure.yaxis.visible = has_rows
+        self._draw_cells(has_rows)
         self._draw_over()
 
-    def _draw_cells(self) -> None:
+    def _draw_cells(self, has_rows: bool) -> None:
         self.cells = models.ColumnDataSource({name: [] for name in CELLS}, name="cells")
         self.shown = models.ColumnDataSource(dict(names=[[]], logarithmic=[False], label=[""]), name="shown")
         self.number = models.LinearColorMapper(palette="Viridis256", nan_color="rgba(0,0,0,0)")
@@ -71,7 +72,7 @@ class DiagramView:
         self.figure.add_tools(models.HoverTool(
             renderers=[below],
             tooltips=[
-                ("lr", "$x{custom}"), (_plain(self.found.title), "$y{custom}"),
+                ("lr", "$x{custom}"), *([(_plain(self.found.title), "$y{custom}")] if has_rows else []),
                 ("", "@flat{custom}"), ("value", "@values{custom}"),
             ],
             formatters={
@@ -118,7 +119,7 @@ class DiagramView:
         values = layer.values[at].astype(np.float32)
         picture = dict(
             values=values, flat=layer.flat[at].astype(np.uint8), x=across.low, y=up.low, dw=across.high - across.low,
-            dh=up.high - up.low, palette=bk.palettes.RdBu[11] if layer.diverging else bk.palettes.Viridis256,
+            dh=up.high - up.low, palette=_palette(layer.diverging),
             low=float(layer.low), high=float(layer.high), colors=layer.colors, names=layer.names, label=layer.label,
             logarithmic=layer.logarithmic, key=_key_of_cells(layer), known=bool(np.isfinite(values).any()),
         )  # fmt: skip
@@ -140,6 +141,10 @@ class DiagramView:
         x = [float(self.found.ds["lr"].values[column]) for _, column in cells.values()]
         y = [float(self.found.at[row]) for row, _ in cells.values()]
         self.marks.data = dict(x=x, y=y, slot=list(cells), color=[SLOTS[slot] for slot in cells])
+
+
+def _palette(diverging: bool) -> Sequence[str]:
+    return bk.palettes.interp_palette(bk.palettes.RdBu[11], 255) if diverging else bk.palettes.Viridis256
 
 
 def _key_of_cells(layer: Layer) -> str:

@@ -85,6 +85,11 @@ class Explored:
         """The dimension of the rows of a plane."""
         return next((dim for dim in ROWS if self.ds.sizes.get(dim, 1) > 1), "init_scale")
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a row stands for something: a deep network has one row, without an init_scale."""
+        return self.row in self.ds.coords
+
     @cached_property
     def choices(self) -> dict[str, list[str]]:
         """What is chosen before there is a plane: the entries of each further dimension, as texts."""

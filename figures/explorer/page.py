@@ -90,7 +90,7 @@ class Page:
     def _draw(self) -> None:
         """The diagram anew, on the axes and of the plane that are chosen."""
         self.found = self.explored.plane(self.chosen)
-        self.diagram = DiagramView(self.found, 0 in self.axes.active, 1 in self.axes.active)
+        self.diagram = DiagramView(self.found, 0 in self.axes.active, 1 in self.axes.active, self.explored.has_rows)
         self.plane = NormPlane(self.diagram.figure)
         self.diagram.figure.on_event(events.Tap, self._tapped)
         self.diagram.figure.on_event(events.RangesUpdate, lambda _: None if self.whole else self._colour())

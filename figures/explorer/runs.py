@@ -38,6 +38,7 @@ class Seen:
         python: text that makes the run again.
         path: along the run made again, by name, with ``step``; empty where it was not made.
         ends: "found" coefficients, or modes, of the run; "teacher" and "predicted" beside it.
+        flow: where gradient flow from the same start ends, by variable.
         predicted: where theory has it end, by variable, with the half-width that holds 68 % of runs, NaN without bars.
         notes: what was not made or predicted, and why.
     """
@@ -50,6 +51,7 @@ class Seen:
     python: str
     path: dict[str, np.ndarray] = field(default_factory=dict)
     ends: dict[str, np.ndarray] = field(default_factory=dict)
+    flow: dict[str, float] = field(default_factory=dict)
     predicted: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -78,6 +80,9 @@ def stored(explored: Explored, found: Plane, row: int, column: int) -> Seen:
         None if limit is None else float(limit),
         {name: value for name, value in known.items() if np.isfinite(value) and (value >= 0 or "steps" not in name)},
         python_of_run(explored.spec, explored.ds, explored.store, at),
+        flow={
+            name: float(cell[f"flow_{name}"].item()) for name in MEASURED if f"flow_{name}" in cell and name != "steps"
+        },
     )
 
 
@@ -150,7 +155,9 @@ def _with_endpoint(seen: Seen, pred: theory.Prediction) -> Seen:
     predicted = {name: (float(v), _half_width(bars[name])) for name, v in values.items() if v is not None}
     with suppress(GdbiasError):  # a linear model has no number of steps
         predicted["steps"] = float(pred.steps(seen.lr)), np.nan
-    told = replace(seen, predicted=predicted, ends=seen.ends | {"predicted": ended.beta})
+    flow = {"sharpness": pred.flow.sharpness, "beta_l1": pred.flow.l1_norm, "test_risk": pred.flow.test_risk}
+    flow = {name: float(value) for name, value in flow.items() if value is not None}
+    told = replace(seen, flow=flow, predicted=predicted, ends=seen.ends | {"predicted": ended.beta})
     if "stability" in seen.path and seen.path["stability"][0] > 1:
         told = told.but("it starts beyond the edge, where the first steps throw descent off: bars hold fewer runs")
     return told.but(ended.note) if ended.note else told
@@ -161,7 +168,9 @@ def _half_width(bar: np.ndarray | None) -> float:
 
 
 def _with_plane(seen: Seen, cell: xr.Dataset) -> Seen:
-    """The endpoint as a predicted plane has it."""
+    """The endpoint as a predicted plane has it, and gradient flow's."""
+    if "lr_critical_final" in cell:
+        seen = replace(seen, flow={"sharpness": 2 / float(cell["lr_critical_final"])})
     if int(cell["status"]) != Status.CONVERGED:
         return seen.but(f"predicted: {end(Status(int(cell['status'])), True)}")
     values = {name: float(cell[name]) for name in MEASURED if name in cell}

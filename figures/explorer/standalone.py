@@ -80,7 +80,7 @@ def single_file(explored: Explored, say: Callable[[str], None]) -> str:
             say(f"nothing is predicted: {error}")
     document = bk.document.Document()
     frame = Frame(document, explored.title)
-    diagram = DiagramView(found, True, True)
+    diagram = DiagramView(found, True, True, explored.has_rows)
     diagram.draw_lines(boundaries(explored, {}))
     plane, runs = NormPlane(diagram.figure), RunView([str(name) for name in explored.ds.data_vars], explored.ends)
     plane.show(found, None)

@@ -45,7 +45,7 @@ def outcome(seen: Seen) -> str:
 
 
 def described(seen: Seen) -> str:
-    """The outcome, and measured beside predicted values, with notes."""
+    """The outcome, and measured beside predicted values and gradient flow's, with notes."""
     rows = []
     for name, label in NAMES.items():
         value, told = seen.measured.get(name), seen.predicted.get(name)
@@ -54,8 +54,9 @@ def described(seen: Seen) -> str:
         bar = f" ± {told[1]:.2g}" if told is not None and told[1] == told[1] else ""
         cells = [label, "" if value is None else _number(value), "" if told is None else _number(told[0]) + bar]
         cells.append(f"{told[0] / value - 1:+.1%}" if told is not None and value else "")
+        cells.append(_number(seen.flow[name]) if name in seen.flow else "")
         rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
-    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "off by"))
+    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "off by", "gradient flow"))
     notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in seen.notes)
     table = f"<table><tr>{heads}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>" if rows else ""
     return f"<p><b>{escape(name_of(seen))}</b></p><p>{escape(outcome(seen))}</p>{table}{notes}"
