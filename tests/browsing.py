@@ -94,7 +94,7 @@ class Visitor:
         return self.page.evaluate("([n, a]) => named(n)[a]", [name, attribute])
 
     def set(self, name, **attributes):
-        script = "([n, a]) => Object.assign(named(n), a)"
+        script = "([n, a]) => { Object.assign(named(n), a) }"  # gives nothing back: a model is all of the page
         self.page.evaluate(script, [name, attributes])
 
     def until(self, condition, *args):

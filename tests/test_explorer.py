@@ -219,6 +219,13 @@ def test_one_run_is_no_diagram(tmp_path):
         Explored.open(str(tmp_path / "run.zarr"))
 
 
+def test_a_store_that_is_only_just_begun_is_refused(explored, tmp_path):
+    begun = explored.ds.load().drop_vars("status")
+    sims.store.save_result(begun, tmp_path / "begun.zarr")
+    with pytest.raises(InputError, match="not yet"):
+        Explored.open(str(tmp_path / "begun.zarr"))
+
+
 def test_a_predicted_plane_of_other_cells_is_refused(explored, tmp_path):
     sims.predicted(MODEL, PROBLEM, LR[:2], SCALES, store=tmp_path / "plane.zarr")
     with pytest.raises(InputError, match="2 x 2"):

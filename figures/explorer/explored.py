@@ -40,6 +40,8 @@ class Explored:
             InputError: no store of a result over learning rates, a damaged one, or a predicted plane of others.
         """
         found = cls(store, sims.store.open_result(store, load=False))
+        if "status" not in found.ds:
+            raise InputError(f"store {store} has no runs, or not yet: give a sweep's, or wait until it has begun")
         first = found.plane({})
         if predicted is None:
             return found

@@ -39,6 +39,7 @@ h1 { font-size: 1.1rem; margin: .2rem 0; overflow-wrap: anywhere; }
 TEXT = [  # of every piece of HTML, which stands in a shadow of its own
     """
 :host { font: 14px/1.4 system-ui, sans-serif; width: 100%; }
+.bk-clearfix { width: 100%; }
 p { margin: .25rem 0; }
 table { border-collapse: collapse; display: block; overflow-x: auto; max-width: 100%; }
 td, th { text-align: right; padding: .05rem .6rem .05rem 0; font-weight: 400; white-space: nowrap; }
