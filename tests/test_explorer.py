@@ -245,7 +245,7 @@ def test_a_predicted_plane_of_other_cells_is_refused(explored, tmp_path):
 def test_what_cannot_be_explored_is_refused_before_there_is_a_page(words, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=told):
-        command._read(words.split())()
+        command.read_arguments(words.split())()
     assert list(tmp_path.iterdir()) == []
 
 
