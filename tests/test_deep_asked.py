@@ -52,6 +52,7 @@ def test_the_layers_of_other_networks(data, kind, width, layers):
     assert count(sims.deep.network(kind, width, 1 if kind != "cnn" else 2), data) == layers
 
 
+@pytest.mark.slow
 def test_the_sharpness_of_batches_is_a_mean_of_quotients(data):
     theta, target = objective(NET, data)
     dense = jax.jit(lambda t, j: (jax.grad(target.of(j).loss)(t), jax.hessian(target.of(j).loss)(t)))

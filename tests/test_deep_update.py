@@ -35,7 +35,7 @@ def by_hand(gradients, theta, lr, b):
     return np.array(path)
 
 
-@pytest.mark.parametrize("batch", [None, 12])
+@pytest.mark.parametrize("batch", [12, pytest.param(None, marks=pytest.mark.slow)])
 def test_steps_are_those_typed_by_hand_and_the_mean_is_of_the_next(data, batch):
     options = DeepOptions(tol=0, momentum=0.7, batch=batch, noise_seed=0 if batch is None else 5)
     with jax.enable_x64(True):
@@ -73,8 +73,9 @@ def test_an_epoch_takes_every_sample_once(data):
     with jax.enable_x64(True):
         theta, target = objective(NET, data, dtype="float64")
         update = update_of(DeepOptions(batch=8), target, theta)
-        parts = [update.gradient(target, theta, jax.numpy.asarray(step)) for step in range(5, 10)]
-        np.testing.assert_allclose(np.mean(parts, axis=0), target.gradient(theta), rtol=1e-10, atol=1e-13)
+        part, whole = jax.jit(lambda k: update.gradient(target, theta, k)), jax.jit(lambda t: target.gradient(t))
+        parts = [part(jax.numpy.asarray(step)) for step in range(5, 10)]
+        np.testing.assert_allclose(np.mean(parts, axis=0), whole(theta), rtol=1e-10, atol=1e-13)
     orders = np.array([Update(key=key_of(seed)).order(40, epoch) for seed in (0, 1, 2**40) for epoch in (0, 1)])
     assert (np.sort(orders, axis=1) == np.arange(40)).all() and len(np.unique(orders, axis=0)) == len(orders)
 
@@ -88,10 +89,9 @@ def test_a_batch_of_all_samples_is_descent(data):
 def test_the_seed_makes_the_run_however_it_is_cut(data):
     protocol = SHORT | dict(batch=10, momentum=0.5)
     first = sims.deep.descend(NET, data, 0.2, noise_seed=3, **protocol)
-    for again in (dict(record_every=7), dict(track_every=13)):
-        other = sims.deep.descend(NET, data, 0.2, noise_seed=3, **protocol, **again)
-        assert other.steps == first.steps and other.theta_l2 == first.theta_l2
-        assert other.averaged_loss == first.averaged_loss and other.batch_sharpness == first.batch_sharpness
+    other = sims.deep.descend(NET, data, 0.2, noise_seed=3, track_every=5, **protocol)
+    assert other.steps == first.steps > 5 and other.theta_l2 == first.theta_l2
+    assert other.averaged_loss == first.averaged_loss and other.batch_sharpness == first.batch_sharpness
     assert sims.deep.descend(NET, data, 0.2, noise_seed=4, **protocol).theta_l2 != first.theta_l2
 
 

@@ -38,9 +38,8 @@ class Asked:
         if "sharpness_effective" in self.names and self.lr is not None:
             found["sharpness_effective"] = self.lr * sharpness / (2 + 2 * self.options.momentum)
         if self.options.batch is not None and self.lr is not None:
-            found["batch_sharpness"] = batch_sharpness(
-                self.objective, theta, self.options.batch, self.options.noise_seed
-            )
+            batch, seed = self.options.batch, self.options.noise_seed
+            found["batch_sharpness"] = batch_sharpness(self.objective, theta, batch, seed)
         if self.options.top:
             found["spectrum"], found["spectrum_residual"] = self._spectrum(theta, quick)
         if self.layers:
@@ -55,11 +54,9 @@ class Asked:
         return {n: np.full([lengths[dim] for dim in VARIABLES[n].dims], VARIABLES[n].fill) for n in self.names}
 
     def _spectrum(self, theta: jax.Array, quick: bool) -> tuple[np.ndarray, np.ndarray]:
-        count = self.options.top
-        start = self.vectors if quick else np.empty((0, theta.size))
-        space = leading(
-            hessian_image(self.objective, theta), start, np.full(count, PATH if quick else CLOSE), 1, PRODUCTS
-        )
+        count, rtol = self.options.top, PATH if quick else CLOSE
+        start = self.vectors if quick else self.vectors[:0]
+        space = leading(hessian_image(self.objective, theta), start, np.full(count, rtol), 1, PRODUCTS)
         if np.isfinite(space.vectors).all():
             self.vectors = space.vectors
         rest = np.full(max(count - len(space.values), 0), np.nan)  # of a network with fewer weights

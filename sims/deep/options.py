@@ -90,9 +90,8 @@ class DeepOptions:
         values, changed = asdict(self), self.changed
         rule = {name: values[name] for name in RULE if name in changed}
         left_out = {*RULE, *(set(ASKED) - set(changed)), *(["chunk"] if self.chunk is None else [])}
-        return {name: value for name, value in values.items() if name not in left_out} | (
-            {"rule": rule} if rule else {}
-        )
+        kept = {name: value for name, value in values.items() if name not in left_out}
+        return kept | {"rule": rule} if rule else kept
 
     def check(self, samples: int) -> None:
         """Raise InputError where batches do not fit so many samples."""
