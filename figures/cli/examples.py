@@ -40,6 +40,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "explore": (
         ("a sweep in the browser", "runs.zarr"),
+        ("beside what is predicted without any run", "runs.zarr --predicted plane.zarr"),
+        ("a problem that is made in the page", ""),
         ("one page to send, that needs no server", "runs.zarr --html runs.html"),
     ),
     "reproduce": (

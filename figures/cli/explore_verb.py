@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -14,12 +15,9 @@ from .text_file import write_text
 
 @dataclass(frozen=True)
 class Explore:
-    """Look at a stored result in the browser: a diagram whose every cell is a run that a click makes again.
+    """Look at a stored result in the browser: a diagram whose every cell is a run that a click makes again."""
 
-    gdbias explore runs.zarr --predicted plane.zarr
-    """
-
-    store: tyro.conf.Positional[str | None] = None
+    store: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="STORE")] = None
     """Folder or URL that a sweep wrote, or one that a sweep is writing. Without one a problem is made in the page."""
     predicted: str | None = None
     """Folder that gdbias predict, or gdbias deep --predict, wrote for the same cells."""
