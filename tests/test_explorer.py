@@ -258,3 +258,12 @@ def test_the_command_serves_until_it_is_interrupted(explored):
             assert explored.title in page.read().decode()
         server.send_signal(signal.SIGINT)
         assert server.wait(60) == 0
+
+
+@pytest.mark.slow
+def test_without_the_extra_it_says_what_to_install(explored):
+    code = "import sys; sys.modules['bokeh'] = None; from gdbias.figures.cli.command import main; main(sys.argv[1:])"
+    told = subprocess.run([sys.executable, "-c", code, "explore", explored.store], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "gdbias[explore]" in told.stderr
+    assert told.stderr.count("\n") == 1
