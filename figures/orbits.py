@@ -60,6 +60,7 @@ def bifurcation(ds: xr.Dataset, variable: str | None = None, init_scale: float |
             exponent = np.maximum(ds["lyapunov"].values[seen], DEEPEST)
             strip.plot(lr[seen], exponent, color=color, gid=f"lyapunov {one.label}", **small)
     orbit.set_ylabel(label)
+    orbit.ticklabel_format(axis="y", useOffset=False)
     legend_above(orbit, 3)
     for handle in orbit.get_legend().legend_handles if orbit.get_legend() else ():
         handle.set_markersize(6)  # type: ignore[union-attr]

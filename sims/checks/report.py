@@ -98,12 +98,20 @@ class Result:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(Mapping[str, Result]):
     """The results by id, in the order of the catalogue, with how they were made."""
 
     results: dict[str, Result]
     attrs: dict
+
+    def __repr__(self) -> str:
+        failing = f", of which do not hold: {', '.join(self.failures)}" if self.failures else ""
+        return f"Report({len(self)} statements{failing})"
+
+    def _repr_html_(self) -> str:
+        shown = self.to_dataframe()[["id", "claim", "verdict", "error", "tolerance", "n"]]
+        return shown.to_html(index=False, float_format="{:.3g}".format)
 
     def __getitem__(self, id: str) -> Result:
         return self.results[id]

@@ -51,7 +51,7 @@ class Prediction:
     rule: UpdateRule = gradient_descent
 
     def __repr__(self) -> str:
-        start = "theta0 given" if self.init_scale is None else f"init_scale={np.ravel(self.init_scale).tolist()}"
+        start = "theta0 given" if self.init_scale is None else f"init_scale={shown(self.init_scale)}"
         rule = "" if self.rule == gradient_descent else f", {self.rule}"
         return f"Prediction({self.dynamics.model}, {self.problem}, {start}{rule}{numbers(self)})"
 
