@@ -6,7 +6,7 @@ import pytest
 from gdbias import sims, theory
 from gdbias.theory.derivation.landscape import Landscape
 from gdbias.theory.prediction.coordinates import doubled
-from gdbias.theory.prediction.frontiers import Interpolators
+from gdbias.theory.prediction.interpolators import Interpolators
 
 FAMILIES = [f"{name}({L})" for name in ("power", "difference", "product") for L in (1, 2, 3, 4)]
 x, y = np.array([0.5, 1.0, 1.5, 2.0, 2.5]), 3.0

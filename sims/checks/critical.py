@@ -5,8 +5,8 @@ import numpy as np
 from ...theory import NoInterpolator, Prediction, Problem, derive, difference, power, predict, product, single_point
 from ...theory.derivation.landscape import Landscape
 from ...theory.prediction.coordinates import doubled
-from ...theory.prediction.frontiers import Interpolators
 from ...theory.prediction.interior_point import Program
+from ...theory.prediction.interpolators import Interpolators
 from .. import Status, descend, flow, sweep
 from .cases import dense_problem, only_positive, sparse_problem, whole_degree
 from .registry import Case, Comparison, Formulas, NotApplicable, check

@@ -9,7 +9,7 @@ from ...theory import GdbiasError, NoClosedForm, Prediction, UpdateRule, cosine,
 from ...theory.prediction.constrained import Edge, constrained_flow
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.endpoints import Endpoint
-from ...theory.prediction.frontiers import Interpolators
+from ...theory.prediction.interpolators import Interpolators
 from .. import Status, descend
 from .cases import only_positive, sparse_problem, whole_degree
 from .critical import between, predicted

@@ -9,7 +9,7 @@ from ...theory import Problem, derive, difference, power, product, single_point
 from ...theory.derivation.landscape import Landscape
 from ...theory.prediction.constrained import constrained_flow
 from ...theory.prediction.coordinates import Doubled, doubled
-from ...theory.prediction.frontiers import Interpolators
+from ...theory.prediction.interpolators import Interpolators
 from .cases import dense_problem, only_positive, plain_run, sparse_problem, whole_degree
 from .critical import between, predicted
 from .mirror import clock, weight_at

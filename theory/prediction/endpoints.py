@@ -18,7 +18,7 @@ from .bars import NONE, EndpointError, Moved, endpoint_error
 from .coordinates import Doubled
 from .decayed import lasso, sharpness
 from .flow_endpoint import FlowEndpoint
-from .frontiers import Interpolators
+from .interpolators import Interpolators
 from .rule_terms import limit, spent
 from .settled import Settled
 

@@ -12,8 +12,8 @@ from ..problem import Problem
 from .attainable import AtBoundary, require_interpolator
 from .coordinates import doubled
 from .dual import DualRoot, dual_root
-from .frontiers import Interpolators
 from .integration import flow_path
+from .interpolators import Interpolators
 from .transport import Transport
 
 NEAR_END, ACCURACY = 1e-4, 1e-8  # of the first slope, to which the path is followed, and of its steps

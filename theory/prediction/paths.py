@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .constrained import constrained_flow
-from .frontiers import Interpolators
+from .interpolators import Interpolators
 
 ACCURACY = 3e-4  # of a weight in one step: between states the sharpness is above its cap by less than that
 

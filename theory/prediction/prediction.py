@@ -28,8 +28,9 @@ from .endpoints import (
     endpoint_of_settled,
 )
 from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
-from .frontiers import Interpolators, sharpness_bounds
+from .frontiers import sharpness_bounds
 from .integration import flow_path, followed_start
+from .interpolators import Interpolators
 from .paths import Path, path
 from .rule_terms import TERMS, limit, rate_of_edge, refuse, require_method, require_predicted
 from .settled import Settled, settle

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import GdbiasError
 from ..update_rule import UpdateRule
 from .constrained import LOSS, Edge
-from .frontiers import Interpolators
+from .interpolators import Interpolators
 from .moving_cap import scheduled
 from .oscillation import Modes, undershoot
 from .rule_terms import rate_of_edge
