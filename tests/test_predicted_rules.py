@@ -59,7 +59,7 @@ def test_heavy_ball_at_the_edge():
     run = run_of(pred, lr)
     end = pred.endpoint(lr, warmup=20)
     assert end.lr == lr and end.error is None and not end.note
-    assert "warmup=20" in pred.endpoint(lr, warmup=5).note
+    assert "warm-up of 20" in pred.endpoint(lr, warmup=5).note
     assert missed(pred, lr, run, warmup=20) < 0.02
     assert 0.98 * 2.6 / lr < end.sharpness <= 2.6 / lr * (1 + 1e-6)
     assert float(run.sharpness) == pytest.approx(end.sharpness, rel=1e-2)
@@ -127,10 +127,10 @@ def test_a_large_penalty_leaves_nothing():
 @pytest.mark.parametrize(
     "rule, ask, reason",
     [
-        (HEAVY, lambda p: p.endpoint(0.1), "inertia.*warmup=20"),
-        (UpdateRule(momentum=0.9), lambda p: p.endpoint(0.1), "warmup=100"),
+        (HEAVY, lambda p: p.endpoint(0.1), "inertia.*warm-up of 20 steps"),
+        (UpdateRule(momentum=0.9), lambda p: p.endpoint(0.1), "warm-up of 100 steps"),
         (UpdateRule(momentum=0.999), lambda p: p.endpoint(0.1, warmup=100), "0.999 is above 0.98"),
-        (HEAVY, lambda p: p.endpoint(0.1, "bregman"), "constrained_flow"),
+        (HEAVY, lambda p: p.endpoint(0.1, "bregman"), "constrained flow"),
         (HEAVY, lambda p: p.lr_divergence, "lr_divergence.*momentum = 0.5"),
         (HEAVY, lambda p: p.path(0.1), "path.*momentum"),
         (UpdateRule(schedule="ramp(10, start=0.1)"), lambda p: p.endpoint(0.1, warmup=5), "warm-up with ramp"),

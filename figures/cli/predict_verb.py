@@ -74,6 +74,7 @@ class Predict:
         ruled = "" if pred.rule == theory.gradient_descent else f", {pred.rule}"
         print(f"{model} on {problem}, init_scale {init_scale:g}{ruled}")
         edge = "(2 + 2 momentum)" if pred.rule.momentum else "2"
+        settled = edge if pred.rule.schedule.final == 1 else f"{edge} / {pred.rule.schedule.final:g}"
         try:
             print(f"lr_critical        {pred.lr_critical:.6g}   {edge} / largest sharpness along gradient flow")
         except NoClosedForm as reason:  # weight decay, whose ends alone are predicted
@@ -81,10 +82,10 @@ class Predict:
                 raise
             print(reason)
         if problem.loss == theory.squared and not pred.rule.weight_decay:
-            print(f"lr_critical_final  {pred.lr_critical_final:.6g}   {edge} / sharpness at its endpoint")
+            print(f"lr_critical_final  {pred.lr_critical_final:.6g}   {settled} / sharpness at its endpoint")
             said("finding the least sharpness of any interpolator")
             try:
-                print(f"lr_max             {pred.lr_max:.6g}   {edge} / least sharpness of any interpolator")
+                print(f"lr_max             {pred.lr_max:.6g}   {settled} / least sharpness of any interpolator")
             except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
                 pass
             try:

@@ -1,10 +1,10 @@
 """The plane of a sweep of a deep linear network from theory alone, after a short warm-up of every run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import numpy as np
 import xarray as xr
@@ -13,19 +13,14 @@ from ...theory import GdbiasError, LinearPrediction, predict_linear
 from ...theory.linear.network import LinearNetwork, require_network
 from ...theory.linear.prediction import WARMUP, Fate, LinearEndpoints
 from ...theory.validate import real, truth_or_none, whole
-from ..grid import Grid, learning_rates
 from ..measure.phase import FEW
 from ..options import LARGEST, Deciding, RunOptions, options_of
-from ..parallel.plan import check_distinct, check_kept
-from ..parallel.progress import progress_bar
-from ..schema import measured, vectors
 from ..status import Phase, Status
 from ..store.filling import filled
-from ..store.layout import Layout, kept
 from ..store.provenance import result_attributes
+from .grid import Values, filler, layout_of
 from .outcome import measure, spec_of
 
-NUMBERS = 1 << 22  # of the tangent kernels that go side by side
 BOUNDARIES = ("lr_critical", "lr_critical_final")
 STATUSES = {Fate.ENDS: Status.CONVERGED, Fate.UNSTABLE: Status.STEP_LIMIT, Fate.DIVERGES: Status.DIVERGED}
 PHASES = {Fate.UNSTABLE: Phase.UNDECIDED, Fate.DIVERGES: Phase.DIVERGED}
@@ -59,8 +54,8 @@ class LinearPredictedChanges(TypedDict, total=False):
 
 def predicted(
     net: LinearNetwork,
-    lr: float | np.ndarray | Sequence[float] | Grid,
-    init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
+    lr: Values,
+    init_scale: Values = 0.1,
     start: str = "spectral",
     seed: int = 0,
     *,
@@ -90,27 +85,17 @@ def predicted(
     """
     options = options_of("linear.predicted", LinearPredictedOptions(), options, changes)
     progress = truth_or_none("progress", progress)
-    scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
-    check_kept(keep, vectors("linear_predicted"))
-    check_distinct(lr=lrs, init_scale=scales)
-    preds = [predict_linear(require_network(net), scale, start, seed) for scale in scales.tolist()]
-    inner = {"parameter": net.parameters, "mode": len(net.singular_values)}
-    names = [*kept(measured("linear_predicted"), keep), *BOUNDARIES]
-    columns = max(1, min(len(lrs), NUMBERS // net.target.size**2))
-    layout = Layout({"init_scale": scales, "lr": lrs}, names, inner, {"lr": columns})
+    layout = layout_of(require_network(net), lr, init_scale, keep, "linear_predicted", net.target.size**2)
+    layout = replace(layout, names=[*layout.names, *BOUNDARIES])
+    scales, lrs = layout.axes["init_scale"], layout.axes["lr"]
+    preds = [predict_linear(net, scale, start, seed) for scale in scales.tolist()]
     told = dict(lr=lrs.tolist(), init_scale=scales.tolist(), start=start, seed=int(seed), keep=list(keep))
     attrs = result_attributes(spec_of("predicted", net, options, **told), []) | {"lr_max": net.lr_max}
 
-    def fill(arrays: Mapping[str, Any]) -> None:
-        with progress_bar("endpoints", layout.runs, progress) as add:
-            for row, rates in layout.regions():
-                if (np.asarray(arrays["status"][row, rates]) == Status.NOT_RUN).any():
-                    found = _outcomes(preds[row.start], lrs[rates], options)
-                    for name in layout.variables:
-                        arrays[name][(row,) if name in BOUNDARIES else (row, rates)] = found[name][None]
-                add(len(lrs[rates]))
+    def foretell(row: int, rates: np.ndarray) -> dict[str, np.ndarray]:
+        return _outcomes(preds[row], rates, options)
 
-    return filled(layout, {}, attrs, store, fill)
+    return filled(layout, {}, attrs, store, filler(layout, "endpoints", progress, foretell))
 
 
 def _outcomes(pred: LinearPrediction, lr: np.ndarray, options: LinearPredictedOptions) -> dict[str, np.ndarray]:

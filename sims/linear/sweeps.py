@@ -1,9 +1,9 @@
 """Many runs of a deep linear network over learning rates and initialization scales."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
@@ -12,25 +12,18 @@ from ...theory import NoInterpolator
 from ...theory.linear import chain
 from ...theory.linear.network import LinearNetwork, require_network
 from ...theory.validate import truth_or_none
-from ..grid import Grid, learning_rates
 from ..options import RunChanges, RunOptions, options_of
-from ..parallel.plan import check_distinct, check_kept
-from ..parallel.progress import progress_bar
-from ..schema import measured, vectors
-from ..status import Status
 from ..store.filling import filled
-from ..store.layout import Layout, kept
 from ..store.provenance import result_attributes
 from .descent import advance
+from .grid import Values, filler, layout_of
 from .outcome import outcomes, spec_of
-
-NUMBERS = 1 << 22  # weights of the runs that go side by side
 
 
 def sweep(
     net: LinearNetwork,
-    lr: float | np.ndarray | Sequence[float] | Grid,
-    init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
+    lr: Values,
+    init_scale: Values = 0.1,
     start: str = "spectral",
     seed: int = 0,
     *,
@@ -55,12 +48,8 @@ def sweep(
             is.
     """
     options, progress = options_of("linear.sweep", RunOptions(), options, changes), truth_or_none("progress", progress)
-    scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
-    check_kept(keep, vectors("linear"))
-    check_distinct(lr=lrs, init_scale=scales)
-    inner = {"parameter": require_network(net).parameters, "mode": len(net.singular_values)}
-    columns = max(1, min(len(lrs), NUMBERS // net.parameters))
-    layout = Layout({"init_scale": scales, "lr": lrs}, kept(measured("linear"), keep), inner, {"lr": columns})
+    layout = layout_of(require_network(net), lr, init_scale, keep, "linear", net.parameters)
+    scales, lrs = layout.axes["init_scale"], layout.axes["lr"]
     starts = [chain.pack(net.start(scale, start, seed)) for scale in scales.tolist()]
     told = dict(lr=lrs.tolist(), init_scale=scales.tolist(), start=start, seed=int(seed), keep=list(keep))
     told |= dict(average=0, cool=False)  # as in the stores of before
@@ -68,14 +57,7 @@ def sweep(
     with suppress(NoInterpolator):  # too narrow for the target: nothing is at rest there
         attrs["lr_max"] = net.lr_max
 
-    def fill(arrays: Mapping[str, Any]) -> None:
-        with progress_bar("runs", layout.runs, progress) as add:
-            for row, rates in layout.regions():
-                if (np.asarray(arrays["status"][row, rates]) == Status.NOT_RUN).any():
-                    begin = np.tile(starts[row.start], (len(lrs[rates]), 1))
-                    found = outcomes(net, advance(net, begin, lrs[rates], options))
-                    for name in layout.variables:
-                        arrays[name][row, rates] = found[name][None]
-                add(len(lrs[rates]))
+    def run(row: int, rates: np.ndarray) -> dict[str, np.ndarray]:
+        return outcomes(net, advance(net, np.tile(starts[row], (len(rates), 1)), rates, options))
 
-    return filled(layout, {}, attrs, store, fill)
+    return filled(layout, {}, attrs, store, filler(layout, "runs", progress, run))

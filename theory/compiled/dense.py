@@ -52,47 +52,70 @@ def four_dots(x0, x1, y0, y1, count):
 
 
 @apart
-def applied_each(C, B, out):
-    """``out = B C^T``, by blocks of columns that stay in the cache."""
-    for k in range(len(B)):
-        for a in range(len(C)):
-            out[k, a] = 0.0
-    for first in range(0, C.shape[1], BLOCK):
-        count = min(BLOCK, C.shape[1] - first)
-        for k in range(len(B)):
-            for a in range(len(C)):
-                out[k, a] += dot(C[a, first:], B[k, first:], count)
-
-
-@apart
-def pulled_each(C, V, out):
-    """``out = V C``, by blocks of columns."""
-    rows, columns = C.shape
-    for first in range(0, columns, BLOCK):
-        last = min(columns, first + BLOCK)
-        for k in range(len(V)):
-            for i in range(first, last):
-                out[k, i] = 0.0
-            for a in range(rows):
-                for i in range(first, last):
-                    out[k, i] += V[k, a] * C[a, i]
+def products(A, begin, B, first, count, out):
+    """``out += A B^T`` of so many columns, from ``begin`` on of A and from ``first`` on of B."""
+    for k in range(0, len(A), 2):
+        last = min(k + 1, len(A) - 1)
+        for a in range(0, len(B), 2):
+            next = min(a + 1, len(B) - 1)
+            p, q, r, s = four_dots(A[k, begin:], A[last, begin:], B[a, first:], B[next, first:], count)
+            out[k, a] += p
+            if next > a:
+                out[k, next] += q
+            if last > k:
+                out[last, a] += r
+                if next > a:
+                    out[last, next] += s
 
 
 @apart
 def cross(A, e, C, out):
-    """``out = A diag(e) C^T``, by blocks of columns."""
+    """``out = A diag(e) C^T``, by blocks of columns that stay in the cache."""
     columns = len(e)
-    weighted = np.empty(min(columns, BLOCK))
-    for a in range(len(A)):
-        for c in range(len(C)):
-            out[a, c] = 0.0
+    weighted = np.empty((len(A), min(columns, BLOCK)))
+    out[:] = 0.0
     for first in range(0, columns, BLOCK):
         count = min(BLOCK, columns - first)
         for a in range(len(A)):
             for i in range(count):
-                weighted[i] = e[first + i] * A[a, first + i]
-            for c in range(len(C)):
-                out[a, c] += dot(weighted, C[c, first:], count)
+                weighted[a, i] = e[first + i] * A[a, first + i]
+        products(weighted, 0, C, first, count, out)
+
+
+@apart
+def applied_each(C, B, out):
+    """``out = B C^T``, by blocks of columns."""
+    out[:] = 0.0
+    for first in range(0, C.shape[1], BLOCK):
+        products(B, first, C, first, min(BLOCK, C.shape[1] - first), out)
+
+
+@apart
+def four_rows(v0, v1, v2, v3, c0, c1, c2, c3, out, count):
+    """``out += v0 c0 + v1 c1 + v2 c2 + v3 c3``."""
+    for i in range(count):
+        out[i] += (v0 * c0[i] + v1 * c1[i]) + (v2 * c2[i] + v3 * c3[i])
+
+
+@apart
+def pulled_each(C, V, out):
+    """``out = V C``, by blocks of columns, four rows at a time: each is read and written once for them."""
+    rows, columns = C.shape
+    whole = rows - rows % 4
+    for first in range(0, columns, BLOCK):
+        count = min(BLOCK, columns - first)
+        for k in range(len(V)):
+            v, here = V[k], out[k, first:]
+            here[:count] = 0.0
+            for a in range(0, whole, 4):
+                four_rows(
+                    v[a], v[a + 1], v[a + 2], v[a + 3],
+                    C[a, first:], C[a + 1, first:], C[a + 2, first:], C[a + 3, first:], here, count,
+                )  # fmt: skip
+            for a in range(whole, rows):
+                row = C[a, first:]
+                for i in range(count):
+                    here[i] += v[a] * row[i]
 
 
 @apart

@@ -31,7 +31,7 @@ def kernel() -> ModuleType:
     from ..compiled import cache  # Numba takes a third of a second to import
 
     text = Path(__file__).with_name("constrained_kernel.py").read_text()
-    beside = (Path(__file__).with_name(name) for name in ("newton.py", "implicit_step.py"))
+    beside = (Path(__file__).with_name(name) for name in ("newton.py", "first_push.py", "implicit_step.py"))
     imported = Path(cache.__file__).with_name("dense.py"), *beside
     return cache.load_kernel(text, "the constrained flow", imported)
 
@@ -54,6 +54,22 @@ class Followed(NamedTuple):
     swing: float
     times: np.ndarray
     states: np.ndarray
+
+
+class Warmed(NamedTuple):
+    """Descent itself in its first steps.
+
+    Attributes:
+        w: the weights that it oscillates about, shape (moving,).
+        steps: those to there.
+        ended: whether it has converged.
+        losses: for targets of size 1, before each step and after the last, which is one beyond ``steps``.
+    """
+
+    w: np.ndarray
+    steps: int
+    ended: bool
+    losses: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -137,11 +153,10 @@ class Edge:
         states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
         return Followed(end * self.unit, count - late, push, swing, times, states)
 
-    def warmed(self, after: int, momentum: float = 0.0, loss: float = CONVERGED) -> tuple[np.ndarray, int, bool]:
-        """The weights (moving,) that descent itself oscillates about ``after`` steps beyond the loss's first rise.
+    def warmed(self, after: int, momentum: float = 0.0) -> Warmed:
+        """Descent itself to ``after`` steps beyond the loss's first rise, at most 700, or to its end.
 
         With momentum descent takes steps of ``(1 + momentum) lr``, which the same sharpness holds to its cap.
-        And the steps to there, at most 700, and whether it has ended, at ``loss`` for targets of size 1.
 
         Raises:
             Diverges: descent's loss has left what a minimum can hold.
@@ -151,15 +166,15 @@ class Edge:
         L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
         start, faster = self.w0[self.moving] / self.unit, 1 + momentum
         lr, eta = faster * self.lr, faster * self.eta
-        outcome, steps, w = run.descend(C, y, L, eta, momentum, start, after, WARM, loss)
+        outcome, steps, w, losses = run.descend(C, y, L, eta, momentum, start, after, WARM, CONVERGED)
         if outcome == run.DIVERGED:
             raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")
         if outcome == run.CROSSED:
             raise NoClosedForm(
                 f"{name}: descent at lr = {lr:g} changes the sign of a weight within {steps} steps, and no "
-                "prediction goes on from there: use warmup=0, a smaller lr, or an even degree"
+                "prediction goes on from there: use no warm-up, a smaller lr, or an even degree"
             )
-        return w * self.unit, steps, outcome == run.CONVERGED
+        return Warmed(w * self.unit, steps, outcome == run.CONVERGED, losses / float(y @ y))
 
     def project(self, w: np.ndarray, lr: float) -> np.ndarray | None:
         """The interpolator of sharpness ``2 / lr`` at most that is nearest to w (moving,); None if not found."""

@@ -302,9 +302,11 @@ def sizes(w):
 def descend(C, y, L, eta, momentum, w0, after, most, end):
     """Descent itself from w0, of heavy-ball momentum, until ``after`` steps beyond the loss's first rise, or ``most``.
 
-    Returns the outcome; the steps; and |weights|, without their last alternation where it is still moving.
+    Returns the outcome; the steps; |weights|, without their last alternation where it is still moving; and the squared
+    residual before each step and after the last.
     """
     rows, D = C.shape
+    losses = np.empty(most + 2)
     w, b, g, rho = w0.copy(), np.empty(D), np.empty(D), np.empty(rows)
     before, now = w0.copy(), w0.copy()
     small, rise, t, last = 0.0, -1, 0, np.inf
@@ -312,10 +314,11 @@ def descend(C, y, L, eta, momentum, w0, after, most, end):
         small += end * y[a] ** 2
     while True:
         square = residual(C, y, L, w, b, rho)
+        losses[t] = square
         if not square < BLOWN_UP:
-            return DIVERGED, t, w
+            return DIVERGED, t, w, losses[: t + 1]
         if square < small:
-            return CONVERGED, t, sizes(w)
+            return CONVERGED, t, sizes(w), losses[: t + 1]
         if rise < 0 and square > last:
             rise = t - 1
         if t == most + 1 or (rise >= 0 and t >= rise + after + 1):
@@ -329,9 +332,9 @@ def descend(C, y, L, eta, momentum, w0, after, most, end):
     mean = np.empty(D)
     for i in range(D):
         if L % 2 and not (before[i] > 0 and now[i] > 0 and w[i] > 0):
-            return CROSSED, t, w
+            return CROSSED, t, w, losses[: t + 1]
         if before[i] == 0 or now[i] == 0 or w[i] == 0:
-            return CROSSED, t, w
+            return CROSSED, t, w, losses[: t + 1]
         z = (dual(abs(before[i]), L) + 2 * dual(abs(now[i]), L) + dual(abs(w[i]), L)) / 4
         mean[i] = np.exp(2 * z) if L == 2 else (-L * (L - 2) * z) ** (-1.0 / (L - 2))
-    return MOVING, t - 1, mean
+    return MOVING, t - 1, mean, losses[: t + 1]

@@ -15,18 +15,17 @@ LINEAR = 0.3  # of a weight's logarithm: what is left of its way where the rest 
 ROUNDS = 100  # of Newton's method, which converges from one side
 
 
-def steps_to_loss(state: Settled, loss: float, warmup: int, stays: bool) -> float:
+def steps_to_loss(state: Settled, loss: float, stays: bool) -> float:
     """Steps of descent until the loss is ``loss`` of that of beta = 0, for a flow that has settled after its warm-up.
 
     ``stays`` says that the flow's own endpoint is stable, and no oscillation is left at the end.
     """
-    if warmup:
-        _, steps, ended = state.edge.warmed(warmup, loss=loss)
-        if ended:
-            return steps
+    early = np.flatnonzero(state.losses < loss)
+    if len(early):
+        return float(early[0])
     if loss > NEAR_END:
-        early = state.edge.follow(state.start, loss)
-        steps, rest, swing = state.begun + early.steps, 0.0, early.swing
+        found = state.edge.follow(state.start, loss)
+        steps, rest, swing = state.begun + found.steps, 0.0, found.swing
     else:
         steps, rest, swing = state.steps, _rest(state, loss, held=not stays), state.swing
     if stays or swing <= loss:

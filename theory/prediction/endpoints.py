@@ -115,7 +115,7 @@ def endpoint_of_settled(
         return replace(found, note="not predicted: descent itself ended within the warm-up", error=NONE)
     found = endpoint_at(reachable, state.end, state.push, lr, "constrained_flow")
     if rule != gradient_descent:
-        return replace(found, note=f"inertia is left: use warmup={spent(rule)}" if warmup < spent(rule) else "")
+        return replace(found, note=f"inertia is left: use a warm-up of {spent(rule)}" if warmup < spent(rule) else "")
     others = flow.beta, edge.coordinates.beta(state.capped)
     far, undershot = np.linalg.norm(found.beta - others, axis=1) / np.linalg.norm(found.beta)
     start = lr * reachable.sharpness_of(edge.w0**edge.coordinates.degree) / 2

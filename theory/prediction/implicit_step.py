@@ -7,14 +7,16 @@ columns of C, with b = w^L in closed form; see ``constrained_kernel.py``.
 import numpy as np
 
 from ..compiled.decorators import inner
-from ..compiled.dense import applied, eigenvectors, factored, gram, pulled, solve
-from .newton import newton_step
+from ..compiled.dense import applied, eigenvectors, factored, gram, pulled
+from .first_push import first_push
+from .newton import DEFINITE, WHOLE, newton_step
 
 MOST_PINNED = 12
 OVER = 1e-6  # relative, of the sharpness over its cap
 DEAD = 1e-9  # relative, of what a pinned direction moves any weight
 NEWTON = 15  # iterations
 LEAST = 1e-150  # weight
+NEAR = 0.1  # of a weight: a move to first order that is trusted
 
 
 @inner
@@ -84,13 +86,37 @@ def alive(C, U, factor):
 
 
 @inner
+def above(K, cap, U, most):
+    """The rows of U, and the eigenvectors of K that are above the cap, ``most`` of them at most."""
+    r, rows = U.shape
+    values = K.copy()
+    V = eigenvectors(values)
+    span, count = np.empty((MOST_PINNED, rows)), r
+    for a in range(rows):
+        for k in range(r):
+            span[k, a] = U[k, a]
+    while count < min(r + most, MOST_PINNED):
+        top = 0
+        for a in range(rows):
+            if values[a, a] > values[top, top]:
+                top = a
+        if not values[top, top] > cap * (1 + OVER):
+            break
+        values[top, top] = 0.0
+        for a in range(rows):
+            span[count, a] = V[top, a]
+        count += 1
+    return span[:count]
+
+
+@inner
 def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
     """One implicit step from z = ``begun``: Newton's method from (nu, U). The weights are written to w.
 
     Returns whether it was found, nu, U, and the iterations. ``accuracy`` is that of the weights before the last one.
     """
     rows, D = C.shape
-    nu, pinned, iterations = nu.copy(), 0, 0
+    nu, pinned, iterations, begun_anew = nu.copy(), 0, 0, False
     s, m, p, e, b, q = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
     fit, pull, change = np.empty(rows), np.empty(D), np.empty(D)
     K, factor = np.empty((rows, rows)), np.empty(D)
@@ -132,7 +158,13 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
                     for c in range(rows):
                         beyond += K[a, c] * U[k, c]
                     missing[1 + k, a] = 2 * L * L * beyond
-        x, shift = newton_step(C, e, moves, weight, K, cap, L, U, missing)
+        x, shift = newton_step(C, e, moves, weight, K, cap, L, U, missing, begun_anew)
+        if shift > DEFINITE and rows > WHOLE and r and not begun_anew:
+            begun_anew, U = first_push(C, e, p, q, w, weight, K, cap, L, U, above(K, cap, U, MOST_PINNED), nu, NEAR)
+            if begun_anew:
+                continue
+            x, shift = newton_step(C, e, moves, weight, K, cap, L, U, missing, True)
+        begun_anew = False
         if not shift < np.inf:
             return False, nu, U, iterations
         moved = 0.0
@@ -152,7 +184,7 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
             for k in range(r):
                 turned[k, a] = U[k, a] + share * x[1 + k, a]
         U = turned
-        if not (moved < accuracy and shift < 1e-8):
+        if not (moved < accuracy and shift < DEFINITE):
             continue
         if r:
             for i in range(D):
@@ -178,39 +210,8 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
             return True, nu, U, iterations
         if pinned == MOST_PINNED or U.shape[0] == MOST_PINNED:
             return False, nu, U, iterations
-        pinned += 1  # one direction more: the top one, and as much of it as takes the sharpness to its cap
-        V = eigenvectors(K)
-        top = 0
-        for a in range(rows):
-            if K[a, a] > K[top, top]:
-                top = a
-        pulled(C, V[top], pull)
-        for i in range(D):
-            change[i] = push * q[i] * pull[i] ** 2
-            b[i] = e[i] * change[i]
-        applied(C, b, fit)
-        step = fit.copy()
-        small = np.empty((rows, rows))
-        gram(C, e, small)
-        for a in range(rows):
-            small[a, a] += weight
-        if not factored(small):
+        pinned += 1
+        found, U = first_push(C, e, p, q, w, weight, K, cap, L, U, above(K, cap, U, 1), nu, 1e100)
+        if not found:
             return False, nu, U, iterations
-        solve(small, step)
-        gain = 0.0
-        for i in range(D):
-            gain += b[i] * change[i]
-        for a in range(rows):
-            gain -= fit[a] * step[a]
-        size = L * L * (K[top, top] - cap) / gain
-        if not (size > 0 and size < 1e200):
-            return False, nu, U, iterations
-        last = U.shape[0]
-        wider = np.empty((last + 1, rows))
-        for a in range(rows):
-            for k in range(last):
-                wider[k, a] = U[k, a]
-            wider[last, a] = np.sqrt(size) * V[top, a]
-            nu[a] += size * step[a]
-        U = wider
     return False, nu, U, iterations

@@ -40,8 +40,10 @@ def refuse(rule: UpdateRule, what: str, *terms: str) -> None:
 
 
 def limit(rule: UpdateRule, sharpness: float | np.ndarray) -> float | np.ndarray:
-    """The run's lr above which a minimum of this sharpness is not stable, once its schedule has settled."""
-    return (2 + 2 * rule.momentum) / (rule.schedule.final * (sharpness + rule.weight_decay))
+    """The run's lr above which a minimum of this sharpness is not stable, once its schedule has settled; inf for 0."""
+    with np.errstate(divide="ignore"):
+        rate = np.divide(2 + 2 * rule.momentum, rule.schedule.final * (sharpness + rule.weight_decay))
+    return rate if np.ndim(rate) else float(rate)
 
 
 def spent(rule: UpdateRule) -> int:
@@ -65,8 +67,8 @@ def require_method(rule: UpdateRule, name: str, method: str, warmup: int) -> Non
         )
     if momentum and not (method == "constrained_flow" and warmup):
         raise NoClosedForm(
-            f"{name}: with momentum = {momentum:g} the end hangs on the inertia of the first steps: use "
-            f"method='constrained_flow' and warmup={spent(rule)}, which takes them"
+            f"{name}: with momentum = {momentum:g} the end hangs on the inertia of the first steps: use the "
+            f"constrained flow after a warm-up of {spent(rule)} steps, which takes them"
         )
     if schedule != constant and warmup:
-        raise NoClosedForm(f"{name}: a warm-up with {schedule} is not predicted: use warmup=0, or run it with sims")
+        raise NoClosedForm(f"{name}: a warm-up with {schedule} is not predicted: use no warm-up, or run it with sims")

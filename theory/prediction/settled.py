@@ -1,13 +1,13 @@
 """Where the constrained flow has settled: near its end, from which one implicit step leads to the end itself."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from ..errors import GdbiasError
 from ..update_rule import UpdateRule
-from .constrained import LOSS, Edge
+from .constrained import LOSS, Edge, Warmed
 from .interpolators import Interpolators
 from .moving_cap import scheduled
 from .oscillation import Modes, undershoot
@@ -30,6 +30,7 @@ class Settled:
         push: the matrix of the whole push, shape (rank X, rank X).
         swing: loss of the oscillation that pushes there, for targets of size 1.
         ended: whether descent itself ended there, within its warm-up.
+        losses: those of the warm-up, for targets of size 1; empty without one.
     """
 
     reachable: Interpolators
@@ -41,6 +42,7 @@ class Settled:
     push: np.ndarray
     swing: float
     ended: bool = False
+    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def nearest(self, lr: float) -> np.ndarray:
         """The interpolator b (block, d) with ``S <= 2 / lr`` nearest to here: by its dual, or as the flow ends."""
@@ -87,13 +89,13 @@ def settle(reachable: Interpolators, w0: np.ndarray, rule: UpdateRule, lr: float
         GdbiasError: the flow was not followed to its end.
     """
     edge = Edge(reachable.coordinates, reachable.problem, w0, rate_of_edge(rule, lr))
-    start, begun, ended = w0[edge.moving], 0, False
+    start, begun, ended, losses = Warmed(w0[edge.moving], 0, False, np.empty(0))
     if warmup:
-        start, begun, ended = edge.warmed(warmup, rule.momentum)
+        start, begun, ended, losses = edge.warmed(warmup, rule.momentum)
     if ended:
         rank = len(reachable.problem.projected[1])
-        return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended)
+        return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
     if rule.schedule.steps:
         start = scheduled(edge.coordinates, edge.problem, w0, lr, rule.schedule, NEAR_END)
     found = edge.follow(start, NEAR_END, exact_drift=not rule.momentum)
-    return Settled(reachable, edge, start, begun, found.w, begun + found.steps, found.push, found.swing)
+    return Settled(reachable, edge, start, begun, found.w, begun + found.steps, found.push, found.swing, losses=losses)

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import GdbiasError
 
 if TYPE_CHECKING:
-    from .prediction import Prediction
+    from .boundaries import Boundaries
 
 MOST = 12  # starts in a table
 COLUMNS = {  # titles, and where the numbers are kept
@@ -20,7 +20,7 @@ COLUMNS = {  # titles, and where the numbers are kept
 }
 
 
-def numbers(prediction: "Prediction") -> str:
+def numbers(prediction: "Boundaries") -> str:
     """The boundaries that were computed already, in one line."""
     found = ""
     for name in ("lr_critical", "lr_critical_final", "lr_max"):
@@ -32,7 +32,7 @@ def numbers(prediction: "Prediction") -> str:
     return found
 
 
-def table(prediction: "Prediction") -> str:
+def table(prediction: "Boundaries") -> str:
     """The boundaries and the end of gradient flow at each start in HTML, with the reason where there is none.
 
     Where starts are many it has the first of them, and no number that takes long and was not asked for yet.
