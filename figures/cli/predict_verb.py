@@ -1,6 +1,9 @@
 """gdbias predict: what theory says of a problem, where descent ends, and the plane of a sweep without a run."""
 
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,6 +13,7 @@ from tyro.conf import Positional
 
 from ... import sims, theory
 from ...sims.grid import learning_rates, one_value, read_grid
+from ...sims.machine import cores
 from ...sims.predictions.planes import PredictedOptions
 from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
@@ -17,6 +21,7 @@ from .data_options import Data
 from .rule_options import Rule
 from .spec_file import GRID
 
+ABREAST = 4  # endpoints of large data at a time: each holds some times their memory
 LARGE = 100_000  # numbers of X above which predictions say what they are at
 
 
@@ -81,25 +86,32 @@ class Predict:
             if not pred.rule.weight_decay:
                 raise
             print(reason)
-        if problem.loss == theory.squared and not pred.rule.weight_decay:
+        squared = problem.loss == theory.squared and not pred.rule.weight_decay
+        if squared:
             print(f"lr_critical_final  {pred.lr_critical_final:.6g}   {settled} / sharpness at its endpoint")
-            said("finding the least sharpness of any interpolator")
-            try:
-                print(f"lr_max             {pred.lr_max:.6g}   {settled} / least sharpness of any interpolator")
-            except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
-                pass
-            try:
-                print(f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way")
-            except NoClosedForm:  # degree 4 and above, or an update rule
-                pass
-            print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
-            print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
-            if pred.flow.test_risk is not None:
-                print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
-        if lrs is not None:
-            print("\nwhere descent ends, +- what holds 68 % of runs, and after how many steps")
-            for lr in lrs.tolist():
-                print(f"lr {lr:<12.6g}{_ended(pred, lr, self.warmup)}")
+        rates = [] if lrs is None else lrs.tolist()
+        with _endpoints(pred, rates, self.warmup) as ends:
+            if squared:
+                said("finding the least sharpness of any interpolator")
+                self._tell_limits(pred, settled)
+            if rates:
+                print("\nwhere descent ends, +- what holds 68 % of runs, and after how many steps")
+            for lr, end in zip(rates, ends, strict=True):
+                print(f"lr {lr:<12.6g}{end.result()}", flush=True)
+
+    def _tell_limits(self, pred: theory.Prediction, settled: str) -> None:
+        try:
+            print(f"lr_max             {pred.lr_max:.6g}   {settled} / least sharpness of any interpolator")
+        except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
+            pass
+        try:
+            print(f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way")
+        except NoClosedForm:  # degree 4 and above, or an update rule
+            pass
+        print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
+        print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
+        if pred.flow.test_risk is not None:
+            print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
 
 
 TOLD = {
@@ -113,6 +125,16 @@ TOLD = {
 def say(text: str) -> None:
     """What a verb is at, beside what it prints."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _endpoints(pred: theory.Prediction, lrs: list[float], warmup: int) -> Iterator[list[Future[str]]]:
+    """Where descent ends at each learning rate, found side by side, and beside whatever else is asked."""
+    with ThreadPoolExecutor(min(cores(), ABREAST)) as pool:
+        try:
+            yield [pool.submit(_ended, pred, lr, warmup) for lr in lrs]
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
