@@ -9,7 +9,7 @@ from ...theory.linear.network import LinearNetwork
 from ..grid import Grid, learning_rates
 from ..parallel.plan import check_distinct, check_kept
 from ..parallel.progress import progress_bar
-from ..schema import VARIABLES, measured, vectors
+from ..schema import VARIABLES, Kind, measured, vectors
 from ..status import Status
 from ..store.layout import Layout, kept
 
@@ -17,7 +17,7 @@ Values = float | np.ndarray | Sequence[float] | Grid
 NUMBERS = 1 << 22  # of the cells that go side by side
 
 
-def layout_of(net: LinearNetwork, lr: Values, init_scale: Values, keep: Sequence[str], kind: str, size: int) -> Layout:
+def layout_of(net: LinearNetwork, lr: Values, init_scale: Values, keep: Sequence[str], kind: Kind, size: int) -> Layout:
     """The arrays of a result of this kind, whose cells have ``size`` numbers each; raises InputError."""
     scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
     axes = {"init_scale": scales, "lr": lrs}
