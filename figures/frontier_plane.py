@@ -17,8 +17,9 @@ from .parts.row import choose_row
 from .parts.statuses import codes
 
 if TYPE_CHECKING:
+    from ..theory.prediction.flow_endpoint import FlowEndpoint
     from ..theory.prediction.frontiers import Frontier as Curve
-    from ..theory.prediction.prediction import FlowEndpoint, Prediction
+    from ..theory.prediction.prediction import Prediction
 
 
 @styled

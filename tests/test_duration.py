@@ -65,6 +65,21 @@ def test_at_the_edge_the_oscillation_dies_out_last(name):
     assert np.median(errors) < 0.25 < np.median(alone)
 
 
+def test_where_several_directions_are_held_the_steps_are_doubted_and_too_few():
+    doubted, others = [], []
+    for seed in range(6):
+        pred = theory.predict(theory.difference(2), data("difference(2)", seed), 0.1)
+        low, high = pred.lr_critical_final, pred.lr_max
+        rates = low + (high - low) * np.array([0.3, 0.7, 0.9])
+        runs = sims.sweep(pred.dynamics.model, pred.problem, rates, 0.1, track_every=0)
+        for lr, status, steps in zip(rates, runs.status.values[0], runs.steps.values[0], strict=True):
+            if status == Status.CONVERGED:
+                (doubted if pred.steps_note(lr) else others).append(np.log(pred.steps(lr) / (steps - 19)))
+        assert not pred.steps_note(0.9 * low)
+    assert len(doubted) >= 3 and max(doubted) < 0
+    assert len(others) >= 6 and max(np.abs(others)) < -np.median(doubted)
+
+
 @pytest.mark.parametrize("name", ["power(2)", "power(3)"])
 @pytest.mark.filterwarnings("ignore:.*whatever fits", "ignore:.*only at the boundary")
 def test_towards_the_boundary_the_residual_falls_as_a_power_of_time(name):

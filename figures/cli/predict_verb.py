@@ -159,6 +159,7 @@ def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
 
 def _steps(pred: theory.Prediction, lr: float, warmup: int) -> list[str]:
     try:
-        return [f"steps {pred.steps(lr, warmup=warmup):.3g}"]
+        note = pred.steps_note(lr, warmup=warmup)
+        return [f"steps {pred.steps(lr, warmup=warmup):.3g}{note and f' ({note})'}"]
     except GdbiasError:  # a linear model
         return []

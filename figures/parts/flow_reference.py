@@ -11,7 +11,8 @@ from .panels import NORMS
 from .results import read
 
 if TYPE_CHECKING:
-    from ...theory.prediction.prediction import FlowEndpoint, Prediction
+    from ...theory.prediction.flow_endpoint import FlowEndpoint
+    from ...theory.prediction.prediction import Prediction
 
 ORDERS = {"l1": 1, "l2": 2}
 

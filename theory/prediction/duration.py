@@ -12,6 +12,7 @@ from .oscillation import Modes
 from .settled import NEAR_END, Settled
 
 LINEAR = 0.3  # of a weight's logarithm: what is left of its way where the rest of the course is taken as linear
+SEVERAL = "how the oscillation of several directions dies out is not known: runs took two to eight times as many"
 ROUNDS = 100  # of Newton's method, which converges from one side
 
 
@@ -32,6 +33,14 @@ def steps_to_loss(state: Settled, loss: float, stays: bool) -> float:
         return steps + rest
     below = state.undershoot[0]
     return steps + max(rest, float(np.log(swing / loss)) / (4 * below) if below else 0.0)
+
+
+def doubt_of_steps(state: Settled, loss: float, stays: bool) -> str:
+    """Why a run may take more steps than :func:`steps_to_loss` tells; empty where a law of its end is known."""
+    if stays or state.ended or state.swing <= loss or (state.losses < loss).any():
+        return ""
+    below, several = state.undershoot
+    return SEVERAL if several or not below else ""
 
 
 def _rest(state: Settled, loss: float, held: bool) -> float:

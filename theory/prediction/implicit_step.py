@@ -8,7 +8,7 @@ import numpy as np
 
 from ..compiled.decorators import inner
 from ..compiled.dense import applied, eigenvectors, factored, gram, pulled
-from .first_push import first_push
+from .first_order import first_push
 from .newton import DEFINITE, WHOLE, newton_step
 
 MOST_PINNED = 12

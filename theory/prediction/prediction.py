@@ -16,7 +16,7 @@ from ..update_rule import UpdateRule, gradient_descent
 from ..validate import one_of, real, real_array, shown, whole
 from .boundaries import Boundaries
 from .coordinates import Doubled, doubled
-from .duration import steps_to_loss
+from .duration import doubt_of_steps, steps_to_loss
 from .endpoints import (
     Endpoint,
     Method,
@@ -84,9 +84,9 @@ class Prediction(Boundaries):
 
         Where descent ends with gradient flow, up to ``lr_critical_final``, within 2 % in the median and 7 % for nine
         runs in ten, however small the start, but for runs of less than 100 steps. Above it the oscillation dies out
-        last: within 2 to 18 % in the median, and up to six times too few for one run in ten, mostly near ``lr_max``
-        (``tests/benchmarks/run_lengths.py``). With ``warmup`` the flow begins after so many steps of descent, as in
-        :meth:`endpoint`, and these are counted.
+        last: within 2 to 18 % in the median, but two to eight times too few where several directions are held at the
+        edge, mostly near ``lr_max``, which :meth:`steps_note` tells (``tests/benchmarks/run_lengths.py``). With
+        ``warmup`` the flow begins after so many steps of descent, as in :meth:`endpoint`, and these are counted.
 
         Raises:
             InputError: an lr or tol that is not positive, a negative ``warmup``, or a prediction of many starts.
@@ -95,6 +95,17 @@ class Prediction(Boundaries):
             Diverges: descent diverges within the warm-up.
             GdbiasError: a tol within the rounding of the targets.
         """
+        return float(steps_to_loss(*self._lasting(lr, tol, warmup)))
+
+    def steps_note(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> str:
+        """Why a run may take more steps than :meth:`steps` tells; empty where a law of its end is known.
+
+        Raises as :meth:`steps` does.
+        """
+        return doubt_of_steps(*self._lasting(lr, tol, warmup))
+
+    def _lasting(self, lr: float, tol: float, warmup: int) -> tuple[Settled, float, bool]:
+        """The settled flow, ``tol`` for a loss of 1 at beta = 0, and whether the end of gradient flow is stable."""
         real("lr", lr, above=0)
         real("tol", tol, above=0, hint="use for example 1e-10")
         warmup = whole("warmup", warmup, 0)
@@ -110,7 +121,7 @@ class Prediction(Boundaries):
                 f"tol = {tol:g} is within the rounding of the targets: use a larger tol, {least:.2g} at least"
             )
         stays = bool(lr <= self.lr_critical_final)
-        return float(steps_to_loss(self._settled(lr, warmup), loss, stays))
+        return self._settled(lr, warmup), loss, stays
 
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
