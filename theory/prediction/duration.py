@@ -12,7 +12,7 @@ from .oscillation import Modes
 from .settled import NEAR_END, Settled
 
 LINEAR = 0.3  # of a weight's logarithm: what is left of its way where the rest of the course is taken as linear
-SEVERAL = "how the oscillation of several directions dies out is not known: runs took two to eight times as many"
+SEVERAL = "how the oscillation of several directions dies out is not known: most runs took two to ten times as many"
 ROUNDS = 100  # of Newton's method, which converges from one side
 
 

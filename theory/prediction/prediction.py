@@ -84,8 +84,8 @@ class Prediction(Boundaries):
 
         Where descent ends with gradient flow, up to ``lr_critical_final``, within 2 % in the median and 7 % for nine
         runs in ten, however small the start, but for runs of less than 100 steps. Above it the oscillation dies out
-        last: within 2 to 18 % in the median, but two to eight times too few where several directions are held at the
-        edge, mostly near ``lr_max``, which :meth:`steps_note` tells (``tests/benchmarks/run_lengths.py``). With
+        last: within 2 to 13 % in the median, but three to five times too few where several directions are held at
+        the edge, mostly near ``lr_max``, which :meth:`steps_note` tells (``tests/benchmarks/run_lengths.py``). With
         ``warmup`` the flow begins after so many steps of descent, as in :meth:`endpoint`, and these are counted.
 
         Raises:
