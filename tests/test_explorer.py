@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import browsing
 from gdbias import sims, theory
@@ -22,6 +23,7 @@ from gdbias.figures.cli import command  # noqa: E402
 from gdbias.figures.explorer import colours, runs, service, words  # noqa: E402
 from gdbias.figures.explorer.cells import cell_at, pixels  # noqa: E402
 from gdbias.figures.explorer.explored import Explored  # noqa: E402
+from gdbias.figures.explorer.foretold import can_foretell, foretell  # noqa: E402
 from gdbias.figures.explorer.lines import boundaries  # noqa: E402
 from gdbias.figures.parts.axes import plane  # noqa: E402
 
@@ -93,6 +95,12 @@ def test_what_is_predicted_stands_where_no_run_is_and_differences_are_of_the_sam
     half = colours.layer(plane(ds), other, "stability")
     np.testing.assert_allclose(half.values[0], colours.layer(other, None, "stability").values[0])
     np.testing.assert_allclose(half.values[1], colours.layer(found, None, "stability").values[1])
+
+
+def test_the_plane_that_is_foretold_is_that_of_the_same_problem(explored):
+    told, found = sims.predicted(MODEL, PROBLEM, LR, SCALES, keep=()), explored.plane({})
+    assert can_foretell(explored)
+    xr.testing.assert_identical(foretell(explored, found).drop_attrs(), told.drop_attrs())
 
 
 def test_a_scale_of_many_decades_is_logarithmic(explored):

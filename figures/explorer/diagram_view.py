@@ -116,12 +116,13 @@ class DiagramView:
             for edges, r, log, count in zip(layer.edges, ranges, self.log, most, strict=True)
         )
         at = np.ix_(up.cells, across.cells)
-        values = layer.values[at].astype(np.float32)
+        values, flat = layer.values[at].astype(np.float32), layer.flat[at].astype(np.uint8)
+        occurring = np.unique(flat[np.isnan(values)]).tolist()
         picture = dict(
-            values=values, flat=layer.flat[at].astype(np.uint8), x=across.low, y=up.low, dw=across.high - across.low,
+            values=values, flat=flat, x=across.low, y=up.low, dw=across.high - across.low,
             dh=up.high - up.low, palette=_palette(layer.diverging),
             low=float(layer.low), high=float(layer.high), colors=layer.colors, names=layer.names, label=layer.label,
-            logarithmic=layer.logarithmic, key=_key_of_cells(layer), known=bool(np.isfinite(values).any()),
+            logarithmic=layer.logarithmic, key=_key_of_cells(layer, occurring), known=bool(np.isfinite(values).any()),
         )  # fmt: skip
         return picture, across.whole and up.whole
 
@@ -147,10 +148,9 @@ def _palette(diverging: bool) -> Sequence[str]:
     return bk.palettes.interp_palette(bk.palettes.RdBu[11], 255) if diverging else bk.palettes.Viridis256
 
 
-def _key_of_cells(layer: Layer) -> str:
-    """What the flat colours of a plane mean, those that occur."""
-    found = np.unique(layer.flat[np.isnan(layer.values)])
-    return key("".join(f"<i style='background: {layer.colors[k]}'></i>{escape(layer.names[k])}" for k in found))
+def _key_of_cells(layer: Layer, occurring: list[int]) -> str:
+    """What the flat colours mean that occur."""
+    return key("".join(f"<i style='background: {layer.colors[k]}'></i>{escape(layer.names[k])}" for k in occurring))
 
 
 def _stroke(dashes: list[int]) -> str:

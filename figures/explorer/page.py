@@ -22,6 +22,7 @@ from .runs import Seen, stored, with_prediction, with_run
 
 HINT = "Every cell is a run: click one to make it again and see its course; fill B with another to compare."
 SOON = 300  # milliseconds until what can wait for the first picture begins
+MOVE = 60  # milliseconds between pictures of a view that moves
 PAUSE = 1500  # milliseconds between looks at a store that is being written
 
 
@@ -46,9 +47,7 @@ class Page:
         self._draw()
         frame.put("told", self.hint, self.runs.words)
         warm = partial(with_run, explored, self.found, 0, self.found.ds.sizes["lr"] - 1)
-        document.add_timeout_callback(
-            partial(self._aside, warm, lambda seen: None), SOON
-        )  # its kernels wait for a click
+        document.add_timeout_callback(partial(self._aside, warm, lambda seen: None), SOON)  # loads the kernels
         if explored.unfinished(self.found):
             self._wait()
 
@@ -93,9 +92,9 @@ class Page:
         self.diagram = DiagramView(self.found, 0 in self.axes.active, 1 in self.axes.active, self.explored.has_rows)
         self.plane = NormPlane(self.diagram.figure)
         self.diagram.figure.on_event(events.Tap, self._tapped)
-        self.diagram.figure.on_event(events.RangesUpdate, lambda _: None if self.whole else self._colour())
+        self.diagram.figure.on_event(events.RangesUpdate, self._moved)
         self.plane.points.selected.on_change("indices", self._point_chosen)
-        self.whole = True
+        self.whole, self.moving = True, False
         self._colour()
         self._show_points()
         self.diagram.mark(self.looked)
@@ -113,11 +112,21 @@ class Page:
             self._foretell(tuple(sorted(self.chosen.items())))
             return
         try:
-            coloured = layer(self.found, other, name)
+            self.coloured = layer(self.found, other, name)
         except UNREADABLE as error:
             self.frame.say(sentence(error))
             return
-        self.whole = self.diagram.show(coloured)
+        self._show()
+
+    def _show(self) -> None:
+        self.moving = False
+        self.whole = self.diagram.show(self.coloured)
+
+    def _moved(self, event: Any) -> None:
+        """Another picture for another view, where one does not hold all cells; one for many moves of a wheel."""
+        if not (self.whole or self.moving):
+            self.moving = True
+            self.document.add_timeout_callback(self._show, MOVE)
 
     def _foretell(self, key: tuple) -> None:
         if key not in self.begun:

@@ -72,6 +72,8 @@ def single_file(explored: Explored, say: Callable[[str], None]) -> str:
         GdbiasError: a store that cannot be read.
     """
     found = explored.plane({})
+    for dim, labels in explored.choices.items():
+        say(f"the page has the cells of {dim} {labels[0]} alone, the first of {len(labels)}")
     if explored.foretold is None and can_foretell(explored):
         say("predicting where descent ends")
         try:
