@@ -1,5 +1,7 @@
 """The central flow of deep networks: its parts against dense and independent ones, its ends against descent's mean."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,14 @@ from scipy.optimize import minimize
 from gdbias import sims
 from gdbias.sims.deep.central_flow import follow
 from gdbias.sims.deep.complementarity import multiplier, packed, unpacked
+from gdbias.sims.deep.course import Course
 from gdbias.sims.deep.gradient_flow import integrate
 from gdbias.sims.deep.measure import sharpness, state_at
 from gdbias.sims.deep.one_prediction import predict, swinging
 from gdbias.sims.deep.one_run import flow_to_its_end, run
 from gdbias.sims.deep.options import DeepOptions, FollowingOptions
 from gdbias.sims.deep.oscillation import held, slopes
+from gdbias.sims.deep.several import gradients, hessian_products
 from gdbias.sims.deep.top_eigenspace import leading
 from gdbias.sims.deep.training_loss import objective
 from gdbias.sims.schema import measured
@@ -89,11 +93,11 @@ def test_the_leading_eigenpairs_are_the_dense_ones_and_one_that_overtakes_is_see
     rng = np.random.default_rng(0)
     Q, _ = np.linalg.qr(rng.standard_normal((300, 300)))
     values = np.r_[-50.0, np.linspace(-1, 1, 295), 2.5, 2.8, 2.9, 3.0]
-    found = leading(lambda v: Q @ (values * (Q.T @ v)), np.empty((0, 300)), np.full(3, 1e-6))
+    found = leading(lambda rows: rows @ Q * values @ Q.T, np.empty((0, 300)), np.full(3, 1e-6))
     np.testing.assert_allclose(found.values[:3], [3.0, 2.9, 2.8], rtol=1e-9)
     np.testing.assert_allclose(np.abs(found.vectors[:3] @ Q[:, :-4:-1]), np.eye(3), atol=1e-5)
     values[-4] = 3.1  # the guard's, that was not wanted
-    again = leading(lambda v: Q @ (values * (Q.T @ v)), found.vectors, np.full(3, 1e-2))
+    again = leading(lambda rows: rows @ Q * values @ Q.T, found.vectors, np.full(3, 1e-2))
     np.testing.assert_allclose(again.values[:3], [3.1, 3.0, 2.9], rtol=1e-3)
 
 
@@ -112,6 +116,26 @@ def test_slopes_are_differences_of_hessians(activation, loss):
         middle, change = between(0), (between(1e-4) - between(-1e-4)) / 2e-4
     np.testing.assert_allclose(unpacked(G @ along, 2), change, atol=1e-3 * np.abs(change).max())
     np.testing.assert_allclose(curvature, middle, atol=1e-3 * np.abs(middle).max())
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_derivatives_along_several_vectors_are_those_of_each(small, count):
+    theta, target, _ = small
+    rows = np.random.default_rng(0).standard_normal((count, theta.size))
+    each = [jnp.asarray(row, theta.dtype) for row in rows]
+    for found, one in (
+        (hessian_products(target, theta, rows), jax.jit(lambda v: target.hessian_product(theta, v))),
+        (gradients(target, theta, rows), jax.jit(lambda v: target.gradient(theta + v))),
+    ):
+        np.testing.assert_allclose(found, [one(v) for v in each], atol=1e-5 * np.abs(found).max())
+
+
+def test_a_run_ends_the_sooner_the_more_often_its_oscillation_can_be_small():
+    course = Course(0.0, center_arrival=100.0, arrival=110.0)
+    shares, times = zip(*(course.ending(memory) for memory in (1e6, 10.0, 1e-6)), strict=True)
+    np.testing.assert_allclose(shares, [1, 0.5, 0], atol=1e-4)
+    np.testing.assert_allclose(times, [110, 105, 100], atol=1e-2)
+    assert Course(0.0, center_arrival=100.0).ending(10.0) == (1.0, np.inf)
 
 
 class Valley(eqx.Module):
@@ -175,9 +199,7 @@ def test_what_is_held_is_at_the_bound_after_the_shift(small):
 
 
 def leading_of(target, theta):
-    product = jax.jit(lambda v: target.hessian_product(theta, v))
-    start = np.empty((0, theta.size))
-    return leading(lambda v: np.asarray(product(jnp.asarray(v, "float32")), float), start, np.full(2, 1e-4))
+    return leading(partial(hessian_products, target, theta), np.empty((0, theta.size)), np.full(2, 1e-4))
 
 
 def test_below_the_edge_it_is_gradient_flow(small):

@@ -7,6 +7,7 @@ time.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from .backend import jax, jnp
 from .complementarity import packed
 from .integrator import STAGES, Step, longest, stages, start, step
 from .oscillation import held, slopes
+from .several import hessian_products
 from .top_eigenspace import Eigenspace, leading
-from .training_loss import Objective, hessian
+from .training_loss import Objective
 
 RTOL = 1e-2  # of the weights' norm, the local error of one step
 NEAR = 0.97  # of 2 / lr, from where an eigenvalue may be held
@@ -130,16 +132,13 @@ def _longest(at: Center, growth: float) -> float:
 
 def _space(objective: Objective, theta: jax.Array, before: Eigenspace, k: int, lr: float) -> Eigenspace:
     """The top of the spectrum: all eigenvalues near the edge, at least k, and some below."""
-    product, vectors = hessian(objective, theta), before.vectors
-
-    def image(v: np.ndarray) -> np.ndarray:
-        return np.asarray(product(jnp.asarray(v, theta.dtype)), dtype=float)
-
-    bound = 2 / lr
+    bound, vectors = 2 / lr, before.vectors
     while True:
         known = np.zeros(k + 1)
         known[: len(before.values)] = before.values[: k + 1]
-        space = leading(image, vectors, np.where(known > CLOSE[0] * bound, CLOSE[1], FAR))
+        space = leading(
+            partial(hessian_products, objective, theta), vectors, np.where(known > CLOSE[0] * bound, CLOSE[1], FAR)
+        )
         near = int(np.sum(space.values > NEAR * bound))
         if near <= k or len(space.values) == theta.size:
             return space

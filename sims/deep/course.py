@@ -35,6 +35,18 @@ class Course:
     held: float = 0.0
     bent: float = 0.0
 
+    def ending(self, memory: float) -> tuple[float, float]:
+        """The share of the oscillation's mean energy that is left where descent ends, and when the loss is tol with it.
+
+        From ``center_arrival`` to ``arrival`` the loss is tol with shares of 0 to 1. The longer this takes beside the
+        time after which the energy is another, the sooner it happens to be small: ``1 / (1 + width / memory)``.
+        """
+        width = self.arrival - self.center_arrival
+        if not np.isfinite(width):
+            return 1.0, self.arrival
+        share = 1 / (1 + width / memory)
+        return share, self.center_arrival + share * width
+
     def between(self, time: float) -> tuple[Center, Center] | None:
         """The points before and after a time, None where the flow has not come."""
         return next((pair for pair in pairwise(self.points) if pair[0].time <= time <= pair[1].time), None)

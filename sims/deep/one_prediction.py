@@ -9,15 +9,19 @@ from ..status import Doubt, Status
 from .backend import jax, jnp
 from .central_flow import Center, within
 from .course import Course, complete
-from .descent import advance, begin, limit, mean_of_next
+from .descent import State, advance, begin, limit, mean_of_next
 from .measure import state_at
 from .one_run import Tell, run
 from .options import DeepOptions, FollowingOptions
 from .training_loss import Objective, evaluate
 
-SOON = 20  # steps of descent: where oscillation begins within them, time scales are not separated
+SOON = 50  # steps of descent: where oscillation begins within them, time scales are not separated
+MEMORY = 300  # steps after which the energy of the oscillation is another, a fit
+APART = 0.005  # by how much each further direction that is held raises the largest eigenvalue of descent, a fit
 BEND = 0.01  # of the curvature: where that over a swing differs by more in the mean, there are kinks
-WIDER = {"steps": 0.005, "norms": 0.1}  # of the steps, and of what a norm has grown, that a bracket reaches further
+WIDER = {"steps": 0.007, "norms": 0.1}  # of the steps, and of what a norm has grown, that a bracket reaches further
+LEAST = 5e-4  # of a norm, that its bracket reaches further
+LOOSER = 3  # times as far where time scales are not separated
 NORMS = ("theta_l1", "theta_l2")
 
 
@@ -31,46 +35,70 @@ def predict(
     kinks: bool = False,
     tell: Tell = lambda note: None,
 ) -> dict:
-    """The outcome of gradient descent, from its first ``warm`` steps, the central flow after them, and its last steps.
+    """The outcome of gradient descent, from its first ``warm`` steps and the central flow after them.
 
-    Descent goes on from the flow ``land`` steps before the loss at the flow is below ``tol``: it ends where its
-    oscillation happens to be small, which no mean tells. Of a run that ends within the first steps the outcome is its
-    own. ``flow`` has gradient flow's norms, from which brackets are widened. ``kinks`` are a network's of which the
-    Hessian says little of what lies around.
+    A run ends where its oscillation happens to be small, and there are the more occasions the longer the loss is below
+    ``tol`` at the center and above it in the mean (``Course.ending``). With ``land`` descent itself goes on from the
+    flow, so many steps before. Of a run that ends within the first steps the outcome is its own. ``flow`` has gradient
+    flow's norms, from which brackets are widened. ``kinks`` are a network's of which the Hessian says little of what
+    lies around.
     """
-    warm, tol = following.warm, options.tol
-    state, bound, weights = begin(theta0), limit(objective, theta0), []
-    for until in (warm - 1, warm, warm + 1) if warm else ():
-        state = advance(objective, state, lr, bound, options, until)
-        weights.append(state.theta)
+    warm, tol, bound = following.warm, options.tol, limit(objective, theta0)
+    state, start, early = _warmed(objective, theta0, lr, bound, options, warm)
     if int(state.outcome) != Status.NOT_RUN:
         return _ended(run(objective, theta0, lr, options, tell=tell)[0])
-    start = (weights[0] + 2 * weights[1] + weights[2]) / 4 if warm else theta0
 
     def told(center: Center) -> None:
         at = f"step {center.time / lr:.0f}, mean loss {center.mean_loss:.3g}"
         tell(f"lr {lr:.4g}: {at}, lr S / 2 {lr * center.sharpness / 2:.3f}, {len(center.X)} held")
 
     hold, mean, limited = (options.hold - 1) * lr, (options.average + 1) / 2 * lr, options.max_steps * lr
-    back, rtol = following.land * lr, following.rtol
-    beyond = hold + mean
-    course = complete(objective, start, lr, warm * lr, tol, limited + mean, beyond, back, rtol, kinks, told)
-    end = min(course.arrival + hold, limited)
-    last, after = course.between(end), course.between(end + mean)
-    if last is None or after is None:  # not followed so far: nothing is said
+    beyond, back = hold + mean, following.land * lr
+    course = complete(objective, start, lr, warm * lr, tol, limited + mean, beyond, back, following.rtol, kinks, told)
+    share, arrival = course.ending(MEMORY * lr)
+    times = [min(time + hold, limited) for time in (arrival, course.center_arrival, course.arrival)]
+    times.append(times[0] + mean)
+    pairs = [course.between(time) for time in times]
+    if None in pairs:  # not followed so far: nothing is said
         return _nothing() | dict(status=Status.NOT_RUN, doubts=Doubt.NO_ARRIVAL)
-    at_end = within(objective, *last, end)
-    mean_of = _norms(*at_end) | dict(steps=round(end / lr))
+    *ends, (after, _) = (within(objective, *pair, time) for pair, time in zip(pairs, times, strict=True) if pair)
     if following.land:
-        begun = max(round(min(course.center_arrival, end) / lr) - following.land, warm)
+        begun = max(round((times[1] - hold) / lr) - following.land, warm)
         found = _landed(objective, course, begun, lr, bound, options)
     else:
-        averaged = state_at(objective, within(objective, *after, end + mean)[0])[0]
-        found = swinging(objective, *at_end, lr) | {f"averaged_{name}": value for name, value in averaged.items()}
         late = course.arrival + hold > limited
-        found |= dict(status=Status.STEP_LIMIT if late else Status.CONVERGED, steps=mean_of["steps"])
-    doubts = _doubts(course, (warm + SOON) * lr, limited - hold)
-    return found | dict(doubts=doubts) | _bracket([found, mean_of], course, end, hold, flow)
+        theta, swings = ends[0]
+        found = _averaged(objective, theta, np.sqrt(share) * swings, after, lr, course.points[-1])
+        found |= dict(status=Status.STEP_LIMIT if late else Status.CONVERGED, steps=round(times[0] / lr))
+    spread = [_norms(*end) | dict(steps=time / lr) for end, time in zip(ends, times, strict=False)]
+    doubts = _doubts(course, early or course.onset < SOON * lr, limited - hold)
+    return found | dict(doubts=doubts) | _bracket([found, *spread], flow, LOOSER if doubts & Doubt.NOT_SEPARATED else 1)
+
+
+def _warmed(
+    objective: Objective, theta0: jax.Array, lr: float, bound: float, options: DeepOptions, warm: int
+) -> tuple[State, jax.Array, bool]:
+    """Descent after its first steps, what it oscillates about there, and whether its loss rose soon."""
+    state = begin(theta0)
+    if not warm:
+        return state, theta0, False
+    state = advance(objective, state, lr, bound, options, min(SOON, warm - 1))
+    early, weights = int(state.rising) > 0, []
+    for until in (warm - 1, warm, warm + 1):
+        state = advance(objective, state, lr, bound, options, until)
+        weights.append(state.theta)
+    return state, (weights[0] + 2 * weights[1] + weights[2]) / 4, early
+
+
+def _averaged(
+    objective: Objective, theta: jax.Array, swings: np.ndarray, after: jax.Array, lr: float, near: Center
+) -> dict:
+    """The outcome of descent that swings about theta, and of its mean weights after."""
+    start = near.space.vectors[0]
+    found = swinging(objective, theta, swings, lr, start)
+    found |= {f"averaged_{name}": value for name, value in state_at(objective, after, start)[0].items()}
+    apart = 1 + APART * max(len(near.X) - 1, 0)
+    return found | {name: apart * found[name] for name in ("sharpness", "averaged_sharpness")}
 
 
 def _landed(objective: Objective, course: Course, begun: int, lr: float, bound: float, options: DeepOptions) -> dict:
@@ -88,13 +116,16 @@ def _landed(objective: Objective, course: Course, begun: int, lr: float, bound: 
     return state_at(objective, state.theta)[0] | averaged | ended
 
 
-def swinging(objective: Objective, theta: jax.Array, swings: np.ndarray, lr: float) -> dict:
+def swinging(
+    objective: Objective, theta: jax.Array, swings: np.ndarray, lr: float, start: np.ndarray | None = None
+) -> dict:
     """What the weights of descent have on average, that swing to both sides of theta along vectors s of shape (k, p).
 
     The loss is ``L + sum |s|^2 / lr``, the held-out loss the mean over both ends of each swing; of norms likewise,
     ``sum_i max(|theta_i|, (sum_s s_i^2)^(1/2))`` and ``(|theta|^2 + sum |s|^2)^(1/2)``. All else is that of theta.
+    ``start`` is the leading vector of the Hessian nearby, where it is known.
     """
-    found = state_at(objective, theta)[0]
+    found = state_at(objective, theta, start)[0]
     risk = found["test_risk"]
     for s in swings:
         ends = [theta + sign * jnp.asarray(s, theta.dtype) for sign in (1, -1)]
@@ -109,28 +140,21 @@ def _norms(theta: jax.Array, swings: np.ndarray) -> dict[str, float]:
     return dict(zip(NORMS, (float(l1), float(l2)), strict=True))
 
 
-def _doubts(course: Course, soon: float, latest: float) -> Doubt:
-    doubts = Doubt.NOT_SEPARATED if course.onset < soon else Doubt(0)
+def _doubts(course: Course, soon: bool, latest: float) -> Doubt:
+    doubts = Doubt.NOT_SEPARATED if soon else Doubt(0)
     if course.bent > BEND * course.held:
         doubts |= Doubt.KINKS
     return doubts if course.arrival <= latest else doubts | Doubt.NO_ARRIVAL
 
 
-def _bracket(
-    ends: list[Mapping[str, float]], course: Course, end: float, hold: float, flow: Mapping[str, float]
-) -> dict:
-    """From where the loss of the center arrives to these ends, widened."""
-    first = min(course.center_arrival, end)
-    before, after = course.between(first) or course.points[-2:]
-    x = (first - before.time) / (after.time - before.time)
-    sides = [_norms(center.theta, center.swings) for center in (before, after)]
-    earlier = {name: (1 - x) * sides[0][name] + x * sides[1][name] for name in NORMS}
-    earlier["steps"] = min(first + hold, end) / course.points[0].lr
+def _bracket(ends: list[dict[str, float]], flow: Mapping[str, float], looser: float) -> dict:
+    """From the least of what ends have to the largest, widened."""
     bracket: dict[str, float] = {}
     for name in ("steps", *NORMS):
         since = 0.0 if name == "steps" else flow[f"flow_{name}"]
-        grown = [values[name] - since for values in (earlier, *ends) if np.isfinite(values[name])]
-        wider = WIDER["steps" if name == "steps" else "norms"] * max(map(abs, grown))
+        grown = [end[name] - since for end in ends if np.isfinite(end[name])]
+        share = WIDER["steps" if name == "steps" else "norms"]
+        wider = looser * (share * max(map(abs, grown)) + LEAST * since)
         bracket |= {f"low_{name}": since + min(grown) - wider, f"high_{name}": since + max(grown) + wider}
     return bracket | dict(low_steps=int(bracket["low_steps"]), high_steps=int(np.ceil(bracket["high_steps"])))
 

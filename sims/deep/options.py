@@ -134,11 +134,11 @@ class DeepSweepChanges(CommonChanges, total=False):
 class FollowingOptions:
     """How a prediction follows the central flow."""
 
-    warm: int = 30
+    warm: int = 100
     """Steps of descent itself, after which the flow begins."""
-    land: int = 200
+    land: int = 0
     """Steps before the flow's own loss is below tol, or before max_steps, from where descent itself goes on from the
-    flow to its end; 0 for the mean of descent by the flow alone."""
+    flow to its end; 0 for an end by the flow alone, the mean of descent's."""
     rtol: float = 1e-2
     """Local error of one step of the flow, relative to the weights' norm."""
 

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .backend import eqx, jax, jnp
+from .backend import jax, jnp
 from .complementarity import multiplier, packed, unpacked
+from .several import gradients
 from .top_eigenspace import Eigenspace
 from .training_loss import Objective
 
@@ -19,11 +20,6 @@ class Slopes(NamedTuple):
     curvature: np.ndarray  # (k, k)
 
 
-@eqx.filter_jit
-def _ends(objective: Objective, theta: jax.Array, swing: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return objective.gradient(theta + swing), objective.gradient(theta - swing)
-
-
 def slopes(
     objective: Objective, theta: jax.Array, gradient: jax.Array, vectors: np.ndarray, variances: np.ndarray
 ) -> Slopes:
@@ -35,18 +31,15 @@ def slopes(
     """
     least = LEAST * float(jnp.linalg.norm(theta))
     middle, k = np.asarray(gradient, dtype=float), len(vectors)
-    rows, columns = np.triu_indices(k)
-    each: dict[tuple[int, int], np.ndarray] = {}
-    curvature = np.zeros((k, k))
-    for i, j in sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: pair[0] != pair[1]):
-        a = max(np.sqrt((variances[i] + variances[j]) / 2), least)
-        u = vectors[i] if i == j else (vectors[i] + vectors[j]) / np.sqrt(2)
-        ahead, behind = (np.asarray(g, float) for g in _ends(objective, theta, jnp.asarray(a * u, theta.dtype)))
-        bent = (ahead + behind - 2 * middle) / a**2
-        if i == j:
-            curvature[:, i] = vectors @ (ahead - behind) / (2 * a)
-        each[i, j] = bent if i == j else np.sqrt(2) * (bent - (each[i, i] + each[j, j]) / 2)
-    G = np.array([each[pair] for pair in zip(rows.tolist(), columns.tolist(), strict=True)])
+    i, j = np.triu_indices(k)
+    same = i == j
+    a = np.maximum(np.sqrt((variances[i] + variances[j]) / 2), least)[:, None]
+    between = np.where(same[:, None], vectors[i], (vectors[i] + vectors[j]) / np.sqrt(2))
+    swings = a * between
+    ahead, behind = np.split(gradients(objective, theta, np.vstack([swings, -swings])), 2)
+    bent = (ahead + behind - 2 * middle) / a**2
+    G = np.where(same[:, None], bent, np.sqrt(2) * (bent - (bent[same][i] + bent[same][j]) / 2))
+    curvature = vectors @ ((ahead - behind) / (2 * a))[same].T
     return Slopes(G, (curvature + curvature.T) / 2)
 
 

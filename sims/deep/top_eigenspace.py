@@ -17,17 +17,18 @@ class Eigenspace(NamedTuple):
 
 
 def leading(
-    product: Callable[[np.ndarray], np.ndarray],
+    products: Callable[[np.ndarray], np.ndarray],
     start: np.ndarray,
     rtol: np.ndarray,
     guards: int = 1,
     max_products: int = 80,
     seed: int = 0,
 ) -> Eigenspace:
-    """The largest eigenpairs of ``v -> product(v)``, each to ``residual <= rtol |largest|``, and ``guards`` below them.
+    """The largest eigenpairs of an operator, each to ``residual <= rtol |largest|``, and ``guards`` below them.
 
-    Rayleigh-Ritz on a block Krylov space: the basis grows by the residuals of those that are not there yet. The
-    rows of ``start`` are earlier vectors, or none. Never raises: NaN in, NaN out.
+    ``products`` applies it to every row of an array. Rayleigh-Ritz on a block Krylov space: the basis grows by the
+    residuals of those that are not there yet. The rows of ``start`` are earlier vectors, or none. Never raises: NaN in,
+    NaN out.
     """
     rng, size = np.random.default_rng(seed), start.shape[1]
     count = min(len(rtol) + guards, size)
@@ -38,7 +39,7 @@ def leading(
     while True:
         new = _orthonormal(rows, basis)
         basis = np.vstack([basis, new])
-        images = np.vstack([images, *(np.asarray(product(v), dtype=float)[None] for v in new)])
+        images = np.vstack([images, np.asarray(products(new), dtype=float)])
         if not np.isfinite(images).all():
             return Eigenspace(np.full(count, np.nan), np.full((count, size), np.nan), np.full(count, np.nan))
         projected = basis @ images.T
