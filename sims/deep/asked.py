@@ -1,5 +1,7 @@
 """What is measured of a run where its options ask for it, beside what every run has."""
 
+from functools import partial
+
 import numpy as np
 
 from ..schema import VARIABLES, measured
@@ -9,6 +11,7 @@ from .lanczos import largest
 from .layers import layers_of
 from .measure import FINAL, PATH, any_vector, hessian_image
 from .options import DeepOptions
+from .several import hessian_products
 from .top_eigenspace import leading
 from .training_loss import Objective
 from .update import Update, key_of
@@ -56,7 +59,8 @@ class Asked:
     def _spectrum(self, theta: jax.Array, quick: bool) -> tuple[np.ndarray, np.ndarray]:
         count, rtol = self.options.top, PATH if quick else CLOSE
         start = self.vectors if quick else self.vectors[:0]
-        space = leading(hessian_image(self.objective, theta), start, np.full(count, rtol), 1, PRODUCTS)
+        products = partial(hessian_products, self.objective, theta)
+        space = leading(products, start, np.full(count, rtol), 1, PRODUCTS)
         if np.isfinite(space.vectors).all():
             self.vectors = space.vectors
         rest = np.full(max(count - len(space.values), 0), np.nan)  # of a network with fewer weights
