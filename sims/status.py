@@ -38,6 +38,7 @@ class Phase(_Named):
 class Doubt(IntFlag):
     """What speaks against a prediction of a deep network. Stored as int8 with CF flag masks."""
 
-    NOT_SEPARATED = 1  # oscillation began within 20 steps: flow and oscillation have no time scales of their own
+    NOT_SEPARATED = 1  # oscillation began within 50 steps: flow and oscillation have no time scales of their own
     KINKS = 2  # over a swing the curvature is not that at its center, by more than 1 % in the mean
     NO_ARRIVAL = 4  # the loss did not come to tol, or the flow could not be followed
+    FAINT = 8  # there is oscillation, and a norm has grown by less than its bracket is wide

@@ -246,6 +246,10 @@ def test_it_ends_where_descent_does_in_the_mean(small):
         assert told["sharpness"] == pytest.approx(mean["sharpness"], rel=0.02)
         assert told["averaged_test_risk"] == pytest.approx(mean["averaged_test_risk"], rel=0.01)
         assert told["low_steps"] <= mean["steps"] <= told["high_steps"]
+        wide = [
+            told[f"high_{n}"] - told[f"low_{n}"] > abs(told[n] - flow[f"flow_{n}"]) for n in ("theta_l1", "theta_l2")
+        ]
+        assert bool(told["doubts"] & Doubt.FAINT) == (multiple > 1 and any(wide))
 
 
 def test_a_prediction_has_the_schema_of_a_sweep_and_resumes(data, tmp_path):

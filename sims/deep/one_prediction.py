@@ -72,7 +72,11 @@ def predict(
         found |= dict(status=Status.STEP_LIMIT if late else Status.CONVERGED, steps=round(times[0] / lr))
     spread = [_norms(*end) | dict(steps=time / lr) for end, time in zip(ends, times, strict=False)]
     doubts = _doubts(course, early or course.onset < SOON * lr, limited - hold)
-    return found | dict(doubts=doubts) | _bracket([found, *spread], flow, LOOSER if doubts & Doubt.NOT_SEPARATED else 1)
+    bracket = _bracket([found, *spread], flow, LOOSER if doubts & Doubt.NOT_SEPARATED else 1)
+    faint = [bracket[f"high_{n}"] - bracket[f"low_{n}"] > abs(spread[0][n] - flow[f"flow_{n}"]) for n in NORMS]
+    if any(faint) and np.isfinite(course.onset):
+        doubts |= Doubt.FAINT
+    return found | dict(doubts=doubts) | bracket
 
 
 def _warmed(

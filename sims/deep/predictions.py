@@ -36,16 +36,18 @@ def predicted(
 
     ``d theta / dt = -grad L - 1/2 sum_ij X_ij grad(u_i' H u_j)``: gradient flow, and what the oscillation of covariance
     ``X >= 0`` along the top eigenvectors adds, just so that the sharpness stays at ``2 / lr``. It begins after
-    ``warm`` steps of descent itself and has a local error of ``rtol |theta|`` a step. Descent goes on from it ``land``
-    steps before its loss is below ``tol``, since a run ends where its oscillation happens to be small; with ``land=0``
-    a prediction ends where the mean loss of descent ``L + tr(X) / lr`` has been below ``tol`` for ``hold`` steps, and
-    ``loss``, ``test_risk`` and the norms are means over the oscillation. Other options are those of ``sweep``.
+    ``warm`` steps of descent itself and has a local error of ``rtol |theta|`` a step. A run ends where its oscillation
+    happens to be small: of the w steps from where L is below ``tol`` to where the mean loss of descent
+    ``L + tr(X) / lr`` is, a share of ``1 / (1 + w / 300)`` passes, and so much of the oscillation is left; the 300 is a
+    fit. ``loss``, ``test_risk`` and norms are means over that oscillation. With ``land``, descent itself goes on from
+    the flow so many steps before its loss is below ``tol``. Other options are those of ``sweep``.
 
-    ``low_*`` and ``high_*`` of steps and norms are brackets: from where the loss of the flow itself is below ``tol`` to
-    where descent's mean loss is, half a per cent wider in steps and a tenth of the growth in norms.
+    ``low_*`` and ``high_*`` of steps and norms are brackets, made to hold nine in ten: from where L is below ``tol`` to
+    where the mean loss is, 0.7 % wider in steps, and in norms by a tenth of the growth and 0.05 %.
     ``doubts`` says what speaks against a value (:class:`gdbias.sims.status.Doubt`): ``NOT_SEPARATED``, oscillation
-    begins within 20 steps of the flow; ``KINKS``, the curvature over a swing is not its center's; ``NO_ARRIVAL`` at
-    ``tol``. Where the status is NOT_RUN nothing is predicted. Trust it for the squared loss and smooth activations.
+    begins within 50 steps, and brackets are widened three times as far; ``KINKS``, the curvature over a swing is not
+    its center's; ``NO_ARRIVAL`` at ``tol``; ``FAINT``, a norm has grown by less than its bracket is wide. Where the
+    status is NOT_RUN nothing is predicted. Trust it for the squared loss and smooth activations.
 
     With ``store`` every learning rate is written when done, and calling again computes only what is missing.
 
