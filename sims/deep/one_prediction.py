@@ -19,8 +19,8 @@ SOON = 50  # steps of descent: where oscillation begins within them, time scales
 MEMORY = 300  # steps after which the energy of the oscillation is another, a fit
 APART = 0.005  # by how much each further direction that is held raises the largest eigenvalue of descent, a fit
 BEND = 0.01  # of the curvature: where that over a swing differs by more in the mean, there are kinks
-WIDER = {"steps": 0.007, "norms": 0.1}  # of the steps, and of what a norm has grown, that a bracket reaches further
-LEAST = 5e-4  # of a norm, that its bracket reaches further
+WIDER = {"steps": 0.01, "norms": 0.1}  # of the steps, and of what a norm has grown, that a bracket reaches further
+LEAST = 7.5e-4  # of a norm, that its bracket reaches further
 LOOSER = 3  # times as far where time scales are not separated
 NORMS = ("theta_l1", "theta_l2")
 

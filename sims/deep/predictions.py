@@ -43,7 +43,7 @@ def predicted(
     the flow so many steps before its loss is below ``tol``. Other options are those of ``sweep``.
 
     ``low_*`` and ``high_*`` of steps and norms are brackets, made to hold nine in ten: from where L is below ``tol`` to
-    where the mean loss is, 0.7 % wider in steps, and in norms by a tenth of the growth and 0.05 %.
+    where the mean loss is, 1 % wider in steps, and in norms by a tenth of the growth and 0.075 %.
     ``doubts`` says what speaks against a value (:class:`gdbias.sims.status.Doubt`): ``NOT_SEPARATED``, oscillation
     begins within 50 steps, and brackets are widened three times as far; ``KINKS``, the curvature over a swing is not
     its center's; ``NO_ARRIVAL`` at ``tol``; ``FAINT``, a norm has grown by less than its bracket is wide. Where the
