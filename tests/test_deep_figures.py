@@ -71,9 +71,9 @@ def test_norm_sharpness_draws_a_deep_result(deep):
 
 
 def told_of(deep):
-    """What the central flow tells of the sweep: a little off, with brackets, a doubt, and nothing at the last rate."""
+    """What the central flow tells of the sweep: a little off, with brackets, doubts, and nothing at the last rate."""
     told = deep.assign({name: 1.01 * deep[name] for name in ("sharpness", "theta_l1", "theta_l2", "test_risk")})
-    told = told.assign(status=deep.status.where(deep.status == 0, -1), doubts=("lr", [0, 0, 1, 0, 4]))
+    told = told.assign(status=deep.status.where(deep.status == 0, -1), doubts=("lr", [0, 8, 1, 0, 4]))
     for name in ("theta_l1", "theta_l2"):
         told = told.assign({f"low_{name}": 0.9 * deep[name], f"high_{name}": 1.1 * deep[name]})
     return told.assign_attrs(spec='{"kind": "deep predicted", "tol": [0.02]}').isel(lr=[4, 1, 0, 2, 3])
@@ -91,6 +91,7 @@ def test_what_is_predicted_lies_over_the_measured_points(diagonal, deep):
         np.testing.assert_allclose(drawn(axes, "predicted_sharpness doubted")[0], [0.06 / x])
     for axes in (beside.axes[3], alone.axes[1]):
         np.testing.assert_allclose(drawn(axes, "predicted_theta_l1")[1][:4], 1.01 * deep.theta_l1[:4] / 10)
+        np.testing.assert_allclose(drawn(axes, "predicted_theta_l1 doubted")[1], 1.01 * deep.theta_l1[1:3] / 10)
         [band] = [area for area in axes.collections if area.get_gid() == "predicted_theta_l1 bracket"]
         corners = band.get_paths()[0].vertices[:, 1]
         assert corners.min() == pytest.approx(0.9) and corners.max() == pytest.approx(1.1 * 1.2)

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ...sims.status import Status
+from ...sims.status import Doubt, Status
 from ...theory.errors import InputError
 from ...theory.validate import shown
 from ..look import PURPLE
@@ -36,11 +36,15 @@ def deep_predicted(ds: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
 def draw_told(
     axes: Axes, predicted: xr.Dataset, name: str, x: np.ndarray, unit: float | np.ndarray, label: str | None = None
 ) -> None:
-    """A line of predicted values in units of ``unit``, their bracket as a band, and circles where there are doubts."""
+    """A line of predicted values in units of ``unit``, their bracket as a band, and circles where there are doubts.
+
+    That norms have grown faintly speaks against norms alone.
+    """
     converged = codes(predicted) == Status.CONVERGED
     values = np.where(converged, predicted[name].values, np.nan) / unit
     axes.plot(x, values, **PREDICTED, label=label, gid=f"predicted_{name}")
-    doubted = converged & (predicted["doubts"].values != 0)
+    doubts = predicted["doubts"].values & (~0 if f"low_{name}" in predicted else ~int(Doubt.FAINT))
+    doubted = converged & (doubts != 0)
     axes.plot(x[doubted], values[doubted], "o", color=PURPLE, mfc="white", ms=3, gid=f"predicted_{name} doubted")
     if f"low_{name}" in predicted:
         low, high = (np.where(converged, predicted[f"{side}_{name}"].values, np.nan) / unit for side in ("low", "high"))
