@@ -34,6 +34,7 @@ SIZES = (
     (15, 60),
 )
 LOWEST, HIGHEST = 0.15, 0.995  # learning rates, of the smaller of lr_critical_final and the largest that ends
+SHARP = 0.15  # least init_scale of starts that are to be sharper than the edge
 WARMUPS = (0, 20, 50)
 QUANTITIES = ("beta", "l1_norm", "sharpness", "test_risk")
 
@@ -56,27 +57,37 @@ def problem_of(name, index):
     return None
 
 
+def start_sharpness(pred):
+    """That of the tangent kernel where descent starts."""
+    reachable, w0 = pred.reachable(0.1 * pred.lr_critical_final)
+    return reachable.sharpness_of(w0**reachable.coordinates.degree)
+
+
 def measure(task):
     """Of one problem of one family: what the bars go by, and the errors in their units, one row an endpoint."""
     from gdbias import sims, theory
     from gdbias.theory.prediction import endpoints
 
-    name, index = task
+    name, index, sharp = task
     model, problem, rows, moved = theory.parse(name), problem_of(name, index), [], []
     told = endpoints._error
     endpoints._error = lambda end, problem, at, warmup: moved.append(at) or told(end, problem, at, warmup)
     rng = np.random.default_rng([index, list(FAMILIES).index(name)])
-    scales = np.exp(rng.uniform(np.log(FAMILIES[name]), np.log(LARGEST), SCALES)) if problem is not None else ()
+    least = SHARP if sharp else FAMILIES[name]
+    scales = np.exp(rng.uniform(np.log(least), np.log(LARGEST), SCALES)) if problem is not None else ()
     for scale in map(float, scales):
         pred = theory.predict(model, problem, scale)
         top = min(pred.lr_max, pred.lr_divergence)
-        rates = np.sort(rng.uniform(LOWEST * min(top, pred.lr_critical_final), HIGHEST * top, RATES))
+        low = 2 / start_sharpness(pred) if sharp else LOWEST * min(top, pred.lr_critical_final)
+        if low >= HIGHEST * top:
+            continue
+        rates = np.sort(rng.uniform(low, HIGHEST * top, RATES))
         ds = sims.sweep(model, problem, rates, scale, max_steps=30_000, track_every=0, threads=1).isel(init_scale=0)
         for j, lr in enumerate(rates):
             run = ds.isel(lr=j)
             if int(run.status) != sims.Status.CONVERGED or (model.degree % 2 and (run.theta.values < 0).any()):
                 continue
-            for warmup in WARMUPS:
+            for warmup in WARMUPS[:1] if sharp else WARMUPS:
                 try:
                     end = pred.endpoint(float(lr), warmup=warmup)
                 except theory.GdbiasError:
@@ -117,10 +128,12 @@ def fit(rows, warmup):
     return tuple(_fit([row for row in rows if row["moved"].bound == bound], warmup) for bound in (False, True))
 
 
-def _fit(rows, warmup):
+def _fit(rows, warmup, names=None):
     from gdbias.theory.prediction.bars import COVERAGE, Bars
 
-    names = ("size", "far", "undershoot", "several") if warmup else ("size", "far", "several", "start", "kick")
+    names = names or (
+        ("size", "far", "undershoot", "several") if warmup else ("size", "far", "several", "start", "kick")
+    )
     every = [row["moved"].features() for row in rows]
     columns = np.array([[features[name] for name in names] for features in every])
     target = np.log([max(row["found"]["beta"] / row["size"], 1e-6) for row in rows])
@@ -142,21 +155,39 @@ def held(rows, bars):
     return {q: np.mean(found, axis=0).round(2).tolist() for q, found in counts.items()}
 
 
+def tell_sharp(rows):
+    """The fit of sharp starts, and the shares that each quarter of the problems has in the bars of the others."""
+    names, shares, counts = ("size", "far", "several", "kick"), [], []
+    for fold in range(4):
+        rest = [row for row in rows if row["index"] % 4 == fold]
+        if rest and len(rest) < len(rows):
+            bars = _fit([row for row in rows if row["index"] % 4 != fold], 0, names)
+            shares.append(held(rest, (bars, bars)))
+            counts.append(len(rest))
+    print(f"{len(rows)} endpoints from sharp starts\n  {_fit(rows, 0, names)}")
+    for q in QUANTITIES:
+        print(f"  {q:10} held", np.average([share[q] for share in shares], axis=0, weights=counts).round(2))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=36, help="of each family")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--installed", action="store_true", help="count with the bars of this version, on all problems")
+    parser.add_argument("--sharp", action="store_true", help="starts sharper than the edge alone, without a warm-up")
     options = parser.parse_args()
-    tasks = [(name, index) for index in range(options.problems) for name in FAMILIES]
+    tasks = [(name, index, options.sharp) for index in range(options.problems) for name in FAMILIES]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         every = [row for rows in pool.map(measure, tasks) for row in rows]
+    if options.sharp:
+        tell_sharp([row for row in every if not row["lost"]])
+        return
     half = options.problems // 2
     for warmup in WARMUPS:
         rows = [row for row in every if row["warmup"] == warmup]
         lost = sum(row["lost"] for row in rows)
         print(f"\nwarmup {warmup}: {len(rows)} endpoints, {lost} of them refused")
-        rows = [row for row in rows if not row["lost"]]
+        rows = [row for row in rows if not row["lost"] and (warmup or options.installed or row["moved"].start <= 1)]
         for bound in (False, True):
             errors = [100 * row["found"]["beta"] / row["size"] for row in rows if row["moved"].bound == bound]
             where = "the edge bound  " if bound else "it did not bind "
@@ -173,7 +204,6 @@ def main():
         print("  others:   ", held(second, bars))
         for bound in (False, True):
             print(f"    bound {bound!s:8}", held([row for row in second if row["moved"].bound == bound], bars))
-        print("    sharp start   ", held([row for row in second if row["moved"].start > 1], bars))
         print("    n < 10        ", held([row for row in second if row["n"] < 10], bars))
         for name in FAMILIES:
             print(f"    {name:14}", held([row for row in second if row["name"] == name], bars))

@@ -14,7 +14,7 @@ MOST = 12  # starts in a table
 COLUMNS = {  # titles, and where the numbers are kept
     "lr_critical": ("lr_critical", lambda p: p.lr_critical),
     "lr_critical_final": ("lr_critical_final", lambda p: p.lr_critical_final),
-    "lr_max": ("lr_max_bounds", lambda p: p.lr_max),
+    "lr_max": ("lr_max", lambda p: p.lr_max),
     "sharpness of flow": ("flow", lambda p: p.flow.sharpness),
     "l1 norm of flow": ("flow", lambda p: p.flow.l1_norm),
 }
