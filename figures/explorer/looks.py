@@ -42,7 +42,7 @@ TEXT = [  # of every piece of HTML, which stands in a shadow of its own
 .bk-clearfix { width: 100%; }
 p { margin: .25rem 0; }
 table { border-collapse: collapse; display: block; overflow-x: auto; max-width: 100%; }
-td, th { text-align: right; padding: .05rem .6rem .05rem 0; font-weight: 400; white-space: nowrap; }
+td, th { text-align: right; padding: .05rem .5rem .05rem 0; font-weight: 400; white-space: nowrap; }
 td:first-child { text-align: left; white-space: normal; }
 th { color: #666; }
 .key { display: flex; flex-wrap: wrap; gap: 0 .5rem; align-items: center; font-size: 12px; margin: 0 0 0 .5rem; }

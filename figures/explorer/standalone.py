@@ -93,7 +93,7 @@ def single_file(explored: Explored, say: Callable[[str], None]) -> str:
     frame.put("told", hint, runs.words)
     frame.put("panels", *runs.panels, plane.figure)
     kept = _kept(explored, found, runs.norms, say)
-    diagram.figure.scatter("lr", "at_row", source=kept, size=8, fill_color=None, line_color="white", line_alpha=0.8)
+    diagram.figure.scatter("lr", "at_row", source=kept, size=6, fill_color=None, line_color="white", line_alpha=0.8)
     args = dict(
         kept=kept, x=list(found.edges[0]), y=list(found.edges[1]), choice=choice, hint=hint, panels=runs.panels,
         marks=diagram.marks, points=plane.points, SLOTS=SLOTS, parts=runs.parts(),

@@ -7,6 +7,10 @@ from ..parts.statuses import end
 from .colours import NAMES
 from .runs import Seen
 
+SHORT = {  # of a table
+    "sharpness": "S", "beta_l1": "‖β‖₁", "beta_l2": "‖β‖₂", "theta_l1": "‖θ‖₁", "theta_l2": "‖θ‖₂",
+    "product_nuclear": "‖W‖ nuclear",
+}  # fmt: skip
 AT = {"model": "", "seed": "problem ", "init_scale": "init_scale ", "lr": "lr "}
 PHASES = {
     Phase.FLOW_ALIGNED: "its loss never rose: it followed gradient flow",
@@ -46,17 +50,21 @@ def outcome(seen: Seen) -> str:
 
 def described(seen: Seen) -> str:
     """The outcome, and measured beside predicted values and gradient flow's, with notes."""
-    rows = []
+    rows, ended = [], seen.status == Status.CONVERGED
     for name, label in NAMES.items():
         value, told = seen.measured.get(name), seen.predicted.get(name)
         if value is None and told is None:
             continue
         bar = f" ± {told[1]:.2g}" if told is not None and told[1] == told[1] else ""
-        cells = [label, "" if value is None else _number(value), "" if told is None else _number(told[0]) + bar]
-        cells.append(f"{told[0] / value - 1:+.1%}" if told is not None and value else "")
+        cells = [
+            SHORT.get(name, label),
+            "" if value is None else _number(value),
+            "" if told is None else _number(told[0]) + bar,
+        ]
+        cells.append(f"{told[0] / value - 1:+.1%}" if told is not None and value and ended else "")
         cells.append(_number(seen.flow[name]) if name in seen.flow else "")
         rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
-    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "off by", "gradient flow"))
+    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "off by", "flow"))
     notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in seen.notes)
     table = f"<table><tr>{heads}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>" if rows else ""
     return f"<p><b>{escape(name_of(seen))}</b></p><p>{escape(outcome(seen))}</p>{table}{notes}"
@@ -65,4 +73,5 @@ def described(seen: Seen) -> str:
 def _number(value: float | str) -> str:
     if isinstance(value, str):
         return value
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.4g}"
+    whole = float(value).is_integer() and abs(value) >= 10 or abs(value) >= 1000
+    return f"{value:,.0f}" if whole else f"{value:.4g}"
