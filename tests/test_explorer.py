@@ -143,6 +143,30 @@ def test_endpoints_are_those_of_the_theory(explored):
     assert len(beyond.notes) == 1
 
 
+def test_a_start_beyond_the_edge_is_told(tmp_path):
+    far = theory.sparse_regression(n=5, d=8, sparsity=2)
+    sims.sweep(MODEL, far, [0.05, 0.7], [0.1, 0.4], max_steps=2000, threads=1, store=tmp_path / "far.zarr")
+    starts = Explored.open(str(tmp_path / "far.zarr"))
+    found = starts.plane({})
+    for row, column, beyond in ((0, 0, False), (0, 1, False), (1, 1, True)):
+        w = np.full((2, 8), found.at[row])
+        J = np.concatenate([2 * far.X * w[0], -2 * far.X * w[1]], axis=1)
+        assert (found.ds.lr.values[column] * np.linalg.eigvalsh(J @ J.T / far.n)[-1] > 2) == beyond
+        seen = runs.with_prediction(starts, found, row, column, runs.stored(starts, found, row, column))
+        assert any("beyond the edge" in note for note in seen.notes) == beyond
+
+
+def test_a_run_far_from_what_is_predicted_is_told(explored):
+    ds = explored.ds.load().copy(deep=True)
+    found = plane(ds)
+    near = runs.with_prediction(explored, found, 1, 1, runs.stored(explored, found, 1, 1))
+    bar = near.predicted["sharpness"][1]
+    for off, told in ((2 * bar, 0), (4 * bar, 1)):
+        ds.sharpness[1, 1] = near.predicted["sharpness"][0] + off
+        seen = runs.with_prediction(explored, found, 1, 1, runs.stored(explored, plane(ds), 1, 1))
+        assert sum("times its bar" in note for note in seen.notes) == told
+
+
 def test_a_deep_linear_network_is_made_again(tmp_path):
     net = theory.linear_network(np.diag([2.0, 1.0]), depth=2)
     ds = sims.linear.sweep(net, [0.05, 0.2], [0.1, 0.3], max_steps=2000, store=tmp_path / "net.zarr")

@@ -1,5 +1,6 @@
 """One cell looked at: what is stored of it, its run made again, and where theory has it end."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -12,11 +13,13 @@ from ...theory.errors import GdbiasError, NoClosedForm
 from ...theory.prediction.bars import NONE
 from ..parts.axes import Plane
 from ..parts.edge import sharpness_limit
+from ..parts.results import LARGE
 from ..parts.statuses import end
 from .explored import Explored
 from .python_text import options_of_run, python_of_run
 
 POINTS = 400  # of a path
+FAR = 3  # half-widths that hold 68 % of runs
 FEW = 100  # points that are too few of one
 BEYOND = {"window": 0, "average": 0, "cool": False}  # what is measured after the end of a run, and is stored
 NORMS = {
@@ -158,9 +161,21 @@ def _with_endpoint(seen: Seen, pred: theory.Prediction) -> Seen:
     flow = {"sharpness": pred.flow.sharpness, "beta_l1": pred.flow.l1_norm, "test_risk": pred.flow.test_risk}
     flow = {name: float(value) for name, value in flow.items() if value is not None}
     told = replace(seen, flow=flow, predicted=predicted, ends=seen.ends | {"predicted": ended.beta})
-    if "stability" in seen.path and seen.path["stability"][0] > 1:
-        told = told.but("it starts beyond the edge, where the first steps throw descent off: bars hold fewer runs")
-    return told.but(ended.note) if ended.note else told
+    return replace(told, notes=(*seen.notes, *_doubts(told, pred, ended)))
+
+
+def _doubts(seen: Seen, pred: theory.Prediction, ended: theory.Endpoint) -> Iterator[str]:
+    """What speaks against a predicted endpoint."""
+    if ended.note:
+        yield ended.note
+    if pred.problem.n <= LARGE and ended.error is not None:
+        reachable, w0 = pred.reachable(seen.lr)
+        if seen.lr * reachable.sharpness_of(w0**reachable.coordinates.degree) > 2:
+            yield "it starts beyond the edge, where the first steps throw descent off: bars hold fewer runs"
+    off = {name: abs(seen.measured.get(name, value) - value) / bar for name, (value, bar) in seen.predicted.items()}
+    far = [name for name, widths in off.items() if widths > FAR]
+    if far and seen.status == Status.CONVERGED:
+        yield f"the run ended more than {FAR} times its bar away from what is predicted ({', '.join(far)})"
 
 
 def _half_width(bar: np.ndarray | None) -> float:
