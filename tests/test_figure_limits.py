@@ -251,9 +251,9 @@ def test_one_of_several_problems_is_chosen_by_its_seed(tmp_path, capsys):
 
 def test_an_orbit_diagram_says_which_init_scales_it_holds():
     ds = sims.sweep(MODEL, PROBLEM, [0.1, 0.2, 0.9], [0.1, 0.2], max_steps=600, window=600)
-    points = [a.get_ydata().size for a in figures.bifurcation(ds).axes[0].lines]
+    points = [a.get_ydata().size for a in figures.bifurcation(ds, iterates=1).axes[0].lines]
     assert "2 init_scales together, 0.1 to 0.2" in figures.bifurcation(ds).get_suptitle().replace("\n", " ")
-    one = figures.bifurcation(ds, init_scale=0.2)
+    one = figures.bifurcation(ds, init_scale=0.2, iterates=1)
     assert "init_scale 0.2 (one of 2)" in one.get_suptitle().replace("\n", " ")
     drawn = [a.get_ydata().size for a in one.axes[0].lines]
     assert sum(drawn) == np.isfinite(ds.theta_l2.sel(init_scale=0.2)).sum() < sum(points)

@@ -279,7 +279,7 @@ def test_a_window_too_short_is_refused():
 
 def test_an_orbit_diagram_holds_the_runs_it_was_given():
     ds = line(np.linspace(0.9, 2.1, 13), max_steps=2000)
-    figure = figures.bifurcation(ds)
+    figure = figures.bifurcation(ds, iterates=1)
     lines = {str(drawn.get_gid()): drawn.get_xydata() for axes in figure.axes for drawn in axes.lines}
     for phase, name in ((Phase.PERIODIC, "periodic"), (Phase.CHAOTIC, "chaotic")):
         where = ds.phase.values == phase
@@ -289,8 +289,27 @@ def test_an_orbit_diagram_holds_the_runs_it_was_given():
         np.testing.assert_array_equal(lines[f"lyapunov {name}"][:, 1], np.maximum(ds.lyapunov.values[where], -1))
     with pytest.raises(InputError, match="beta"):
         figures.bifurcation(ds, "beta")
+    with pytest.raises(InputError, match="iterates"):
+        figures.bifurcation(ds, iterates=0)
     with pytest.raises(InputError, match="no 'phase'"):
         figures.bifurcation(ds.drop_vars("phase"))
+
+
+def test_an_orbit_diagram_draws_every_point_of_a_cycle():
+    ds = line(np.linspace(0.9, 2.1, 13), max_steps=2000)
+    lines = {str(drawn.get_gid()): drawn.get_xydata() for drawn in figures.bifurcation(ds, iterates=8).axes[0].lines}
+    theta, points = ds.theta.values.squeeze(), lines["orbit periodic"].reshape(-1, 8, 2)
+    where = np.flatnonzero(ds.phase.values == Phase.PERIODIC)
+    np.testing.assert_array_equal(points[:, 0, 1], theta[where])
+    (model,), (problem,) = sims.rebuild(ds)
+    for k, orbit in zip(where, points, strict=True):
+        np.testing.assert_array_equal(orbit[:, 0], ds.lr.values[k])
+        run = sims.descend(model, problem, float(ds.lr[k]), theta0=[[theta[k]]], max_steps=7, record_every=1, tol=0)
+        np.testing.assert_allclose(orbit[:, 1], run.path_theta.values.squeeze(), rtol=1e-6)
+        period = int(ds.period[k])
+        np.testing.assert_allclose(orbit[period:, 1], orbit[:-period, 1], rtol=1e-6)
+    chaotic = lines["orbit chaotic"].reshape(-1, 8, 2)[:, :, 1]
+    assert all(len(np.unique(np.round(orbit, 6))) == 8 for orbit in chaotic)
 
 
 def test_a_phase_diagram_by_phase_says_how_many_theory_foresaw():
