@@ -143,6 +143,15 @@ def test_endpoints_are_those_of_the_theory(explored):
     assert len(beyond.notes) == 1
 
 
+def test_a_predicted_plane_is_explored_too(tmp_path):
+    told = sims.predicted(MODEL, PROBLEM, LR[:2], SCALES, store=tmp_path / "plane.zarr")
+    other = Explored.open(str(tmp_path / "plane.zarr"))
+    seen = runs.with_run(other, other.plane({}), 1, 1)
+    assert seen.measured["sharpness"] == told.sharpness.values[1, 1]
+    run = sims.descend(MODEL, PROBLEM, LR[1], SCALES[1])
+    np.testing.assert_array_equal(seen.ends["found"], run.beta)
+
+
 def test_a_start_beyond_the_edge_is_told(tmp_path):
     far = theory.sparse_regression(n=5, d=8, sparsity=2)
     sims.sweep(MODEL, far, [0.05, 0.7], [0.1, 0.4], max_steps=2000, threads=1, store=tmp_path / "far.zarr")

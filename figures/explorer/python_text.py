@@ -13,7 +13,7 @@ def options_of_run(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a spec that one run has, where they are not the default."""
     known = RunOptions if "network" in spec else Options
     defaults = {f.name: f.default for f in fields(known) if f.metadata.get("result", True)}
-    return {name: spec[name] for name, value in defaults.items() if spec.get(name, value) != value}
+    return {name: spec[name] for name, value in defaults.items() if spec.get(name) not in (None, value)}
 
 
 def python_of_run(spec: Mapping[str, Any], ds: xr.Dataset, store: str, at: Mapping[str, Any]) -> str:
