@@ -1,9 +1,10 @@
 """The places of a page, which its parts are put into, and the theme around them."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from .bokeh_door import bk, models
+from .bokeh_door import bk, events, models
 from .looks import PAGE, TEXT
 
 bk.core.validation.silence(bk.core.validation.warnings.EMPTY_LAYOUT, True)  # parts are filled later, or never
@@ -19,10 +20,24 @@ class Frame:
         self.note = models.Div(text="", name="note", stylesheets=TEXT, **wide)
         self.parts["note"].children = [self.note]
         self.document, document.title = document, title
+        self.shown, self.waiting = False, list[Callable[[], None]]()
+        document.on_event(events.DocumentReady, self._drawn)
         document.template = bk.core.templates.get_env().from_string(PAGE)
 
     def put(self, name: str, *children: Any) -> None:
         self.parts[name].children = list(children)
+
+    def once_shown(self, work: Callable[[], None]) -> None:
+        """Do what can wait for the first picture when the browser has drawn it; at once if it has."""
+        if self.shown:
+            work()
+        else:
+            self.waiting.append(work)
+
+    def _drawn(self, event: Any) -> None:
+        self.shown, waiting, self.waiting = True, self.waiting, []
+        for work in waiting:
+            work()
 
     def show(self) -> None:
         """Give the parts to the document: once they are filled, for it looks through all of them at each change."""

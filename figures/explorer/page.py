@@ -21,7 +21,6 @@ from .run_view import RunView
 from .runs import Seen, stored, with_prediction, with_run
 
 HINT = "Every cell is a run: click one to make it again and see its course; fill B with another to compare."
-SOON = 300  # milliseconds until what can wait for the first picture begins
 MOVE = 60  # milliseconds between pictures of a view that moves
 PAUSE = 1500  # milliseconds between looks at a store that is being written
 
@@ -47,7 +46,7 @@ class Page:
         self._draw()
         frame.put("told", self.hint, self.runs.words)
         warm = partial(with_run, explored, self.found, 0, self.found.ds.sizes["lr"] - 1)
-        document.add_timeout_callback(partial(self._aside, warm, lambda seen: None), SOON)  # loads the kernels
+        frame.once_shown(partial(self._aside, warm, lambda seen: None))  # loads the kernels
         if explored.unfinished(self.found):
             self._wait()
 
@@ -101,7 +100,7 @@ class Page:
         self.frame.put("diagram", *self.diagram.parts)
         self.frame.put("panels", *self.runs.panels, self.plane.figure)
         lines = partial(boundaries, self.explored, dict(self.chosen))
-        self.document.add_timeout_callback(partial(self._aside, lines, self.diagram.draw_lines), SOON)
+        self.frame.once_shown(partial(self._aside, lines, self.diagram.draw_lines))
 
     def _other(self) -> Plane | None:
         return self.foretold.get(tuple(sorted(self.chosen.items())), None) or self.explored.other(self.chosen)
