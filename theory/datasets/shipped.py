@@ -5,6 +5,7 @@ every feature gets mean 0 and standard deviation 1; features that are constant t
 for the squared loss less their mean in the training rows, since there is no intercept.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
@@ -114,10 +115,9 @@ def gse7390(train: int = 30, seed: int = 0, loss: str = "squared") -> Problem:
 
 def _sklearn(what: str):
     try:
-        from sklearn import datasets  # pyright: ignore[reportMissingImports]  # an optional extra
+        return import_module("sklearn.datasets")  # an optional extra
     except ImportError as error:
         raise MissingExtra(f"{what} come with scikit-learn ({error}): pip install 'gdbias[data]'") from None
-    return datasets
 
 
 def _folder(module: str, what: str, package: str) -> Path:
