@@ -51,7 +51,7 @@ def test_what_is_no_pair_of_digits_is_refused(bad):
     [
         (theory.khan, "ISLP", "ISLP"),
         (theory.gse7390, "sksurv", "scikit-survival"),
-        (theory.breast_cancer, "sklearn", ""),
+        (theory.breast_cancer, "sklearn.datasets", ""),
     ],
 )
 def test_what_is_not_installed_is_named(make, module, package, monkeypatch):
