@@ -292,13 +292,21 @@ def test_what_cannot_be_explored_is_refused_before_there_is_a_page(words, told, 
 
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted(explored):
-    arguments = [sys.executable, "-m", "gdbias", "explore", explored.store, "--no-browser"]
+    code = (
+        "import signal, sys; from gdbias.figures.cli.command import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # which a program started in the background lacks\n"
+        "main(sys.argv[1:])"
+    )
+    arguments = [sys.executable, "-c", code, "explore", explored.store, "--no-browser"]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as server:
-        address = next(word for word in server.stderr.readline().split() if word.startswith("http://127.0.0.1:"))
-        with urlopen(address) as page:
-            assert explored.title in page.read().decode()
-        server.send_signal(signal.SIGINT)
-        assert server.wait(60) == 0
+        try:
+            address = next(word for word in server.stderr.readline().split() if word.startswith("http://127.0.0.1:"))
+            with urlopen(address) as page:
+                assert explored.title in page.read().decode()
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
 
 
 @pytest.mark.slow

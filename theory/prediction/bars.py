@@ -47,7 +47,8 @@ class Moved:
         far: distance from gradient flow's endpoint, relative to ``||beta||``.
         undershoot: from the end of the constrained flow at ``S = 2 / lr``, in the same units.
         several: whether several directions are pinned.
-        start: ``lr S / 2`` at the start, by the tangent kernel.
+        start: ``lr S / 2`` at the start, by the tangent kernel; where it is near the edge and descent's first steps go
+            beyond it, the largest of theirs.
         bound: whether the edge of stability bound the flow anywhere.
     """
 

@@ -17,6 +17,7 @@ from ..errors import Diverges, GdbiasError, NoClosedForm, NoInterpolator
 from ..problem import Problem
 from .coordinates import Doubled
 
+FIRST_STEPS = 6  # of descent, in which a start that is nearly at the edge is thrown off it
 ACCURACY = 1e-3  # relative, of a weight in one step: endpoints move by 0.1 to 0.5 % at a tenth of it
 LOSS = 1e-11  # at which the flow has ended, for targets of size 1
 STEPS = 4000
@@ -126,6 +127,19 @@ class Edge:
         *_, length, size = self._columns
         L = self.coordinates.degree
         return self.lr * self.coordinates.rate * length * size * self.unit ** (L - 2) / self.problem.n
+
+    def sharpest_of_first_steps(self) -> float:
+        """The largest ``lr S / 2`` by the tangent kernel at the start and in descent's own first steps from it."""
+        (C, y, *_), L, eta = self._columns, self.coordinates.degree, self.eta
+        w, largest = self.w0[self.moving] / self.unit, 0.0
+        for _ in range(FIRST_STEPS):
+            if not np.isfinite(w).all():
+                return np.inf
+            kernel = (C * w ** (2 * L - 2)) @ C.T
+            largest = max(largest, eta * L * L * float(np.linalg.eigvalsh(kernel)[-1]) / 2)
+            with np.errstate(over="ignore"):
+                w = w - eta * L * w ** (L - 1) * (C.T @ (C @ w**L - y))
+        return largest
 
     def follow(
         self,

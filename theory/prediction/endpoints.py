@@ -23,6 +23,7 @@ from .rule_terms import limit, spent
 from .settled import Settled
 
 Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
+NEAR_EDGE = 0.5  # lr S / 2 of a start from which the first steps may go beyond the edge
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,6 +120,8 @@ def endpoint_of_settled(
     others = flow.beta, edge.coordinates.beta(state.capped)
     far, undershot = np.linalg.norm(found.beta - others, axis=1) / np.linalg.norm(found.beta)
     start = lr * reachable.sharpness_of(edge.w0**edge.coordinates.degree) / 2
+    if NEAR_EDGE < start <= 1 and not warmup and (sharpest := edge.sharpest_of_first_steps()) > 1:
+        start = sharpest
     moved = Moved(float(far), float(undershot), state.undershoot[1], start, bound=bool(state.push.any()))
     return replace(found, error=_error(found, edge.problem, moved, warmup))
 
