@@ -30,6 +30,7 @@ def diabetes(train: int = 20, seed: int = 0) -> Problem:
         InputError: train outside [2, 441], or so few rows that a feature is constant in them.
         MissingExtra: scikit-learn, which ships the data, is not installed.
     """
+    train = whole("train", train, 2, 441)
     datasets = _sklearn("the diabetes data")
     measured, progression = datasets.load_diabetes(return_X_y=True, scaled=False)
     order = _drawn(len(progression), train, seed)
@@ -53,6 +54,7 @@ def breast_cancer(train: int = 100, seed: int = 0, loss: str = "logistic") -> Pr
         InputError: train outside [2, 568], or an unknown loss.
         MissingExtra: scikit-learn, which ships the data, is not installed.
     """
+    train = whole("train", train, 2, 568)
     X, kind = _sklearn("the breast cancer data").load_breast_cancer(return_X_y=True)
     spec = Recipe(kind="breast_cancer", train=train, seed=seed, loss=loss)
     return _classes(X, kind == 1, _drawn(len(X), train, seed), train, loss, spec)
@@ -104,6 +106,7 @@ def gse7390(train: int = 30, seed: int = 0, loss: str = "squared") -> Problem:
         InputError: train outside [2, 197], or an unknown loss.
         MissingExtra: the package scikit-survival, which ships the data, is not installed.
     """
+    train = whole("train", train, 2, 197)
     from scipy.io.arff import loadarff  # a reader for this file alone
 
     folder = _folder("sksurv", "the expression series GSE7390", "scikit-survival") / "datasets" / "data"
