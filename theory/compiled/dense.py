@@ -119,6 +119,22 @@ def pulled_each(C, V, out):
 
 
 @apart
+def taken_out(B, kept, k):
+    """Row k of B less what the first ``kept`` rows, which are orthonormal, have in common with it; its square."""
+    columns, square = B.shape[1], 0.0
+    for _ in range(2):  # the second time for what rounding left
+        for j in range(kept):
+            along = 0.0
+            for a in range(columns):
+                along += B[j, a] * B[k, a]
+            for a in range(columns):
+                B[k, a] -= along * B[j, a]
+    for a in range(columns):
+        square += B[k, a] ** 2
+    return square
+
+
+@apart
 def gram(C, e, H):
     """The lower triangle of ``H = C diag(e) C^T``, by blocks of columns that stay in the cache."""
     rows, columns = C.shape

@@ -7,7 +7,7 @@ as where a direction has just been pinned, the equations of U are not those of a
 import numpy as np
 
 from ..compiled.decorators import inner
-from ..compiled.dense import applied_each, cross, eigenvectors, factored, gram, pulled, pulled_each, solve
+from ..compiled.dense import applied_each, cross, eigenvectors, factored, gram, pulled, pulled_each, solve, taken_out
 
 LEAST = 1e-6  # of the strongest push, of a direction that is pushed
 TURNS, NEAR = 300, 1e-4  # most steps of projected gradients, and the relative change of the last
@@ -21,16 +21,7 @@ def orthonormal(B):
         before = 0.0
         for a in range(rows):
             before += B[k, a] ** 2
-        for _ in range(2):
-            for j in range(kept):
-                along = 0.0
-                for a in range(rows):
-                    along += B[j, a] * B[k, a]
-                for a in range(rows):
-                    B[k, a] -= along * B[j, a]
-        size = 0.0
-        for a in range(rows):
-            size += B[k, a] ** 2
+        size = taken_out(B, kept, k)
         if size > 1e-16 * before:
             for a in range(rows):
                 B[kept, a] = B[k, a] / np.sqrt(size)

@@ -12,7 +12,7 @@ it is given a curvature there, which leaves the step as it is.
 import numpy as np
 
 from ..compiled.decorators import inner
-from ..compiled.dense import applied_each, cross, dot, factored, gram, pulled_each, solve
+from ..compiled.dense import applied_each, cross, dot, factored, gram, pulled_each, solve, taken_out
 
 WHOLE = 64  # samples, up to which the matrix is factored
 BESIDE = 8  # leading eigenvectors in the frame, beyond two for each row of U
@@ -39,16 +39,7 @@ def frame(K, U):
             for a in range(rows):
                 if turn:
                     V[k, a] = ahead[k, a]
-            for _ in range(2):
-                for j in range(k):
-                    along = 0.0
-                    for a in range(rows):
-                        along += V[j, a] * V[k, a]
-                    for a in range(rows):
-                        V[k, a] -= along * V[j, a]
-            size = 0.0
-            for a in range(rows):
-                size += V[k, a] ** 2
+            size = taken_out(V, k, k)
             for a in range(rows):
                 V[k, a] /= np.sqrt(size) + 1e-300
     return V
