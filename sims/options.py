@@ -111,10 +111,10 @@ class Options(RunOptions):
         """Raise InputError where a window, mean or cooling does not fit the rule."""
         if self.window and rule.once_settled.stochastic:
             raise InputError(f"window = {self.window} follows the map of one step, and {rule} has none: use window = 0")
-        if self.window and rule.step.totals:
+        if self.window and rule.step.shared:
             raise InputError(
                 f"window = {self.window} follows a tangent of each weight's step, and {rule.step.name!r} reads "
-                f"{rule.step.totals[0]}: use window = 0"
+                f"{rule.step.shared[0]}: use window = 0"
             )
         for name in ("window", "average"):
             if getattr(self, name) and self.max_steps < rule.settled:

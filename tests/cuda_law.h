@@ -4,7 +4,7 @@ extern "C" void LAW(
     const double* y, const double* first, const double* last, const double* progress, double* values
 ) {
     for (long k = 0; k < size; k++) {
-        double x[STATES], slopes[WEIGHTS], seconds[WEIGHTS * (WEIGHTS + 1) / 2], next[STATES], parts[TOTALS + 1];
+        double x[STATES], there[WEIGHTS], slopes[WEIGHTS], seconds[WEIGHTS * (WEIGHTS + 1) / 2], next[STATES], parts[TOTALS + 1];
         for (int p = 0; p < STATES; p++) x[p] = numbers[p * size + k];
         jacobian(x, slopes);
         curvature(x, seconds);
@@ -20,6 +20,10 @@ extern "C" void LAW(
         for (double second : seconds) add(second);
         for (double number : next) add(number);
         for (int p = 0; p < TOTALS; p++) add(parts[p]);
+        if (ASCENDS) {
+            ascent(lr[k], g[k], own, x, there);
+            for (double weight : there) add(weight);
+        }
         add(loss_value(f[k], y[k]));
         add(loss_slope(f[k], y[k]));
         add(loss_curvature(f[k], y[k]));

@@ -48,11 +48,14 @@ def values_of(dynamics, compiled_law):
     m, P = len(dynamics.model.weights), len(step.values)
     x, numbers = rng.uniform(0.1, 0.9, (P, size)), rng.uniform(0.1, 0.9, (7, size))
     own = rng.uniform(0.1, 0.9, len(step.arguments) - 2 - P)
+    parameters = own[: len(rule.parameters)]
     lr, g, f, y, first, last, progress = numbers
-    parts = law.totals(lr, g, *own[: len(rule.parameters)], *x) if rule.step.totals else ()
+    parts = law.totals(lr, g, *parameters, *x) if rule.step.totals else ()
+    there = law.ascent(lr, g, *own[: len(parameters) + len(rule.step.ascent_totals)], *x) if rule.step.ascent else ()
     expected = [
         law.effective(*x[:m]), *law.jacobian(*x[:m]), *law.curvature(*x[:m]), *law.step(lr, g, *own, *x), *parts,
-        law.loss_value(f, y), law.loss_slope(f, y), law.loss_curvature(f, y), law.schedule(first, last, progress),
+        *there, law.loss_value(f, y), law.loss_slope(f, y), law.loss_curvature(f, y),
+        law.schedule(first, last, progress),
     ]  # fmt: skip
     found = np.full((len(expected), size), np.nan)
     compiled_law(ctypes.c_long(size), pointer(x), pointer(own), *map(pointer, numbers), pointer(found))

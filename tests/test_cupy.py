@@ -26,7 +26,7 @@ def both(model, problem, **asked):
 def test_runs_agree(model, rule):
     gpu, cpu = both(
         model, PROBLEM, lr=[0.01, 0.05, 5.0], init_scale=[0.1, 0.3], max_steps=300, track_every=7, rule=rule,
-        window=0 if rule.stochastic or rule.step.totals else 512, average=4,
+        window=0 if rule.stochastic or rule.step.shared else 512, average=4,
     )  # fmt: skip
     np.testing.assert_array_equal(gpu.status, cpu.status)
     np.testing.assert_array_equal(gpu.steps, cpu.steps)

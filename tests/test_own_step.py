@@ -11,18 +11,17 @@ import sympy as sp
 from gdbias import sims, theory
 from gdbias.figures.cli.command import main
 from gdbias.theory import InputError, UpdateRule
-from gdbias.theory.steps import (
+from gdbias.theory.step import (
     GRADIENT,
     GRADIENT_NORM,
     LEARNING_RATE,
     STEP,
-    STEPS,
     WEIGHT,
     WEIGHT_DECAY,
     StateVariable,
     Total,
-    parse_step,
 )
+from gdbias.theory.steps import STEPS, parse_step
 
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .problem import Problem
     from .schedule import Schedule, constant, cosine, ramp
     from .statements import Statement, statement, statements
-    from .steps import StateVariable, Step
+    from .step import StateVariable, Step
     from .update_rule import UpdateRule, gradient_descent
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -59,7 +59,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "problem": ["Problem"],
         "statements": ["Statement", "statement", "statements"],
         "schedule": ["Schedule", "constant", "cosine", "ramp"],
-        "steps": ["StateVariable", "Step"],
+        "step": ["StateVariable", "Step"],
         "update_rule": ["UpdateRule", "gradient_descent"],
     },
 )

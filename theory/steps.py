@@ -1,136 +1,32 @@
-"""Steps: equations of what a rule does to one weight, from text or by name, and the table of those that have a name.
+"""Steps by name or from text, and the table of those that have a name.
 
 A rule of one's own is a :class:`Step`, and a new built-in one is an entry of :data:`STEPS`: Python, the command line,
 stored results, every backend and the stable sharpness follow from its equations.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 
 import sympy as sp
 
 from .errors import InputError
 from .expression import read_formula
+from .step import (
+    FUNCTIONS,
+    GRADIENT,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    LOSS,
+    MOMENTUM,
+    STEP,
+    WEIGHT,
+    WEIGHT_DECAY,
+    StateVariable,
+    Step,
+    Total,
+)
 from .validate import named_values, real, shown
 
-WEIGHT, GRADIENT, LEARNING_RATE = sp.symbols("weight gradient lr", real=True)
-STEP = sp.Symbol("step", real=True)  # number of the step, 0 for the first
-MOMENTUM, WEIGHT_DECAY = sp.symbols("momentum weight_decay", real=True)
-_VELOCITY = sp.Symbol("velocity", real=True)
-_GIVEN = (WEIGHT, GRADIENT, LEARNING_RATE, STEP)  # what every step can read
 FORM = "use for example 'weight - lr*velocity; velocity <- beta*velocity + gradient, from 0'"
-
-
-class Total(sp.Function):
-    """The sum of a term over all weights of a run, such as ``Total(GRADIENT**2)``; in text ``total(gradient**2)``."""
-
-    nargs = 1
-    is_real = True
-
-    def _sympystr(self, printer) -> str:
-        return f"total({printer.doprint(self.args[0])})"
-
-
-GRADIENT_NORM = sp.sqrt(Total(GRADIENT**2))  # Euclidean, of the whole gradient in the weights
-_FUNCTIONS = {
-    "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "sign": sp.sign, "total": Total,
-    "abs": sp.Abs, "min": sp.Min, "max": sp.Max, "Abs": sp.Abs, "Min": sp.Min, "Max": sp.Max,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class StateVariable:
-    """Extra memory kept for every weight, such as a velocity."""
-
-    symbol: sp.Symbol
-    start: sp.Expr  # in terms of WEIGHT
-    update: sp.Expr  # in terms of what the step's own update may read
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step ``weight <- update(weight, gradient, lr, step, parameters, state)``, all right-hand sides at old values.
-
-    Attributes:
-        name: of the step, in titles and stored results.
-        update: the new weight, of WEIGHT, GRADIENT, LEARNING_RATE, STEP, the state, :class:`Total` of terms of these,
-            and parameters. Equations may have what :func:`parse_step` reads.
-        state: extra memory of every weight.
-        parameters: all other symbols of the equations, whose values come with the run, so that another value needs no
-            other kernel; filled in, sorted by name.
-        defaults: values of parameters that a run need not give.
-        lowers_loss: whether small steps lower the objective.
-        source: where the step comes from.
-
-    Raises:
-        InputError: an equation beyond what can be read, a state named as what steps read, a total inside a total, or
-            ``parameters`` that are not those of the equations.
-    """
-
-    name: str
-    update: sp.Expr
-    state: tuple[StateVariable, ...] = ()
-    parameters: tuple[sp.Symbol, ...] = ()
-    defaults: Mapping[str, float] = field(default_factory=dict, compare=False)
-    lowers_loss: bool = field(default=False, compare=False)
-    source: str = field(default="", compare=False)
-
-    def __post_init__(self):
-        name, given = " ".join(self.name.split()), {symbol.name for symbol in self.parameters}
-        state = tuple(
-            StateVariable(sp.Symbol(s.symbol.name, real=True), _canonical(name, s.start), _canonical(name, s.update))
-            for s in self.state
-        )
-        values = dict(name=name, update=_canonical(name, self.update), state=state)
-        for attribute, value in values.items():
-            object.__setattr__(self, attribute, value)
-        kept = [s.symbol for s in state]
-        if taken := [s for k, s in enumerate(kept) if s in (*_GIVEN, *kept[:k]) or s.name.startswith("_")]:
-            raise InputError(f"the step {name!r} cannot keep a state named {taken[0]}: choose another name")
-        strange = set().union(*(s.start.free_symbols for s in state)) - {WEIGHT}
-        if strange or any(s.start.has(Total) for s in state):
-            read = min(map(str, strange), default="total")
-            raise InputError(f"the state of the step {name!r} reads {read} at its start: use WEIGHT and numbers there")
-        if any(inner.has(Total) for term in self.totals for inner in term.args):
-            raise InputError(f"the step {name!r} has a total inside a total: keep the inner one in the state")
-        parameters = set().union(*(e.free_symbols for e in self._equations)) - {*_GIVEN, *kept}
-        if unread := sorted(given - {symbol.name for symbol in parameters}):
-            raise InputError(f"the step {name!r} does not read its parameter {unread[0]}: leave it out")
-        if hidden := [s for s in parameters if s.name.startswith("_")]:
-            raise InputError(f"the step {name!r} cannot read a parameter named {hidden[0]}: choose another name")
-        object.__setattr__(self, "parameters", tuple(sorted(parameters, key=str)))
-
-    def __str__(self) -> str:
-        """The name and all equations, as :func:`parse_step` reads them."""
-        kept = "".join(f"; {s.symbol} <- {s.update}, from {s.start}" for s in self.state)
-        return f"{self.name}: {WEIGHT} <- {self.update}{kept}"
-
-    @property
-    def _equations(self) -> tuple[sp.Expr, ...]:
-        return self.update, *(s.update for s in self.state)
-
-    @cached_property
-    def totals(self) -> tuple[sp.Expr, ...]:
-        """The totals that a step needs of all weights, in a fixed order."""
-        return tuple(sorted(set().union(*(e.atoms(Total) for e in self._equations)), key=str))
-
-    @cached_property
-    def memory(self) -> tuple[StateVariable, ...]:
-        """What is kept for every weight: the state, and the number of the step where that is read."""
-        counts = any(e.has(STEP) for e in self._equations)
-        return self.state + (StateVariable(STEP, sp.Integer(0), STEP + 1),) * counts
-
-
-def _canonical(name: str, equation: sp.Expr) -> sp.Expr:
-    """The equation as it is read back from a stored result: real symbols, decimal numbers as ratios."""
-    equation = sp.sympify(equation)
-    exact = equation.xreplace({x: sp.Rational(repr(float(x))) for x in equation.atoms(sp.Float)})
-    try:
-        return read_formula(str(exact), _FUNCTIONS)
-    except InputError as error:
-        raise InputError(f"the step {name!r}: {error}") from None
 
 
 def parse_step(text: str) -> Step:
@@ -138,8 +34,9 @@ def parse_step(text: str) -> Step:
 
     ``"weight - lr*velocity; velocity <- beta*velocity + gradient, from 0"``: the new weight, then each state variable
     with its new value and its start, 0 unless given; ``"NAME: "`` may stand before. Equations have numbers, the names
-    ``weight gradient lr step``, state and parameters (all other names), ``+ - * / **``, ``sqrt exp log sign abs min
-    max``, and ``total(...)``, a sum over all weights of the run. All right-hand sides are taken at the old values.
+    ``weight gradient lr step loss``, state and parameters (all other names), ``+ - * / **``, ``sqrt exp log sign abs
+    min max``, and ``total(...)``, a sum over all weights of the run. All right-hand sides are taken at the old values.
+    The gradient is that at the weights, or at another point by ``"; gradient at weight + rho*sign(gradient)"``.
 
     Raises:
         InputError: another name, or text that is no such equations.
@@ -152,15 +49,18 @@ def parse_step(text: str) -> Step:
     update, *rest = equations.split(";")
     if re.fullmatch(r"\s*\w+\s*", update):
         raise InputError(f"unknown step {text!r}: use one of {', '.join(STEPS)}, or equations: {FORM}")
-    state = []
+    state, ascent = [], None
     for part in rest:
+        if ascent is None and (elsewhere := re.fullmatch(rf"\s*{GRADIENT}\s+at\s(.*)", part, re.DOTALL)):
+            ascent = _read(elsewhere[1])
+            continue
         found = re.fullmatch(r"\s*(\w+)\s*<-(.*?)(?:,\s*from\s(.*))?", part, re.DOTALL)
         if not found:
             raise InputError(f"cannot read {part.strip()!r} of step {shown(text)}: {FORM}")
         symbol, value, start = found.groups()
         state.append(StateVariable(sp.Symbol(symbol, real=True), _read(start or "0"), _read(value)))
     update = re.sub(rf"^\s*{WEIGHT}\s*<-", "", update)
-    step = Step(name.strip() or "custom", _read(update), tuple(state))
+    step = Step(name.strip() or "custom", _read(update), tuple(state), ascent)
     known = STEPS.get(step.name, step)
     return known if known == step else step
 
@@ -179,16 +79,52 @@ def parse_parameters(text: str) -> dict[str, float]:
 
 
 def _read(text: str) -> sp.Expr:
-    return read_formula(text, _FUNCTIONS)
+    return read_formula(text, FUNCTIONS)
+
+
+_VELOCITY, _MEAN, _SQUARE = sp.symbols("velocity mean square", real=True)
+_BETA1, _BETA2, _EPS, _RHO, _DECAY, _MAX_NORM = sp.symbols("beta1 beta2 eps rho decay max_norm", real=True)
 
 
 def _heavy_ball(name: str, gradient: sp.Expr) -> Step:
     pushed = MOMENTUM * _VELOCITY - LEARNING_RATE * gradient
-    velocity = StateVariable(_VELOCITY, sp.Integer(0), pushed)
-    return Step(name, WEIGHT + pushed, (velocity,), source="Polyak 1964")
+    return Step(name, WEIGHT + pushed, (StateVariable(_VELOCITY, sp.S.Zero, pushed),), source="Polyak 1964")
+
+
+def _nesterov() -> Step:
+    pushed = MOMENTUM * _VELOCITY + GRADIENT
+    move = LEARNING_RATE * (GRADIENT + MOMENTUM * pushed)
+    return Step(
+        "nesterov", WEIGHT - move, (StateVariable(_VELOCITY, sp.S.Zero, pushed),), source="Sutskever et al. 2013"
+    )
+
+
+def _averaged(symbol: sp.Symbol, rate: sp.Symbol, value: sp.Expr) -> StateVariable:
+    """An exponential average from 0, which forgets the share ``1 - rate`` a step."""
+    return StateVariable(symbol, sp.S.Zero, rate * symbol + (1 - rate) * value)
+
+
+def _rmsprop(name: str, square: sp.Expr, source: str) -> Step:
+    kept = _averaged(_SQUARE, _BETA2, square)
+    update = WEIGHT - LEARNING_RATE * GRADIENT / (sp.sqrt(kept.update) + _EPS)
+    return Step(name, update, (kept,), defaults=dict(beta2=0.99, eps=1e-8), source=source)
+
+
+def _adam(name: str, pull: sp.Expr, source: str, **defaults: float) -> Step:
+    mean, square = _averaged(_MEAN, _BETA1, GRADIENT), _averaged(_SQUARE, _BETA2, GRADIENT**2)
+    size = sp.sqrt(square.update / (1 - _BETA2 ** (STEP + 1))) + _EPS
+    move = mean.update / (1 - _BETA1 ** (STEP + 1)) / size + pull
+    defaults = dict(beta1=0.9, beta2=0.999, eps=1e-8, **defaults)
+    return Step(name, WEIGHT - LEARNING_RATE * move, (mean, square), defaults=defaults, source=source)
+
+
+def _sharpness_aware(name: str, direction: sp.Expr, source: str) -> Step:
+    ascent = WEIGHT + _RHO * direction
+    return Step(name, WEIGHT - LEARNING_RATE * GRADIENT, ascent=ascent, defaults=dict(rho=0.05), source=source)
 
 
 _DECAYED = GRADIENT + WEIGHT_DECAY * WEIGHT  # gradient of L + weight_decay |theta|^2 / 2
+_POLYAK = sp.Max(LOSS, 0) / (Total(GRADIENT**2) + _EPS)
 STEPS = {
     step.name: step
     for step in (
@@ -196,8 +132,28 @@ STEPS = {
         Step("gradient_descent_with_weight_decay", WEIGHT - LEARNING_RATE * _DECAYED, lowers_loss=True),
         _heavy_ball("heavy_ball", GRADIENT),
         _heavy_ball("heavy_ball_with_weight_decay", _DECAYED),
+        _nesterov(),
+        Step("sign_descent", WEIGHT - LEARNING_RATE * sp.sign(GRADIENT), source="arXiv 1802.04434"),
+        Step(
+            "normalized_descent", WEIGHT - LEARNING_RATE * GRADIENT / (GRADIENT_NORM + _EPS),
+            defaults=dict(eps=1e-8), source="arXiv 2205.09745",
+        ),
+        Step(
+            "clipped_descent", WEIGHT - LEARNING_RATE * GRADIENT * sp.Min(1, _MAX_NORM / GRADIENT_NORM),
+            defaults=dict(max_norm=1.0), lowers_loss=True, source="arXiv 1211.5063",
+        ),
+        Step(
+            "polyak", WEIGHT - sp.Min(LEARNING_RATE, _POLYAK) * GRADIENT,
+            defaults=dict(eps=1e-30), lowers_loss=True, source="arXiv 2002.10542",
+        ),
+        _rmsprop("rmsprop", GRADIENT**2, "Hinton 2012"),
+        _rmsprop("rmsprop_scalar", Total(GRADIENT**2), "arXiv 2410.24206"),
+        _adam("adam", sp.S.Zero, "arXiv 1412.6980"),
+        _adam("adamw", _DECAY * WEIGHT, "arXiv 1711.05101", decay=1e-4),
+        _sharpness_aware("sam", GRADIENT / (GRADIENT_NORM + sp.Rational(1, 10**12)), "arXiv 2010.01412"),
+        _sharpness_aware("sam_max", sp.sign(GRADIENT), "arXiv 2603.08290"),
     )
-}
+}  # fmt: skip
 
 
 def descent_step(momentum: bool = False, decay: bool = False) -> Step:

@@ -12,10 +12,11 @@ from .elementwise import simplest
 from .errors import InputError
 from .loss import Loss
 from .schedule import Schedule, constant, parse_schedule
-from .steps import GRADIENT as GRADIENT
-from .steps import LEARNING_RATE as LEARNING_RATE
-from .steps import MOMENTUM, WEIGHT_DECAY, Step, descent_step, parse_step
-from .steps import WEIGHT as WEIGHT
+from .step import GRADIENT as GRADIENT
+from .step import LEARNING_RATE as LEARNING_RATE
+from .step import MOMENTUM, WEIGHT_DECAY, Step
+from .step import WEIGHT as WEIGHT
+from .steps import descent_step, parse_step
 from .validate import real, shown, whole
 
 _NOT_LINEAR = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside)  # in a derivative at a minimum
@@ -31,7 +32,7 @@ def _flip(step: Step) -> Callable:
     old = [WEIGHT, *(s.symbol for s in step.state)]
     new = [value.subs(GRADIENT, S * WEIGHT) for value in (step.update, *(s.update for s in step.state))]
     roots = []
-    if not step.totals:
+    if not step.shared:
         linear = sp.Matrix(new).jacobian(old).subs(dict.fromkeys(old, 0))
         if linear.free_symbols <= {S, LEARNING_RATE, *step.parameters} and not linear.has(*_NOT_LINEAR):
             roots = sp.solve((linear + sp.eye(len(old))).det(), S, simplify=False)

@@ -1,7 +1,9 @@
 """The update rule as options of the command line and of a spec file."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from ... import theory
 from ...theory.errors import InputError
@@ -27,10 +29,11 @@ class Rule:
     cosine(STEPS, final=SHARE)."""
     noise_seed: int = 0
     """Seed of batches and label noise."""
-    step: str | None = None
-    """Another step, by its name or its equations: the new weight, then each state variable and its start, as in
-    "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0". Names are weight, gradient, lr, step (from 0),
-    state and parameters; + - * / **, sqrt exp log sign abs min max, and total(...), a sum over all weights."""
+    step: Annotated[str | None, tyro.conf.arg(aliases=["--rule"])] = None
+    """Another step, by its name (nesterov, adam, adamw, rmsprop, rmsprop_scalar, sign_descent, normalized_descent,
+    clipped_descent, polyak, sam, sam_max) or its equations: the new weight, then each state variable and its start, as
+    in "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0". Names are weight, gradient, lr, step (from
+    0), loss, state and parameters; + - * / **, sqrt exp log sign abs min max, and total(...), a sum over weights."""
     step_parameters: str | None = None
     """Values of the other names in those equations, such as "beta=0.9, eps=1e-8"."""
 

@@ -56,7 +56,7 @@ def advance(job: Job, runs: Runs) -> None:
                 runs.outcome[done] = ended[stop]
                 alive = alive[keep]
                 T, V, f, lr, limit = T[:, :, keep], V[:, :, keep], f[:, keep], lr[keep], limit[keep]
-                g, first, key = g[:, keep], first[keep], key[keep]
+                g, first, key, excess = g[:, keep], first[keep], key[keep], excess[keep]
                 calm, rising, last, top = calm[keep], rising[keep], last[keep], top[keep]
                 if job.tell:
                     job.tell(N - len(alive))
@@ -66,12 +66,18 @@ def advance(job: Job, runs: Runs) -> None:
                 rayleigh, V = _power_step(landscape, T[:m], V, f, g, top, noise)
                 top = np.maximum(top, rayleigh)
             if rule.stochastic:
-                g = landscape.pulled(_drawn_slopes(landscape, rule, f, key, step))
+                g = _drawn(landscape, rule, f, key, step)
             rate = law.schedule(first, lr, step / rule.schedule.steps) if step < rule.schedule.steps else lr
             read = rule.parameters
+            if rule.step.ascent is not None:
+                sums = _sums(law.ascent_totals(rate, g, *read, *T), g) if rule.step.ascent_totals else ()
+                there = _stacked(law.ascent(rate, g, *read, *sums, *T), g)
+                T, f = np.concatenate([T[:-m], there]), landscape.predictions(*there)
+                g = _drawn(landscape, rule, f, key, step) if rule.stochastic else landscape.slope(f)
             if rule.step.totals:
-                parts = law.totals(rate, g, *read, *T)
-                read += tuple(np.broadcast_to(part, g.shape).sum(axis=0) for part in parts)
+                read += _sums(law.totals(rate, g, *read, *T), g)
+            if rule.step.reads_loss:
+                read += (excess,)
             T = _stacked(law.step(rate, g, *read, *T), g)
             step += 1
 
@@ -79,6 +85,11 @@ def advance(job: Job, runs: Runs) -> None:
 def _stacked(values, g):
     """Weights and state, or their tangents, (row, feature, run): some may be one number."""
     return np.stack([np.broadcast_to(value, g.shape) for value in values])
+
+
+def _sums(parts, g) -> tuple[np.ndarray, ...]:
+    """Totals of parts (feature, run), some of which may be one number."""
+    return tuple(np.broadcast_to(part, g.shape).sum(axis=0) for part in parts)
 
 
 def decayed_calm(T, pulls, decay: float, tol: float):
@@ -100,6 +111,11 @@ def decayed_calm(T, pulls, decay: float, tol: float):
         excess = excess + abs(pull) - decay * abs(w)
     leaving = (grows & (excess > 0)).any(axis=0)
     return ~leaving & ((square < tol * decay * decay * norms) | (norms < tol))
+
+
+def _drawn(landscape: Landscape, rule: UpdateRule, f, key, step: int):
+    """The gradient dL/dbeta of the samples drawn."""
+    return landscape.pulled(_drawn_slopes(landscape, rule, f, key, step))
 
 
 def _drawn_slopes(landscape: Landscape, rule: UpdateRule, f, key, step: int):

@@ -10,7 +10,7 @@ from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
 from ...theory.errors import NoInterpolator
 from ...theory.prediction.attainable import attainable_range, loss_min, require_interpolator
-from ...theory.steps import WEIGHT
+from ...theory.step import WEIGHT
 from ..engine.backends import backend
 from ..engine.draws import run_keys
 from ..engine.job import Job
@@ -34,6 +34,7 @@ def begin_runs(
         found = sharpness_at(landscape, starts)
         top, vector = found.value, found.vector
     state = [sp.lambdify(WEIGHT, s.start, np)(row) + 0 * row for row in points for s in rule.step.memory]
+    state += [] if rule.step.ascent is None else [*points]  # where the gradient is taken
     theta = rows(np.concatenate([points, np.stack(state)])) if state else starts
     rates = np.ascontiguousarray(lr, dtype=float)
     first_rate, last_rate = rule.schedule.ends(rates)

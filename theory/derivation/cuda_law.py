@@ -9,6 +9,7 @@ import sympy as sp
 
 from ..elementwise import Function, LawPrinter
 from .dynamics import Dynamics
+from .law import step_counts
 
 
 class _CPrinter(LawPrinter):
@@ -41,6 +42,9 @@ _SIGNATURES = {
     "effective": "double effective(const double (&x)[STATES])",
     "jacobian": "void jacobian(const double (&x)[STATES], double (&out)[WEIGHTS])",
     "curvature": "void curvature(const double (&x)[STATES], double (&out)[WEIGHTS * (WEIGHTS + 1) / 2])",
+    "ascent_totals": "void ascent_totals("
+    "double lr, double g, const double* own, const double (&x)[STATES], double* out)",
+    "ascent": "void ascent(double lr, double g, const double* own, const double (&x)[STATES], double (&out)[WEIGHTS])",
     "totals": "void totals(double lr, double g, const double* own, const double (&x)[STATES], double* out)",
     "step": "void step(double lr, double g, const double* own, const double (&x)[STATES], double (&out)[STATES])",
     "loss_value": "double loss_value(double f, double y)",
@@ -62,16 +66,19 @@ def device_functions(dynamics: Dynamics) -> str:
     """The law in CUDA, as constants and device functions.
 
     ``x`` are a feature's numbers, WEIGHTS weights and behind them the state of the rule, STATES in all; ``own`` are the
-    PARAMETERS of the rule's step and behind them its TOTALS over all weights.
+    PARAMETERS of the rule's step and behind them its TOTALS over all weights, or ASCENT_TOTALS, and the excess loss.
     """
     model, rule = dynamics.model, dynamics.rule
     functions = {function.name: function for function in dynamics.law.functions}
-    functions.setdefault("totals", Function("totals", (), (), many=True))
-    step, totals = functions["step"], len(functions["totals"].values)
+    for name in ("totals", "ascent_totals", "ascent"):
+        functions.setdefault(name, Function(name, (), (), many=True))
+    step, size = functions["step"], len(rule.step.parameters)
     own, numbers = step.arguments[2 : -len(step.values)], step.arguments[-len(step.values) :]
-    counts = dict(WEIGHTS=len(model.weights), STATES=len(numbers), PARAMETERS=len(own) - totals, TOTALS=totals)
+    before = functions["ascent"].arguments[2 + size : -len(numbers)]  # totals of the point where the gradient is taken
+    counts = dict(WEIGHTS=len(model.weights), STATES=len(numbers), **step_counts(rule.step))
     places = {symbol: f"x[{k}]" for k, symbol in enumerate(numbers)}
     places |= {symbol: f"own[{k}]" for k, symbol in enumerate(own)}
+    places |= {symbol: f"own[{size + k}]" for k, symbol in enumerate(before)}
     return "\n\n".join([
         f"// {model.name}, {dynamics.loss.name} loss, {rule.step.name}",
         "\n".join(f"constexpr int {name} = {count};" for name, count in counts.items()),

@@ -27,6 +27,7 @@ def require_predicted(rule: UpdateRule) -> UpdateRule:
     if rule != UpdateRule(**known):
         others = replace(rule, **{term: getattr(gradient_descent, term) for term in TERMS if term == "schedule"})
         told = ", ".join(f"{name}={value}" for name, value in others.spec.items() if name not in TERMS)
+        told = f"step={rule.step.name}" if "step" in others.spec else told
         raise NoClosedForm(f"nothing is predicted for {told}: use {', '.join(TERMS)} alone, or run it with sims")
     return rule
 

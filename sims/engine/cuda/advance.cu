@@ -3,15 +3,18 @@
 // An array program launches dozens of kernels a step, and at these sizes a launch takes longer than its arithmetic.
 //
 // law.cuh is generated. It says what is constant of a model and its rule: WEIGHTS of a feature; STATES, the numbers x
-// of a feature, its weights and behind them the state of the rule; PARAMETERS of the rule's step and TOTALS over all
-// weights that it reads, together its `own` numbers; WEIGHT_DECAY, the place of that parameter; DECAYS, DRAWS,
-// SCHEDULED and SETTLES, whether the rule has weight decay, random draws, a schedule, and steps before which no run
+// of a feature, its weights and behind them the state of the rule; PARAMETERS of the rule's step, TOTALS over all
+// weights that it reads, and the excess loss where it READS_LOSS, together its `own` numbers; ASCENDS, whether the
+// gradient is taken at other weights, the last of the state, which ASCENT_TOTALS tell; WEIGHT_DECAY, the place of that
+// parameter; DECAYS, DRAWS, SCHEDULED and SETTLES, whether the rule has weight decay, random draws, a schedule, and steps before which no run
 // converges (a branch not taken is not compiled); ROWS of the data in a tile; NUDGE, the noise of a power step;
 // outcomes. And it is the law:
 //     effective(x)                                    beta
 //     jacobian(x, out[WEIGHTS])                       d beta / d w
 //     curvature(x, out[WEIGHTS * (WEIGHTS + 1) / 2])  its second derivatives, the upper triangle row by row
 //     totals(lr, g, own, x, out[TOTALS])              the feature's part of each, with g = dL/dbeta
+//     ascent_totals(lr, g, own, x, out[ASCENT_TOTALS])  those of the other weights, with g at the weights
+//     ascent(lr, g, own, x, out[WEIGHTS])             these weights
 //     step(lr, g, own, x, out[STATES])                the next numbers
 //     loss_value(f, y), loss_slope(f, y), loss_curvature(f, y)
 //     schedule(first, last, progress)                 a learning rate
@@ -141,16 +144,36 @@ __device__ inline void draw_slopes(
     __syncthreads();
 }
 
-// The totals over all weights that a step reads, behind its parameters.
-__device__ inline void add_totals(const Run& run, double rate, double* own) {
-    double sums[TOTALS + 1] = {}, parts[TOTALS + 1];  // never empty, which C++ has not
+// COUNT totals over all weights, behind the parameters of the step.
+template <int COUNT, class Parts>
+__device__ inline void add_totals(const Run& run, double rate, double* own, Parts of_feature) {
+    double sums[COUNT + 1] = {}, parts[COUNT + 1];  // never empty, which C++ has not
     run.each_gradient([&](whole j, double g) {
         double x[STATES];
         run.gather(run.T, j, x);
-        totals(rate, g, own, x, parts);
-        for (int k = 0; k < TOTALS; k++) sums[k] += parts[k];
+        of_feature(rate, g, own, x, parts);
+        for (int k = 0; k < COUNT; k++) sums[k] += parts[k];
     });
-    for (int k = 0; k < TOTALS; k++) own[PARAMETERS + k] = run.sum(sums[k]);
+    for (int k = 0; k < COUNT; k++) own[PARAMETERS + k] = run.sum(sums[k]);
+}
+
+// Goes to the weights at which the gradient is taken, and leaves the loss slopes there.
+__device__ inline void ascend(const Run& run, const double* __restrict__ y, double scale, double rate, double* own) {
+    if constexpr (ASCENT_TOTALS > 0) add_totals<ASCENT_TOTALS>(run, rate, own, ascent_totals);
+    run.each_gradient([&](whole j, double g) {
+        double x[STATES], there[WEIGHTS];
+        run.gather(run.T, j, x);
+        ascent(rate, g, own, x, there);
+        for (int p = 0; p < WEIGHTS; p++) x[p] = there[p];
+        run.scatter(run.T + (STATES - WEIGHTS) * run.d * run.N, j, there);
+        run.B[j * run.W] = effective(x);
+    });
+    __syncthreads();
+    run.each_row(run.X, run.n, run.d, run.B, run.W, [&](whole i, double f) {
+        run.R[i * run.W] = loss_slope(f, y[i]) * scale;
+        if constexpr (DRAWS) run.F[i * run.N] = f;
+    });
+    __syncthreads();
 }
 
 // Advances the active runs by at most `turn` steps; all are at the same step. A block holds `side` runs, and the
@@ -173,7 +196,7 @@ extern "C" __global__ void advance_runs(
     const whole p = active[thread < count ? thread : count - 1];
     double *B = memory + column, *R = B + d * W, *part = R + n * W;
     Run run{N, n, d, W, member, team, X, XT, T + p, V + p, F + p, C + p, M + p, Q + p, B, R, part, true};
-    double own[PARAMETERS + TOTALS + 1];
+    double own[PARAMETERS + TOTALS + ASCENT_TOTALS + 1];
     for (int k = 0; k < PARAMETERS; k++) own[k] = parameters[k];
     whole t = steps[p], quiet = calm[p], rises = rising[p];
     double before = last[p], highest = top[p];
@@ -222,14 +245,18 @@ extern "C" __global__ void advance_runs(
             const double rayleigh = power_step(run, noise, highest);
             if (rayleigh > highest) highest = rayleigh;
         }
-        if constexpr (DRAWS) {
-            const bits state = mix(key[p] + (bits)t * 0x9E3779B97F4A7C15ULL);
-            draw_slopes(run, y, scale, state, batch, t < noise_steps ? label_noise : 0.0);
-        }
+        const bits state = DRAWS ? mix(key[p] + (bits)t * 0x9E3779B97F4A7C15ULL) : 0;
+        const double noise_now = t < noise_steps ? label_noise : 0.0;
+        if constexpr (DRAWS) draw_slopes(run, y, scale, state, batch, noise_now);
         double rate = lr[p];
         if constexpr (SCHEDULED)
             if (t < schedule_steps) rate = schedule(first[p], lr[p], t / schedule_steps);
-        if constexpr (TOTALS > 0) add_totals(run, rate, own);
+        if constexpr (ASCENDS) {
+            ascend(run, y, scale, rate, own);
+            if constexpr (DRAWS) draw_slopes(run, y, scale, state, batch, noise_now);
+        }
+        if constexpr (TOTALS > 0) add_totals<TOTALS>(run, rate, own, totals);
+        if constexpr (READS_LOSS) own[PARAMETERS + TOTALS] = x;
         run.each_gradient([&](whole j, double g) {
             double old[STATES], next[STATES];
             run.gather(run.T, j, old);

@@ -9,12 +9,15 @@ from gdbias.sims.engine.draws import normal, stream, uniform
 from gdbias.sims.engine.numba.feature import added, bound, dot, nudged, plus, product, rest
 from gdbias.sims.engine.numba.lanes import fma, larger, less, sqrt, total
 from gdbias.sims.engine.numba.law_stub import (
+    ASCENDS,
+    ASCENT_TOTALS,
     DECAYS,
     DRAWS,
     LANES,
     NUDGE,
     ONE_SAMPLE,
     PARAMETERS,
+    READS_LOSS,
     SCHEDULED,
     SETTLES,
     STATES,
@@ -22,6 +25,8 @@ from gdbias.sims.engine.numba.law_stub import (
     TRACKS,
     WEIGHT_DECAY,
     WEIGHTS,
+    ascent,
+    ascent_totals,
     curvature,
     effective,
     jacobian,
@@ -211,12 +216,31 @@ def advance(
                     p, done = run[q], A[TIME, q] / schedule_steps
                     A[RATE, q] = schedule(first[p], lr[p], done) if done < 1.0 else lr[p]
         rates, read = load(A, RATE), own
+        if ASCENDS:  # the gradient is taken elsewhere, of the same samples
+            matmul(XT, R, B, XT_first, XT_last)
+            if ASCENT_TOTALS:
+                sums = gather(A, NONE, 0, ASCENT_TOTALS)
+                for j in range(d):
+                    sums = plus(sums, ascent_totals(rates, load(B, j), own, gather(T, j, D, STATES)))
+                read = own + sums
+            for j in range(d):
+                there = ascent(rates, load(B, j), read, gather(T, j, D, STATES))
+                scatter(T, (STATES - WEIGHTS) * D + j, D, there)
+                store(B, j, effective(there))
+            matmul(X, B, F, X_first, X_last)
+            for i in range(n):
+                store(R, i, loss_slope(load(F, i), y[i]) * scale)
+            if DRAWS:
+                draw(R, F, y, A, run, key, scale, batch, label_noise, noise_steps)
+            read = own
         if TOTALS:
             matmul(XT, R, B, XT_first, XT_last)
             sums = gather(A, NONE, 0, TOTALS)
             for j in range(d):
                 sums = plus(sums, totals(rates, load(B, j), own, gather(T, j, D, STATES)))
             read = own + sums
+        if READS_LOSS:
+            read = read + (load(A, EXCESS),)
         if ONE_SAMPLE:
             slope, ahead = load(R, 0), load(A, NONE)
             for j in range(d):
@@ -226,7 +250,7 @@ def advance(
             store(A, AHEAD, ahead)
         else:
             for j in range(0, d, ROWS):
-                if TRACKS and not DRAWS and tracked:
+                if TRACKS and not DRAWS and not ASCENDS and tracked:
                     gradients = gather(B, j, 1, ROWS)
                 else:
                     gradients = tile(XT, j, R, XT_first[j], XT_last[j + ROWS - 1])

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from ....theory.compiled.cache import load_kernel
 from ....theory.derivation.dynamics import Dynamics
-from ....theory.derivation.law import state_symbols
+from ....theory.derivation.law import state_symbols, step_counts
 from ..rule_settings import variants
 from ..runs import NUDGE
 from .lanes import LANES
@@ -32,7 +32,7 @@ def advance_kernel(dynamics: Dynamics, one_sample: bool = False, number: str = "
         LANES=LANES * (2 if number == "float32" else 1),
         **variants(rule),
         TRACKS=number == "float64",
-        ONE_SAMPLE=one_sample and not rule.stochastic and not rule.step.totals,
+        ONE_SAMPLE=one_sample and not rule.stochastic and not rule.step.shared,
         NUDGE=NUDGE,
     )
 
@@ -54,8 +54,7 @@ def kernel_text(driver: str, dynamics: Dynamics, number: str, **constants: float
     constants |= dict(
         WEIGHTS=len(model.weights),
         STATES=len(model.weights) + len(state_symbols(model, step)),
-        PARAMETERS=len(step.parameters),
-        TOTALS=len(step.totals),
+        **step_counts(step),
     )
     stub = next(node for node in ast.parse(driver).body if isinstance(node, ast.ImportFrom) and node.module == STUB)
     law = ["from gdbias.sims.engine.numba import lanes as xp", "from gdbias.sims.engine.numba.lanes import law", ""]

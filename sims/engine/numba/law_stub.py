@@ -13,14 +13,17 @@ LANES: int = 16  # runs in a block
 WEIGHTS: int = 1  # of a feature
 STATES: int = 1  # weights and state variables of a feature
 PARAMETERS: int = 0  # of the step
-TOTALS: int = 0  # over all weights that it reads, in place of its tangent
+TOTALS: int = 0  # over all weights that it reads
+READS_LOSS: int = 0  # whether it reads the excess loss
+ASCENDS: int = 0  # whether it takes the gradient at another point; with either it has no tangent
+ASCENT_TOTALS: int = 0  # over all weights that this point needs
 WEIGHT_DECAY: int = 0  # its place among them
 DECAYS: bool = False  # weight decay belongs to the objective
 DRAWS: bool = False  # steps draw samples or label noise
 SCHEDULED: bool = False  # the learning rate has a schedule
 SETTLES: bool = False  # runs converge once the rule has settled
 TRACKS: bool = True  # the sharpness is looked at along the path
-ONE_SAMPLE: bool = False  # there is one sample, no draw and no total
+ONE_SAMPLE: bool = False  # there is one sample, no draw, and a step of each weight alone
 NUDGE: float = 0.0  # noise of a power step
 
 
@@ -37,11 +40,19 @@ def curvature(*weights) -> Any:
 
 
 def step(lr, g, parameters, weights_and_state) -> Any:
-    """Weights and state after a step, with g = dL/dbeta; its totals are behind the parameters."""
+    """Weights and state after a step, with g = dL/dbeta; its totals and the loss are behind the parameters."""
 
 
 def totals(lr, g, parameters, weights_and_state) -> Any:
     """The feature's part of each total."""
+
+
+def ascent_totals(lr, g, parameters, weights_and_state) -> Any:
+    """The same for the point at which the gradient is taken."""
+
+
+def ascent(lr, g, parameters, weights_and_state) -> Any:
+    """The weights at which the gradient is taken."""
 
 
 def tangent(lr, g, g_dot, parameters, weights_and_state, tangent) -> Any:

@@ -1,0 +1,84 @@
+"""Every named update rule moves as its paper says, in each engine and in single precision, from any start."""
+
+import numpy as np
+import pytest
+
+import reference
+from gdbias import sims, theory
+from gdbias.theory import InputError, UpdateRule
+from gdbias.theory.steps import STEPS
+from published_rules import MAX_NORM, MOMENTUM, PUBLISHED
+
+MODEL = theory.difference(2)
+PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)
+
+
+GIVEN = {"nesterov": dict(momentum=MOMENTUM), "clipped_descent": dict(step_parameters=dict(max_norm=MAX_NORM))}
+
+
+def rule(name, **settings):
+    return UpdateRule(step=name, **GIVEN.get(name, {}), **settings)
+
+
+def at(theta):
+    residual = PROBLEM.X @ reference.effective("difference", 2, theta) - PROBLEM.y
+    gradient = reference.gradient("difference", 2, theta, PROBLEM.X, PROBLEM.y)
+    return (residual**2).sum() / (2 * PROBLEM.n), gradient  # the samples can be fitted: the least loss is 0
+
+
+def test_the_named_rules_are_those_published():
+    descent = {"gradient_descent", "heavy_ball"}
+    assert set(STEPS) == set(PUBLISHED) | descent | {name + "_with_weight_decay" for name in descent}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_named_rule_moves_as_published(name, backend):
+    """To 1e-12 of weights of size 1 over 60 steps, before rounding is amplified where a rule does not come to rest."""
+    lr, steps, memory = (100.0, 12, {}) if name == "polyak" else (0.003, 60, {})  # its own length, which is chaotic
+    run = sims.descend(MODEL, PROBLEM, lr, rule=rule(name), max_steps=steps, record_every=1, backend=backend)
+    theta = reference.standard_start("difference", 2, 0.1, PROBLEM.d)
+    for t in range(steps):
+        theta = PUBLISHED[name](theta, at, lr, t, memory)
+        np.testing.assert_allclose(run.path_theta[t + 1], theta, rtol=0, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sam", "polyak", "adam"])
+def test_a_rule_in_single_precision_diverges_where_it_does_in_double(name):
+    grid = dict(lr=[0.003, 0.03, 30.0], init_scale=[0.1, 1.0], max_steps=200, rule=rule(name))
+    single, double = (sims.sweep(MODEL, PROBLEM, precision=p, **grid).status for p in ("float32", "float64"))
+    np.testing.assert_array_equal(single == sims.Status.DIVERGED, double == sims.Status.DIVERGED)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_both_gradients_of_a_step_are_of_the_samples_drawn(backend):
+    """With targets 0 and X = identity a sample that is not drawn has no gradient, at the weights or elsewhere."""
+    drawn, start = theory.Problem(np.eye(5), np.zeros(5)), np.full((2, 5), [[1.0], [0.5]])
+    run = sims.descend(
+        MODEL, drawn, 0.1, theta0=start, max_steps=40, tol=0, record_every=1, backend=backend,
+        rule=rule("sam_max", batch=2),
+    )  # fmt: skip
+    moved = (np.diff(run.path_theta.values, axis=0) != 0).any(axis=1)
+    assert (moved.sum(axis=1) == 2).all()
+
+
+@pytest.mark.parametrize("name", ["sam", "normalized_descent", "polyak", "rmsprop"])
+def test_a_run_without_a_gradient_stays(name):
+    run = sims.descend(MODEL, PROBLEM, 0.1, theta0=np.zeros((2, 10)), rule=rule(name), max_steps=5, backend="numpy")
+    assert run.status == sims.Status.STEP_LIMIT and not run.theta.values.any()
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("weight - lr*gradient; gradient at weight + rho*gradient*loss", "reads the loss"),
+        ("weight - lr*total(loss*gradient)", r"reads the loss in total\(gradient\*loss\)"),
+        ("weight - lr*gradient; gradient at weight; gradient at weight", "cannot read"),
+        ("weight - lr*gradient; gradient at", "cannot read"),
+        ("weight - lr*loss; loss <- loss, from 0", "state named loss"),
+    ],
+)
+def test_what_cannot_be_read_at_once_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        UpdateRule(step=text, step_parameters={"rho": 0.1} if "rho" in text else {})
