@@ -12,7 +12,7 @@ FIGURES = {  # each with its module, and the options of gdbias plot that change 
     "trajectory": ("course", ()),
     "contrast": ("deep_contrast", ("init_scale", "deep", "predict", "predicted")),
     "spectrum": ("deep_spectrum", ()),
-    "bifurcation": ("orbits", ("init_scale", "iterates")),
+    "bifurcation": ("orbits", ("init_scale", "iterates", "predict")),
     "minimisers": ("one_sample", ("init_scale",)),
 }
 __getattr__, __dir__, __all__ = lazy_loader.attach(

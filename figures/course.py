@@ -1,5 +1,7 @@
 """One run over time."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -9,7 +11,9 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .look import BLACK, BLUE, ORANGE, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
-from .parts.panels import BLOT, NORMS, choose_scale, draw_path, headline, legend_above, log_axis, stack
+from .parts.legends import legend_above
+from .parts.panels import BLOT, NORMS, band_note, choose_scale, draw_path, footnote, headline, log_axis, stack
+from .parts.titles import joined, start, subject
 
 
 @styled
@@ -17,7 +21,8 @@ def trajectory(run: xr.Dataset) -> Figure:
     """Loss, sharpness and norms along one run: over steps for descent, over time for gradient flow.
 
     The line in the panel of the sharpness is the edge of stability, ``S = 2 / lr`` for plain descent (2103.00065).
-    A long curve is drawn as its mean and the band between its extremes over a few steps.
+    A long curve is drawn as its mean and the band between its extremes over a few steps; a remark says
+    over how many.
 
     Args:
         run: a result of ``sims.descend(..., record_every=k)`` or ``sims.flow``, whose variables ``path_*`` have
@@ -44,14 +49,16 @@ def trajectory(run: xr.Dataset) -> Figure:
     norms = {name: curves[name] for name in NORMS if name in curves}
     names = [name for name in ("loss", "sharpness", "test_risk") if name in curves]
     figure, panels = stack(len(names) + bool(norms))
+    sizes = [1]  # points of one on each curve
     where = dict(zip([*names[:2], *(["norms"] if norms else []), *names[2:]], panels, strict=True))
 
     for name in names:
-        draw_path(where[name], at, curves[name], color=BLUE, lw=0.8, long=BLOT, gid=name)
+        sizes.append(draw_path(where[name], at, curves[name], color=BLUE, lw=0.8, long=BLOT, gid=name))
         where[name].set_ylabel({"loss": "loss", "sharpness": "sharpness $S$", "test_risk": "test risk"}[name])
         choose_scale(where[name], curves[name])
     if "loss" in where and (curves["loss"] > 0).any():
         where["loss"].set_yscale("log")
+        log_axis(where["loss"].yaxis, curves["loss"])
     if "sharpness" in where and "lr" in run and run["lr"].ndim == 0:
         _draw_edge(where["sharpness"], run)
     if "sharpness" in where and "gfs_sharpness" in curves:
@@ -66,14 +73,15 @@ def trajectory(run: xr.Dataset) -> Figure:
             label=label,
             gid="gfs_sharpness",
         )
-        legend_above(where["sharpness"], 2)
+    if "sharpness" in where:
+        legend_above(where["sharpness"])
     if norms:
         for name, values in norms.items():
             label, color, line = NORMS[name]
             draw_path(where["norms"], at, values, BLOT, color=color, ls=line, lw=0.9, label=label, gid=name)
         choose_scale(where["norms"], *norms.values())
         where["norms"].set_ylabel("norm")
-        legend_above(where["norms"], 4)
+        legend_above(where["norms"])
     panels[-1].set_xlabel({"step": "step", "time": "time of gradient flow"}[x])
     late = at[at > 0]
     if x == "time" and len(late) > 1:  # flow slows down by orders of magnitude
@@ -83,7 +91,8 @@ def trajectory(run: xr.Dataset) -> Figure:
     else:
         panels[-1].xaxis.set_major_locator(MaxNLocator(6, integer=x == "step"))
         panels[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
-    headline(figure, _title(run))
+    headline(figure, joined(subject(run), start(run), *_ended(run)))
+    footnote(figure, band_note(sizes))
     return figure
 
 
@@ -92,12 +101,11 @@ def _draw_edge(axes: Axes, run: xr.Dataset) -> None:
     if limit is not None:
         label = f"edge of stability ${limit_label(run)}$"
         axes.axhline(float(limit), color=BLACK, ls="--", lw=0.8, label=label, gid="edge")
-        legend_above(axes, 1)
 
 
-def _title(run: xr.Dataset) -> str:
-    names = {"lr": "learning rate", "init_scale": "init_scale"}
-    parts = [f"{label} {float(run[name]):.3g}" for name, label in names.items() if name in run and run[name].ndim == 0]
+def _ended(run: xr.Dataset) -> Iterator[str]:
+    """The learning rate of a run, and how it ended."""
+    if "lr" in run and run["lr"].ndim == 0:
+        yield f"learning rate {float(run['lr']):.3g}"
     if "status" in run and run["status"].ndim == 0:
-        parts.append(Status(int(run["status"])).label)
-    return ", ".join(parts)
+        yield Status(int(run["status"])).label

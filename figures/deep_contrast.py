@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,13 +13,16 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .look import BLACK, BLUE, GREEN, GREY, PAGE, VERMILLION, Figure, styled
 from .parts.flow_reference import Reference, reference
-from .parts.panels import NORMS, choose_scale, footnote, log_axis, widen
+from .parts.panels import CRITICAL_SYMBOLS, NORMS, NOTE, choose_scale, footnote, grow, log_axis, widen, wrapped
+from .parts.rate_lines import LINES, rates
 from .parts.results import entry, grid, read, require_plain, scale_of, value_in
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
+from .parts.titles import joined, subject
 from .parts.told import deep_predicted, draw_told
 
 TITLES = ("diagonal network", "deep network")
+MOST: dict[str, Any] = dict(color=BLACK, ls=LINES["lr_max"], lw=0.8)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Column:
     status: np.ndarray
     edge: np.ndarray  # lr * sharpness / 2, of converged runs
     lr_critical: float
+    lr_max: float  # NaN where it is not known
     norms: dict[str, np.ndarray]  # relative to the reference
     risk: np.ndarray | None
     flow: Reference
@@ -75,12 +80,13 @@ def contrast(
         _column(row, entry(pred, scale_of(row), notes), "diagonal", notes),
         _column(grid(deep, "lr"), None, "deep", notes),
     ]
-    figure = Figure(figsize=(PAGE, 5.2))
+    figure = Figure(figsize=(PAGE, 5.0))
     panels = figure.subplots(3, 2, sharex=True)
     panels[0, 1].sharey(panels[0, 0])
-    for place, (column, name) in enumerate(
-        zip(columns, (f"{TITLES[0]}, {title}".rstrip(", "), TITLES[1]), strict=True)
-    ):
+    subjects = joined(subject(diagonal), title), subject(deep)
+    titles = [wrapped(joined(*named), PAGE / 2) for named in zip(TITLES, subjects, strict=True)]
+    grow(figure, NOTE * max(text.count("\n") for text in titles))
+    for place, (column, name) in enumerate(zip(columns, titles, strict=True)):
         axes = panels[:, place]
         axes[0].set_title(name)
         _draw_sharpness(axes[0], column)
@@ -91,6 +97,8 @@ def contrast(
             _draw_told(axes, column, deep_predicted(deep, predicted))
         for panel in axes:
             panel.axvline(1, color=BLACK, ls="--", lw=0.8, zorder=1, gid="lr_critical")
+            if np.isfinite(column.lr_max):
+                panel.axvline(column.lr_max / column.lr_critical, **MOST, zorder=1, gid="lr_max")
     panels[0, 0].set_ylabel(r"final sharpness $S\,/\,(2\,/\,\eta_c)$")
     panels[1, 0].set_ylabel("norm / gradient flow's")
     panels[2, 0].set_ylabel("test risk")
@@ -129,6 +137,7 @@ def _column(ds: xr.Dataset, pred: "theory.Prediction | None", name: str, notes: 
         status=status,
         edge=lr * measured("sharpness") / 2,
         lr_critical=critical,
+        lr_max=rates(ds, pred, []).get("lr_max", np.nan),
         norms={norm: measured(norm) / flow.norms[norm] for norm in NORMS if norm in ds and flow.norms.get(norm)},
         risk=risk if np.isfinite(risk).any() else None,
         flow=flow,
@@ -144,6 +153,9 @@ def _draw_sharpness(axes: Axes, column: Column) -> None:
         height = column.flow.sharpness * column.lr_critical / 2
         axes.axhline(height, color=GREEN, lw=0.8, label="gradient flow", gid="flow")
     mark_unconverged(axes, column.x, column.status)
+    if np.isfinite(column.lr_max):
+        label = f"{CRITICAL_SYMBOLS['lr_max']} = {column.lr_max / column.lr_critical:.3g}" r" $\eta_c$"
+        axes.plot([], [], **MOST, label=label)
     axes.legend(loc="lower left")
 
 

@@ -10,9 +10,11 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .look import BLACK, BLUE, ORANGE, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
-from .parts.panels import choose_scale, legend_above, log_axis, stack
+from .parts.legends import legend_above
+from .parts.panels import choose_scale, headline, log_axis, stack
 from .parts.results import grid
 from .parts.statuses import codes, mark_unconverged
+from .parts.titles import subject
 
 ALONG = {"step": "step", "time": "time of gradient flow", "lr": r"learning rate $\eta$"}
 ASKED = ("spectrum", "batch_sharpness", "layer_sharpness", "distance")
@@ -64,12 +66,12 @@ def spectrum(ds: xr.Dataset) -> Figure:
     axes.set_ylabel(f"${label}$")
     if dim == "lr":
         mark_unconverged(axes, x, codes(ds))
-    legend_above(axes, 4)
+    legend_above(axes)
     if "layer_sharpness" in values:
         axes = next(remaining)
         _draw_each(axes, x, values["layer_sharpness"], "layer_sharpness", "layer %d")
         axes.set_ylabel(f"${label}$ of layers")
-        legend_above(axes, 4)
+        legend_above(axes)
     if "distance" in values:
         axes = next(remaining)
         axes.plot(x, values["distance"], "o-", color=BLUE, lw=0.7, ms=2.4, gid="distance")
@@ -81,6 +83,7 @@ def spectrum(ds: xr.Dataset) -> Figure:
         log_axis(axes.xaxis, x)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=dim == "step"))
+    headline(figure, subject(ds))
     return figure
 
 

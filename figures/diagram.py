@@ -7,25 +7,24 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.patches import Patch, PathPatch
-from matplotlib.path import Path
+from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from .. import theory
 from ..sims.status import Status
-from ..theory.errors import GdbiasError
 from ..theory.validate import one_of
-from .look import BLACK, COLUMN, GREY, Figure, styled
+from .look import BLACK, COLUMN, GREY, PAGE, Figure, styled
 from .parts.axes import Plane, plane
 from .parts.beside import draw_difference, predicted_plane
 from .parts.edge import limit_label, sharpness_limit
-from .parts.panels import CRITICAL_LABELS, footnote, headline
+from .parts.legends import legend_above
+from .parts.panels import CRITICAL_LABELS, CRITICAL_SYMBOLS, footnote, headline
 from .parts.phases import draw_phases, foreseen, phase_codes
-from .parts.predicted import told
-from .parts.results import LARGE, boundary, is_predicted, spec_of, subject, value_in
-from .parts.statuses import LOOKS, codes, end, unconverged
+from .parts.rate_lines import why_no_lr_max
+from .parts.results import boundary, is_predicted, spec_of, value_in
+from .parts.statuses import LOOKS, codes, end, hatch_cells, unconverged
+from .parts.titles import joined, start, subject
 
-WIDE = 10.0  # inches, of three panels
 LINES = {  # line styles
     "lr_critical": "-",
     "lr_critical_final": (0, (2.5, 1.5)),
@@ -73,21 +72,35 @@ def phase_diagram(
     by = one_of("by =", by, ("sharpness", "phase"))
     found = plane(ds, pred)
     notes: list[str] = []
-    height = 2.0 if len(found.at) == 1 else 3.1
-    figure = Figure(figsize=(COLUMN if predicted is None else WIDE, height))
-    first, *others = np.ravel(figure.subplots(1, 1 if predicted is None else 3, sharey=True)).tolist()
-    legend_of_plane(first, draw_plane(figure, first, found, pred, by, notes))
-    if predicted is not None:
-        _draw_beside(figure, [first, *others], found, predicted_plane(found, predicted), by, notes)
-    headline(figure, subject(ds))
-    footnote(figure, notes, 62 if predicted is None else 150)
+    height = 1.3 if len(found.at) == 1 else 2.4
+    if predicted is None:
+        figure = Figure(figsize=(COLUMN, height))
+        axes = figure.subplots()
+        patches = draw_plane(figure, axes, found, pred, by, notes)
+        legend_above(axes, patches, flush=True)
+    else:
+        figure = Figure(figsize=(PAGE, height))
+        _draw_beside(figure, found, pred, predicted_plane(found, predicted), by, notes)
+    headline(figure, joined(subject(ds), start(found.ds) if len(found.at) == 1 or found.labels else ""))
+    footnote(figure, notes)
     return figure
 
 
-def _draw_beside(figure: Figure, panels: list[Axes], found: Plane, other: Plane, by: str, notes: list[str]) -> None:
-    """The predicted plane and the difference in the last two of three panels, and all three named."""
-    legend_of_plane(panels[1], draw_plane(figure, panels[1], other, None, by, notes))
-    legend_of_plane(panels[2], draw_difference(figure, panels[2], found, other, notes))
+def _draw_beside(
+    figure: Figure,
+    found: Plane,
+    pred: "theory.Prediction | Sequence[theory.Prediction] | None",
+    other: Plane,
+    by: str,
+    notes: list[str],
+) -> None:
+    """Measured, predicted, and the difference in three panels, all three named; the first two share what tells them."""
+    panels = list(figure.subplots(1, 3, sharey=True))
+    patches = draw_plane(figure, panels[0], found, pred, by, notes, bar=False)
+    patches += draw_plane(figure, panels[1], other, None, by, notes)
+    lines = [line for axes in panels[:2] for line in axes.get_legend_handles_labels()[0]]
+    legend_above(panels[0], {str(one.get_label()): one for one in (*lines, *patches)}.values(), span=2, flush=True)
+    legend_above(panels[2], draw_difference(figure, panels[2], found, other, notes))
     found.prepare(panels[2])
     for axes, name in zip(panels, ("measured", "predicted", "difference"), strict=True):
         axes.text(
@@ -103,8 +116,9 @@ def draw_plane(
     pred: "theory.Prediction | Sequence[theory.Prediction] | None",
     by: str,
     notes: list[str],
+    bar: bool = True,
 ) -> list[Patch]:
-    """Cells and predicted lines in the axes; returns the patches of a legend."""
+    """Cells and predicted lines in the axes, with a bar of colours; returns the patches of a legend."""
     pred, ds, status = found.predictions(pred), found.ds, codes(found.ds)
     patches = _patches(status, ds)
     if by == "phase":
@@ -112,17 +126,23 @@ def draw_plane(
     elif "sharpness" not in ds:
         _draw_unconverged(axes, found.edges, status)
     else:
-        _draw_stability(figure, axes, found.edges, ds, status)
+        _draw_stability(figure, axes, found.edges, ds, status, bar)
     for name in LINES:
         _draw_critical(axes, found, pred, name, notes)
     if pred is not None and "phase" in ds and _is_of(pred, found):
-        right, cells, others = foreseen(ds, pred)
-        nearly = right < cells and right / cells > 0.995  # which is not 100 %
-        share = f" ({right / cells:.{2 if nearly else 0}%})" if cells else ""
-        rest = f"; {others} are undecided, not run or without a prediction" if others else ""
-        notes.append(f"{right} of {cells} runs{share} are in a phase that theory allows{rest}")
+        notes.append(_judged(*foreseen(ds, pred)))
     found.prepare(axes)
     return patches
+
+
+def _judged(right: int, cells: int, others: int) -> str:
+    """How many runs are where theory has them."""
+    rest = f"{others} are undecided, not run or without a prediction"
+    if not cells:
+        return f"no run can be held against theory: {rest}"
+    nearly = right < cells and right / cells > 0.995  # which is not 100 %
+    share = f"{right} of {cells} runs ({right / cells:.{2 if nearly else 0}%}) are in a phase that theory allows"
+    return f"{share}; {rest}" if others else share
 
 
 def _is_of(pred: "theory.Prediction | Sequence[theory.Prediction]", found: Plane) -> bool:
@@ -136,7 +156,7 @@ def _is_of(pred: "theory.Prediction | Sequence[theory.Prediction]", found: Plane
 
 
 def _draw_stability(
-    figure: Figure, axes: Axes, edges: tuple[np.ndarray, np.ndarray], ds: xr.Dataset, status: np.ndarray
+    figure: Figure, axes: Axes, edges: tuple[np.ndarray, np.ndarray], ds: xr.Dataset, status: np.ndarray, bar: bool
 ) -> None:
     lr, many = ds["lr"].values, len(status) > 1
     limit = sharpness_limit(ds, lr)
@@ -151,10 +171,12 @@ def _draw_stability(
         gid="stability",
     )  # fmt: skip
     _draw_unconverged(axes, edges, status)
+    if not bar:
+        return
     beyond = "max" if known and np.nanmax(stability, initial=0.0) > 1.001 else "neither"
-    bar = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if many else 10, pad=0.02)
-    bar.set_label(f"{name}   (1: edge of stability)" if many and known else name)
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    scale = figure.colorbar(mesh, ax=axes, extend=beyond, aspect=28 if many else 10, pad=0.02)
+    scale.set_label(f"{name}   (1: edge of stability)" if many and known else name)
+    scale.outline.set_linewidth(0.5)  # type: ignore[operator]
 
 
 def _draw_unconverged(axes: Axes, edges: tuple[np.ndarray, np.ndarray], status: np.ndarray) -> None:
@@ -166,17 +188,8 @@ def _draw_unconverged(axes: Axes, edges: tuple[np.ndarray, np.ndarray], status: 
         *edges, np.ma.masked_invalid(index), cmap=flat, vmin=-0.5, vmax=len(LOOKS) - 0.5, rasterized=True, gid="status"
     )
     for code, look in unconverged(status):
-        if look.hatch:  # one patch of all its cells
-            cells, gid = _outline(edges, status == code), f"hatch {int(code)}"
-            axes.add_patch(PathPatch(cells, fill=False, lw=0, edgecolor=GREY, hatch=look.hatch, gid=gid))
-
-
-def _outline(edges: tuple[np.ndarray, np.ndarray], where: np.ndarray) -> Path:
-    x, y = edges
-    i, j = np.nonzero(where)
-    corners = np.stack([x[[j, j + 1, j + 1, j, j]], y[[i, i, i + 1, i + 1, i]]], axis=-1)  # (corner, cell, 2)
-    pen = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
-    return Path(corners.swapaxes(0, 1).reshape(-1, 2), np.tile(pen, len(i)))
+        if look.hatch:
+            hatch_cells(axes, edges, status == code, look.hatch, f"hatch {int(code)}")
 
 
 def _draw_critical(
@@ -192,12 +205,9 @@ def _draw_critical(
         further = name in ("lr_max", "lr_divergence")  # lines that need not exist
         values = boundary(pred, name, [] if further else notes)
         if name == "lr_max" and not np.isfinite(values).any() and not notes:
-            notes.append(f"no lr_max: {_why_no_lr_max(pred)}")
+            notes.append(f"no lr_max: {why_no_lr_max(pred)}")
         if not isinstance(pred, Sequence) and found.labels is None:
             at = None if pred.init_scale is None else np.atleast_1d(pred.init_scale)
-        low, high = found.edges[0][[0, -1]]
-        if further and not ((values > low) & (values < high)).any():
-            return
     else:
         stored = value_in(ds, name)
         if stored is None:
@@ -212,7 +222,14 @@ def _draw_critical(
         gid=name,
         path_effects=[withStroke(linewidth=2.4, foreground=BLACK)],
     )
-    if not np.isfinite(values).any():
+    known, (low, high) = values[np.isfinite(values)], found.edges[0][[0, -1]]
+    if not len(known) or name == "lr_divergence" and not ((known > low) & (known < high)).any():
+        return
+    if (known < low).all() or (known > high).all():
+        side, nearest = ("left", known.max()) if (known < low).all() else ("right", known.min())
+        label = f"{CRITICAL_SYMBOLS[name]} = {nearest:.3g}{' ...' if np.ptp(known) else ''}, {side} of the plane"
+        outlined |= dict(label=label, gid=f"{name} beyond")
+        axes.plot([], [], **outlined)
         return
     if len(values) > 1 and found.labels is not None:  # a piece a row
         pieces = np.stack([edges[:-1], edges[1:], np.full(len(values), np.nan)], axis=1)
@@ -227,27 +244,8 @@ def _draw_critical(
         axes.plot([values[0]] * 2, edges[[row, row + 1]], **outlined)
 
 
-def _why_no_lr_max(pred: "theory.Prediction | Sequence[theory.Prediction]") -> str:
-    one = pred[0] if isinstance(pred, Sequence) else pred
-    if one.problem.n > LARGE:
-        return f"for {one.problem.n} samples it takes minutes, pred.lr_max computes it"
-    try:
-        return f"{one.lr_max}"
-    except GdbiasError as error:
-        return told(error, one).split(": ")[0]
-
-
 def _patches(status: np.ndarray, ds: xr.Dataset) -> list[Patch]:
     return [
         Patch(facecolor=look.color, edgecolor=GREY, lw=0.4, hatch=look.hatch, label=end(code, is_predicted(ds)))
         for code, look in unconverged(status)
     ]
-
-
-def legend_of_plane(axes: Axes, patches: list[Patch]) -> None:
-    lines, labels = axes.get_legend_handles_labels()
-    if lines or patches:
-        axes.legend(
-            [*lines, *patches], [*labels, *(str(p.get_label()) for p in patches)],
-            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2,
-        )  # fmt: skip

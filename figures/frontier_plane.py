@@ -9,12 +9,15 @@ from matplotlib.axes import Axes
 from ..sims.status import Status
 from ..theory.validate import real
 from .look import BLACK, BLUE, COLUMN, GREEN, GREY, ORANGE, Figure, styled
-from .parts.panels import choose_scale, footnote, headline, legend_above, log_axis, widen
-from .parts.predicted import curve, mark_lr_max
+from .parts.legends import legend_above
+from .parts.panels import choose_scale, footnote, headline, log_axis, widen
+from .parts.predicted import curve
+from .parts.rate_lines import mark_rates
 from .parts.results import check_prediction, entry, grid, read, require_prediction, scale_of
 from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes
+from .parts.titles import joined, start_of, subject_of
 
 if TYPE_CHECKING:
     from ..theory.prediction.flow_endpoint import FlowEndpoint
@@ -49,7 +52,6 @@ def frontier(
     if full is not None:
         check_prediction(full, pred)
         row, title = choose_row(full, pred, init_scale)
-        title = f", {title}" if title else ""
         init_scale = scale_of(row)
     elif init_scale is not None:
         init_scale = real("init_scale", init_scale, above=0)
@@ -61,12 +63,12 @@ def frontier(
 
     risk = ends.get("test_risk")
     second = bool(problem.X_test is not None and risk is not None and np.isfinite(risk).any())
-    figure = Figure(figsize=(COLUMN, 2.8 + 1.7 * second))
+    figure = Figure(figsize=(COLUMN, 2.5 + 1.3 * second))
     panels = np.ravel(figure.subplots(1 + second, 1, height_ratios=[1.6, 1][: 1 + second]))
     draw_norm_plane(figure, panels[0], lr, ends, line, flow)
     if second and risk is not None:
         _draw_risk(panels[1], lr, risk, line, flow)
-    headline(figure, f"{pred.dynamics.model}, n = {problem.n}, d = {problem.d}{title}")
+    headline(figure, joined(subject_of(pred), title or start_of(alone)))
     footnote(figure, notes)
     return figure
 
@@ -99,7 +101,8 @@ def draw_norm_plane(
     shown = np.concatenate(sharpness), np.concatenate(norms)
     if line is not None:
         axes.plot(line.sharpness, line.l1_norm, color=BLACK, lw=1.0, label="least norm", gid="frontier", zorder=2)
-        for index, marker, label, gid in ((0, "s", "norm minimiser", "norm"), (-1, "^", "sharpness minimiser", "flat")):
+        flattest = rf"sharpness minimiser, $2\,/\,S = \eta_{{\mathrm{{max}}}}$ = {line.lr_max:.3g}"
+        for index, marker, label, gid in ((0, "s", "norm minimiser", "norm"), (-1, "^", flattest, "flat")):
             axes.plot(
                 line.sharpness[index], line.l1_norm[index], marker, color=ORANGE, ms=5, mec=BLACK, mew=0.5, ls="none",
                 label=label, gid=f"{gid} minimiser", zorder=5,
@@ -122,7 +125,7 @@ def draw_norm_plane(
     widen(axes)
     if line is not None:
         _shade(axes, line)
-    legend_above(axes, 2)
+    legend_above(axes)
 
 
 def _shade(axes: Axes, line: "Curve") -> None:
@@ -146,7 +149,7 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, line: "Curve | None
     if line is not None and line.test_risk is not None:
         at = 2 / line.sharpness
         axes.plot(at, line.test_risk, color=BLACK, lw=1.0, label="least norm", gid="frontier_risk")
-        mark_lr_max(axes, line.lr_max, labelled=True)
+        mark_rates([axes], np.append(lr, at), {"lr_max": line.lr_max}, full=False)
     if flow is not None and flow.test_risk is not None:
         axes.axhline(float(flow.test_risk), color=GREEN, lw=0.8, label="gradient flow", gid="flow_risk")
         shown.append(np.ravel(flow.test_risk))
@@ -156,4 +159,4 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, line: "Curve | None
     axes.set_ylim(*((low / 2, 2 * high) if axes.get_yscale() == "log" else (0, 1.15 * high)))
     axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel="test risk")
     log_axis(axes.xaxis, np.concatenate([lr, 2 / line.sharpness]) if line is not None else lr)
-    legend_above(axes, 2)
+    legend_above(axes)

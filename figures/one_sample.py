@@ -11,11 +11,13 @@ from ..sims.status import Status
 from ..theory.errors import InputError
 from .frontier_plane import draw_norm_plane, measured_ends
 from .look import BLACK, BLUE, COLUMN, GREEN, GREY, ORANGE, VERMILLION, Figure, styled
-from .parts.panels import choose_scale, footnote, headline, legend_above, log_axis
+from .parts.legends import legend_above
+from .parts.panels import choose_scale, footnote, headline, log_axis
 from .parts.predicted import curve
 from .parts.results import check_prediction, entry, grid, read, require_prediction, scale_of
 from .parts.row import choose_row
 from .parts.statuses import codes
+from .parts.titles import joined, start_of, subject_of
 
 if TYPE_CHECKING:
     from ..theory.prediction.one_sample import Minimisers
@@ -59,9 +61,10 @@ def minimisers(
         check_prediction(full, pred)
         row, title = choose_row(full, pred, init_scale)
         init_scale = scale_of(row)
-    line, flow = curve(pred, notes, points), read(entry(pred, init_scale, notes), "flow", notes)
+    alone = entry(pred, init_scale, notes)
+    line, flow = curve(pred, notes, points), read(alone, "flow", notes)
 
-    figure = Figure(figsize=(COLUMN, 6.2))
+    figure = Figure(figsize=(COLUMN, 5.0))
     shares, plane, error = figure.subplots(3, 1, height_ratios=(1, 1.5, 1.1))
     _draw_shares(shares, x, found)
     lr, ends = measured_ends(row)
@@ -69,7 +72,7 @@ def minimisers(
     (marker, color), best = THREE["generalisation"], found.generalisation
     plane.plot(best.sharpness, best.l1_norm, marker, color=color, ms=8, mec=BLACK, mew=0.5, gid="best", zorder=6)
     _draw_error(error, found, line, flow, ends.get("sharpness", np.empty(0)), _coefficients(row, notes))
-    headline(figure, ", ".join(part for part in (f"{model}, n = 1, d = {problem.d}", title) if part))
+    headline(figure, joined(subject_of(pred), title or start_of(alone)))
     footnote(figure, notes)
     return figure
 
@@ -93,8 +96,7 @@ def _draw_shares(axes: Axes, x: np.ndarray, found: "Minimisers") -> None:
         )
     axes.axhline(0, color=GREY, lw=0.5)
     axes.set(xlabel=r"$|x_i|$", ylabel=r"share of the fit $\beta_i x_i / y$", ylim=(-0.05, 1.1))
-    legend_above(axes, 3)
-    axes.get_legend().set_title("minimiser of")  # type: ignore[union-attr]
+    legend_above(axes, title="minimiser of")
 
 
 def _draw_error(axes: Axes, found: "Minimisers", line, flow, sharpness: np.ndarray, beta: np.ndarray | None) -> None:
@@ -117,4 +119,4 @@ def _draw_error(axes: Axes, found: "Minimisers", line, flow, sharpness: np.ndarr
     at = np.array([getattr(found, name).sharpness for name in THREE])
     axes.set(xscale="log", xlabel="sharpness $S$", ylabel="expected error")
     log_axis(axes.xaxis, np.concatenate([at, sharpness]))
-    legend_above(axes, 3)
+    legend_above(axes)

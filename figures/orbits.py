@@ -3,14 +3,18 @@
 import numpy as np
 import xarray as xr
 
+from .. import theory
 from ..theory.errors import InputError
 from ..theory.validate import shown, whole
 from .look import COLUMN, GREY, Figure, styled
 from .parts.iterates import next_iterates
-from .parts.panels import footnote, headline, legend_above
+from .parts.legends import legend_above
+from .parts.panels import choose_scale, footnote, headline, plain
 from .parts.phases import PHASE_COLORS, phase_codes
-from .parts.results import grid, subject
+from .parts.rate_lines import mark_rates, note_lr_max, rates
+from .parts.results import boundary, check_prediction, entry, grid, scale_of
 from .parts.row import choose_row
+from .parts.titles import joined, start, subject
 
 ITERATES = 64
 DEEPEST = -1.0  # exponent drawn; superstable cycles have much smaller ones
@@ -18,7 +22,11 @@ DEEPEST = -1.0  # exponent drawn; superstable cycles have much smaller ones
 
 @styled
 def bifurcation(
-    ds: xr.Dataset, variable: str | None = None, init_scale: float | None = None, iterates: int = ITERATES
+    ds: xr.Dataset,
+    variable: str | None = None,
+    init_scale: float | None = None,
+    iterates: int = ITERATES,
+    pred: "theory.Prediction | None" = None,
 ) -> Figure:
     """The orbit of every run over the learning rate, coloured by phase, with the Lyapunov exponent below.
 
@@ -32,13 +40,16 @@ def bifurcation(
             itself where there is only one, else theta_l2.
         init_scale: the one to draw; all together unless given.
         iterates: points of each orbit; 1 draws the last weights alone.
+        pred: :func:`gdbias.theory.predict` of the same problem, for vertical lines at ``lr_critical`` and
+            ``lr_critical_final`` of a single init_scale, and at ``lr_max``, which all share.
 
     Raises:
-        InputError: no phases, iterates below 1, an init_scale that the result has not, several entries along another
-            dimension, or a variable that is not a number a run.
+        InputError: a prediction of other data, no phases, iterates below 1, an init_scale that the result has not,
+            several entries along another dimension, or a variable that is not a number a run.
     """
     ds = grid(ds, "init_scale", "lr", *(("weight", "feature") if variable is None else ()))
-    title = ""
+    check_prediction(ds, pred)
+    title, notes = "", list[str]()
     if init_scale is not None:
         ds, title = choose_row(ds, None, init_scale)
     if "init_scale" not in ds.dims:
@@ -51,9 +62,9 @@ def bifurcation(
             "one is drawn by phase_diagram, norm_sharpness or trajectory"
         )
     values, label = _values(ds, variable, whole("iterates", iterates, 1, 10_000))
-    lr = np.broadcast_to(ds["lr"].values, phase.shape)
+    lr, known = np.broadcast_to(ds["lr"].values, phase.shape), _known(ds, pred, notes)
 
-    figure = Figure(figsize=(COLUMN, 3.4))
+    figure = Figure(figsize=(COLUMN, 3.0))
     orbit, strip = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     small = dict(ls="none", marker=".", ms=1.6 if values.size > 2000 else 2.5, mew=0, rasterized=values.size > 5000)
     drawn = np.zeros(phase.shape, dtype=bool)
@@ -70,21 +81,33 @@ def bifurcation(
             exponent = np.maximum(ds["lyapunov"].values[seen], DEEPEST)
             strip.plot(lr[seen], exponent, color=color, gid=f"lyapunov {one.label}", **small)
     orbit.set_ylabel(label)
-    orbit.ticklabel_format(axis="y", useOffset=False)
-    legend_above(orbit, 3)
+    orbit.yaxis.set_major_formatter(plain)
+    if (values[np.isfinite(values)] > 0).all():
+        choose_scale(orbit, values)
+    mark_rates([orbit, strip], ds["lr"].values, known, full=False, near=1.0)
+    legend_above(orbit)
     for handle in orbit.get_legend().legend_handles if orbit.get_legend() else ():
-        handle.set_markersize(6)  # type: ignore[union-attr]
+        handle.set_markersize(6 if handle.get_marker() == "." else 0)  # type: ignore[union-attr]
     strip.axhline(0, color=GREY, lw=0.5)
     strip.set(xlabel=r"learning rate $\eta$", ylabel="Lyapunov\nexponent")
     if len(phase) > 1:
         scales = ds["init_scale"].values
         title = f"{len(phase)} init_scales together, {scales.min():.3g} to {scales.max():.3g}"
-    headline(figure, ", ".join(part for part in (subject(ds), title) if part))
-    notes = [] if np.isfinite(ds["lyapunov"].values).any() else ["no exponents: sweep with window=2000"]
+    headline(figure, joined(subject(ds), title or start(ds)))
+    note_lr_max(pred, known, notes)
+    notes += [] if np.isfinite(ds["lyapunov"].values).any() else ["no exponents: sweep with window=2000"]
     if (ds["lyapunov"].values < DEEPEST).any():
         notes.append(f"exponents below {DEEPEST:g} are drawn there")
     footnote(figure, notes)
     return figure
+
+
+def _known(ds: xr.Dataset, pred: "theory.Prediction | None", notes: list[str]) -> dict[str, float]:
+    """The predicted learning rates of what is drawn: of one init_scale all, of several together the shared one."""
+    if pred is None or scale_of(ds) is not None:
+        return rates(ds, entry(pred, scale_of(ds), notes), notes)
+    value = boundary(pred, "lr_max", [])[0]
+    return {"lr_max": float(value)} if np.isfinite(value) else {}
 
 
 def _values(ds: xr.Dataset, variable: str | None, count: int) -> tuple[np.ndarray, str]:

@@ -10,20 +10,24 @@ from .. import sims, theory
 from ..sims.status import Status
 from ..theory.errors import InputError
 from ..theory.validate import one_or_more, whole
-from .diagram import draw_plane, legend_of_plane
+from .diagram import draw_plane
 from .frontier_plane import draw_norm_plane, measured_ends
-from .look import BLACK, BLUE, GREEN, PAGE, VERMILLION, Figure, styled
+from .look import BLACK, BLUE, GREEN, GREY, PAGE, VERMILLION, Figure, styled
 from .parts.axes import plane
 from .parts.flow_reference import reference
-from .parts.panels import choose_scale, draw_path, footnote, headline, log_axis
-from .parts.predicted import ENDPOINTS, POINTS, curve, mark_lr_max, predicted_ends
-from .parts.results import entry, grid, is_predicted, read, require_prediction, scale_of, subject
+from .parts.legends import legend_above
+from .parts.panels import band_note, choose_scale, draw_path, footnote, headline, log_axis
+from .parts.predicted import ENDPOINTS, LABEL, POINTS, curve, predicted_ends
+from .parts.rate_lines import mark_rates, note_lr_max, rates
+from .parts.results import entry, grid, is_predicted, read, require_prediction, scale_of
 from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
-from .trade_off import draw_lr_critical, draw_sharpness
+from .parts.titles import joined, subject
+from .trade_off import draw_sharpness
 
 BELOW, ABOVE, STEPS = 0.8, 1.1, 3000  # of lr_critical and of lr_max, and the steps of the three runs
+LEFT = 24  # points from a panel to its letter
 RUN_COLORS = (BLUE, GREEN, VERMILLION)
 
 
@@ -69,7 +73,7 @@ def regimes(
     told = predicted_ends(alone, lr, endpoints, notes) if alone is not None and endpoints else None
     flow = reference(row, alone, notes)
 
-    figure = Figure(figsize=(PAGE, 6.4))
+    figure = Figure(figsize=(PAGE, 5.2))
     cells = figure.add_gridspec(4, 2, height_ratios=[1.15, 1.15, 1, 1])
     first, second = figure.add_subplot(cells[:2, 0]), figure.add_subplot(cells[:2, 1])
     over = [figure.add_subplot(cells[2, 0])]
@@ -77,35 +81,39 @@ def regimes(
     last = [figure.add_subplot(cells[2, 1]), figure.add_subplot(cells[3, 1])] if runs else []
     last = last or [figure.add_subplot(cells[2:, 1])]
 
-    legend_of_plane(first, draw_plane(figure, first, found, pred, "phase" if "phase" in ds else "sharpness", notes))
+    patches = draw_plane(figure, first, found, pred, "phase" if "phase" in ds else "sharpness", notes)
+    legend_above(first, patches)
     draw_norm_plane(figure, second, *measured_ends(row), line, read(alone, "flow", notes))
 
     draw_sharpness(over[0], row, measured["sharpness"], flow)
     mark_unconverged(over[0], lr, codes(row), is_predicted(row))
     if told is not None:
-        told.draw(over[0], "sharpness", "predicted_sharpness", "predicted")
+        told.draw(over[0], "sharpness", "predicted_sharpness", LABEL)
     _draw_norm(over[1], lr, measured.get("beta_l1"), flow.norms.get("beta_l1") if flow is not None else None)
     if told is not None:
         told.draw(over[1], "l1_norm", "predicted_beta_l1")
-    draw_lr_critical(over, alone, notes)
-    if line is not None:
-        for axes in over:
-            mark_lr_max(axes, line.lr_max, labelled=axes is over[0])
+    over[0].set_ylabel("sharpness $S$")
+    known = rates(row, alone, notes)
+    mark_rates(over, lr, known, full=False)
     over[1].set(xscale="log", xlabel=r"learning rate $\eta$")
     log_axis(over[1].xaxis, lr)
     over[0].tick_params(labelbottom=False)
     if runs:
-        _draw_runs(last, runs)
+        notes += band_note(_draw_runs(last, runs))
     elif "test_risk" in measured:
         _draw_risk(last[0], lr, measured["test_risk"], flow.test_risk if flow is not None else None)
         if told is not None:
-            told.draw(last[0], "test_risk", "predicted_test_risk", "predicted")
-    for letter, axes in zip("abcd", (first, second, over[0], last[0]), strict=True):
-        axes.text(-0.16, 1.05, f"({letter})", transform=axes.transAxes, ha="right", va="bottom", weight="bold")
+            told.draw(last[0], "test_risk", "predicted_test_risk", LABEL)
+    else:
+        last[0].text(0.5, 0.5, "no held-out samples", transform=last[0].transAxes, ha="center", color=GREY)
+        last[0].set_axis_off()
     for axes in (over[0], last[0]):
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-    headline(figure, ", ".join(part for part in (subject(ds), f"(b) to (d): {title}") if part))
-    footnote(figure, notes, 130)
+        legend_above(axes)
+    for letter, axes in zip("abcd", (first, second, over[0], last[0]), strict=True):
+        axes.annotate(f"({letter})", (0, 1), (-LEFT, 5), "axes fraction", "offset points", ha="right", weight="bold")
+    note_lr_max(alone, known, notes)
+    headline(figure, joined(subject(ds), f"(b) to (d): {title}"))
+    footnote(figure, notes)
     return figure
 
 
@@ -140,18 +148,23 @@ def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: float | None)
     log_axis(axes.xaxis, lr)
 
 
-def _draw_runs(panels: list[Axes], runs: Sequence[xr.Dataset]) -> None:
-    loss, stability = panels
+def _draw_runs(panels: list[Axes], runs: Sequence[xr.Dataset]) -> list[int]:
+    """Loss and stability along the runs; returns the points of each stretch that is drawn as one."""
+    sizes, (loss, stability) = [], panels
     for run, color in zip(runs, RUN_COLORS[: len(runs)], strict=True):
         lr, step = float(run["lr"]), run["step"].values
         status = Status(int(run["status"])).label
         draw_path(
             loss, step, run["path_loss"].values, color=color, lw=0.8, gid="loss", label=f"$\\eta$ = {lr:.3g}: {status}"
         )
-        draw_path(stability, step, lr * run["path_sharpness"].values / 2, color=color, lw=0.8, gid="stability")
+        sizes.append(
+            draw_path(stability, step, lr * run["path_sharpness"].values / 2, color=color, lw=0.8, gid="stability")
+        )
     stability.axhline(1, color=BLACK, ls="--", lw=0.8, gid="edge")
     loss.set(xscale="log", yscale="log", ylabel="loss")
+    log_axis(loss.yaxis, np.concatenate([run["path_loss"].values for run in runs]))
     loss.tick_params(labelbottom=False)
     stability.set(xscale="log", xlabel="step", ylabel=r"$\eta\,S/2$")
     stability.sharex(loss)
     stability.set_ylim(0, max(1.6, min(4.0, stability.get_ylim()[1])))
+    return sizes

@@ -7,18 +7,19 @@ from matplotlib.axes import Axes
 from .. import theory
 from ..sims.status import Status
 from ..theory.validate import whole
-from .look import BLACK, BLUE, GREEN, GREY, Figure, styled
+from .look import BLUE, GREEN, GREY, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
 from .parts.flow_reference import Reference, reference
-from .parts.panels import CRITICAL_LABELS, NORMS, choose_scale, footnote, headline, legend_above, log_axis, stack, widen
-from .parts.predicted import ENDPOINTS, LARGE, POINTS, curve, mark_lr_max, predicted_ends
-from .parts.results import boundary, check_prediction, entry, grid, is_predicted, read, scale_of, subject, value_in
+from .parts.legends import legend_above
+from .parts.panels import NORMS, choose_scale, footnote, headline, log_axis, stack, widen
+from .parts.predicted import ENDPOINTS, LABEL, LARGE, POINTS, curve, predicted_ends
+from .parts.rate_lines import mark_rates, note_lr_max, rates
+from .parts.results import check_prediction, entry, grid, is_predicted, scale_of
 from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
+from .parts.titles import joined, subject
 from .parts.told import deep_predicted, draw_told
-
-CRITICAL = {"lr_critical": "--", "lr_critical_final": ":"}  # line styles
 
 
 @styled
@@ -33,7 +34,8 @@ def norm_sharpness(
 
     Drawn beside them: the edge of stability, ``S = 2 / lr`` or that of the result's update rule, gradient flow's
     endpoint (green), and vertical lines at ``lr_critical = 2 / max_t S(flow(t))``, ``lr_critical_final = 2 / S(flow's
-    end)`` and ``lr_max``. Norms are relative to gradient flow's, or where neither ``pred`` nor a deep result gives it
+    end)`` and ``lr_max``, above which no interpolator is stable; one that is far off the axis is told in the legend
+    alone. Norms are relative to gradient flow's, or where neither ``pred`` nor a deep result gives it
     to those of the smallest learning rate that converged. Runs that did not converge are marks at the top of the
     first panel, by status (arXiv 2505.21423).
 
@@ -56,11 +58,11 @@ def norm_sharpness(
     ds = grid(ds, "init_scale", "lr")
     check_prediction(ds, pred)
     ds, title = choose_row(ds, pred, init_scale)
-    title = ", ".join(part for part in (subject(ds), title) if part)
+    title = joined(subject(ds), title)
     notes: list[str] = []
     pred = entry(pred, scale_of(ds), notes)
     flow = reference(ds, pred, notes)
-    critical = {name: _critical(ds, pred, name, notes) for name in CRITICAL}
+    known = rates(ds, pred, notes)
     deep = None if predicted is None else deep_predicted(ds, predicted)
 
     told = (
@@ -70,7 +72,6 @@ def norm_sharpness(
     )
     small = pred is not None and pred.problem.n * pred.problem.d <= LARGE
     line = curve(pred, notes, POINTS) if told is not None and pred is not None and small else None
-    most = np.nan if pred is None else float(boundary(pred, "lr_max", [])[0])
 
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
     measured = {
@@ -85,15 +86,12 @@ def norm_sharpness(
     axes = next(remaining)
     draw_sharpness(axes, ds, measured["sharpness"], flow)
     if told is not None:
-        told.draw(axes, "sharpness", "predicted_sharpness", "predicted")
+        told.draw(axes, "sharpness", "predicted_sharpness", LABEL)
     if deep is not None:
         draw_told(axes, deep, "sharpness", deep["lr"].values, 1.0, "predicted")
     mark_unconverged(axes, lr, codes(ds), is_predicted(ds))
-    if lr.min() <= most <= lr.max():
-        for panel in panels:
-            mark_lr_max(panel, most, labelled=panel is axes)
-    _draw_critical(panels, critical)
-    legend_above(axes, 2)
+    mark_rates(panels, lr, known)
+    legend_above(axes)
     if norms:
         axes = next(remaining)
         units = _draw_norms(axes, lr, norms, flow)
@@ -108,7 +106,7 @@ def norm_sharpness(
             axes.plot(
                 at[seen], line.l1_norm[seen] / unit, color=GREY, ls=":", label=r"least $\|\beta\|_1$", gid="frontier"
             )
-        legend_above(axes, 4 if told is None else 3)
+        legend_above(axes)
     if risk is not None:
         axes = next(remaining)
         _draw_risk(axes, lr, risk, flow)
@@ -116,19 +114,14 @@ def norm_sharpness(
             told.draw(axes, "test_risk", "predicted_test_risk")
         if deep is not None:
             draw_told(axes, deep, "test_risk", deep["lr"].values, 1.0)
-        legend_above(axes, 2)
+        legend_above(axes)
     axes.set_xlabel(r"learning rate $\eta$")
     axes.set_xscale("log")
     log_axis(axes.xaxis, lr)
     headline(figure, title)
+    note_lr_max(pred, known, notes)
     footnote(figure, notes)
     return figure
-
-
-def _critical(ds: xr.Dataset, pred: "theory.Prediction | None", name: str, notes: list[str]) -> float | None:
-    value = value_in(ds, name) if pred is None else read(pred, name, notes)
-    value = None if value is None or np.size(value) != 1 else float(np.ravel(value)[0])
-    return value if value is not None and np.isfinite(value) else None
 
 
 def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Reference | None) -> None:
@@ -146,20 +139,6 @@ def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Refe
     axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label=label, gid="sharpness")
     axes.set_ylim(0, 1.3 * (heights.max() if heights.size else 1.0 if limit is None else np.median(limit)))
     axes.set_ylabel("final sharpness $S$")
-
-
-def _draw_critical(panels: list[Axes], critical: dict[str, float | None]) -> None:
-    for name, value in critical.items():
-        if value is not None:
-            for axes in panels:
-                text = f"{CRITICAL_LABELS[name]} = {value:.3g}" if axes is panels[0] else None
-                axes.axvline(value, color=BLACK, ls=CRITICAL[name], lw=0.8, label=text, gid=name, zorder=1)
-
-
-def draw_lr_critical(panels: list[Axes], pred: "theory.Prediction | None", notes: list[str]) -> None:
-    """Vertical lines at the predicted critical learning rates."""
-    if pred is not None:
-        _draw_critical(panels, {name: _critical(xr.Dataset(), pred, name, notes) for name in CRITICAL})
 
 
 def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: Reference | None) -> dict[str, float]:

@@ -101,7 +101,9 @@ def test_deep_linear_runs_below_lr_max_converge():
 
 def test_figures_of_deep_linear_networks(tmp_path, capsys):
     linear = sims.linear.sweep(NET, [0.05, 0.1], [0.3, 1.0], start="random", max_steps=500)
-    assert line(figures.phase_diagram(linear), "lr_max").get_xdata()[0] == pytest.approx(NET.lr_max)
+    assert f"= {NET.lr_max:.3g}, right of the plane" in line(figures.phase_diagram(linear), "lr_max beyond").get_label()
+    further = sims.linear.sweep(NET, [0.05, 0.2], [0.3, 1.0], start="random", max_steps=500)
+    assert line(figures.phase_diagram(further), "lr_max").get_xdata()[0] == pytest.approx(NET.lr_max)
     with pytest.raises(InputError, match="no Lyapunov exponents"):
         figures.bifurcation(linear)
     for figure in (figures.frontier, figures.regimes):

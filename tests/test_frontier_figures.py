@@ -59,7 +59,8 @@ def test_the_row_is_chosen_and_the_curve_stands_alone(ds):
     np.testing.assert_allclose(np.ravel(drawn(figure, "flow"))[1], many.flow.l1_norm[1])
     alone = figures.frontier(PRED, points=3)
     assert len(alone.axes) == 1 and drawn(alone, "frontier")
-    assert alone.get_suptitle() == f"{MODEL}, n = {PRED.problem.n}, d = {PRED.problem.d}"
+    named = f"{MODEL} on sparse_regression, n = {PRED.problem.n}, d = {PRED.problem.d}, init_scale 0.1"
+    assert " ".join(alone.get_suptitle().split()) == named
 
 
 @pytest.mark.parametrize(

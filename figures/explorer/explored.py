@@ -12,8 +12,9 @@ from ...sims.status import Status
 from ...theory.errors import GdbiasError, InputError
 from ..parts.axes import ROWS, Plane, plane
 from ..parts.beside import predicted_plane
-from ..parts.results import is_predicted, spec_of, subject
+from ..parts.results import is_predicted, spec_of
 from ..parts.statuses import codes
+from ..parts.titles import subject
 
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError)  # of a chunk that was lost since the store was opened
 

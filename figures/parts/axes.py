@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ... import theory
 from ...theory.errors import InputError
-from .panels import log_axis
+from .panels import log_axis, one_tick
 from .results import check_prediction, grid, scale_of
 
 ROWS = ("init_scale", "model", "seed")  # dimensions that can be the upward axis
@@ -26,6 +26,7 @@ class Plane:
         labels: one a row; None where the axis is that of ``init_scale``.
         title: of the axis.
         order: the rows of the given result, (row,), in the order drawn.
+        known: whether a row stands for something; else its height alone is made up.
     """
 
     ds: xr.Dataset
@@ -34,6 +35,7 @@ class Plane:
     labels: list[str] | None
     title: str
     order: np.ndarray
+    known: bool = True
 
     def prepare(self, axes: Axes) -> None:
         """Scales, limits, ticks and labels."""
@@ -42,15 +44,17 @@ class Plane:
         if self.labels is None:
             axes.set_yscale("log")
         axes.set_ylim(*self.edges[1][[0, -1]])
-        log_axis(axes.xaxis, lr)
+        if len(lr) > 1:
+            log_axis(axes.xaxis, lr)
+        else:
+            one_tick(axes.xaxis, lr[0])
         if self.labels is not None:
             axes.set_yticks(self.at, self.labels)
         elif len(self.at) > 1:
             log_axis(axes.yaxis, self.at)
         else:
-            scale = scale_of(self.ds)
-            axes.set_yticks([] if scale is None else [scale], [] if scale is None else [f"{scale:.3g}"])
-            axes.set_ylabel("" if scale is None else self.title)
+            one_tick(axes.yaxis, self.at[0])
+            axes.yaxis.set_visible(self.known)
 
     def predictions(
         self, pred: "theory.Prediction | Sequence[theory.Prediction] | None"
@@ -85,7 +89,7 @@ def plane(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction]
     row = next((dim for dim in ROWS if ds.sizes.get(dim, 1) > 1), "init_scale")
     check_prediction(ds, pred)
     ds = grid(ds, row, "lr", mapped=True)
-    order = np.arange(ds.sizes.get(row, 1))
+    order, known = np.arange(ds.sizes.get(row, 1)), row in ds.dims or scale_of(ds) is not None
     if row == "init_scale":
         if row not in ds.dims:
             ds = ds.drop_vars(row, errors="ignore").expand_dims({row: [scale_of(ds) or 1.0]})
@@ -100,7 +104,7 @@ def plane(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction]
         if len(set(samples)) == len(samples):
             labels, title = _ratios(ds)
         levels = np.arange(len(order) + 1) - 0.5
-    return Plane(ds.transpose(row, "lr", ...), at, (log_edges(ds["lr"].values), levels), labels, title, order)
+    return Plane(ds.transpose(row, "lr", ...), at, (log_edges(ds["lr"].values), levels), labels, title, order, known)
 
 
 def _ratios(ds: xr.Dataset) -> tuple[list[str], str]:

@@ -1,13 +1,23 @@
 """Panels stacked in one column over a common x axis, and the axes and legends that figures share."""
 
 import textwrap
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    FuncFormatter,
+    Locator,
+    LogFormatterMathtext,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from ..look import BLUE, COLUMN, GREY, ORANGE, SKY, VERMILLION, Figure
+from .legends import grow
 
 NORMS = {  # name: label, colour, line style
     "beta_l1": (r"$\|\beta\|_1$", BLUE, "-"),
@@ -21,36 +31,61 @@ CRITICAL_LABELS = {
     "lr_max": r"$\eta_{\mathrm{max}} = 2\,/\,\mathrm{min}\,S$",
     "lr_divergence": r"divergence",
 }
+CRITICAL_SYMBOLS = {  # where there is no room for a formula, or another panel has it
+    "lr_critical": r"$\eta_c$",
+    "lr_critical_final": r"$2\,/\,S(\mathrm{flow\ end})$",
+    "lr_max": r"$\eta_{\mathrm{max}}$",
+}
 LONG = 2000  # points of a curve that is drawn point by point
 BLOT = 600  # the same of one column over a linear axis
 DECADES = 1.3  # of positive values from which a y axis is logarithmic
+CROWDED = 0.17  # of an axis: two round values that are nearer have labels that meet
+MINOR = 7  # decades of an axis up to which it has ticks between them
+NOTE = 0.12  # inches, a line below a figure
 
 
 def stack(count: int) -> tuple[Figure, list[Axes]]:
-    """A figure one column wide with ``count`` panels over a common x axis."""
-    figure = Figure(figsize=(COLUMN, 0.5 + 1.45 * count))
+    """A figure one column wide with ``count`` panels over a common x axis; legends make it higher."""
+    figure = Figure(figsize=(COLUMN, 0.5 + 1.2 * count))
     axes = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     return figure, list(axes)
 
 
-def legend_above(axes: Axes, columns: int) -> None:
-    """The legend of a panel, outside it."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(-0.14, 1), ncols=columns)
+class RoundValues(Locator):
+    """Evenly spaced round values on a logarithmic axis, as many as stand apart there."""
+
+    def __call__(self) -> list[float]:
+        assert self.axis is not None
+        return self.tick_values(*sorted(self.axis.get_view_interval()))
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        for count in (5, 4, 3, 2, 1):
+            ticks = np.asarray(MaxNLocator(count).tick_values(vmin, vmax))
+            ticks = ticks[(vmin <= ticks) & (ticks <= vmax) & (ticks > 0)]
+            apart = np.diff(np.log(ticks)) / np.log(vmax / vmin)
+            if len(ticks) and (apart > CROWDED).all():
+                return ticks.tolist()
+        return [float(np.sqrt(vmin * vmax))]
 
 
 def log_axis(axis: Axis, values: np.ndarray) -> None:
-    """Ticks for a logarithmic axis over ``values``: legible for half a decade as well as for ten."""
+    """Ticks for a logarithmic axis over ``values``: legible for one value, for half a decade, and for thirty."""
+    values = values[np.isfinite(values) & (values > 0)]
     decades = np.ptp(np.log10(values)) if len(values) else 0.0
     if decades > 2:
-        axis.set_major_locator(LogLocator(numticks=9))
+        axis.set_major_locator(LogLocator(numticks=7))
         axis.set_major_formatter(LogFormatterMathtext())
-        axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99))
+        axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if decades < MINOR else NullLocator())
         axis.set_minor_formatter(NullFormatter())
         return
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decades > 0.6 else MaxNLocator(5))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decades > 0.6 else RoundValues())
+    axis.set_major_formatter(plain)
+    axis.set_minor_locator(NullLocator())
+
+
+def one_tick(axis: Axis, value: float) -> None:
+    """The tick of an axis that has one value alone."""
+    axis.set_ticks([value], [f"{value:.3g}"])
     axis.set_minor_locator(NullLocator())
 
 
@@ -60,7 +95,13 @@ def widen(axes: Axes) -> None:
         bottom, top = axes.get_ylim()
         middle = (bottom + top) / 2
         axes.set_ylim(min(bottom, 0.98 * middle), max(top, 1.02 * middle))
-        axes.ticklabel_format(axis="y", useOffset=False)
+        axes.yaxis.set_major_formatter(plain)
+
+
+@FuncFormatter
+def plain(value: float, position: int | None) -> str:
+    """A tick's number in full: a common factor above the axis would lie under the legend."""
+    return f"{value:.6g}"
 
 
 def choose_scale(axes: Axes, *series: np.ndarray) -> None:
@@ -70,14 +111,17 @@ def choose_scale(axes: Axes, *series: np.ndarray) -> None:
     if values.size and np.log10(values.max() / values.min()) > DECADES:
         axes.set_yscale("log")
         log_axis(axes.yaxis, values)
+    else:
+        axes.yaxis.set_major_formatter(plain)
 
 
-def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, long: int = LONG, **look) -> None:
+def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, long: int = LONG, **look) -> int:
     """A curve; one of more than ``long`` points as its mean and the band between its extremes over short stretches.
 
     At the edge of stability every step lies on the other side: as a curve that is a blot, and a large file. A stretch
-    has an even number of points, so that both sides count alike.
+    has an even number of points, so that both sides count alike. Returns the points of a stretch, 1 for a plain curve.
     """
+    size = 1
     if len(x) > long:
         size = 2 * -(-2 * len(x) // LONG)  # at most LONG / 4 stretches
         stretches = np.split(np.arange(len(x)), np.arange(size, len(x), size))
@@ -87,19 +131,35 @@ def draw_path(axes: Axes, x: np.ndarray, y: np.ndarray, long: int = LONG, **look
         low, y, high = (np.array([f(pieces[k]) for k in seen]) for f in (np.nanmin, np.nanmean, np.nanmax))
         axes.fill_between(x, low, high, color=look["color"], alpha=0.3, lw=0, gid="extremes")
     axes.plot(x, y, **look)
+    return size
+
+
+def band_note(sizes: Iterable[int]) -> list[str]:
+    """What the bands of long curves mean, from the points of their stretches."""
+    size = max(sizes, default=1)
+    return [f"lines are means over {size} recorded points, bands reach from the least to the largest of them"][
+        : size > 1
+    ]
 
 
 def headline(figure: Figure, title: str) -> None:
     """What the figure shows, above it, in as many lines as its width asks for, broken at commas."""
     if title:
-        whole = title.replace(" ", "\xa0").replace(",\xa0", ", ")
-        figure.suptitle(textwrap.fill(whole, int(17 * figure.get_figwidth())).replace("\xa0", " "), fontsize=8)
+        text = wrapped(title, figure.get_figwidth())
+        figure.suptitle(text, fontsize=8)
+        grow(figure, NOTE * text.count("\n"))
 
 
-def footnote(figure: Figure, notes: list[str], width: int = 62) -> None:
-    """Short remarks below the figure: what could not be drawn, and why."""
+def wrapped(title: str, inches: float) -> str:
+    """A title in as many lines as a width asks for, broken at commas."""
+    whole = title.replace(" ", "\xa0").replace(",\xa0", ", ")
+    return textwrap.fill(whole, int(17 * inches)).replace("\xa0", " ")
+
+
+def footnote(figure: Figure, notes: list[str]) -> None:
+    """Short remarks below the figure, which makes it higher: what could not be drawn, and why."""
     if notes:
-        text = "\n".join(
-            line for note in notes for line in textwrap.wrap(f"{note}.", width, max_lines=3, placeholder=" ...")
-        )
-        figure.supxlabel(text, fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)
+        width = int(18.5 * figure.get_figwidth())
+        lines = [line for note in notes for line in textwrap.wrap(f"{note}.", width, max_lines=3, placeholder=" ...")]
+        figure.supxlabel("\n".join(lines), fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)
+        grow(figure, NOTE * len(lines))

@@ -15,6 +15,7 @@ from ...theory.errors import InputError
 from ...theory.prediction.phase_rule import BANDS, allowed
 from ..look import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION
 from .results import boundary, is_map
+from .statuses import OPEN, hatch_cells
 
 PLAIN = "#bcb6a8"  # of a phase that has no colour of its own
 OWN = {
@@ -29,6 +30,7 @@ OWN = {
     Phase.NOT_RUN: "#ffffff",
 }
 PHASE_COLORS = {phase: OWN.get(phase, PLAIN) for phase in (*OWN, *Phase)}
+HATCHES = {Phase.UNDECIDED: OPEN}  # beside diverged, which is grey as well
 UNKNOWN = (Phase.UNDECIDED, Phase.NOT_RUN)
 
 
@@ -75,8 +77,11 @@ def draw_phases(axes: Axes, edges: tuple[np.ndarray, np.ndarray], phase: np.ndar
     index = np.array([list(PHASE_COLORS).index(Phase(code)) for code in phase.ravel()]).reshape(phase.shape)
     flat = ListedColormap(list(PHASE_COLORS.values()))
     axes.pcolormesh(*edges, index, cmap=flat, vmin=-0.5, vmax=len(PHASE_COLORS) - 0.5, rasterized=True, gid="phase")
+    for one, hatch in HATCHES.items():
+        if (phase == one).any():
+            hatch_cells(axes, edges, phase == one, hatch, f"hatch {one.label}")
     return [
-        Patch(facecolor=color, edgecolor=GREY, lw=0.4, label=one.label)
+        Patch(facecolor=color, edgecolor=GREY, lw=0.4, hatch=HATCHES.get(one), label=one.label)
         for one, color in PHASE_COLORS.items()
         if (phase == one).any()
     ]

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 
 from ... import theory
 from ...theory.errors import GdbiasError, InputError, NoClosedForm
-from ..look import BLACK, PURPLE
+from ..look import PURPLE
 
 POINTS = 40  # of a frontier that is drawn
 LARGE = 4000  # numbers of X above which a frontier takes minutes: only the figure of that name draws it
 ENDPOINTS = 12  # learning rates that make a curve
 INSIDE = 0.999  # of lr_max, and of lr_divergence: the largest learning rate for which an endpoint is drawn
+LABEL = "predicted (68, 90 % bars)"
 PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
 BANDS = {0: 0.22, 1: 0.1}  # opacity of the bars that hold 68 % and 90 % of runs
 
@@ -81,9 +82,3 @@ def _divergence(pred: "theory.Prediction") -> float:
         return float(pred.lr_divergence)
     except NoClosedForm:
         return np.inf
-
-
-def mark_lr_max(axes: Axes, lr_max: float, labelled: bool) -> None:
-    """A vertical line at the largest learning rate with a stable interpolator."""
-    label = rf"$\eta_{{\mathrm{{max}}}}$ = {lr_max:.3g}" if labelled else None
-    axes.axvline(lr_max, color=BLACK, ls="-.", lw=0.8, label=label, gid="lr_max", zorder=1)

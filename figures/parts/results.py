@@ -84,19 +84,6 @@ def value_in(ds: xr.Dataset, name: str) -> Any:
     return ds[name].values if name in ds else ds.attrs.get(name)
 
 
-def subject(ds: xr.Dataset) -> str:
-    """What ran, for a title: the model and the size of its data; empty for a result without a spec."""
-    spec = spec_of(ds)
-    models, problems = spec.get("model", []), spec.get("problem", [])
-    if not models or not problems or not isinstance(models[0], str):
-        return ""
-    if "model" in ds.coords and ds["model"].size == 1:
-        models = [str(ds["model"].item())]
-    made = problems[0] if len(problems) == 1 else {}
-    size = [f"{name} = {made[name]}" for name in ("n", "d") if name in made]
-    return ", ".join([*(models if len(models) == 1 else []), *size])
-
-
 def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None") -> None:
     """Raises InputError where a prediction is for another model or other data than the result's."""
     spec = spec_of(ds)

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from ...sims.status import Status
 from ..look import GREY, Figure, styled
-from ..parts.panels import choose_scale, legend_above, log_axis, stack, widen
+from ..parts.legends import legend_above
+from ..parts.panels import choose_scale, log_axis, stack, widen
 
 SHOWN = {"theta_l1": r"$\|\theta\|_1$ / flow's", "test_risk": "test loss / flow's"}  # below the sharpness
 MANY = 6  # lines that a legend names
@@ -42,7 +43,7 @@ def picture(results: Mapping[str, xr.Dataset]) -> Figure:
     panels[-1].set(xscale="log", xlabel=r"$\eta\,/\,\eta_c$")
     log_axis(panels[-1].xaxis, across)
     if len(results) <= MANY:
-        legend_above(panels[0], 2)
+        legend_above(panels[0])
     return figure
 
 
