@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from scipy.optimize import brentq, linprog
+from scipy.optimize import linprog
 
 from ...theory import Parameterization, Problem, UpdateRule, derive, difference, logistic, power, product
 from ...theory.derivation.landscape import Landscape
 from .. import Status, descend
 from .cases import beta_of, dense_problem, only_positive, sparse_problem, unequal_weights
 from .registry import Case, Comparison, Formulas, NotApplicable, check
+from .stability import beside_the_edge, flip, heavy_ball_map, hessian_at
 
 MODELS = (power(2), difference(2), product(2), power(3))
 
@@ -22,30 +23,11 @@ def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     data = dense_problem(case, n, n + 2)
     minimum = unequal_weights(case, model, data.d)
     problem = Problem(data.X, data.X @ beta_of(model, minimum))
-    top = float(descend(model, problem, 0.1, theta0=minimum, max_steps=0, backend="numpy").sharpness)
-    H, eye = Landscape(derive(model), problem).dense_hessian(minimum), np.eye(minimum.size)
-
-    def smallest(lr: float) -> float:
-        pair = np.block([[(1 + b) * eye - lr * H, -b * eye], [eye, np.zeros_like(eye)]])
-        return np.linalg.eigvals(pair).real.min() + 1
-
-    edge = brentq(smallest, 1 / top, 8 / top, xtol=1e-15, rtol=1e-14)
-    lr_max, start = f.lr_max(b=b, sharpness=top), minimum + 1e-4 * _top(H, minimum.shape)
-    rule = UpdateRule(momentum=b)
-    settings: dict[str, Any] = dict(theta0=start, max_steps=600, hold=601, track_every=0, record_every=3)
-    below, above = (
-        descend(model, problem, lr_max * near, rule=rule, backend="numpy", **settings).path_loss.values
-        for near in (0.98, 1.02)
-    )
-    return [
-        Comparison(edge, lr_max, label=f"{model.name}, linear"),
-        Comparison(below[-1], 0.05 * below[0], "at_most", label=f"{model.name}, last loss below the edge"),
-        Comparison(np.nanmax(above), 20 * above[0], "at_least", label=f"{model.name}, highest loss above the edge"),
-    ]
-
-
-def _top(H: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return np.linalg.eigh(H)[1][:, -1].reshape(shape)
+    H = hessian_at(model, problem, minimum)
+    top = np.linalg.eigvalsh(H)[-1]
+    edge, lr_max = flip(lambda lr: heavy_ball_map(H, lr, b), 1 / top, 8 / top), f.lr_max(b=b, sharpness=top)
+    linear = Comparison(edge, lr_max, label=f"{model.name}, linear")
+    return [linear, *beside_the_edge(model, problem, minimum, lr_max, UpdateRule(momentum=b))]
 
 
 DECAYING = (difference(2), power(2), product(2), difference(3), power(3), product(3))
@@ -57,7 +39,7 @@ def weight_decay(f: Formulas, case: Case) -> Comparison:
     model, n, decay = case.choose(DECAYING), 1 + 2 * (case.index // 2 % 2), case.rng.uniform(0.05, 0.15)
     problem, L = dense_problem(case, n, n + 2, only_positive(model)), derive(model).model.degree
     count = np.count_nonzero(sp.Poly(model.effective, *model.weights).monoms()[0])  # weights that share a monomial
-    beta = beta_of(model, _settle(model, problem, unequal_weights(case, model, problem.d), decay))
+    beta = beta_of(model, settled(model, problem, unequal_weights(case, model, problem.d), decay))
     if L == 2:
         penalty = f.penalty(beta=1.0, decay=decay, L=L, m=count)
         sparse = _lasso(problem, penalty, only_positive(model))  # all of it may be 0; the teacher's size is up to 1
@@ -70,7 +52,7 @@ def weight_decay(f: Formulas, case: Case) -> Comparison:
     return Comparison(-g[alive], slope, label=f"{model.name}, at rest")
 
 
-def _settle(model: Parameterization, problem: Problem, theta: np.ndarray, decay: float) -> np.ndarray:
+def settled(model: Parameterization, problem: Problem, theta: np.ndarray, decay: float) -> np.ndarray:
     """Where the heavy ball on ``L + decay |theta|^2 / 2`` comes to rest."""
     lr = 0.5 / np.linalg.eigvalsh(problem.X @ problem.X.T / problem.n)[-1]
     settings: dict[str, Any] = dict(theta0=theta, max_steps=5_000, tol=1e-22, track_every=0, backend="numpy")

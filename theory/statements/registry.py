@@ -27,6 +27,8 @@ SECTIONS = (
     "deep_linear",
     "deep_prediction",
     "extensions",
+    "rule_edges",
+    "rule_picks",
 )  # modules beside this one, in reading order; their checks are in modules of the same names
 _REGISTRY: dict[str, Statement] = {}
 

@@ -1,0 +1,75 @@
+"""What other rules, and starts of no size, pick (section RULE)."""
+
+import sympy as sp
+
+from ..derivation.dynamics import GRADIENT_BETA, derive
+from ..families import difference
+from .registry import Proof, statement
+
+LR, G, RHO, AHEAD = sp.Symbol("lr", real=True), GRADIENT_BETA, sp.Symbol("rho", real=True), sp.Symbol("g_ahead")
+NORM, LOSS, LIMIT, BEHIND, ALPHA = sp.symbols("norm loss max_norm behind alpha", positive=True)
+
+
+def _lengths_derived() -> Proof:
+    dynamics = derive(difference(2))
+    [invariant] = dynamics.invariants
+    yield _lengths()["factor"] * invariant.expression, dynamics.after_step(invariant)
+
+
+@statement(
+    "RULE-11", "Steps of one length for all weights multiply u v of u^2 - v^2 by 1 - 4 step^2 g^2, so that normalized, "
+    "clipped and Polyak descent end where EXA-3 says, with their own steps for lr.",
+    kind="identity", source="derived", tolerance=1e-9, proof=_lengths_derived, families=("difference(2)",),
+    conditions="norm is that of the gradient in the weights; Polyak's step is at most lr",
+)  # fmt: skip
+def _lengths():
+    return {
+        "factor": 1 - 4 * LR**2 * G**2,
+        "normalized_descent": LR / NORM,
+        "clipped_descent": LR * sp.Min(1, LIMIT / NORM),
+        "polyak": sp.Min(LR, LOSS / NORM**2),
+    }
+
+
+def _ahead_derived() -> Proof:
+    """The gradient at ``theta + rho grad / norm``, where the slope in beta is g_ahead."""
+    u, v = difference(2).weights
+    slopes = derive(difference(2)).gradient
+    uphill = {w: w + RHO * slope / NORM for w, slope in zip((u, v), slopes, strict=True)}
+    after = [
+        w - LR * slope.subs(G, AHEAD).subs(uphill, simultaneous=True) for w, slope in zip((u, v), slopes, strict=True)
+    ]
+    yield _ahead()["factor"], sp.expand(after[0] * after[1]) / (u * v)
+    yield sp.diff(_ahead()["factor"], LR).subs(LR, 0), -8 * RHO * G * AHEAD / NORM
+
+
+@statement(
+    "RULE-12", "Sharpness-aware minimization shrinks u v of u^2 - v^2 already at first order in lr, by 8 lr rho g^2 / "
+    "|grad| a step, where descent shrinks it at second: it ends as from a smaller start.",
+    kind="identity", source="derived; 2603.08290 for depth L", tolerance=1e-9, proof=_ahead_derived,
+    families=("difference(2)",), conditions="g_ahead is the slope in beta at the perturbed weights",
+)  # fmt: skip
+def _ahead():
+    move, uphill = 2 * LR * AHEAD, 2 * RHO * G / NORM
+    return {"factor": (1 - move * (1 + uphill)) * (1 + move * (1 - uphill))}
+
+
+def _plateau_derived() -> Proof:
+    """A weight that a step multiplies by ``1 - 2 lr g``, from ``alpha^behind`` to 1; the other by ``1 + 2 lr g``."""
+    (u, after_u), (v, after_v) = derive(difference(2)).gd_map.items()
+    for weight, after, slope in ((u, after_u, G), (v, after_v, -G)):
+        steps = _plateau()["steps"].subs(G, slope)
+        yield sp.log(ALPHA) * BEHIND + steps * sp.log(sp.expand(after / weight)), 0
+
+
+@statement(
+    "RULE-13", "From a start of no size descent on u^2 - v^2 goes from saddle to saddle: each fits the coordinates "
+    "that have appeared, the next is the one whose weight first grows to size 1, at log(1 -+ 2 lr g) a step. Its end "
+    "need not be the interpolator of least l1 norm.",
+    kind="empirical", source="2607.12332; 2304.00488", tolerance=0.05, proof=_plateau_derived,
+    families=("difference(2)",), conditions="start 1e-100; lr |g| < 1/2, stable saddles, no two arrivals at a time",
+    reason="the endpoint is met to 1e-6; steps are told to 1 / log(1 / alpha)",
+)  # fmt: skip
+def _plateau():
+    """Steps in which u grows from ``alpha^behind`` to 1; v does with -g, and a negative number of them is a fall."""
+    return {"steps": -BEHIND * sp.log(ALPHA) / sp.log(1 - 2 * LR * G)}
