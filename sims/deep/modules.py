@@ -137,7 +137,7 @@ class Transformer(eqx.Module):
 
 
 def _vit(net: Network, shape, classes: int, keys) -> eqx.Module:
-    patch, d = max(2, min(shape[1:]) // 7), net.width  # 4 x 4 pixels of a 28 x 28 image
+    patch, d = min(shape[1:]) // 4, net.width  # 7 x 7 pixels of a 28 x 28 image
     embed = Convolution(shape[0], d, patch, stride=patch, key=next(keys))
     tokens = (shape[1] // patch) * (shape[2] // patch)
     act = eqx.nn.Lambda(ACTIVATIONS[net.activation])
