@@ -15,6 +15,7 @@ from .engine.backends import backend
 from .engine.job import Job
 from .grid import one_value
 from .measure.block import advance_block, measure_block
+from .measure.effective import sharpness_effective
 from .measure.outcome import largest, measure, sharpness_at
 from .measure.settled import flow_ends
 from .options import LARGEST, Changes, Options, options_of
@@ -64,7 +65,9 @@ def descend(
     scale = one_value(init_scale, "init_scale") if theta0 is None else None
     start = model.check_theta(theta0, problem.d) if scale is None else model.theta0(scale, problem.d)
     record_every, gfs_sharpness = whole("record_every", record_every, 0, LARGEST), truth("gfs_sharpness", gfs_sharpness)
-    check_history(options.max_steps, record_every, start.size)
+    check_history(
+        options.max_steps, record_every, start.size * (1 + len(rule.step.memory) + (rule.step.ascent is not None))
+    )
     if gfs_sharpness and not record_every:
         raise InputError("gfs_sharpness is of the states of a recorded path: give record_every, for example 1")
     if gfs_sharpness and rule.weight_decay:
@@ -85,13 +88,16 @@ def descend(
     if not record_every:
         return single_result(found, model, coordinates, attrs)
     kept = int(runs.steps[0]) // record_every + 1
-    history = runs.history[0, :kept]
+    history, states = runs.recorded[0, :kept], runs.history[0, :kept]
     with np.errstate(invalid="ignore", over="ignore"):
         path = measure(landscape, history)
     if gfs_sharpness:
         ends = flow_ends(landscape, history, np.repeat(runs.loss_min, kept))
         path["gfs_sharpness"] = sharpness_at(landscape, ends).value
     step = np.arange(kept) * record_every
+    if rule != gradient_descent:
+        rates = rule.schedule.at(lr, step)
+        path["sharpness_effective"] = sharpness_effective(landscape, states, rates, runs.loss_min[0], path["sharpness"])
     found["sharpness_max"] = largest(found["sharpness_max"], path["sharpness"], found["status"]).max(keepdims=True)
     ds = single_result(found, model, coordinates, attrs)
     ds = add_path(ds, "step", step, path)

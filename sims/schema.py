@@ -87,8 +87,9 @@ _DECLARED: Mapping[str, Variable] = {
         at=("end", "flow", "path"),
     ),
     "sharpness_effective": Variable(
-        "lr S / (2 + 2 b) with momentum b: 1 at the edge of stability without noise", kinds=("deep",),
-        at=("end", "path"), asked=("momentum", "batch"),
+        "sharpness in units of the edge of the rule, such as lr S / (2 + 2 b) with momentum b, at the run's own state: "
+        "1 at the edge of stability without noise", kinds=("diagonal", "deep"),
+        at=("end", "path"), along=_ASIDE, asked=("momentum", "batch", "rule"),
     ),
     "batch_sharpness": Variable(
         "mean over batches of g' H g / |g|^2, of the loss of a batch with gradient g and Hessian H", kinds=("deep",),

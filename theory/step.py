@@ -105,7 +105,7 @@ class Step:
         object.__setattr__(self, "parameters", tuple(sorted(parameters, key=str)))
 
     def __str__(self) -> str:
-        """The name and all equations, as :func:`parse_step` reads them."""
+        """The name and all equations, as text is read in :mod:`gdbias.theory.steps`."""
         kept = "".join(f"; {s.symbol} <- {s.update}, from {s.start}" for s in self.state)
         at = "" if self.ascent is None else f"; {GRADIENT} at {self.ascent}"
         return f"{self.name}: {WEIGHT} <- {self.update}{kept}{at}"

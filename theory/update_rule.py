@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from .elementwise import simplest
 from .errors import InputError
 from .loss import Loss
 from .schedule import Schedule, constant, parse_schedule
+from .stability import edge_of
 from .step import GRADIENT as GRADIENT
 from .step import LEARNING_RATE as LEARNING_RATE
 from .step import MOMENTUM, WEIGHT_DECAY, Step
@@ -19,25 +19,11 @@ from .step import WEIGHT as WEIGHT
 from .steps import descent_step, parse_step
 from .validate import real, shown, whole
 
-_NOT_LINEAR = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside)  # in a derivative at a minimum
-
 
 @lru_cache(maxsize=64)
-def _flip(step: Step) -> Callable:
-    """The sharpness at which the step's linear map at a minimum, where the gradient is S weight, flips signs.
-
-    Infinite where there is no such map, as for steps of fixed length, or where it changes with the number of the step.
-    """
-    S = sp.Symbol("sharpness", real=True)
-    old = [WEIGHT, *(s.symbol for s in step.state)]
-    new = [value.subs(GRADIENT, S * WEIGHT) for value in (step.update, *(s.update for s in step.state))]
-    roots = []
-    if not step.shared:
-        linear = sp.Matrix(new).jacobian(old).subs(dict.fromkeys(old, 0))
-        if linear.free_symbols <= {S, LEARNING_RATE, *step.parameters} and not linear.has(*_NOT_LINEAR):
-            roots = sp.solve((linear + sp.eye(len(old))).det(), S, simplify=False)
-    limit = simplest(roots[0]) if len(roots) == 1 else sp.oo
-    limit = sp.lambdify([LEARNING_RATE, *step.parameters], limit, np)  # by its name, all its parts would be imported
+def _limit(step: Step) -> Callable:
+    """The sharpness at the edge of a step, of lr and its parameters; infinite where it hangs on more than these."""
+    limit = sp.lambdify([LEARNING_RATE, *step.parameters], edge_of(step).sharpness(step), np)  # by its name: all parts
     return lambda lr, *values: limit(lr, *values) + 0 * lr
 
 
@@ -161,10 +147,10 @@ class UpdateRule:
     def sharpness_limit(self, lr: float | np.ndarray) -> float | np.ndarray:
         """Largest sharpness of a linearly stable minimum, ``(2 + 2 momentum) / lr - weight_decay`` at the settled lr.
 
-        There the linear map of a step has the eigenvalue -1; for a step of one's own as well, infinite where it has no
-        such sharpness. Batches and label noise are not counted.
+        There the linear map of a step has the eigenvalue -1; for any step as well, infinite where it has no such
+        sharpness, or one that hangs on the run's own state. Batches and label noise are not counted.
         """
-        limit = _flip(self.step)(self.schedule.final * np.asarray(lr, dtype=float), *self.parameters)
+        limit = _limit(self.step)(self.schedule.final * np.asarray(lr, dtype=float), *self.parameters)
         return limit if np.ndim(lr) else float(limit)
 
     def check(self, samples: int, loss: Loss) -> None:

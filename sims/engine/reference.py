@@ -43,7 +43,7 @@ def advance(job: Job, runs: Runs) -> None:
             calm = np.where(calm_now & (step >= rule.settled), calm + 1, 0)
             last = objective
             if job.record_every and step % job.record_every == 0:
-                history[step // job.record_every][..., alive] = T[:m]
+                history[step // job.record_every][..., alive] = T
             held, bounded = calm >= options.hold, excess < limit
             stop = held | ~bounded | (step >= options.max_steps)
             ended = np.select([held, bounded], [Status.CONVERGED, Status.STEP_LIMIT], Status.DIVERGED)

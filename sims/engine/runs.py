@@ -14,8 +14,9 @@ class Runs:
     """One entry for each of N runs; weights have shape (run, weight, feature), state rows behind them.
 
     ``outcome`` holds a :class:`gdbias.sims.Status`: NOT_RUN while a run is under way, then CONVERGED (held tol),
-    DIVERGED or STEP_LIMIT. ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature), of no
-    runs where nothing is recorded. Steps are made in the numbers of ``theta``, float64 or float32.
+    DIVERGED or STEP_LIMIT. ``loss`` is the excess loss. ``history`` has shape (run, record, weight, feature), with
+    state rows behind too, of no runs where nothing is recorded. Steps are made in the numbers of ``theta``, float64 or
+    float32.
     """
 
     lr: np.ndarray  # once the schedule has settled
@@ -39,6 +40,11 @@ class Runs:
     def weights(self) -> np.ndarray:
         """The weights without the state rows."""
         return self.theta[:, : self.vector.shape[1]]
+
+    @property
+    def recorded(self) -> np.ndarray:
+        """The weights of the histories."""
+        return self.history[:, :, : self.vector.shape[1]]
 
     def part(self, chosen: np.ndarray) -> "Runs":
         """Copies of the chosen runs."""

@@ -27,7 +27,7 @@ def begin_runs(
     number: str = "float64",
 ) -> Runs:  # fmt: skip
     """Runs from ``starts[which]`` at the learning rates ``lr``; starts has shape (start, weight, feature)."""
-    N, m, d = len(lr), starts.shape[1], starts.shape[2]
+    N, m = len(lr), starts.shape[1]
     rule, points = landscape.dynamics.rule, columns(starts)
     top, vector = np.full(len(starts), np.nan), np.zeros(starts.shape)
     if number == "float64":  # which alone looks at the sharpness
@@ -48,7 +48,7 @@ def begin_runs(
         theta=theta.astype(number),
         vector=np.ascontiguousarray(vector[which]),
         sharpness_max=top[which],
-        **not_begun(N, (records, m, d)),
+        **not_begun(N, (records, *theta.shape[1:])),
     )
 
 

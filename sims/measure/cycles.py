@@ -42,4 +42,4 @@ def _alternations(job: Job, runs: Runs, half: np.ndarray) -> np.ndarray:
     last = REPEATS * LONGEST
     runs = taken_further(job, taken_further(job, runs, job.options.window - last, record=False), last)
     at, run = np.arange(REPEATS)[:, None] * LONGEST, np.arange(len(runs))
-    return np.abs(runs.history[run, at + half] - runs.history[run, at]).max(axis=(2, 3))
+    return np.abs(runs.recorded[run, at + half] - runs.recorded[run, at]).max(axis=(2, 3))

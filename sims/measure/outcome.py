@@ -3,8 +3,10 @@
 import numpy as np
 
 from ...theory.derivation.landscape import Landscape
+from ...theory.update_rule import gradient_descent
 from ..engine.runs import Runs
 from ..status import Status
+from .effective import sharpness_effective
 from .sharpness import sharpness_at
 
 STABLE = 1 + 1e-6  # times the largest sharpness of a minimum that descent can stay at
@@ -42,8 +44,20 @@ def state(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None = No
 def outcomes(landscape: Landscape, runs: Runs) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
     with np.errstate(invalid="ignore", over="ignore"):
-        found = measure(landscape, ended(runs), runs.vector)
-        return with_end(found, runs, landscape.dynamics.rule.once_settled.sharpness_limit(runs.lr))
+        found, rule = measure(landscape, ended(runs), runs.vector), landscape.dynamics.rule
+        if rule == gradient_descent:
+            return with_end(found, runs, rule.sharpness_limit(runs.lr))
+        theta = np.where((runs.outcome == Status.DIVERGED)[:, None, None], np.nan, runs.theta)
+        given = runs.lr, runs.loss_min, found["sharpness"]
+        found["sharpness_effective"] = sharpness_effective(landscape, theta, *given)
+        return with_end(found, runs, _limit(landscape, runs, found))
+
+
+def _limit(landscape: Landscape, runs: Runs, found: dict) -> np.ndarray:
+    """The largest stable sharpness at the states of the runs, infinite where the rule tells none."""
+    limit = np.asarray(landscape.dynamics.rule.once_settled.sharpness_limit(runs.lr))
+    at_state = found["sharpness"] / found["sharpness_effective"]
+    return np.where(np.isinf(limit) & np.isfinite(at_state), at_state, limit)
 
 
 def with_end(found: dict, runs: Runs, limit: np.ndarray | float) -> dict:

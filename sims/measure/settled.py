@@ -44,7 +44,7 @@ def averaged(job: Job, runs: Runs) -> np.ndarray:
     for chosen in pieces(bounded, runs, K + 1):
         part = taken_further(job, runs.part(chosen), K)
         lost = (part.outcome != Status.STEP_LIMIT)[:, None, None]
-        means[chosen] = np.where(lost, np.nan, part.history[:, 1:].mean(axis=1))
+        means[chosen] = np.where(lost, np.nan, part.recorded[:, 1:].mean(axis=1))
     return means
 
 

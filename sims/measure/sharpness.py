@@ -21,23 +21,28 @@ PIECE = 128  # points that a core takes at once
 
 
 def sharpness_at(
-    landscape: Landscape, theta: np.ndarray, start: np.ndarray | None = None, adaptive: bool = False
-) -> Sharpness:
+    landscape: Landscape, theta: np.ndarray, start: np.ndarray | None = None, adaptive: bool = False,
+    scale: np.ndarray | None = None,
+) -> Sharpness:  # fmt: skip
     """What :meth:`gdbias.theory.derivation.landscape.Landscape.sharpness` finds, at points (point, weight, feature).
 
-    ``start`` holds approximate top eigenvectors of the same shape, as the result does. A point's value does not
-    depend on the number of cores, and on the points beside it to rounding alone.
+    ``start`` holds approximate top eigenvectors of the same shape, as the result does; with a ``scale`` of that shape
+    the eigenvalue is of ``diag(scale) H diag(scale)``. A point's value does not depend on the number of cores, and on
+    the points beside it to rounding alone.
     """
 
     def piece(at: int) -> Sharpness:
         part = slice(at, at + PIECE)
-        return _piece(landscape, theta[part], None if start is None else start[part], adaptive)
+        begin, scales = (None if values is None else values[part] for values in (start, scale))
+        return _piece(landscape, theta[part], begin, scales, adaptive)
 
     pieces: list[Sharpness] = _map(piece, range(0, max(len(theta), 1), PIECE))
     return Sharpness(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
 
 
-def _piece(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, adaptive: bool) -> Sharpness:
+def _piece(
+    landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, scale: np.ndarray | None, adaptive: bool
+) -> Sharpness:
     count, m, d = theta.shape
     vector = first_vectors(m, d, count, None if start is None else columns(start))
     found = Sharpness(np.full(count, np.nan), np.full(count, np.nan), rows(vector))
@@ -45,7 +50,9 @@ def _piece(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, ad
     if not len(finite):
         return found
     with np.errstate(over="ignore", invalid="ignore"):
-        hessian, exponent = landscape.hessian(theta[finite], adaptive).near_one()
+        hessian, exponent = landscape.hessian(
+            theta[finite], adaptive, None if scale is None else scale[finite]
+        ).near_one()
     data, transposed = spans(hessian.X), spans(hessian.X.T)
     N, D, blocks = len(data[0]), len(transposed[0]), -(-len(finite) // LANES)
     value, residual, top = np.empty((blocks, LANES)), np.empty((blocks, LANES)), np.empty((blocks, m, D, LANES))

@@ -9,7 +9,7 @@ import numpy as np
 from ...theory.errors import InputError
 from ...theory.parameterization import Parameterization, require_model
 from ...theory.problem import Problem, require_problem
-from ...theory.update_rule import UpdateRule, require_rule
+from ...theory.update_rule import UpdateRule, gradient_descent, require_rule
 from ...theory.validate import one_of, shown, texts
 from ..engine.backends import backend
 from ..grid import learning_rates
@@ -101,7 +101,7 @@ class Plan:
     def layout(self) -> Layout:
         """The arrays of such a result; held-out risks are among them where a problem has held-out samples."""
         single = self.options.precision == "float32"
-        names = measured("map") if single else measured("diagonal", ("end", *settled_points(self.options)))
+        names = measured("map") if single else measured("diagonal", ("end", *settled_points(self.options)), self._asked)
         tested = any(p.X_test is not None for p in self.problems)
         axes = {"model": np.array([m.name for m in self.models])} if self.many_models else {}
         axes |= {"seed": np.array(seed_labels(self.problems))} if self.many_problems else {}
@@ -121,6 +121,10 @@ class Plan:
         at = dict(zip(self.layout.axes, chunk, strict=True))
         model, problem = self.models[at.get("model", 0)], self.problems[at.get("seed", 0)]
         return Work(model, problem, self.scales[at["init_scale"]], self.lrs[at["lr"]], self.options, self.rule)
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return ("rule",) if self.rule != gradient_descent else ()
 
     @property
     def _chunk_sides(self) -> tuple[int, int]:

@@ -73,8 +73,11 @@ class Landscape:
         """The loss above the floor at which runs from each of the points have diverged, shape (point,)."""
         return divergence_limit(self.problem.loss_at(self.beta(theta)) - self.problem.projected[2])
 
-    def hessian(self, theta: np.ndarray, adaptive: bool = False) -> Hessian:
-        """The Hessian at each point; with ``adaptive`` ``diag|theta| H diag|theta|``, under relative changes."""
+    def hessian(self, theta: np.ndarray, adaptive: bool = False, scale: np.ndarray | None = None) -> Hessian:
+        """The Hessian at each point; with a ``scale`` ``diag(scale) H diag(scale)``.
+
+        With ``adaptive`` the scale is ``|theta|``, of relative changes.
+        """
         points, law = columns(theta), self.law
         f = self.predictions(*points)
         g, shape = self.slope(f), points.shape[1:]
@@ -84,7 +87,8 @@ class Landscape:
             np.stack([np.broadcast_to(g * second, shape) for second in law.curvature(*points)]),
             np.broadcast_to(law.loss_curvature(f, self.targets(f)) / self.problem.n, f.shape),
         )
-        return hessian.scaled(np.abs(points)) if adaptive else hessian
+        scale = np.abs(theta) if adaptive else scale
+        return hessian if scale is None else hessian.scaled(columns(scale))
 
     def hessian_product(self, theta: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         """``H v``, one vector a point."""

@@ -229,9 +229,9 @@ extern "C" __global__ void advance_runs(
         before = objective;
         const bool held = quiet >= hold, below = x < limit[p];
         if (record_every > 0 && t % record_every == 0) {
-            double* record = history + (p * records + t / record_every) * WEIGHTS * d;
+            double* record = history + (p * records + t / record_every) * STATES * d;
             run.each_feature([&](whole j) {
-                for (int k = 0; k < WEIGHTS; k++) record[k * d + j] = run.T[(k * d + j) * N];
+                for (int k = 0; k < STATES; k++) record[k * d + j] = run.T[(k * d + j) * N];
             });
         }
         if (run.live && (held || !below || t >= max_steps)) {

@@ -150,7 +150,7 @@ def advance(
                 for q in range(LANES):
                     if A[DUE, q] > 0.0 and A[TIME, q] % record_every == 0:
                         for j in range(d):
-                            for e in range(WEIGHTS):
+                            for e in range(STATES):
                                 history[run[q], int(A[TIME, q]) // record_every, e, j] = T[e * D + j, q]
             store(A, DUE, 0.0)
             if total(now * ended) == 0.0:

@@ -1,0 +1,128 @@
+"""The sharpness that counts under a rule is that of its linear map, at a minimum and at a run's own state."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import reference
+from gdbias import sims, theory
+from gdbias.sims.engine.backends import backend
+from gdbias.sims.engine.job import Job
+from gdbias.sims.measure.block import begin_runs
+from gdbias.sims.measure.effective import gradient, sharpness_effective
+from gdbias.sims.measure.max_norm import max_norm_sharpness
+from gdbias.sims.options import Options
+from gdbias.theory import UpdateRule
+from gdbias.theory.derivation.landscape import Landscape
+from published_rules import PUBLISHED
+
+MODEL = theory.difference(2)
+PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)
+
+
+def landscape_of(rule, problem=PROBLEM):
+    return Landscape(theory.derive(MODEL, problem.loss, rule), problem)
+
+
+def at(theta):
+    gradient = reference.gradient("difference", 2, theta, PROBLEM.X, PROBLEM.y)
+    return ((PROBLEM.X @ reference.effective("difference", 2, theta) - PROBLEM.y) ** 2).sum() / 12, gradient
+
+
+@pytest.mark.parametrize("b", [0.0, 0.5, 0.9])
+def test_the_edge_of_momentum_is_that_of_the_literature(b):
+    """Nesterov's (2 + 2 b) / (1 + 2 b) / lr, heavy ball's (2 + 2 b) / lr."""
+    assert UpdateRule(step="nesterov", momentum=b).sharpness_limit(0.1) == pytest.approx(
+        (2 + 2 * b) / (1 + 2 * b) / 0.1
+    )
+    assert UpdateRule(step="heavy_ball", momentum=b).sharpness_limit(0.1) == pytest.approx((2 + 2 * b) / 0.1)
+
+
+@pytest.mark.parametrize("name, share", [("rmsprop", 2.0), ("rmsprop_scalar", 2.0), ("adam", 2 * 1.9 / 0.1)])
+def test_a_preconditioner_counts_at_the_runs_own_state(name, share):
+    """lambda_max(P^-1 H) / 2 (2410.24206), for Adam over (2 + 2 beta1) / (1 - beta1) (2207.14484), by dense algebra."""
+    lr, steps, memory, theta = 0.01, 40, {}, MODEL.theta0(0.1, PROBLEM.d)
+    run = sims.descend(
+        MODEL, PROBLEM, lr, rule=UpdateRule(step=name), max_steps=steps, record_every=10, backend="numpy"
+    )
+    for t in range(steps):
+        theta = PUBLISHED[name](theta, at, lr, t, memory)
+    PUBLISHED[name](theta, at, lr, steps, memory)  # the next step's mean of squares
+    square = memory["v"] / (1 - 0.999 ** (steps + 1)) if name == "adam" else memory["nu"]
+    rate = lr / (np.sqrt(square) + 1e-8) / (1 - 0.9 ** (steps + 1) if name == "adam" else 1)
+    H = landscape_of(theory.gradient_descent).dense_hessian(theta)
+    expected = np.linalg.eigvals(np.broadcast_to(rate, theta.shape).reshape(-1, 1) * H).real.max() / share
+    assert float(run.sharpness_effective) == pytest.approx(expected, rel=1e-8)
+    assert float(run.path_sharpness_effective[-1]) == pytest.approx(float(run.sharpness_effective), rel=1e-8)
+
+
+def test_totals_the_loss_and_a_gradient_elsewhere_count_at_the_runs_own_state():
+    theta = sims.descend(MODEL, PROBLEM, 0.05, max_steps=60, backend="numpy").theta.values
+    (loss, g), H = at(theta), landscape_of(theory.gradient_descent).dense_hessian
+    S, norm = np.linalg.eigvalsh(H(theta))[-1], np.linalg.norm(g)
+    there = theta + 0.05 * g / norm
+    grown = (g * at(there)[1]).sum() / norm**2
+    expected = {
+        "normalized_descent": S * 0.7 / (norm + 1e-8) / 2,
+        "clipped_descent": S * 0.7 * min(1, 1 / norm) / 2,
+        "polyak": S * min(0.7, loss / norm**2) / 2,
+        "sam": np.linalg.eigvalsh(H(there))[-1] * 0.7 * grown / 2,
+    }
+    for name, value in expected.items():
+        landscape = landscape_of(UpdateRule(step=name))
+        kept = np.concatenate([theta, theta])[None]
+        found = sharpness_effective(landscape, kept, np.array([0.7]), 0.0, np.array([S]))
+        np.testing.assert_allclose(found, value, rtol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize("d", [4, 6])
+def test_the_max_norm_sharpness_is_the_largest_at_a_corner(d):
+    """Of 8 weights, where all are tried, and of 12, where some are climbed to."""
+    problem = theory.sparse_regression(n=3, d=d, sparsity=2, seed=d, n_test=0)
+    landscape = landscape_of(theory.gradient_descent, problem)
+    theta = np.random.default_rng(d).standard_normal((3, 2, d))
+    found = max_norm_sharpness(landscape, theta, gradient(landscape, theta))
+    corners = np.array([*itertools.product((-1.0, 1.0), repeat=2 * d)])
+    for value, weights in zip(found, theta, strict=True):
+        H = landscape.dense_hessian(weights)
+        assert value == pytest.approx(((corners @ H) * corners).sum(axis=1).max(), rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", ["nesterov", "adam"])
+def test_a_minimum_is_left_above_the_edge_alone(name, seed):
+    """0.1 % beside it, with a preconditioner that stays; by 4,000 steps from 1e-7 beside the minimum."""
+    rule = UpdateRule(step="adam", step_parameters=dict(beta2=1 - 1e-9))
+    rule = UpdateRule(step="nesterov", momentum=0.5) if name == "nesterov" else rule
+    problem, rng = theory.sparse_regression(n=4, d=9, sparsity=3, seed=seed, n_test=0), np.random.default_rng(seed)
+    landscape = landscape_of(rule, problem)
+    theta = sims.flow(MODEL, problem, 0.3, tol=1e-24).theta.values
+    moved = theta * (1 + 1e-7 * rng.standard_normal(theta.shape))
+    runs = begin_runs(landscape, moved[None], np.zeros(2, dtype=int), np.ones(2))
+    if name == "adam":
+        runs.theta[:, 3::3] = rng.lognormal(size=theta.shape)
+        runs.theta[:, 4::3] = 1e15  # steps taken, after which nothing is left of the bias correction
+    still = np.concatenate([theta, runs.theta[0, len(theta) :]])[None]
+    S = landscape.sharpness(theta[None]).value
+    edge = 1 / sharpness_effective(landscape, still, np.ones(1), 0.0, S)[0]
+    runs = replace(runs, lr=edge * np.array([0.999, 1.001]))
+    job = Job(landscape, Options(max_steps=4000, tol=0, track_every=0), np.zeros(1, dtype=np.int64))
+    backend(job.options).advance(job, runs)
+    far = np.abs(runs.weights - theta).max(axis=(1, 2))
+    assert far[0] < 1e-6 and far[1] > 1e-5
+
+
+def test_a_run_is_at_a_stable_minimum_by_the_sharpness_that_counts():
+    """Clipped descent is plain descent near a minimum: one that it starts at beyond 2 / lr is not stable."""
+    problem = theory.single_point([1.0], 1.0)  # power(2) has its minimum at w = 1, where S = 4
+    for lr, status in ((0.49, sims.Status.CONVERGED), (0.51, sims.Status.UNSTABLE_MINIMUM)):
+        run = sims.descend(
+            theory.power(2), problem, lr, theta0=[[1.0]], rule=UpdateRule(step="clipped_descent"), backend="numpy"
+        )
+        assert run.status == status and float(run.sharpness_effective) == pytest.approx(2 * lr)
+
+
+def test_plain_descent_has_no_variable_more():
+    assert "sharpness_effective" not in sims.descend(MODEL, PROBLEM, 0.01, max_steps=5, backend="numpy")

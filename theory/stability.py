@@ -1,0 +1,92 @@
+"""The edge of a step: how much curvature it bears, derived from its equations.
+
+Along a direction in which the gradient is a multiple S of the weight a step is a linear map of the weight and of what
+follows it linearly, such as a velocity. Other state, totals and the loss are held at the run's own values, as the
+preconditioner is in 2207.14484 and 2410.24206. The map leaves stability where it has the eigenvalue -1.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sympy as sp
+
+from .elementwise import simplest
+from .step import GRADIENT, LEARNING_RATE, LOSS, STEP, WEIGHT, StateVariable, Step, Total
+
+_KNOWN = {LEARNING_RATE, STEP, LOSS}
+_JUMPS = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside, sp.Derivative)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a step flips signs, as expressions of lr, step, parameters, held totals and held state.
+
+    Attributes:
+        factor: q of each weight: the edge is where ``diag(q) H`` has the eigenvalue 1, which is ``lr/2`` for descent;
+            None where the step has no such map.
+        signed: where the step moves all weights by c sign(gradient), ``c / 2``: then the edge is where
+            ``c/2 max_(|v|_inf <= 1) v' H v`` is the l1 norm of the gradient (2603.05002).
+        held: state that is held, each symbol at its next value.
+    """
+
+    factor: sp.Expr | None = None
+    signed: sp.Expr | None = None
+    held: tuple[StateVariable, ...] = ()
+
+    def sharpness(self, step: Step) -> sp.Expr:
+        """The sharpness at the edge, where it hangs on lr and parameters alone; else infinite."""
+        if self.factor is None or step.ascent is not None:
+            return sp.oo
+        alone = self.factor.free_symbols <= {LEARNING_RATE, *step.parameters} and not self.factor.has(Total)
+        return simplest(sp.cancel(1 / self.factor)) if alone and self.factor != 0 else sp.oo
+
+
+@lru_cache(maxsize=64)
+def edge_of(step: Step) -> Edge:
+    """The edge of a step, as far as its equations tell one."""
+    following = _following(step)
+    held = tuple(s for s in step.state if s not in following)
+    update, *states = (_held(e, held) for e in (step.update, *(s.update for s in following)))
+    direction = sp.Dummy("direction", real=True)
+    signed = update.subs(sp.sign(GRADIENT), direction)
+    if signed != update and not following and step.ascent is None:
+        length = -sp.diff(signed, direction)
+        alone = not length.has(direction, GRADIENT, WEIGHT) and sp.expand(signed - WEIGHT + length * direction) == 0
+        return Edge(signed=length / 2, held=held) if alone else Edge()
+    old = [WEIGHT, *(s.symbol for s in following)]
+    slopes = sp.Matrix([update, *states]).jacobian([*old, GRADIENT])
+    if slopes.has(*_JUMPS) or slopes.free_symbols & {*old, GRADIENT}:
+        return Edge()
+    count = len(old)
+    flipped = (slopes[:, :count] + sp.eye(count)).LUsolve(slopes[:, count])  # -old of a gradient of 1
+    return Edge(factor=simplest(-flipped[0]), held=held)
+
+
+def _following(step: Step) -> list[StateVariable]:
+    """State that follows weights and gradient linearly."""
+    found = list(step.state)
+    while True:
+        moving = [WEIGHT, GRADIENT, *(s.symbol for s in found)]
+        linear = [s for s in found if _linear(s.update, moving)]
+        if len(linear) == len(found):
+            return found
+        found = linear
+
+
+def _linear(update: sp.Expr, moving: list[sp.Symbol]) -> bool:
+    if any(total.has(*moving) for total in update.atoms(Total)):
+        return False
+    slopes = [sp.diff(update, symbol) for symbol in moving]
+    return not any(slope.has(*moving, *_JUMPS) for slope in slopes) and update.subs(dict.fromkeys(moving, 0)) == 0
+
+
+def _held(equation: sp.Expr, held: tuple[StateVariable, ...]) -> sp.Expr:
+    """An equation with the next value of held state, and totals, as symbols that no derivative reaches."""
+    values = {s.update: s.symbol for s in held}
+    equation = equation.subs(values)
+    return equation.xreplace({total: held_total(total) for total in equation.atoms(Total)})
+
+
+def held_total(total: Total) -> sp.Symbol:
+    """The symbol of a total that is held."""
+    return sp.Symbol(str(total), positive=True)
