@@ -183,3 +183,10 @@ def test_an_lr_above_lr_max_is_proved_to_be_so_without_computing_lr_max():
         pred.endpoint(1.01 * PRED.lr_max)
     assert "_sharpness_bounds" not in vars(pred)
     assert pred.endpoint(0.99 * PRED.lr_max).sharpness == pytest.approx(2 / (0.99 * PRED.lr_max), rel=1e-3)
+
+
+def test_far_above_lr_max_its_number_is_told():
+    pred, lr = theory.predict(MODEL, PROBLEM, 0.4), 1e3 * PRED.lr_max
+    for asked in (pred.endpoint, pred.steps, pred.path):
+        with pytest.raises(theory.NoInterpolator, match=f"lr = {lr:g} is above lr_max = {PRED.lr_max:.6g}"):
+            asked(lr)

@@ -21,6 +21,10 @@ class NoInterpolator(GdbiasError):
     """No interpolator can be reached from the start, so nothing is predicted about one."""
 
 
+class NotFollowed(GdbiasError):
+    """The constrained flow was not followed to its end, so no end of descent is predicted."""
+
+
 class Diverges(GdbiasError):
     """Descent was seen to diverge, so it ends nowhere."""
 

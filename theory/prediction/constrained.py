@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import Diverges, GdbiasError, NoClosedForm, NoInterpolator
+from ..errors import Diverges, NoClosedForm, NoInterpolator, NotFollowed
 from ..problem import Problem
 from .coordinates import Doubled
 
@@ -159,7 +159,7 @@ class Edge:
         if outcome == run.NONE:
             raise self.unstable()
         if outcome != run.ENDED:
-            raise GdbiasError(
+            raise NotFollowed(
                 f"{self.coordinates.model.name}: the constrained flow at lr = {self.lr:g} did not end within {STEPS} "
                 "steps of its integration: use a smaller lr, a larger tol, or method='bregman'"
             )

@@ -1,14 +1,15 @@
 """What theory says before any run: where gradient flow ends, and the critical learning rates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import get_args
 
 import numpy as np
 
 from ..derivation.dynamics import derive
-from ..errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from ..errors import GdbiasError, InputError, NoClosedForm, NoInterpolator, NotFollowed
 from ..loss import squared
 from ..parameterization import Parameterization
 from ..problem import Problem, require_problem
@@ -137,7 +138,8 @@ class Prediction(Boundaries):
         refuse(self.rule, "the path", *TERMS)
         self._require_nonlinear("its path is gradient flow's, sims.flow")
         self._require_one_start(lr)
-        return path(*self._reachable, lr, record_every)
+        with self._followed(lr):
+            return path(*self._reachable, lr, record_every)
 
     def reachable(self, lr: float) -> tuple[Interpolators, np.ndarray]:
         """The interpolators that the one start reaches, and its weights in doubled coordinates, (block, d).
@@ -158,7 +160,20 @@ class Prediction(Boundaries):
     @cached_property
     def _settled(self) -> Callable[[float, int], Settled]:
         """The constrained flow near its end at an lr, after a warm-up: endpoint and steps ask for it in turn."""
-        return lru_cache(maxsize=4)(partial(settle, *self._reachable, self.rule))
+        return lru_cache(maxsize=4)(self._settle)
+
+    def _settle(self, lr: float, warmup: int) -> Settled:
+        with self._followed(lr):
+            return settle(*self._reachable, self.rule, lr, warmup)
+
+    @contextmanager
+    def _followed(self, lr: float) -> Iterator[None]:
+        """Say that nothing is stable at ``lr`` where a flow, from a start far beyond the edge, cannot tell so."""
+        try:
+            yield
+        except NotFollowed:
+            self._require_stable(lr)
+            raise
 
     @cached_property
     def _decaying(self) -> tuple[Doubled, Problem, np.ndarray]:
