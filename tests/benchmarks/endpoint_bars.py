@@ -1,9 +1,10 @@
 """Fit the bars of predicted endpoints to runs of random problems, and tell how many runs of others they hold.
 
-    python tests/benchmarks/endpoint_bars.py [--problems 36] [--workers 2]
+    python tests/benchmarks/endpoint_bars.py [--problems 80] [--workers 2] [--rows bars.pkl]
 
-The first half of the problems is fitted, the second counted. What is fitted stands in
-theory/prediction/bars.py; --installed counts with the bars that are there.
+What is fitted to all problems is printed as it stands in theory/prediction/bars.py; then the shares are counted by
+classes, a third of the problems in bars that are fitted to the others. --installed counts with the bars that are there:
+with --first 80 on problems that nothing was fitted to.
 """
 
 import os
@@ -12,90 +13,98 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse  # noqa: E402
+import pickle  # noqa: E402
+from collections import Counter, defaultdict  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
 from concurrent.futures import ProcessPoolExecutor  # noqa: E402
 from multiprocessing import get_context  # noqa: E402
 
 import numpy as np  # noqa: E402
+from scipy.optimize import lsq_linear  # noqa: E402
 
-FAMILIES = {"power(2)": 0.01, "difference(2)": 0.01, "product(2)": 0.01, "power(3)": 0.1, "difference(3)": 0.1}
-LARGEST, SCALES, RATES = 0.6, 4, 8  # from the family's smallest init_scale to this; how many of a problem
+FAMILIES = {  # the least init_scale
+    "power(2)": 1e-3, "difference(2)": 1e-3, "product(2)": 1e-3, "power(3)": 0.03, "difference(3)": 0.03,
+    "power(4)": 0.1, "difference(4)": 0.1,
+}  # fmt: skip
 SIZES = (
-    (20, 40),
-    (4, 16),
-    (10, 40),
-    (6, 30),
-    (20, 60),
-    (9, 36),
-    (30, 90),
-    (5, 20),
-    (8, 24),
-    (50, 200),
-    (3, 12),
-    (15, 60),
-)
+    (8, 24), (4, 16), (10, 40), (3, 12), (20, 60), (6, 30), (3, 6), (30, 90), (1, 6), (5, 20), (20, 40), (2, 8),
+    (9, 36), (15, 60), (5, 10), (50, 200),
+)  # fmt: skip
+LARGEST, LARGE, RATES = 0.6, 0.2, 6  # init_scales: half of them are large; learning rates of each
 LOWEST, HIGHEST = 0.15, 0.995  # learning rates, of the smaller of lr_critical_final and the largest that ends
-SHARP = 0.15  # least init_scale of starts that are to be sharper than the edge
+SLOW, SLOW_SAMPLES = 4, 50  # the degree of which every other problem is drawn, and the n of which degree 2 alone is
 WARMUPS = (0, 20, 50)
-QUANTITIES = ("beta", "l1_norm", "sharpness", "test_risk")
+FITTED_TO = 0.71, 0.915  # shares of the runs that are fitted: of others a little less is held
+FOLDS = 3
+ROUNDING = 1e-6  # of an error, relative
+SHARE, SOFT, RIDGE = 0.8, 0.05, 1e-4  # of the runs below the law whose slopes count; of its least absolute deviations
 
 
-def problem_of(name, index):
+def degree(name):
+    return int(name[-2])
+
+
+def problem_of(name, index, rng):
     from gdbias import theory
 
     n, d = SIZES[index % len(SIZES)]
-    for seed in range(200_000 + index, 220_000 + index, 1000):
+    usual = min(5, max(1, n // 2))
+    sparsity = min(int(rng.choice([1, usual, usual, d])), d)
+    for seed in range(500_000 + index, 508_000 + index, 1000):
         problem = theory.sparse_regression(
-            n=n, d=d, sparsity=min(5, max(1, n // 2)), n_test=200, seed=seed,
+            n=n, d=d, sparsity=sparsity, n_test=200, seed=seed,
             signs="positive" if name.startswith("power") else "random",
         )  # fmt: skip
         try:
             pred = theory.predict(theory.parse(name), problem, 0.1)
             if pred.lr_critical_final < pred.lr_max:
-                return problem
+                return problem, pred.lr_max
         except theory.NoInterpolator:
             continue
-    return None
+    return None, None
 
 
-def start_sharpness(pred):
-    """That of the tangent kernel where descent starts."""
-    reachable, w0 = pred.reachable(0.1 * pred.lr_critical_final)
-    return reachable.sharpness_of(w0**reachable.coordinates.degree)
+def scales_of(name, rng) -> Iterator[float]:
+    """From very small to large starts, two of the four large."""
+    least = FAMILIES[name]
+    small = LARGE / 2 if least == 0.1 else np.sqrt(least * LARGE)
+    top = 0.3 if least == 0.1 else LARGE
+    for low, high in ((least, LARGE if least == 0.1 else small), (small, top), (LARGE, LARGEST), (LARGE, LARGEST)):
+        yield float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def measure(task):
-    """Of one problem of one family: what the bars go by, and the errors in their units, one row an endpoint."""
+    """Of one problem of one family: what the bars go by, and the errors, one row an endpoint."""
     from gdbias import sims, theory
     from gdbias.theory.prediction import endpoints
 
-    name, index, sharp = task
-    model, problem, rows, moved = theory.parse(name), problem_of(name, index), [], []
+    name, index = task
+    rng = np.random.default_rng([77, index, list(FAMILIES).index(name)])
+    model, rows, moved = theory.parse(name), [], []
+    problem, lr_max = problem_of(name, index, rng)
     told = endpoints._error
     endpoints._error = lambda end, problem, at, warmup: moved.append(at) or told(end, problem, at, warmup)
-    rng = np.random.default_rng([index, list(FAMILIES).index(name)])
-    least = SHARP if sharp else FAMILIES[name]
-    scales = np.exp(rng.uniform(np.log(least), np.log(LARGEST), SCALES)) if problem is not None else ()
-    for scale in map(float, scales):
-        pred = theory.predict(model, problem, scale)
-        top = min(pred.lr_max, pred.lr_divergence)
-        low = 2 / start_sharpness(pred) if sharp else LOWEST * min(top, pred.lr_critical_final)
-        if low >= HIGHEST * top:
+    for scale in scales_of(name, rng) if problem is not None else ():
+        try:
+            pred = theory.predict(model, problem, scale)
+            top = min(lr_max, pred.lr_divergence if degree(name) < SLOW else np.inf)
+            low = LOWEST * min(top, pred.lr_critical_final)
+        except theory.GdbiasError:
             continue
         rates = np.sort(rng.uniform(low, HIGHEST * top, RATES))
         ds = sims.sweep(model, problem, rates, scale, max_steps=30_000, track_every=0, threads=1).isel(init_scale=0)
-        for j, lr in enumerate(rates):
+        for j, lr in enumerate(map(float, rates)):
             run = ds.isel(lr=j)
             if int(run.status) != sims.Status.CONVERGED or (model.degree % 2 and (run.theta.values < 0).any()):
                 continue
-            for warmup in WARMUPS[:1] if sharp else WARMUPS:
+            for warmup in WARMUPS:
                 try:
-                    end = pred.endpoint(float(lr), warmup=warmup)
+                    end = pred.endpoint(lr, warmup=warmup)
                 except theory.GdbiasError:
                     rows.append(dict(name=name, warmup=warmup, lost=True))
                     continue
                 if end.note:  # descent had ended
                     continue
-                size, spread = float(np.linalg.norm(end.beta)), float(np.sqrt((problem.X_test**2).mean()))
                 found = {
                     "beta": float(np.linalg.norm(end.beta - run.beta)), "l1_norm": end.l1_norm - float(run.beta_l1),
                     "sharpness": end.sharpness - float(run.sharpness),
@@ -103,110 +112,156 @@ def measure(task):
                 }  # fmt: skip
                 rows.append(
                     dict(
-                        name=name, warmup=warmup, lost=False, index=index, moved=moved[-1], size=size, spread=spread,
-                        l1=end.l1_norm, S=end.sharpness, risk=end.test_risk, n=problem.n,
+                        name=name, warmup=warmup, lost=False, index=index, scale=scale, moved=moved[-1], end=end,
+                        spread=float(np.sqrt((problem.X_test**2).mean())),
                         found={q: abs(value) for q, value in found.items()},
-                        held={q: [found[q] <= bar for bar in getattr(end.error, q)] for q in QUANTITIES},
                     )
                 )  # fmt: skip
     endpoints._error = told
     return rows
 
 
-def units(row, expected):
-    """Each quantity's own unit for a relative error ``expected`` of the coefficients."""
-    from gdbias.theory.prediction.bars import risk_unit
-
-    return {
-        "beta": expected * row["size"], "l1_norm": expected * row["l1"], "sharpness": expected * row["S"],
-        "test_risk": risk_unit(expected, row["size"], row["risk"], row["spread"]),
-    }  # fmt: skip
-
-
-def fit(rows, warmup):
-    """The bars of one warm-up: where the edge did not bind, and where it did."""
-    return tuple(_fit([row for row in rows if row["moved"].bound == bound], warmup) for bound in (False, True))
+def relative(row, quantity):
+    """An error as bars have it: of the size of what is off."""
+    end, error = row["end"], row["found"][quantity]
+    size = float(np.linalg.norm(end.beta))
+    if quantity == "test_risk":  # by the coefficients that change the loss so much
+        return (np.sqrt(2 * (end.test_risk + error)) - np.sqrt(2 * end.test_risk)) / (size * row["spread"])
+    return error / {"beta": size, "l1_norm": end.l1_norm, "sharpness": end.sharpness}[quantity]
 
 
-def _fit(rows, warmup, names=None):
-    from gdbias.theory.prediction.bars import COVERAGE, Bars
+def law_of(features, errors):
+    """Slopes by which four in five errors are below the law, and the sizes by which the shares of a bar are.
 
-    names = names or (
-        ("size", "far", "undershoot", "several") if warmup else ("size", "far", "several", "start", "kick")
-    )
-    every = [row["moved"].features() for row in rows]
-    columns = np.array([[features[name] for name in names] for features in every])
-    target = np.log([max(row["found"]["beta"] / row["size"], 1e-6) for row in rows])
-    gains = dict.fromkeys(every[0], 0.0)
-    gains |= dict(zip(names, np.linalg.lstsq(columns, target)[0].round(3).tolist(), strict=True))
-    law = Bars(**gains, **dict.fromkeys(QUANTITIES, (0.0, 0.0)))
-    in_units = [{q: row["found"][q] / unit for q, unit in units(row, law.error(row["moved"])).items()} for row in rows]
-    spread = {q: tuple(np.quantile([row[q] for row in in_units], COVERAGE).round(3).tolist()) for q in QUANTITIES}
-    return Bars(**gains, **spread)
+    No bar narrows with the distance, the sharpness of the start or the learning rate.
+    """
+    from gdbias.theory.prediction.bars import Law
+
+    target = np.log(np.maximum(errors, ROUNDING))
+    columns = np.column_stack([np.ones(len(target)), features])
+    stiff = np.sqrt(RIDGE * len(target)) * np.eye(columns.shape[1])[1:]
+    least = np.array([-np.inf, 0.0, 0.0, 0.0, 0.0, -np.inf, -np.inf])  # far, start, edge, near
+    weight, slopes = np.ones(len(target)), np.zeros(features.shape[1])
+    for _ in range(50):  # least absolute deviations
+        weighted = np.sqrt(weight)
+        system = np.vstack([columns * weighted[:, None], stiff])
+        fit = lsq_linear(system, np.append(target * weighted, np.zeros(len(stiff))), (least, np.inf)).x
+        off, slopes = target - columns @ fit, fit[1:].round(2)
+        weight = np.where(off > 0, SHARE, 1 - SHARE) / np.maximum(np.abs(off), SOFT)
+    return Law(tuple(np.quantile(target - features @ slopes, FITTED_TO).round(2).tolist()), *(slopes + 0.0).tolist())
 
 
-def held(rows, bars):
-    """The share of runs in each bar."""
-    counts = {q: [] for q in QUANTITIES}
+def fit(rows):
+    """The laws of each warm-up and course."""
+    from gdbias.theory.prediction.bars import QUANTITIES
+
+    groups = defaultdict(list)
     for row in rows:
-        of = bars[row["moved"].bound]
-        for q, unit in units(row, of.error(row["moved"])).items():
-            counts[q].append([row["found"][q] <= unit * width for width in getattr(of, q)])
-    return {q: np.mean(found, axis=0).round(2).tolist() for q, found in counts.items()}
+        groups[row["warmup"], row["moved"].course].append(row)
+    fitted = {warmup: {} for warmup in WARMUPS}
+    for (warmup, course), group in sorted(groups.items()):
+        features = np.array([row["moved"].features for row in group])
+        fitted[warmup][course] = tuple(
+            law_of(features, np.array([relative(row, q) for row in group])) for q in QUANTITIES
+        )
+    return fitted
 
 
-def tell_sharp(rows):
-    """The fit of sharp starts, and the shares that each quarter of the problems has in the bars of the others."""
-    names, shares, counts = ("size", "far", "several", "kick"), [], []
-    for fold in range(4):
-        rest = [row for row in rows if row["index"] % 4 == fold]
-        if rest and len(rest) < len(rows):
-            bars = _fit([row for row in rows if row["index"] % 4 != fold], 0, names)
-            shares.append(held(rest, (bars, bars)))
-            counts.append(len(rest))
-    print(f"{len(rows)} endpoints from sharp starts\n  {_fit(rows, 0, names)}")
-    for q in QUANTITIES:
-        print(f"  {q:10} held", np.average([share[q] for share in shares], axis=0, weights=counts).round(2))
+def show(fitted):
+    """As it stands in theory/prediction/bars.py."""
+    for warmup, courses in fitted.items():
+        print(f"    {warmup}: {{")
+        for course, laws in courses.items():
+            print(f'        "{course}": (')
+            for law in laws:
+                values = law.sizes, law.far, law.start, law.edge, law.near, law.few, law.square
+                print(f"            Law({', '.join(map(str, values))}),")
+            print("        ),")
+        print("    },")
+
+
+def classes(row):
+    """What kinds of endpoint it is one of."""
+    moved = row["moved"]
+    yield "all"
+    yield f"course: {moved.course}"
+    yield f"family: {row['name']}"
+    for title, value, steps in (
+        ("n", moved.samples, (1, 2, 4, 6, 10, 20)), ("init_scale", row["scale"], (0, 0.01, 0.1, 0.2, 0.35)),
+        ("lr S(start) / 2", moved.start, (0, 0.05, 0.2, 0.5, 1)),
+        ("lr / lr_critical_final", moved.edge, (0, 0.5, 0.8, 1, 1.2, 1.5)),
+    ):  # fmt: skip
+        yield f"{title} from {max(step for step in steps if step <= value):g}"
+
+
+def held(rows, fitted):
+    """Whether each error is in its bars, by row."""
+    from gdbias.theory.prediction.bars import QUANTITIES
+
+    for row in rows:
+        laws = fitted[row["warmup"]][row["moved"].course]
+        within = [relative(row, q) <= law.widths(row["moved"]) for q, law in zip(QUANTITIES, laws, strict=True)]
+        yield row, within
+
+
+def tell(counted, lost, least):
+    """The shares in the bars of classes of at least so many endpoints."""
+    for warmup in WARMUPS:
+        print(f"\n| warmup={warmup}, {lost[warmup]} refused | endpoints | beta | l1 norm | sharpness | test risk |")
+        print("|---" * 6 + "|")
+        shares = defaultdict(list)
+        for row, within in counted:
+            for kind in classes(row) if row["warmup"] == warmup else ():
+                shares[kind].append(within)
+        for kind in sorted(kind for kind in shares if len(shares[kind]) >= least):
+            told = " | ".join(f"{low:.2f} / {high:.2f}" for low, high in np.mean(shares[kind], axis=0))
+            print(f"| {kind} | {len(shares[kind])} | {told} |")
+
+
+def drawn(options):
+    """The rows of all problems, kept in a file where one is named."""
+    if options.rows and os.path.exists(options.rows):
+        with open(options.rows, "rb") as file:
+            return pickle.load(file)
+    tasks = [
+        (name, index)
+        for index in range(options.first, options.first + options.problems)
+        for name in FAMILIES
+        if not (degree(name) == SLOW and index % 2)
+        and not (degree(name) > 2 and SIZES[index % len(SIZES)][0] == SLOW_SAMPLES)
+    ]
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        rows = [row for found in pool.map(measure, tasks) for row in found]
+    if options.rows:
+        with open(options.rows, "wb") as file:
+            pickle.dump(rows, file)
+    return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problems", type=int, default=36, help="of each family")
+    parser.add_argument("--problems", type=int, default=80, help="of each family")
+    parser.add_argument("--first", type=int, default=0, help="index of the first: others are other problems")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--installed", action="store_true", help="count with the bars of this version, on all problems")
-    parser.add_argument("--sharp", action="store_true", help="starts sharper than the edge alone, without a warm-up")
+    parser.add_argument("--rows", help="file for what is measured, read where it is there")
+    parser.add_argument("--least", type=int, default=100, help="endpoints of a class that is told")
     options = parser.parse_args()
-    tasks = [(name, index, options.sharp) for index in range(options.problems) for name in FAMILIES]
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        every = [row for rows in pool.map(measure, tasks) for row in rows]
-    if options.sharp:
-        tell_sharp([row for row in every if not row["lost"]])
-        return
-    half = options.problems // 2
-    for warmup in WARMUPS:
-        rows = [row for row in every if row["warmup"] == warmup]
-        lost = sum(row["lost"] for row in rows)
-        print(f"\nwarmup {warmup}: {len(rows)} endpoints, {lost} of them refused")
-        rows = [row for row in rows if not row["lost"] and (warmup or options.installed or row["moved"].start <= 1)]
-        for bound in (False, True):
-            errors = [100 * row["found"]["beta"] / row["size"] for row in rows if row["moved"].bound == bound]
-            where = "the edge bound  " if bound else "it did not bind "
-            told = "{} endpoints, error of beta in %, median {:.3f}, 90th percentile {:.2f}"
-            print(f"  {where}", told.format(len(errors), *np.quantile(errors, [0.5, 0.9])))
-        if options.installed:
-            for q in QUANTITIES:
-                print(f"  {q:10} held", np.mean([row["held"][q] for row in rows], axis=0).round(3))
-            continue
-        first, second = ([row for row in rows if (row["index"] < half) == low] for low in (True, False))
-        bars = fit(first, warmup)
-        print(f"  {warmup}: {bars}")
-        print("  fitted on:", held(first, bars))
-        print("  others:   ", held(second, bars))
-        for bound in (False, True):
-            print(f"    bound {bound!s:8}", held([row for row in second if row["moved"].bound == bound], bars))
-        print("    n < 10        ", held([row for row in second if row["n"] < 10], bars))
-        for name in FAMILIES:
-            print(f"    {name:14}", held([row for row in second if row["name"] == name], bars))
+    every = drawn(options)
+    rows, lost = [row for row in every if not row["lost"]], Counter(row["warmup"] for row in every if row["lost"])
+    if options.installed:
+        from gdbias.theory.prediction import bars
+
+        counted = list(held(rows, bars.FITTED))
+    else:
+        show(fit(rows))
+        fold = lambda row: row["index"] // len(SIZES) % FOLDS  # noqa: E731
+        counted = [
+            found
+            for k in range(FOLDS)
+            for found in held([r for r in rows if fold(r) == k], fit([r for r in rows if fold(r) != k]))
+        ]
+    tell(counted, lost, options.least)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from .rule_terms import limit, spent
 from .settled import Settled
 
 Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
-NEAR_EDGE = 0.5  # lr S / 2 of a start from which the first steps may go beyond the edge
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,13 +69,15 @@ def endpoint_of_flow(flow: FlowEndpoint, lr: float, rule: UpdateRule = gradient_
 
 
 def endpoint_like_flow(
-    flow: FlowEndpoint, problem: Problem, lr: float, method: Method, rule: UpdateRule = gradient_descent
+    flow: FlowEndpoint, reachable: Interpolators, lr: float, method: Method, rule: UpdateRule = gradient_descent
 ) -> Endpoint:
     """The same where a predictor of descent has it; the bars of the constrained flow at no distance."""
     end = replace(endpoint_of_flow(flow, lr, rule), method=method)
     if method != "constrained_flow" or rule != gradient_descent:
         return end
-    return replace(end, error=_error(end, problem, Moved(0.0, 0.0, several=False, start=0.0, bound=False), 0))
+    problem, degree = reachable.problem, reachable.coordinates.degree
+    moved = Moved(0.0, 0.0, 0.0, bound=False, held=False, samples=problem.n, degree=degree)
+    return replace(end, error=_error(end, problem, moved, 0))
 
 
 def endpoint_of_decay(
@@ -117,13 +118,20 @@ def endpoint_of_settled(
     found = endpoint_at(reachable, state.end, state.push, lr, "constrained_flow")
     if rule != gradient_descent:
         return replace(found, note=f"inertia is left: use a warm-up of {spent(rule)}" if warmup < spent(rule) else "")
-    others = flow.beta, edge.coordinates.beta(state.capped)
-    far, undershot = np.linalg.norm(found.beta - others, axis=1) / np.linalg.norm(found.beta)
-    start = lr * reachable.sharpness_of(edge.w0**edge.coordinates.degree) / 2
-    if NEAR_EDGE < start <= 1 and not warmup and (sharpest := edge.sharpest_of_first_steps()) > 1:
-        start = sharpest
-    moved = Moved(float(far), float(undershot), state.undershoot[1], start, bound=bool(state.push.any()))
-    return replace(found, error=_error(found, edge.problem, moved, warmup))
+    return replace(found, error=_error(found, edge.problem, _moved(state, found, flow), warmup))
+
+
+def _moved(state: Settled, found: Endpoint, flow: FlowEndpoint) -> Moved:
+    edge, lr = state.edge, found.lr
+    return Moved(
+        far=float(np.linalg.norm(found.beta - flow.beta) / np.linalg.norm(found.beta)),
+        start=lr * state.reachable.sharpness_of(edge.w0**edge.coordinates.degree) / 2,
+        edge=lr * float(flow.sharpness) / 2,
+        bound=bool(state.push.any()) or edge.sharpest_of_first_steps() > 1,
+        held=state.modes.pinned > 0,
+        samples=edge.problem.n,
+        degree=edge.coordinates.degree,
+    )
 
 
 def _error(end: Endpoint, problem: Problem, moved: Moved, warmup: int) -> EndpointError:

@@ -73,7 +73,7 @@ class Prediction(Boundaries):
         slow = ((1 - rule.momentum) / (1 + rule.momentum)) ** 2  # by what inertia adds to the second order in lr
         unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW * slow}.get(method, 0.0)
         if reachable.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
-            return endpoint_like_flow(self.flow, self.problem, lr, method, rule)
+            return endpoint_like_flow(self.flow, reachable, lr, method, rule)
         if method != "constrained_flow" or rule != gradient_descent:  # which finds out by itself
             self._require_stable(lr)
         if method != "constrained_flow":
