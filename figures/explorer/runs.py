@@ -171,7 +171,7 @@ def _doubts(seen: Seen, pred: theory.Prediction, ended: theory.Endpoint) -> Iter
     if pred.problem.n <= LARGE and ended.error is not None:
         reachable, w0 = pred.reachable(seen.lr)
         if seen.lr * reachable.sharpness_of(w0**reachable.coordinates.degree) > 2:
-            yield "it starts beyond the edge, where the first steps throw descent off: bars hold fewer runs"
+            yield "it starts beyond the edge, where the first steps throw descent off: bars are wide"
     off = {name: abs(seen.measured.get(name, value) - value) / bar for name, (value, bar) in seen.predicted.items()}
     far = [name for name, widths in off.items() if widths > FAR]
     if far and seen.status == Status.CONVERGED:

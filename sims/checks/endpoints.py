@@ -114,19 +114,16 @@ def warm_up(f: Formulas, case: Case) -> list[Comparison]:
 
 @check("FRO-12", cases=9, quick_cases=3)
 def coverage(f: Formulas, case: Case) -> list[Comparison]:
-    """The shares of errors within the narrow and the wide bars."""
+    """The shares of errors within the narrow and the wide bars, from starts and at rates of all sizes."""
     model, held = case.choose((power(2), difference(2), power(3))), []
     for at in range(8):
+        problem, scale = sparse_problem(case, *SIZES[at % 4], only_positive(model)), float(case.rng.uniform(0.1, 0.6))
         try:
-            for run, [end] in _ends(case, model, SIZES[at % 4], (0,)):
-                bars = end.error
-                assert bars is not None
-                held += [
-                    np.linalg.norm(end.beta - run.beta.values) <= bars.beta,
-                    abs(end.l1_norm - float(run.beta_l1)) <= bars.l1_norm,
-                    abs(end.sharpness - float(run.sharpness)) <= bars.sharpness,
-                ]
-        except NotApplicable:
+            pred = predicted(case, model, problem, scale)
+            top = min(pred.lr_max, pred.lr_divergence)
+            for lr in case.rng.uniform(0.15 * min(pred.lr_critical_final, top), top, 4).tolist():
+                held += _in_bars(pred, lr)
+        except (NotApplicable, GdbiasError):
             continue
     if len(held) < 20:
         raise NotApplicable("few runs converged")
@@ -134,6 +131,21 @@ def coverage(f: Formulas, case: Case) -> list[Comparison]:
     return [
         Comparison(narrow, f.narrow(), scale=1.0, label=f"{model.name}, {len(held) // 3} runs, 68 %"),
         Comparison(wide, f.wide(), scale=1.0, label="90 %"),
+    ]
+
+
+def _in_bars(pred: Prediction, lr: float) -> list[np.ndarray]:
+    """Whether coefficients, l1 norm and sharpness are in their bars; nothing where the run does not converge."""
+    model = pred.dynamics.model
+    run = descend(model, pred.problem, lr, theta0=pred.starts[0], max_steps=10_000, track_every=0)
+    if int(run.status) != Status.CONVERGED or (whole_degree(model) % 2 and (run.theta.values < 0).any()):
+        return []
+    end = pred.endpoint(lr)
+    assert end.error is not None
+    return [
+        np.linalg.norm(end.beta - run.beta.values) <= end.error.beta,
+        abs(end.l1_norm - float(run.beta_l1)) <= end.error.l1_norm,
+        abs(end.sharpness - float(run.sharpness)) <= end.error.sharpness,
     ]
 
 

@@ -34,7 +34,6 @@ LARGEST, LARGE, RATES = 0.6, 0.2, 6  # init_scales: half of them are large; lear
 LOWEST, HIGHEST = 0.15, 0.995  # learning rates, of the smaller of lr_critical_final and the largest that ends
 SLOW, SLOW_SAMPLES = 4, 50  # the degree of which every other problem is drawn, and the n of which degree 2 alone is
 WARMUPS = (0, 20, 50)
-FITTED_TO = 0.71, 0.915  # shares of the runs that are fitted: of others a little less is held
 FOLDS = 3
 ROUNDING = 1e-6  # of an error, relative
 SHARE, SOFT, RIDGE = 0.8, 0.05, 1e-4  # of the runs below the law whose slopes count; of its least absolute deviations
@@ -130,12 +129,13 @@ def relative(row, quantity):
     return error / {"beta": size, "l1_norm": end.l1_norm, "sharpness": end.sharpness}[quantity]
 
 
-def law_of(features, errors):
+def law_of(features, errors, problems):
     """Slopes by which four in five errors are below the law, and the sizes by which the shares of a bar are.
 
-    No bar narrows with the distance, the sharpness of the start or the learning rate.
+    No bar narrows with the distance, the sharpness of the start or the learning rate. The shares are those that are
+    told and one standard deviation, of so many problems: few of them make bars wide.
     """
-    from gdbias.theory.prediction.bars import Law
+    from gdbias.theory.prediction.bars import COVERAGE, Law
 
     target = np.log(np.maximum(errors, ROUNDING))
     columns = np.column_stack([np.ones(len(target)), features])
@@ -148,7 +148,9 @@ def law_of(features, errors):
         fit = lsq_linear(system, np.append(target * weighted, np.zeros(len(stiff))), (least, np.inf)).x
         off, slopes = target - columns @ fit, fit[1:].round(2)
         weight = np.where(off > 0, SHARE, 1 - SHARE) / np.maximum(np.abs(off), SOFT)
-    return Law(tuple(np.quantile(target - features @ slopes, FITTED_TO).round(2).tolist()), *(slopes + 0.0).tolist())
+    told = np.array(COVERAGE)
+    shares = told + np.sqrt(told * (1 - told) / problems)
+    return Law(tuple(np.quantile(target - features @ slopes, shares).round(2).tolist()), *(slopes + 0.0).tolist())
 
 
 def fit(rows):
@@ -161,8 +163,9 @@ def fit(rows):
     fitted = {warmup: {} for warmup in WARMUPS}
     for (warmup, course), group in sorted(groups.items()):
         features = np.array([row["moved"].features for row in group])
+        problems = len({(row["name"], row["index"]) for row in group})
         fitted[warmup][course] = tuple(
-            law_of(features, np.array([relative(row, q) for row in group])) for q in QUANTITIES
+            law_of(features, np.array([relative(row, q) for row in group]), problems) for q in QUANTITIES
         )
     return fitted
 

@@ -50,8 +50,8 @@ def _warmup():
 @statement(
     "FRO-12", "The bars of predicted endpoints hold 68 % and 90 % of the runs of problems they were not fitted to.",
     kind="empirical", source="derived", tolerance=0.15, families=COVERED,
-    conditions="runs as in FRO-6; a case is eight problems of one family, and its bars of coefficients, l1 norm and "
-    "sharpness, counted together",
+    conditions="starts of 0.1 to 0.6, learning rates from 0.15 lr_critical_final to lr_max or lr_divergence; a case is "
+    "eight problems of one family, and its bars of coefficients, l1 norm and sharpness, counted together",
     reason="shares of some twenty runs",
 )  # fmt: skip
 def _coverage():
