@@ -1,5 +1,8 @@
 """Predicted steps to a tolerance agree with integrals that are known, and with runs."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 import scipy
@@ -8,6 +11,8 @@ from gdbias import sims, theory
 from gdbias.figures.summary import steps_of_slowest
 from gdbias.sims import Phase, Status
 from gdbias.theory import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from gdbias.theory.prediction.duration import linear_steps
+from gdbias.theory.prediction.oscillation import Modes
 
 FAMILIES = ("power(2)", "power(3)", "difference(2)", "difference(3)", "product(2)")
 
@@ -152,3 +157,10 @@ def test_the_slowest_run_of_a_sweep_takes_the_steps_that_are_told():
     taken = sims.sweep(model, problem, lr[:2], [0.03, 0.3], max_steps=200_000, track_every=0).steps.values
     assert slow.any() and told == pytest.approx(taken.max(), rel=0.05)
     assert steps_of_slowest(ds, theory.predict(theory.power(1), problem, 0.1), slow) is None
+
+
+def test_a_direction_that_grows_never_ends():
+    """``lr lambda`` is 0.5 and 2.5: ``(1 - lr lambda)^(2 t)`` falls by four a step, and grows."""
+    modes = cast(Modes, SimpleNamespace(jacobian=np.diag([0.5, 2.5]) ** 0.5, lr=1.0, n=1))
+    assert linear_steps(modes, np.array([1.0, 0.0]), 0.25**4, held=False) == pytest.approx(4.0)
+    assert linear_steps(modes, np.array([0.0, 1.0]), 1e-8, held=False) == np.inf

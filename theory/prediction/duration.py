@@ -74,8 +74,8 @@ def linear_steps(modes: Modes, residual: np.ndarray, square: float, held: bool) 
         total = left.sum()
         if total <= square * (1 + 1e-9):
             return steps
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             steps += np.log(total / square) * total / (left @ rates)
-        if not np.isfinite(steps):
+        if not 0 <= steps < np.inf:  # a direction grows
             break
     return np.inf
