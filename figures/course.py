@@ -35,8 +35,8 @@ def trajectory(run: xr.Dataset) -> Figure:
     paths = {str(name).removeprefix("path_"): run[name] for name in run.data_vars if str(name).startswith("path_")}
     if x is None or not paths:
         raise InputError(
-            "nothing was recorded (record_every = 0, or a sweep): use gdbias run --store, sims.descend(..., "
-            "record_every=1), or sims.flow"
+            "nothing was recorded (record_every = 0, or a sweep): use gdbias run --lr 0.1 --store run.zarr, "
+            "sims.descend(..., record_every=1), or sims.flow"
         )
     for name, path in paths.items():
         others = [dim for dim in path.dims if dim != x and path.sizes[dim] > 1 and name in ("loss", "sharpness")]

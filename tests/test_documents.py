@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import gallery
+from gdbias import figures
 from gdbias.figures.cli import command
 from gdbias.theory import MissingExtra
 
@@ -31,6 +33,20 @@ def anchors(paper):
     """The anchors that GitHub gives the headings of a paper."""
     titles = re.findall(r"^#+ (.*)$", prose(paper), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_gallery_is_what_its_command_makes_and_shows_every_figure():
+    text = gallery.PAGE.read_text(encoding="utf-8")
+    assert gallery.written(text) == text
+    shown = {picture.figure: picture for picture in gallery.PICTURES}
+    assert set(shown) == set(figures.FIGURES)
+    for name, picture in shown.items():
+        assert (gallery.FOLDER / f"{picture.name}.png").exists()
+        assert (
+            any(f"plot {name} " in one for one in picture.commands)
+            or f"figures.{name}(" in picture.python
+            or (picture.commands == ("quickstart",))
+        )
 
 
 def test_the_readme_is_short():

@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+from gdbias.figures import FIGURES
 from gdbias.figures.cli.command import VERBS, main, read_arguments
 from gdbias.figures.cli.examples import EXAMPLES
 from gdbias.figures.cli.reading import whole_number
@@ -30,6 +31,15 @@ def test_help_alone_names_every_verb(capsys):
         main(["help"])
     told = capsys.readouterr().out
     assert end.value.code == 0 and all(verb in told for verb in VERBS)
+
+
+def test_the_help_of_plot_tells_what_each_figure_shows(capsys):
+    with pytest.raises(SystemExit):
+        main(["plot", "--help"])
+    told = capsys.readouterr().out.splitlines()
+    for name in FIGURES:
+        [line] = [line for line in told if line.startswith(f"    {name} ")]
+        assert len(line.split()) > 6
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("the phase diagram of a sweep", "phase_diagram runs.zarr"),
         ("beside the predicted plane", "phase_diagram runs.zarr --predicted plane.zarr --out both.pdf"),
         ("sharpness and norm along one row", "norm_sharpness runs.zarr --init-scale 0.1"),
+        ("one run over its steps, which gdbias run --store run.zarr keeps", "trajectory run.zarr"),
     ),
     "verify": (
         ("every statement, in half a minute", "--quick"),

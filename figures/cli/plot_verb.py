@@ -37,10 +37,25 @@ def _drawn_by(option: str, told: str) -> Any:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw a stored sweep with the critical learning rates predicted for it, or a stored run's trajectory."""
+    """Draw a stored result, with what theory predicts for it.
+
+    KIND says what is shown:
+
+        phase_diagram    how every run of a sweep ended, over learning rates and starts (or models, or n)
+        norm_sharpness   final sharpness, norms and test risk over the learning rate, of one start; also of gdbias deep
+        frontier         the least norm at each sharpness, and where the runs of one start end in that plane
+        regimes          the three above on one page; with --runs the loss along three runs as well
+        trajectory       loss, sharpness and norms along one run, which gdbias run --store keeps
+        contrast         a sweep beside one of a deep network: --deep STORE, which gdbias deep wrote
+        spectrum         the largest eigenvalues of a deep network, measured by gdbias deep --top 5
+        bifurcation      the points that runs end on, and whether nearby runs part: of a sweep with --window 2000
+        minimisers       one sample: which fits have the least norm, sharpness and error, and where runs end
+
+    Of several starts --init-scale chooses one. A remark below the figure says what theory does not give, and why.
+    """
 
     figure: Annotated[
-        tyro.conf.Positional[str], tyro.conf.arg(metavar="KIND", help=f"{_listed(tuple(OPTIONS), 'or')}.")
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="KIND", help="The figure to draw, one of those above.")
     ]
     store: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="STORE")]
     """Folder or URL that a sweep wrote, or a run with --store."""

@@ -101,7 +101,7 @@ def widen(axes: Axes) -> None:
 @FuncFormatter
 def plain(value: float, position: int | None) -> str:
     """A tick's number in full: a common factor above the axis would lie under the legend."""
-    return f"{value:.6g}"
+    return f"{value:.8g}"
 
 
 def choose_scale(axes: Axes, *series: np.ndarray) -> None:
