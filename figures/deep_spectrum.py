@@ -76,7 +76,7 @@ def spectrum(ds: xr.Dataset) -> Figure:
         axes = next(remaining)
         axes.plot(x, values["distance"], "o-", color=BLUE, lw=0.7, ms=2.4, gid="distance")
         choose_scale(axes, values["distance"])
-        axes.set_ylabel("distance to flow / its way")
+        axes.set_ylabel("distance to flow\n/ its way")
     axes.set_xlabel(ALONG[dim])
     if dim == "lr":
         axes.set_xscale("log")

@@ -111,6 +111,10 @@ class Visitor:
         """A click of the mouse at a point of a figure, in its own units."""
         self.page.mouse.click(*self.page.evaluate(PLACE, [figure, lr, row]))
 
+    def hover(self, lr, row, figure="diagram"):
+        """The mouse at a point of a figure, in its own units."""
+        self.page.mouse.move(*self.page.evaluate(PLACE, [figure, lr, row]))
+
     def shot(self, name):
         """A picture, where GDBIAS_SHOTS names a folder to look at them in."""
         if folder := os.environ.get("GDBIAS_SHOTS"):

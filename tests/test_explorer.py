@@ -24,7 +24,7 @@ from gdbias.figures.explorer import colours, runs, service, words  # noqa: E402
 from gdbias.figures.explorer.cells import cell_at, pixels  # noqa: E402
 from gdbias.figures.explorer.explored import Explored  # noqa: E402
 from gdbias.figures.explorer.foretold import can_foretell, foretell  # noqa: E402
-from gdbias.figures.explorer.lines import boundaries  # noqa: E402
+from gdbias.figures.explorer.lines import boundaries, least_norms  # noqa: E402
 from gdbias.figures.parts.axes import plane  # noqa: E402
 
 MODEL = theory.difference(2)
@@ -120,6 +120,15 @@ def test_a_run_is_made_again_bit_for_bit_and_its_text_makes_it_too(explored):
     exec(seen.python, names)
     np.testing.assert_array_equal(names["run"].theta.values, cell.theta.values)
     assert len(seen.path["step"]) >= min(runs.FEW, int(cell.steps))
+
+
+def test_the_least_norm_is_told_where_theory_has_it(explored, tmp_path):
+    sharpness, norm = least_norms(explored, {})
+    found = explored.ds.where(explored.ds.status == Status.CONVERGED)
+    bound = np.interp(found.sharpness, sharpness[::-1], norm[::-1])  # of no coefficients that fit the norm is less
+    assert (found.beta_l1 > bound - 0.02).where(found.sharpness.notnull(), True).all()
+    sims.sweep(MODEL, theory.Problem(np.eye(3)[:, :2] + 0.1, [1.0, 2.0, 4.0]), LR, SCALES, store=tmp_path / "none.zarr")
+    assert least_norms(Explored.open(str(tmp_path / "none.zarr")), {}) is None
 
 
 def test_a_run_that_is_not_the_stored_one_is_told(explored):

@@ -67,6 +67,10 @@ def test_the_picture_holds_the_cells(visit, stored):
     ]
     share = np.where(status == Status.CONVERGED, ds.lr.values * ds.sharpness.values / 2, np.nan)
     np.testing.assert_allclose(values.astype(float).reshape(share.shape), share, rtol=1e-6)
+    here.until("model('frontier').data.norm.length > 0")
+    curve = theory.frontier(MODEL, PROBLEM, len(here.data("frontier", "norm")))
+    np.testing.assert_allclose(here.data("frontier", "sharpness"), curve.sharpness)
+    np.testing.assert_allclose(here.data("frontier", "norm"), curve.l1_norm)
     here.until("model('lr_critical').data.x.length > 0")
     found = theory.predict(MODEL, PROBLEM, SCALES).lr_critical
     np.testing.assert_allclose(here.data("lr_critical", "x"), found)
@@ -86,6 +90,19 @@ def test_colours_are_chosen(visit, stored):
     values = np.ravel(here.data("cells", "values")[0]).astype(float)
     steps = np.log10(ds.steps.values.ravel()) if here.data("shown", "logarithmic")[0] else ds.steps.values.ravel()
     np.testing.assert_allclose(values, steps, rtol=1e-6)
+
+
+def test_hovering_tells_a_number_or_that_there_is_none(visit, stored):
+    store, ds = stored
+    here = visit(store).until_drawn()
+    status = ds.status.values
+    for converged in (True, False):
+        i, j = np.argwhere((status == Status.CONVERGED) == converged)[0]
+        number = f"{float(LR[j] * ds.sharpness[i, j] / 2):#.4g}" if converged else "no number here"
+        here.hover(LR[j], SCALES[i])
+        here.page.get_by_text(Status(status[i, j]).label, exact=True).last.wait_for()
+        here.page.get_by_text(number, exact=True).wait_for()
+    assert here.page.get_by_text("NaN").count() == 0
 
 
 def test_a_click_makes_the_run_of_the_cell_again(visit, stored):

@@ -21,8 +21,12 @@ NEAREST = """
     while (i < names.length - 1 && at > edges[i + 1]) i++
     return names[i]
 """
-NAMED = "return shown.data.names[0][value] ?? ''"
-NUMBER = "return isFinite(value) ? (shown.data.logarithmic[0] ? 10 ** value : value).toPrecision(4) : '-'"
+HOVERED = """
+    if (format === "name") return shown.data.names[0][value] ?? ""
+    const number = cells.data.values[0][special_vars.image_index.flat_index]  // a NaN would never come here as a value
+    if (!Number.isFinite(number)) return "no number here"
+    return (shown.data.logarithmic[0] ? 10 ** number : number).toPrecision(4)
+"""
 TICK = "return Number((shown.data.logarithmic[0] ? 10 ** tick : tick).toPrecision(3)).toString()"
 
 
@@ -73,11 +77,11 @@ class DiagramView:
             renderers=[below],
             tooltips=[
                 ("lr", "$x{custom}"), *([(_plain(self.found.title), "$y{custom}")] if has_rows else []),
-                ("", "@flat{custom}"), ("value", "@values{custom}"),
+                ("", "@flat{name}"), ("value", "@flat{number}"),
             ],
             formatters={
-                "$x": near[0], "$y": near[1], "@flat": models.CustomJSHover(args=args, code=NAMED),
-                "@values": models.CustomJSHover(args=args, code=NUMBER),
+                "$x": near[0], "$y": near[1],
+                "@flat": models.CustomJSHover(args=args | dict(cells=self.cells), code=HOVERED),
             },
         ))  # fmt: skip
 

@@ -104,8 +104,18 @@ class Explored:
         return {dim: chosen.get(dim, 0) for dim in self.choices}
 
     def plane(self, chosen: Mapping[str, int]) -> Plane:
-        """The cells over ``lr`` and the rows; raises InputError where the result has no such plane."""
-        return plane(self.ds.isel(self.picked(chosen)))
+        """The cells over ``lr`` and the rows; raises InputError where the result has no such plane.
+
+        The same each time, so that a variable is read once.
+        """
+        key = tuple(self.picked(chosen).items())
+        if key not in self._planes:
+            self._planes[key] = plane(self.ds.isel(dict(key)))
+        return self._planes[key]
+
+    @cached_property
+    def _planes(self) -> dict[tuple, Plane]:
+        return {}
 
     def other(self, chosen: Mapping[str, int]) -> Plane | None:
         """The same of the predicted plane."""

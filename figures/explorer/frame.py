@@ -1,5 +1,6 @@
 """The places of a page, which its parts are put into, and the theme around them."""
 
+import re
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -8,6 +9,7 @@ from .bokeh_door import bk, events, models
 from .looks import PAGE, TEXT
 
 bk.core.validation.silence(bk.core.validation.warnings.EMPTY_LAYOUT, True)  # parts are filled later, or never
+UNUSED = re.compile(r'src="[^"]*bokeh-(mathjax|tables|gl)[.]')  # half of the script that a browser would read first
 PARTS = ("form", "choices", "note", "diagram", "told", "panels")
 
 
@@ -22,7 +24,7 @@ class Frame:
         self.document, document.title = document, title
         self.shown, self.waiting = False, list[Callable[[], None]]()
         document.on_event(events.DocumentReady, self._drawn)
-        document.template = bk.core.templates.get_env().from_string(PAGE)
+        document.template = bk.core.templates.get_env().from_string(PAGE, globals={"unused": UNUSED})
 
     def put(self, name: str, *children: Any) -> None:
         self.parts[name].children = list(children)

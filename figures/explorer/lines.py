@@ -8,6 +8,7 @@ import xarray as xr
 from ... import theory
 from ...theory.errors import GdbiasError
 from ..parts.axes import Plane
+from ..parts.predicted import LARGE, POINTS
 from ..parts.results import boundary, stored_prediction, value_in
 from .explored import Explored
 from .looks import LINES
@@ -31,6 +32,21 @@ def boundaries(explored: Explored, chosen: Mapping[str, int]) -> Lines:
         return lines_of(some, _of_networks(explored, some) if "network" in explored.spec else _of_theory(some))
     except GdbiasError:  # an update rule, data that are not stored, a model without a prediction
         return {}
+
+
+def least_norms(explored: Explored, chosen: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Sharpness and the least ``||beta||_1`` of an interpolator there; None where theory has no curve in seconds."""
+    found = explored.plane(chosen)
+    if "beta_l1" not in found.ds or explored.row != "init_scale":
+        return None
+    try:
+        model, problem = explored.setting_at(found.ds.isel({str(found.ds["status"].dims[0]): 0, "lr": 0}))
+        if problem is None or problem.n * problem.d > LARGE:
+            return None
+        curve = theory.frontier(model, problem, POINTS)
+    except GdbiasError:  # no interpolator, or no closed form
+        return None
+    return curve.sharpness, curve.l1_norm
 
 
 def _of_result(ds: xr.Dataset) -> dict[str, np.ndarray]:

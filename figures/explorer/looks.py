@@ -16,6 +16,11 @@ FONT = "13px"
 WRAPPED = {"flex-wrap": "wrap", "align-items": "end", "gap": "4px 14px"}  # a row that goes on below
 PAGE = """{% extends base %}
 {% from macros import embed %}
+{% block js_resources %}
+{% for line in bokeh_js.split("\n") if not (line.startswith("<script") and unused.search(line)) %}
+{{ line }}
+{% endfor %}
+{% endblock %}
 {% block postamble %}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>

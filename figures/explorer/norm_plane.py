@@ -14,7 +14,10 @@ HIGH = 300  # pixels
 
 
 class NormPlane:
-    """A point for each converged run, or each of a row; the same points, chosen with a box, light up in the diagram."""
+    """A point for each converged run, or each of a row; the same points, chosen with a box, light up in the diagram.
+
+    The curve is the least norm of an interpolator at each sharpness, where theory has it.
+    """
 
     def __init__(self, diagram):
         self.points = models.ColumnDataSource(
@@ -22,8 +25,10 @@ class NormPlane:
         )
         self.figure = dressed(bk.plotting.figure(
             name="norm plane", height=HIGH, sizing_mode="stretch_width", tools="tap,box_select,pan,wheel_zoom,reset",
-            x_axis_label="sharpness S", title="norm over sharpness (dark: small lr)",
+            x_axis_label="sharpness S", title="norm over sharpness (dark: small lr; curve: the least norm)",
         ))  # fmt: skip
+        self.frontier = models.ColumnDataSource(dict(sharpness=[], norm=[]), name="frontier")
+        self.figure.line("sharpness", "norm", source=self.frontier, line_color="black", line_width=1.5)
         self.shade = models.LinearColorMapper(palette="Viridis256", low=0, high=1)
         self.figure.scatter(
             "sharpness", "norm", source=self.points, size=6, line_color=None, fill_alpha=0.8,
@@ -33,6 +38,11 @@ class NormPlane:
         lit = diagram.scatter("lr", "row", source=self.points, **ring)
         lit.glyph.line_alpha, lit.nonselection_glyph.line_alpha = 0.0, 0.0
         lit.selection_glyph = models.Scatter(**ring)
+
+    def draw_frontier(self, curve: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """The curve of :func:`least_norms`."""
+        if curve is not None:
+            self.frontier.data = dict(zip(("sharpness", "norm"), curve, strict=True))
 
     def show(self, found: Plane, row: int | None) -> None:
         """The points of a plane, of one row or of all."""

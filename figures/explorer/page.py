@@ -1,7 +1,7 @@
 """The page of one visitor: what is chosen, coloured and looked at."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from threading import Thread
 from typing import Any
 
@@ -14,7 +14,7 @@ from .diagram_view import DiagramView
 from .explored import UNREADABLE, Explored, sentence
 from .foretold import can_foretell, foretell
 from .frame import Frame
-from .lines import boundaries
+from .lines import boundaries, least_norms
 from .looks import SLOTS, TEXT, WRAPPED
 from .norm_plane import NormPlane
 from .run_view import RunView
@@ -39,16 +39,22 @@ class Page:
         self.begun: set[tuple] = set()  # what is being predicted, or was refused
         self.looked: dict[str, tuple[int, int]] = {}
         self.asked: dict[str, int] = dict.fromkeys(SLOTS, 0)  # how often a cell was asked for
-        self.runs = RunView([str(name) for name in explored.ds.data_vars], explored.ends)
         self.hint = models.Div(text=HINT, stylesheets=TEXT, sizing_mode="stretch_width")
         self.left = False
         self._make_choices()
         self._draw()
-        frame.put("told", self.hint, self.runs.words)
+        frame.put("told", self.hint)
         warm = partial(with_run, explored, self.found, 0, self.found.ds.sizes["lr"] - 1)
         frame.once_shown(partial(self._aside, warm, lambda seen: None))  # loads the kernels
         if explored.unfinished(self.found):
             self._wait()
+
+    @cached_property
+    def runs(self) -> RunView:
+        """The panels and texts of the cells looked at, half of the page: made when the diagram is there."""
+        runs = RunView([str(name) for name in self.explored.ds.data_vars], self.explored.ends)
+        self.frame.put("told", self.hint, runs.words)
+        return runs
 
     # What is chosen
 
@@ -89,18 +95,23 @@ class Page:
         """The diagram anew, on the axes and of the plane that are chosen."""
         self.found = self.explored.plane(self.chosen)
         self.diagram = DiagramView(self.found, 0 in self.axes.active, 1 in self.axes.active, self.explored.has_rows)
-        self.plane = NormPlane(self.diagram.figure)
+        self.plane = None
         self.diagram.figure.on_event(events.Tap, self._tapped)
         self.diagram.figure.on_event(events.RangesUpdate, self._moved)
-        self.plane.points.selected.on_change("indices", self._point_chosen)
         self.whole, self.moving = True, False
         self._colour()
-        self._show_points()
         self.diagram.mark(self.looked)
         self.frame.put("diagram", *self.diagram.parts)
+        self.frame.once_shown(self._complete)
+
+    def _complete(self) -> None:
+        """What goes with the diagram: the linked plane of norm and sharpness, the panels, and what is predicted."""
+        self.plane = NormPlane(self.diagram.figure)
+        self.plane.points.selected.on_change("indices", self._point_chosen)
+        self._show_points()
         self.frame.put("panels", *self.runs.panels, self.plane.figure)
-        lines = partial(boundaries, self.explored, dict(self.chosen))
-        self.frame.once_shown(partial(self._aside, lines, self.diagram.draw_lines))
+        self._aside(partial(boundaries, self.explored, dict(self.chosen)), self.diagram.draw_lines)
+        self._aside(partial(least_norms, self.explored, dict(self.chosen)), self.plane.draw_frontier)
 
     def _other(self) -> Plane | None:
         return self.foretold.get(tuple(sorted(self.chosen.items())), None) or self.explored.other(self.chosen)
@@ -139,6 +150,8 @@ class Page:
         self._colour()
 
     def _show_points(self) -> None:
+        if self.plane is None:  # it comes with the diagram's first picture
+            return
         row = self.row.value - 1
         labels = self.found.labels or [f"{at:.4g}" for at in self.found.at]
         self.row.title = "plane: all rows" if row < 0 else f"plane: {labels[row]}"
@@ -184,7 +197,7 @@ class Page:
             self.look(row, column)
 
     def _point_chosen(self, attr: str, old: list[int], new: list[int]) -> None:
-        if len(new) == 1:
+        if len(new) == 1 and self.plane is not None:
             data = self.plane.points.data
             self.look(int(data["i"][new[0]]), int(data["j"][new[0]]))
 

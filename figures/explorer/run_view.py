@@ -34,6 +34,7 @@ class RunView:
     def __init__(self, names: list[str], ends: str):
         self.norms, self.ends = [name for name in NORMS if name in names], ends
         self.columns: dict[str, Any] = {}
+        self.seen: dict[str, Seen | None] = {}
         self.paths = {slot: models.ColumnDataSource(_path(None, self.norms), name=f"path {slot}") for slot in SLOTS}
         self.coefficients = {slot: models.ColumnDataSource(_ends(None), name=f"ends {slot}") for slot in SLOTS}
         self.texts = {slot: models.ColumnDataSource(dict(text=[""]), name=f"python {slot}") for slot in SLOTS}
@@ -53,7 +54,10 @@ class RunView:
     def show(self, slot: str, seen: Seen | None) -> None:
         """Fill the panels and texts of a slot; empty them without a cell."""
         data = slot_data(seen, self.norms)
-        self.paths[slot].data, self.coefficients[slot].data = data["path"], data["ends"]
+        before, self.seen[slot] = self.seen.get(slot), seen
+        if before is None or seen is None or seen.path is not before.path:  # else four panels would be drawn again
+            self.paths[slot].data = data["path"]
+        self.coefficients[slot].data = data["ends"]
         self.texts[slot].data = dict(text=[data["python"]])
         self.told[slot].text, self.code[slot].text = data["told"], data["code"]
         self.columns[slot].visible = seen is not None

@@ -16,7 +16,7 @@ from .diagram_view import CELLS, SHOWN, DiagramView
 from .explored import Explored
 from .foretold import can_foretell, foretell
 from .frame import Frame
-from .lines import boundaries
+from .lines import boundaries, least_norms
 from .looks import SLOTS, TEXT, WRAPPED
 from .norm_plane import NormPlane
 from .run_view import RunView, slot_data
@@ -86,6 +86,7 @@ def single_file(explored: Explored, say: Callable[[str], None]) -> str:
     diagram.draw_lines(boundaries(explored, {}))
     plane, runs = NormPlane(diagram.figure), RunView([str(name) for name in explored.ds.data_vars], explored.ends)
     plane.show(found, None)
+    plane.draw_frontier(least_norms(explored, {}))
     hint = models.Div(text=HINT, stylesheets=TEXT, sizing_mode="stretch_width")
     choice = models.RadioButtonGroup(labels=[f"click fills {slot}" for slot in SLOTS], active=0, name="slot")
     frame.put("choices", bk.layouts.row(_colour(explored, found, diagram), choice, styles=WRAPPED))

@@ -44,7 +44,8 @@ def grid(ds: xr.Dataset, *dims: str, mapped: bool = False) -> xr.Dataset:
     if not ds.sizes["lr"]:
         raise InputError("the result has 0 learning rates: sweep at least one")
     ds = ds.squeeze(others)
-    return ds.sortby([dim for dim in ("init_scale", "lr") if dim in ds.dims])
+    mixed = [dim for dim in ("init_scale", "lr") if dim in ds.dims and not (np.diff(ds[dim].values) > 0).all()]
+    return ds.sortby(mixed) if mixed else ds  # which would copy every variable of a large result
 
 
 def is_map(ds: xr.Dataset) -> bool:

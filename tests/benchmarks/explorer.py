@@ -50,6 +50,8 @@ def measure(browser, store):
             clock = Clock(server.pid)
             here = browsing.Visitor(browser, address).until_drawn()
             print(f"  {name} picture        {clock}")
+            here.until("model('told A') !== undefined")
+            print(f"  what follows it       {clock}")
             here.page.wait_for_timeout(5000)  # lines and kernels
             for k in range(CLICKS):
                 told = here.value("told A", "text")
