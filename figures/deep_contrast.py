@@ -84,7 +84,7 @@ def contrast(
     panels = figure.subplots(3, 2, sharex=True)
     panels[0, 1].sharey(panels[0, 0])
     subjects = joined(subject(diagonal), title), subject(deep)
-    titles = [wrapped(joined(*named), PAGE / 2) for named in zip(TITLES, subjects, strict=True)]
+    titles = [wrapped(joined(*named), PAGE * 0.42) for named in zip(TITLES, subjects, strict=True)]
     grow(figure, NOTE * max(text.count("\n") for text in titles))
     for place, (column, name) in enumerate(zip(columns, titles, strict=True)):
         axes = panels[:, place]

@@ -81,7 +81,7 @@ def phase_diagram(
     else:
         figure = Figure(figsize=(PAGE, height))
         _draw_beside(figure, found, pred, predicted_plane(found, predicted), by, notes)
-    headline(figure, joined(subject(ds), start(found.ds) if len(found.at) == 1 or found.labels else ""))
+    headline(figure, joined(subject(ds), start(ds)))
     footnote(figure, notes)
     return figure
 

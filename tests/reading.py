@@ -53,5 +53,12 @@ def faults(figure):
 def _labelled(axes):
     """Whether both axes say what they are, or are those of another panel, or not seen."""
     across = axes.get_xlabel() or not axes.xaxis.get_tick_params().get("labelbottom", True)
-    up = axes.get_ylabel() or not axes.yaxis.get_visible() or len(axes.get_shared_y_axes().get_siblings(axes)) > 1
+    up = axes.get_ylabel() or not axes.yaxis.get_visible() or any(one.get_ylabel() for one in _left(axes))
     return bool(up and (across or axes.get_label() == "<colorbar>"))
+
+
+def _left(axes):
+    """The panels to the left of one in its row."""
+    place, spots = axes.get_subplotspec(), [(one, one.get_subplotspec()) for one in axes.figure.axes]
+    row = [(one, spot) for one, spot in spots if place and spot and spot.rowspan == place.rowspan]
+    return [one for one, spot in row if spot.colspan.start < place.colspan.start]

@@ -1,6 +1,7 @@
 """Every figure says what it is of, has room for its texts, and is drawn of results of every shape and fate."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ SHAPES = {  # learning rates, starts and steps
 }
 slow = pytest.mark.slow
 NAMED = "difference(2) on sparse_regression, n = 5, d = 8"
+KEPT = Path(__file__).parent.parent / "figures" / "gallery" / "mnist1k.json"
 OF_A_SWEEP = ("phase_diagram", "norm_sharpness", "frontier", "regimes", "bifurcation")
 
 
@@ -138,3 +140,21 @@ def test_one_sample_has_room_for_its_texts():
     figure = figures.minimisers(stored_prediction(ds), ds)
     assert faults(figure) == []
     assert title_of(figure) == "power(2) on single_point, n = 1, d = 4, init_scale 0.1 (one of 2)"
+
+
+def test_figures_of_deep_networks_have_room_and_say_what_they_are_of():
+    deep = sims.store.open_result(KEPT)
+    named = "fcn width 100 depth 2 relu on mnist5k, n = 1000"
+    over = deep.sharpness.values
+    parts = {"spectrum": ("lr", "eigenvalue"), "layer_sharpness": ("lr", "layer")}
+    parts = {name: (dims, over[:, None] / np.arange(1, 6)) for name, dims in parts.items()}
+    measured = deep.assign(parts | {"distance": ("lr", np.geomspace(0.01, 3, len(over)))})
+    for figure in (figures.spectrum(measured), figures.norm_sharpness(deep), figures.phase_diagram(deep)):
+        assert faults(figure) == []
+        assert title_of(figure) == named
+    assert not figure.axes[0].yaxis.get_visible()  # it has one row, whose height means nothing
+    figure = figures.contrast(*swept("row")[:1], deep, swept("row")[1])
+    assert faults(figure) == []
+    titles = [" ".join(axes.get_title().split()) for axes in figure.axes[:2]]
+    assert titles == [f"diagonal network, {NAMED}, init_scale 0.1", f"deep network, {named}"]
+    assert drawn(figure, "lr_max")[0][0][0] == pytest.approx(MOST / float(swept("row")[1].lr_critical[0]))

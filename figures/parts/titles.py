@@ -18,7 +18,7 @@ SHAPE = ("width", "depth", "activation")  # of a deep network, what a title name
 def subject(ds: xr.Dataset) -> str:
     """The model and the data of a result; empty for a result without a spec."""
     spec = spec_of(ds)
-    models, problems = spec.get("model", []), spec.get("problem", [])
+    models, problems = (one if isinstance(one := spec.get(name, []), list) else [one] for name in ("model", "problem"))
     if not models or not problems:
         return ""
     if "model" in ds.coords and ds["model"].size == 1:
