@@ -40,7 +40,7 @@ class NormPlane:
         lit.selection_glyph = models.Scatter(**ring)
 
     def draw_frontier(self, curve: tuple[np.ndarray, np.ndarray] | None) -> None:
-        """The curve of :func:`least_norms`."""
+        """The curve, sharpness and least norm, where there is one."""
         if curve is not None:
             self.frontier.data = dict(zip(("sharpness", "norm"), curve, strict=True))
 
