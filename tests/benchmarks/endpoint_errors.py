@@ -55,7 +55,7 @@ def measure(task):
     """Rows (one a run) of one problem of one family: errors by predictor, and the exclusions by reason."""
     from gdbias import sims, theory
 
-    name, index, sizes = task
+    name, index, sizes, predictors = task
     rows, excluded = [], []  # excluded: reason, seed or index, init_scale, f
     problem, seed, passed = problem_of(name, index, sizes)
     excluded += [(f"problem: {reason}", index + 1000 * k, None, None) for k, reason in enumerate(passed)]
@@ -63,7 +63,8 @@ def measure(task):
         model = theory.parse(name)
         pred = theory.predict(model, problem, scale)
         low, high = pred.lr_critical_final, pred.lr_max
-        ds = sims.compare(model, problem, low + np.array(FRACTIONS) * (high - low), scale, threads=1)
+        lrs = low + np.array(FRACTIONS) * (high - low)
+        ds = sims.compare(model, problem, lrs, scale, methods=predictors, threads=1)
         reasons = {(p, lr): why for p, lr, why in json.loads(ds.attrs["not_predicted"])}
         for j, fraction in enumerate(FRACTIONS):
             run, where = ds.isel(lr=j), (seed, scale, fraction)
@@ -74,7 +75,7 @@ def measure(task):
             if model.degree % 2 and (run.theta.values < 0).any():
                 excluded.append(("run: a weight changed its sign (odd L)", *where))
                 continue
-            for p in PREDICTORS:
+            for p in predictors:
                 if (p, float(run.lr)) in reasons:
                     why = reasons[p, float(run.lr)].split(":")[1].strip()[:60]
                     excluded.append((f"prediction: {p}: {why}", *where))
@@ -86,8 +87,8 @@ def measure(task):
                     **warmed, index=index, seed=seed, n=problem.n, init_scale=scale, f=fraction, steps=int(run.steps),
                     floor=float(run.sensitivity), undershoot=1 - float(run.lr * run.sharpness) / 2,
                     predicted=1 - float(run.lr * run.predicted_sharpness.sel(predictor=PREDICTORS[-1])) / 2,
-                    **{p: float(run.beta_error.sel(predictor=p)) for p in PREDICTORS},
-                    **{f"{p} l1": float(run.l1_error.sel(predictor=p)) for p in PREDICTORS},
+                    **{p: float(run.beta_error.sel(predictor=p)) for p in predictors},
+                    **{f"{p} l1": float(run.l1_error.sel(predictor=p)) for p in predictors},
                 )
             )  # fmt: skip
     return name, rows, excluded
@@ -105,7 +106,7 @@ def _warmed(pred, lr, warmup, beta, excluded, where):
     return np.nan if end.note else float(np.linalg.norm(end.beta - beta) / np.linalg.norm(beta))
 
 
-def report(name, rows, excluded, problems):
+def report(name, rows, excluded, problems, predictors):
     def spread(column):
         values = np.array([row[column] for row in rows], dtype=float)
         values = 100 * values[np.isfinite(values)]
@@ -113,7 +114,7 @@ def report(name, rows, excluded, problems):
 
     used = len({row["index"] for row in rows})
     print(f"\n{name}: {used} of {problems} problems, {len(rows)} runs; error in %, median (90th percentile)")
-    for p in PREDICTORS:
+    for p in predictors:
         print(f"  {p:18} beta {spread(p)}   l1 {spread(f'{p} l1')}")
     for warmup in WARMUPS:
         print(f"  {f'rise + {warmup}':18} beta {spread(f'warmup {warmup}')}")
@@ -136,13 +137,15 @@ def main():
     parser.add_argument("--problems", type=int, default=40, help="problems of each family")
     parser.add_argument("--families", default=",".join(SCALES), help="comma-separated, or custom")
     parser.add_argument("--size", type=int, nargs=2, metavar=("N", "D"), help="one size instead of the six small ones")
+    parser.add_argument("--alone", action="store_true", help="the constrained flow without the other predictors")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--minutes", type=float, default=600, help="stop then, and report the problems so far")
     parser.add_argument("--json", help="file for all rows, written as they come")
     options = parser.parse_args()
     names = list(CUSTOM) if options.families == "custom" else options.families.split(",")
     sizes = SIZES if options.size is None else (tuple(options.size),)
-    tasks = [(name, index, sizes) for index in range(options.problems) for name in names]
+    predictors = PREDICTORS[-1:] if options.alone else PREDICTORS
+    tasks = [(name, index, sizes, predictors) for index in range(options.problems) for name in names]
     deadline = time.monotonic() + 60 * options.minutes
     rows, excluded, done = {n: [] for n in names}, {n: [] for n in names}, Counter()
     pool = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
@@ -161,7 +164,7 @@ def main():
             process.terminate()
     pool.shutdown(wait=False, cancel_futures=True)
     for name in names:
-        report(name, rows[name], excluded[name], done[name])
+        report(name, rows[name], excluded[name], done[name], predictors)
 
 
 if __name__ == "__main__":
