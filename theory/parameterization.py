@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -85,7 +85,7 @@ class Parameterization:
             InputError: an init_scale that is not finite and positive, or a start that is not finite.
         """
         scale = real("init_scale", init_scale, above=0, hint="use for example 0.1")
-        values = [float(sp.sympify(x).subs(ALPHA, scale)) for x in self.start]
+        values = _start(self.start, scale)
         for weight, value in zip(self.weights, values, strict=True):
             if not abs(value) <= self._largest:
                 raise InputError(
@@ -119,6 +119,11 @@ class Parameterization:
     def _largest(self) -> float:
         """The size of a weight at which coefficients are of size 1e100."""
         return LARGEST ** (1 / sp.Poly(self.effective, *self.weights).total_degree())
+
+
+@lru_cache(maxsize=4096)
+def _start(start: tuple[sp.Expr, ...], scale: float) -> list[float]:
+    return [float(sp.sympify(x).subs(ALPHA, scale)) for x in start]
 
 
 def require_model(model: Parameterization) -> Parameterization:

@@ -1,6 +1,6 @@
 """Which coefficients a start can reach, and so which loss can be reached (existence of an interpolator)."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..loss import array_loss, squared
 from ..parameterization import Parameterization
 from ..problem import Problem
 
+EXACT = 1e-12  # misfit of least squares, in units of the targets, that is rounding
 LEAST_MARGIN = 1e-8  # of an interpolator inside the range, in units of a typical coefficient
 FAR = 1e3  # size of the weights, in units of the start, beyond which a coefficient counts as unbounded
 
@@ -42,11 +43,14 @@ def attainable_range(model: Parameterization, theta0: np.ndarray) -> Range:
     if model.degree:  # the paths are alike at every scale
         length = np.abs(theta0).max(axis=0)
         theta0 = theta0 / np.where(length > 0, length, 1.0)
-        theta0 = np.array(
-            [[float(f"{w:.11e}") for w in row] for row in theta0]
-        )  # coordinates alike to rounding are one
-    columns, index = np.unique(theta0, axis=1, return_inverse=True)
-    ends = np.array([[_follow(model, tuple(column), sign) for column in columns.T] for sign in (-1.0, 1.0)])
+    if (theta0 == theta0[:, :1]).all():  # as standard starts are
+        columns, index = theta0[:, :1], np.zeros(theta0.shape[1], dtype=int)
+    else:
+        columns, index = np.unique(theta0, axis=1, return_inverse=True)
+    starts = columns.T.tolist()
+    if model.degree:
+        starts = [[float(f"{w:.11e}") for w in column] for column in starts]  # those alike to rounding are one
+    ends = np.array([[_follow(model, tuple(column), sign) for column in starts] for sign in (-1.0, 1.0)])
     lower, upper = ends[:, index.ravel()]
     return Range(lower, upper)
 
@@ -110,8 +114,13 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     size = unit / np.where(length > 0, length, 1.0)  # of each coefficient, were it alone to fit
     low, high = bounds.lower / size, bounds.upper / size
     fixed = low == high  # by a start on a critical point
-    if problem.loss == squared and _fits_well_inside(X * size, y, low, high):
-        return bounds
+    if problem.loss == squared and not (np.isfinite(low) & np.isfinite(high)).any():  # which settles most
+        misfit, exact = partial(_misfit, X * size, y, low, high), EXACT * np.linalg.norm(y)
+        if misfit(100 * LEAST_MARGIN)[0] <= exact:
+            return bounds
+        at_bounds, beta = misfit(0.0)
+        if at_bounds <= exact and misfit(LEAST_MARGIN)[0] > 100 * exact:
+            raise _at_boundary(model, problem, bounds, beta * size)
     lower, upper = np.isfinite(low) & ~fixed, np.isfinite(high) & ~fixed
     slack = np.vstack([np.c_[-np.eye(d), np.ones(d)][lower], np.c_[np.eye(d), np.ones(d)][upper]])
     limits = np.concatenate([-low[lower], high[upper]])
@@ -123,13 +132,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     if margin > LEAST_MARGIN:
         return bounds
     if margin > -LEAST_MARGIN:
-        beta = np.clip(answer.x[:-1], low, high) * size
-        raise AtBoundary(
-            f"{model.name} from this start fits the {problem.n} samples only at the boundary of "
-            f"({bounds.lower.min():g}, {bounds.upper.max():g}), by coefficients of l1 norm {np.abs(beta).sum():.6g}, "
-            "which gradient flow tends to and never reaches: use sims.flow, which stops at tol, or a signed "
-            "family, such as difference(2)"
-        )
+        raise _at_boundary(model, problem, bounds, np.clip(answer.x[:-1], low, high) * size)
     more = "more features, or a positive teacher" if problem.n < d else f"or more than {problem.n} features"
     raise NoInterpolator(
         f"{model.name} from this start reaches coefficients in "
@@ -138,14 +141,24 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     )
 
 
-def _fits_well_inside(X: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether coefficients far inside the bounds fit, by least squares, which settles most before the program."""
-    low, high = low + 100 * LEAST_MARGIN, high - 100 * LEAST_MARGIN
-    if (np.isfinite(low) & np.isfinite(high)).any():
-        return False
+def _at_boundary(model: Parameterization, problem: Problem, bounds: Range, beta: np.ndarray) -> AtBoundary:
+    return AtBoundary(
+        f"{model.name} from this start fits the {problem.n} samples only at the boundary of "
+        f"({bounds.lower.min():g}, {bounds.upper.max():g}), by coefficients of l1 norm {np.abs(beta).sum():.6g}, "
+        "which gradient flow tends to and never reaches: use sims.flow, which stops at tol, or a signed "
+        "family, such as difference(2)"
+    )
+
+
+def _misfit(X: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, margin: float) -> tuple[float, np.ndarray]:
+    """How far coefficients that far inside their one bound, or none, are from fitting, by least squares; and they."""
     up, down = ~np.isfinite(high), ~np.isfinite(low)
-    target = y - X @ np.where(up & ~down, low, np.where(down & ~up, high, 0.0))
-    return scipy.optimize.nnls(np.hstack([X[:, up], -X[:, down]]), target)[1] <= 1e-12 * np.linalg.norm(y)
+    beta = np.where(up & ~down, low + margin, np.where(down & ~up, high - margin, 0.0))
+    beyond, misfit = scipy.optimize.nnls(np.hstack([X[:, up], -X[:, down]]), y - X @ beta)
+    rises = np.count_nonzero(up)
+    beta[up] += beyond[:rises]
+    beta[down] -= beyond[rises:]
+    return misfit, beta
 
 
 def loss_min(problem: Problem, bounds: Range) -> float:
@@ -167,7 +180,7 @@ def loss_min(problem: Problem, bounds: Range) -> float:
     columns = np.hstack([X[:, up | free], -X[:, down | free]])
     target = y - X @ base
     residual = scipy.optimize.nnls(columns, target)[1] if columns.shape[1] else float(np.linalg.norm(target))
-    rounding = 1e-12 * np.linalg.norm(y)
+    rounding = EXACT * np.linalg.norm(y)
     return floor + (residual**2 / (2 * problem.n) if residual > rounding else 0.0)
 
 
