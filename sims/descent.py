@@ -16,8 +16,9 @@ from .engine.job import Job
 from .grid import one_value
 from .measure.block import advance_block, measure_block
 from .measure.effective import sharpness_effective
-from .measure.outcome import largest, measure, sharpness_at
+from .measure.outcome import largest, measure
 from .measure.settled import flow_ends
+from .measure.sharpness import sharpness_at
 from .options import LARGEST, Changes, Options, options_of
 from .store.dataset import add_path, single_result
 from .store.provenance import result_attributes, result_spec
@@ -89,8 +90,7 @@ def descend(
         return single_result(found, model, coordinates, attrs)
     kept = int(runs.steps[0]) // record_every + 1
     history, states = runs.recorded[0, :kept], runs.history[0, :kept]
-    with np.errstate(invalid="ignore", over="ignore"):
-        path = measure(landscape, history)
+    path = measure(landscape, history)
     if gfs_sharpness:
         ends = flow_ends(landscape, history, np.repeat(runs.loss_min, kept))
         path["gfs_sharpness"] = sharpness_at(landscape, ends).value

@@ -47,6 +47,25 @@ def test_data_of_any_size(sharpness, c, family, L):
     assert (scaled.residual <= 1e-6 * scaled.value).all()
 
 
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("data", ["one sample", "repeated samples", "more samples than features"])
+def test_data_of_any_shape(sharpness, data, size):
+    rng = np.random.default_rng(8)
+    X = {
+        "one sample": rng.standard_normal((1, 40)),
+        "repeated samples": np.repeat(rng.standard_normal((2, 12)), 3, axis=0),
+        "more samples than features": rng.standard_normal((20, 6)),
+    }[data]
+    problem = theory.Problem(size * X, size * rng.standard_normal(len(X)))
+    landscape = Landscape(theory.derive(theory.difference(2)), problem)
+    points = rng.standard_normal((4, 2, X.shape[1])) * np.geomspace(1e-3, 1e3, 4)[:, None, None]
+    for adaptive in (False, True):
+        scale = (np.abs(points) if adaptive else np.ones_like(points)).reshape(4, -1)
+        expected = [np.linalg.eigvalsh(s[:, None] * landscape.dense_hessian(point) * s)[-1]
+                    for s, point in zip(scale, points, strict=True)]  # fmt: skip
+        np.testing.assert_allclose(sharpness(landscape, points, adaptive=adaptive).value, expected, rtol=1e-12)
+
+
 def test_residual_bounds_the_error_before_convergence(sharpness, monkeypatch):
     monkeypatch.setattr("gdbias.theory.lanczos.ROUNDS", 1)
     monkeypatch.setattr("gdbias.sims.measure.sharpness.ROUNDS", 1)
@@ -107,7 +126,7 @@ def test_start_vectors(sharpness):
     landscape, points = Landscape(dyn, problem), np.random.default_rng(3).standard_normal((4, 2, 25))
     cold = sharpness(landscape, points)
     eigenvectors = [np.linalg.eigh(landscape.dense_hessian(point))[1] for point in points]
-    for column in (-1, 0):  # the answer, and the eigenvector at the wrong end
+    for column in (-1, -2, 0):  # the answer, the next, and the eigenvector at the wrong end
         start = np.stack([vectors[:, column].reshape(2, 25) for vectors in eigenvectors])
         warm = sharpness(landscape, points, start)
         np.testing.assert_allclose(warm.value, cold.value, rtol=1e-9)
@@ -147,7 +166,7 @@ def test_pieces_and_lanes_change_nothing_but_the_rounding(monkeypatch):
     points = np.random.default_rng(5).standard_normal((45, 2, 25)) * np.geomspace(0.1, 2, 45)[:, None, None]
     points[7] = np.nan
     whole = sharpness_at(landscape, points)
-    monkeypatch.setattr("gdbias.sims.measure.sharpness.PIECE", 11)
+    monkeypatch.setattr("gdbias.sims.measure.pieces.NUMBERS", 1)  # a block at a time
     np.testing.assert_allclose(sharpness_at(landscape, points).value, whole.value, rtol=1e-13)
     alone = [sharpness_at(landscape, point[None]).value for point in points]
     np.testing.assert_allclose(np.concatenate(alone), whole.value, rtol=1e-13)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ class UpdateRule:
         values = {MOMENTUM.name: self.momentum, WEIGHT_DECAY.name: self.weight_decay, **dict(self.step_parameters)}
         return tuple(float(values[symbol.name]) for symbol in self.step.parameters)
 
-    @property
+    @cached_property
     def once_settled(self) -> "UpdateRule":
         """The rule that holds from step ``settled`` on, for runs at their settled learning rate."""
         noise = self.label_noise if self.noise_steps is None else 0.0

@@ -1,6 +1,7 @@
 """The state of many runs on one problem, which a backend advances in place."""
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 
@@ -71,6 +72,9 @@ def not_begun(count: int, records: tuple[int, ...] = (0, 0, 0)) -> dict[str, np.
     )
 
 
+@lru_cache(maxsize=8)
 def power_noise(m: int, d: int) -> np.ndarray:
     """The fixed noise (weight, feature) that every step of the power iteration is nudged with."""
-    return np.random.default_rng(0).standard_normal((m, d)) / np.sqrt(m * d)
+    noise = np.random.default_rng(0).standard_normal((m, d)) / np.sqrt(m * d)
+    noise.setflags(write=False)
+    return noise

@@ -45,7 +45,7 @@ def begin_runs(
         draw_key=run_keys(rule.noise_seed, rates, theta[:, :m]) if rule.stochastic else np.zeros(N, dtype=np.uint64),
         divergence_limit=landscape.divergence_limits(starts)[which],
         loss_min=smallest_losses(landscape, starts)[which],
-        theta=theta.astype(number),
+        theta=theta.astype(number, copy=False),
         vector=np.ascontiguousarray(vector[which]),
         sharpness_max=top[which],
         **not_begun(N, (records, *theta.shape[1:])),

@@ -7,25 +7,39 @@ from ...theory.update_rule import gradient_descent
 from ..engine.runs import Runs
 from ..status import Status
 from .effective import sharpness_effective
-from .sharpness import sharpness_at
+from .pieces import over_pieces
+from .sharpness import Hessians, Sharpness
 
 STABLE = 1 + 1e-6  # times the largest sharpness of a minimum that descent can stay at
 
 
 def measure(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
     """Measures at points theta (point, weight, feature): those of :func:`state`, adaptive sharpness, trace."""
-    adaptive = sharpness_at(landscape, theta, adaptive=True)  # another eigenvector: start is no help
-    return state(landscape, theta, start) | dict(sharpness_adaptive=adaptive.value, trace=landscape.trace(theta))
+
+    def piece(part: slice) -> dict:
+        hessians = Hessians(landscape, theta[part])
+        adaptive = hessians.top(scale=np.abs(theta[part]))  # another eigenvector: start is no help
+        more = dict(sharpness_adaptive=adaptive.value, trace=hessians.trace())
+        return _state(landscape, theta[part], hessians.top(None if start is None else start[part])) | more
+
+    return over_pieces(piece, theta) | dict(theta=theta)
 
 
-def state(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None = None) -> dict:
+def state(landscape: Landscape, theta: np.ndarray) -> dict:
     """Loss, sharpness, norms, test risk, beta and theta at points theta (point, weight, feature).
 
-    ``start`` holds approximate top eigenvectors of the same shape. Points that are not finite give NaN.
+    Points that are not finite give NaN.
     """
+
+    def piece(part: slice) -> dict:
+        return _state(landscape, theta[part], Hessians(landscape, theta[part]).top())
+
+    return over_pieces(piece, theta) | dict(theta=theta)
+
+
+def _state(landscape: Landscape, theta: np.ndarray, top: Sharpness) -> dict:
     beta, problem = landscape.beta(theta), landscape.problem
-    top = sharpness_at(landscape, theta, start)
-    measures: dict = dict(
+    measures = dict(
         loss=problem.loss_at(beta),
         sharpness=top.value,
         sharpness_residual=top.residual,
@@ -34,21 +48,19 @@ def state(landscape: Landscape, theta: np.ndarray, start: np.ndarray | None = No
         beta_l1=np.abs(beta).sum(axis=1),
         beta_l2=np.sqrt((beta**2).sum(axis=1)),
         beta=beta,
-        theta=theta,
     )
-    if problem.X_test is not None:
-        measures["test_risk"] = problem.test_risk(beta)
-    return measures
+    risk = problem.test_risk(beta)
+    return measures if risk is None else measures | dict(test_risk=risk)
 
 
 def outcomes(landscape: Landscape, runs: Runs) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
+    found, rule = measure(landscape, ended(runs), runs.vector), landscape.dynamics.rule
+    if rule == gradient_descent:
+        return with_end(found, runs, rule.sharpness_limit(runs.lr))
+    theta = np.where((runs.outcome == Status.DIVERGED)[:, None, None], np.nan, runs.theta)
+    given = runs.lr, runs.loss_min, found["sharpness"]
     with np.errstate(invalid="ignore", over="ignore"):
-        found, rule = measure(landscape, ended(runs), runs.vector), landscape.dynamics.rule
-        if rule == gradient_descent:
-            return with_end(found, runs, rule.sharpness_limit(runs.lr))
-        theta = np.where((runs.outcome == Status.DIVERGED)[:, None, None], np.nan, runs.theta)
-        given = runs.lr, runs.loss_min, found["sharpness"]
         found["sharpness_effective"] = sharpness_effective(landscape, theta, *given)
         return with_end(found, runs, _limit(landscape, runs, found))
 

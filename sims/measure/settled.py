@@ -83,5 +83,4 @@ def _exact_end(landscape: Landscape, theta: np.ndarray) -> np.ndarray | None:
 
 
 def _measured(prefix: str, landscape: Landscape, theta: np.ndarray) -> dict:
-    with np.errstate(invalid="ignore", over="ignore"):
-        return {f"{prefix}_{name}": values for name, values in state(landscape, theta).items()}
+    return {f"{prefix}_{name}": values for name, values in state(landscape, theta).items()}

@@ -1,7 +1,5 @@
 """Sharpness at many points, compiled and over the cores."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -11,13 +9,15 @@ import numpy as np
 from ...theory.compiled.cache import load_kernel
 from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
-from ...theory.lanczos import LANCZOS_STEPS, RESIDUAL, ROUNDS, Sharpness, first_vectors
+from ...theory.lanczos import RESIDUAL, ROUNDS, Sharpness
 from ..engine.numba.kernels import IMPORTED
 from ..engine.numba.lanes import LANES
-from ..engine.numba.microkernel import spans
-from ..machine import cores
+from ..engine.numba.microkernel import sample_spans
+from ..engine.runs import power_noise
+from .pieces import over_pieces
 
-PIECE = 128  # points that a core takes at once
+LEAST, MOST, LARGEST = 12, 36, 1 << 18  # vectors of a Krylov basis, and numbers of a point's where they may be fewer
+LITTLE = 0.03  # of noise, so that no vector that is given hides an eigenvector
 
 
 def sharpness_at(
@@ -30,60 +30,56 @@ def sharpness_at(
     the eigenvalue is of ``diag(scale) H diag(scale)``. A point's value does not depend on the number of cores, and on
     the points beside it to rounding alone.
     """
+    sizes = np.abs(theta) if adaptive else scale
 
-    def piece(at: int) -> Sharpness:
-        part = slice(at, at + PIECE)
-        begin, scales = (None if values is None else values[part] for values in (start, scale))
-        return _piece(landscape, theta[part], begin, scales, adaptive)
+    def piece(part: slice) -> dict[str, np.ndarray]:
+        begin, scales = (None if values is None else values[part] for values in (start, sizes))
+        return Hessians(landscape, theta[part]).top(begin, scales, vectors=True)._asdict()
 
-    pieces: list[Sharpness] = _map(piece, range(0, max(len(theta), 1), PIECE))
-    return Sharpness(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
-
-
-def _piece(
-    landscape: Landscape, theta: np.ndarray, start: np.ndarray | None, scale: np.ndarray | None, adaptive: bool
-) -> Sharpness:
-    count, m, d = theta.shape
-    vector = first_vectors(m, d, count, None if start is None else columns(start))
-    found = Sharpness(np.full(count, np.nan), np.full(count, np.nan), rows(vector))
-    finite = np.flatnonzero(np.isfinite(theta).all(axis=(1, 2)))
-    if not len(finite):
-        return found
-    with np.errstate(over="ignore", invalid="ignore"):
-        hessian, exponent = landscape.hessian(
-            theta[finite], adaptive, None if scale is None else scale[finite]
-        ).near_one()
-    data, transposed = spans(hessian.X), spans(hessian.X.T)
-    N, D, blocks = len(data[0]), len(transposed[0]), -(-len(finite) // LANES)
-    value, residual, top = np.empty((blocks, LANES)), np.empty((blocks, LANES)), np.empty((blocks, m, D, LANES))
-    _kernel().top_eigenvalues(
-        *data, *transposed, _blocks(hessian.jacobian, D), _blocks(hessian.diagonal, D),
-        _blocks(hessian.curvature[None], N), _blocks(vector[:, :, finite], D),
-        m, min(m * d, LANCZOS_STEPS), ROUNDS if m * d > LANCZOS_STEPS else 1, RESIDUAL, value, residual, top,
-    )  # fmt: skip
-    vectors = np.moveaxis(top, -1, 1)[..., :d].reshape(-1, m, d)
-    scaled = (np.ldexp(values.ravel()[: len(finite)], exponent) for values in (value, residual))
-    for whole, part in zip(found, (*scaled, vectors), strict=True):
-        whole[finite] = part[: len(finite)]
-    return found
+    return Sharpness(**over_pieces(piece, theta))
 
 
-def _blocks(values: np.ndarray, rows: int) -> np.ndarray:
-    """Columns (weight, feature, point) as blocks (block, weight, row, lane); the last repeats its last point."""
-    m, d, count = values.shape
-    lanes = np.minimum(np.arange(-(-count // LANES) * LANES), count - 1)
-    blocks = np.zeros((len(lanes) // LANES, m, rows, LANES))
-    blocks[:, :, :d] = np.moveaxis(values[..., lanes].reshape(m, d, -1, LANES), 2, 0)
-    return blocks
+class Hessians:
+    """The Hessians at points theta (point, weight, feature), side by side as kernels take them."""
+
+    def __init__(self, landscape: Landscape, theta: np.ndarray):
+        self.landscape, self.count = landscape, len(theta)
+        self.theta = self._side_by_side(theta)
+        self.hessian = landscape.hessian(rows(self.theta))
+
+    def _side_by_side(self, values: np.ndarray) -> np.ndarray:
+        """Values (point, weight, feature) as (weight, feature, point), the last repeated until all lanes have one."""
+        lined = np.empty((*values.shape[1:], -(-self.count // LANES) * LANES))
+        lined[..., : self.count] = columns(values)
+        lined[..., self.count :] = lined[..., self.count - 1 : self.count]
+        return lined
+
+    def top(self, start: np.ndarray | None = None, scale: np.ndarray | None = None, vectors: bool = False) -> Sharpness:
+        """The largest eigenvalues, with a ``scale`` of ``diag(scale) H diag(scale)``; NaN at points not finite.
+
+        Lanczos begins with fixed noise, of which ``start`` gets a little; both have the shape of the points.
+        """
+        X, (m, d, wide) = self.landscape.samples[0], self.theta.shape
+        first = np.repeat(power_noise(m, d)[:, :, None], wide, axis=2)
+        if start is not None:
+            first = LITTLE * first + self._side_by_side(start)
+        hessian = self.hessian if scale is None else self.hessian.scaled(self._side_by_side(scale))
+        parts = hessian.jacobian, hessian.diagonal, hessian.curvature
+        value, residual = np.empty((2, wide))
+        vector = np.zeros((m, d, wide if vectors else 0))
+        _kernel().top_eigenvalues(
+            *sample_spans(self.landscape), np.abs(X).max(axis=0),
+            *(np.require(part, float, ["C", "W"]) for part in parts),  # one type, for which the kernel is compiled
+            first, min(m * d, max(LEAST, min(MOST, LARGEST // (m * d)))), ROUNDS, RESIDUAL, value, residual, vector,
+        )  # fmt: skip
+        value[~np.isfinite(self.theta).all(axis=(0, 1))] = np.nan
+        return Sharpness(value[: self.count], residual[: self.count], rows(vector)[: self.count])
+
+    def trace(self) -> np.ndarray:
+        """The traces."""
+        return self.hessian.trace()[: self.count]
 
 
 @lru_cache
 def _kernel() -> ModuleType:
     return load_kernel((Path(__file__).parent / "../engine/numba/lanczos.py").read_text(), "the sharpness", IMPORTED)
-
-
-def _map(function: Callable, items: range) -> list:
-    if len(items) == 1:
-        return [function(items[0])]
-    with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(function, items))

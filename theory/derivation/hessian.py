@@ -7,12 +7,12 @@ import numpy as np
 
 def columns(values: np.ndarray) -> np.ndarray:
     """Values (point, weight, feature) with the points last, a view: as the law and linear algebra take them."""
-    return np.moveaxis(values, 0, -1)
+    return values.transpose(*range(1, values.ndim), 0)
 
 
 def rows(values: np.ndarray) -> np.ndarray:
     """Columns (weight, feature, point) with the points first again, a view."""
-    return np.moveaxis(values, -1, 0)
+    return values.transpose(-1, *range(values.ndim - 1))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..rule_settings import settings
 from ..runs import Runs, power_noise
 from .kernels import advance_kernel, follow_kernel
 from .lanes import LANES
-from .microkernel import spans
+from .microkernel import sample_spans
 
 
 def check(problem: Problem, here: bool) -> None:
@@ -30,10 +30,9 @@ def advance(job: Job, runs: Runs) -> None:
     dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
     number = runs.theta.dtype
     kernel = advance_kernel(dynamics, problem.n == 1, number.name)
-    X, y = (values.astype(number) for values in job.landscape.samples[:2])
     queue = np.zeros(1, dtype=np.int64)
     arguments = (
-        *spans(X), *spans(X.T), y,
+        *sample_spans(job.landscape, number.name), job.landscape.samples[1].astype(number),
         1.0 / problem.n, job.floor, options.tol, options.hold, options.max_steps, options.track_every,
         job.record_every, settings(dynamics, problem.n), queue, job.halt, power_noise(*runs.vector.shape[1:]),
         runs.lr, runs.first_lr, runs.draw_key, runs.divergence_limit, runs.theta, runs.vector,
@@ -47,14 +46,14 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
     """Follow the chosen runs from where they ended, a block of lanes at a time."""
     dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
     kernel = follow_kernel(dynamics)
-    X, y, floor = job.landscape.samples
+    _, y, floor = job.landscape.samples
     count = len(chosen)
     found = Followed(
         np.full(count, np.nan), np.full((count, LONGEST), np.nan), np.full(count, np.nan), np.zeros(count, bool),
         np.zeros((count, REPEATS), dtype=np.int64), np.zeros(count, dtype=np.int64),
     )  # fmt: skip
     arguments = (
-        *spans(X), *spans(X.T), np.ascontiguousarray(y), 1.0 / problem.n,
+        *sample_spans(job.landscape), np.ascontiguousarray(y), 1.0 / problem.n,
         options.window, measured_steps(options), EVERY, LONGEST, REPEATS, NEAR,
         np.array(dynamics.rule.parameters), np.zeros(1, dtype=np.int64), job.halt, power_noise(*runs.theta.shape[1:]),
         runs.lr[chosen], runs.divergence_limit[chosen] + (runs.loss_min[chosen] - floor), runs.theta[chosen], *found,

@@ -4,12 +4,15 @@ Each output sums over the depth in order, one fused multiply-add at a time, what
 numbers depend on nothing but the run, not on the runs beside it, the number of threads or a BLAS version.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from ....theory.compiled.decorators import inner
+from ....theory.derivation.landscape import Landscape
 from .intrinsics import intrinsic
 from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, splat
 from .rows import load_register, row_address, store
@@ -87,6 +90,13 @@ def matmul(A, B, C, first, last):
         rows = tile(A, i, B, first[i], last[i + ROWS - 1])  # pyright: ignore[reportCallIssue]
         for r in range(ROWS):
             store(C, i + r, rows[r])  # pyright: ignore[reportCallIssue]
+
+
+@lru_cache(maxsize=8)  # a problem's runs begin, are advanced and measured on the same samples
+def sample_spans(landscape: Landscape, number: str = "float64") -> tuple[np.ndarray, ...]:
+    """The samples that a landscape steps on, and their transpose, with the spans of their rows."""
+    X = landscape.samples[0].astype(number)
+    return *spans(X), *spans(X.T)
 
 
 def spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
