@@ -295,6 +295,8 @@ def test_a_problem_is_made_in_the_page(browser, tmp_path):
         problem = theory.sparse_regression(n=5, d=8, sparsity=2)
         run = sims.descend(MODEL, problem, lr, row, max_steps=20_000)
         np.testing.assert_allclose(run.sharpness, sharpness, rtol=1e-9)
+        here.click(lr, row)
+        here.page.get_by_text("Converged after").wait_for()
         here.shot("live")
         trace = tmp_path / "evaluated"
         here.set("model", value=f"custom(open({str(trace)!r}, 'w'))")

@@ -14,7 +14,7 @@ from .diagram_view import DiagramView
 from .explored import UNREADABLE, Explored, sentence
 from .foretold import can_foretell, foretell
 from .frame import Frame
-from .lines import boundaries, least_norms
+from .lines import Lines, boundaries, least_norms
 from .looks import SLOTS, TEXT, WRAPPED
 from .norm_plane import NormPlane
 from .run_view import RunView
@@ -40,12 +40,12 @@ class Page:
         self.looked: dict[str, tuple[int, int]] = {}
         self.asked: dict[str, int] = dict.fromkeys(SLOTS, 0)  # how often a cell was asked for
         self.hint = models.Div(text=HINT, stylesheets=TEXT, sizing_mode="stretch_width")
-        self.left = False
+        self.left = self.warm = False
+        frame.put("told", self.hint)
         self._make_choices()
         self._draw()
-        frame.put("told", self.hint)
         warm = partial(with_run, explored, self.found, 0, self.found.ds.sizes["lr"] - 1)
-        frame.once_shown(partial(self._aside, warm, lambda seen: None))  # loads the kernels
+        frame.once_shown(partial(self._aside, warm, self._warmed))
         if explored.unfinished(self.found):
             self._wait()
 
@@ -105,13 +105,28 @@ class Page:
         self.frame.once_shown(self._complete)
 
     def _complete(self) -> None:
-        """What goes with the diagram: the linked plane of norm and sharpness, the panels, and what is predicted."""
+        """What goes with the diagram: the linked plane of norm and sharpness, and the panels."""
         self.plane = NormPlane(self.diagram.figure)
         self.plane.points.selected.on_change("indices", self._point_chosen)
         self._show_points()
         self.frame.put("panels", *self.runs.panels, self.plane.figure)
-        self._aside(partial(boundaries, self.explored, dict(self.chosen)), self.diagram.draw_lines)
-        self._aside(partial(least_norms, self.explored, dict(self.chosen)), self.plane.draw_frontier)
+        if self.warm:
+            self._predict(self.diagram, self.plane)
+
+    def _warmed(self, seen: Seen) -> None:
+        """The kernels are loaded, which the first click waits for: now what is predicted, one after the other."""
+        self.warm = True
+        if self.plane is not None:
+            self._predict(self.diagram, self.plane)
+
+    def _predict(self, diagram: DiagramView, plane: NormPlane) -> None:
+        chosen = dict(self.chosen)
+
+        def follow(lines: Lines) -> None:
+            diagram.draw_lines(lines)
+            self._aside(partial(least_norms, self.explored, chosen), plane.draw_frontier)
+
+        self._aside(partial(boundaries, self.explored, chosen), follow)
 
     def _other(self) -> Plane | None:
         return self.foretold.get(tuple(sorted(self.chosen.items())), None) or self.explored.other(self.chosen)
