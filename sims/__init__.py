@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .measure.average import paired
     from .predictions.comparison import compare
     from .predictions.planes import predicted
-    from .remake import rebuild, rebuild_rule
+    from .remake import rebuild, rebuild_rule, rebuild_rules
     from .status import Phase, Status
     from .sweeps import sweep
 
@@ -32,7 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "grid": ["Grid"],
         "predictions.comparison": ["compare"],
         "predictions.planes": ["predicted"],
-        "remake": ["rebuild", "rebuild_rule"],
+        "remake": ["rebuild", "rebuild_rule", "rebuild_rules"],
         "status": ["Phase", "Status"],
         "sweeps": ["sweep"],
     },

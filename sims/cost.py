@@ -33,7 +33,7 @@ from .parallel.plan import KEPT, Plan, Work
 from .status import Status
 from .store.group import open_for_writing
 
-SETTINGS = 4  # pairs of a model and a problem that are tried
+SETTINGS = 4  # rules with a model and a problem that are tried
 FIRST_CAP = 1000  # steps of a first try
 FLOPS = 4e10  # of a first try, some seconds
 BUDGET = 10.0  # seconds for all tries together
@@ -72,7 +72,7 @@ def estimate(
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
     *,
-    rule: UpdateRule = gradient_descent,
+    rule: UpdateRule | Sequence[UpdateRule] = gradient_descent,
     keep: Sequence[str] = KEPT,
     stored: bool = True,
     options: SweepOptions | None = None,
@@ -80,7 +80,7 @@ def estimate(
 ) -> Estimate:
     """What :func:`gdbias.sims.sweep` with these arguments will cost, after about ten seconds of trying.
 
-    Runs spread evenly over the grid of up to four pairs of a model and a problem are made, their outcomes written
+    Runs spread evenly over the grid of up to four settings of rule, model and problem are made, their outcomes written
     to a temporary store when ``stored``, and time and bytes scaled up. Options are those of ``sweep``.
 
     Raises:
@@ -108,7 +108,7 @@ def estimate(
 def _ending(plan: Plan) -> float | None:
     """The share of runs that theory expects to converge or diverge before max_steps, from some of one problem."""
     model, problem, options = plan.models[0], plan.problems[0], plan.options
-    if plan.rule != gradient_descent or problem.n**2 * problem.d > AT_ONCE or not options.tol:
+    if list(plan.rules) != [gradient_descent] or problem.n**2 * problem.d > AT_ONCE or not options.tol:
         return None
     ends = []
     try:
@@ -139,19 +139,19 @@ class _Try:
 
 
 def _samples(plan: Plan) -> list[Plan]:
-    """Plans of one chunk, for some pairs of a model and a problem: runs in the middle of equal parts of the grid."""
-    pairs = list(itertools.product(plan.models, plan.problems))
-    chosen = [pairs[i] for i in _middles(len(pairs), SETTINGS)]
+    """Plans of one chunk, for some rules, models and problems: runs in the middle of equal parts of the grid."""
+    settings = list(itertools.product(plan.rules, plan.models, plan.problems))
+    chosen = [settings[i] for i in _middles(len(settings), SETTINGS)]
     samples = []
-    for model, problem in chosen:
+    for rule, model, problem in chosen:
         wanted = FLOPS / len(chosen) / (4 * problem.n * problem.d * len(model.weights) * FIRST_CAP)
         runs = int(np.clip(wanted, 64, STORE_CHUNK))
         rows = int(np.clip(np.sqrt(runs * len(plan.scales) / len(plan.lrs)), 1, len(plan.scales)))
         rows = max(rows, min(len(plan.scales), runs // len(plan.lrs)))
         axes = _middles(len(plan.scales), rows), _middles(len(plan.lrs), max(1, runs // rows))
         samples.append(
-            replace(plan, models=[model], problems=[problem], scales=plan.scales[axes[0]], lrs=plan.lrs[axes[1]],
-                    options=replace(plan.options, chunk_runs=STORE_CHUNK))
+            replace(plan, rules=[rule], models=[model], problems=[problem], scales=plan.scales[axes[0]],
+                    lrs=plan.lrs[axes[1]], options=replace(plan.options, chunk_runs=STORE_CHUNK))
         )  # fmt: skip
     return samples
 

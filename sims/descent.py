@@ -85,6 +85,8 @@ def descend(
     job = Job(landscape, options, np.zeros(1, dtype=np.int64), record_every=record_every)
     runs = advance_block(job, start[None], np.array([lr]))
     found = measure_block(job, runs)
+    if rule == gradient_descent:  # of which lr S / 2 says the same
+        del found["sharpness_effective"]
     coordinates = {"lr": lr} | ({} if scale is None else {"init_scale": scale})
     if not record_every:
         return single_result(found, model, coordinates, attrs)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import xarray as xr
 
 from ..theory import GdbiasError, InputError, Parameterization, Problem, UpdateRule, parse
@@ -41,13 +42,25 @@ def rebuild(ds: xr.Dataset) -> tuple[list[Parameterization], list[Problem]]:
 
 
 def rebuild_rule(ds: xr.Dataset) -> UpdateRule:
-    """The update rule of a result of ``sweep`` or ``descend``; raises InputError where its spec has none to read."""
+    """The update rule of a result of ``sweep`` or ``descend``; raises InputError for several, or none to read."""
+    rules = rebuild_rules(ds)
+    if len(rules) != 1:
+        raise InputError(f"the result has {len(rules)} update rules: select one with ds.sel(rule={rules[0].label!r})")
+    return rules[0]
+
+
+def rebuild_rules(ds: xr.Dataset) -> list[UpdateRule]:
+    """The update rules of a result of ``sweep``, those selected; raises InputError where its spec has none to read."""
     try:
-        return UpdateRule(**json.loads(ds.attrs["spec"]).get("rule", {}))
+        stored = json.loads(ds.attrs["spec"]).get("rule", {})
+        rules = [UpdateRule(**spec) for spec in (stored if isinstance(stored, list) else [stored])]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"the rule of the result cannot be rebuilt from its spec ({error!r}): give it yourself"
         ) from None
+    if "rule" not in ds.coords:
+        return rules
+    return [rule for label in np.ravel(ds["rule"].values) for rule in rules if rule.label == label]
 
 
 def _problem(spec: Mapping, data: Mapping | None) -> Problem:

@@ -213,6 +213,7 @@ def _everywhere() -> Iterator[tuple[str, Variable]]:
 
 VARIABLES: Mapping[str, Variable] = dict(_everywhere())
 COORDINATES: Mapping[str, Variable] = {
+    "rule": Variable("update rule"),
     "model": Variable("parameterization"),
     "seed": Variable("problem"),
     "n": Variable("samples of the problem"),

@@ -32,7 +32,7 @@ def sweep(
     lr: float | np.ndarray | Sequence[float] | Grid,
     init_scale: float | np.ndarray | Sequence[float] | Grid = 0.1,
     *,
-    rule: UpdateRule = gradient_descent,
+    rule: UpdateRule | Sequence[UpdateRule] = gradient_descent,
     keep: Sequence[str] = KEPT,
     store: str | PathLike | None = None,
     progress: bool | None = None,
@@ -44,8 +44,9 @@ def sweep(
 
     ``theta <- theta - lr grad L(theta)`` until the excess loss stays below ``tol`` for ``hold`` steps, is
     not below ``1e6 max(1, L_0)``, or ``max_steps`` are taken. Sequences of models and problems add the
-    dimensions ``model`` and ``seed``, the latter with ``n``, the samples of each problem. Weights, loss, steps and
-    status depend on no thread count, chunk or neighbour, bit for bit; the sharpness to rounding.
+    dimensions ``model`` and ``seed``, the latter with ``n``, the samples of each problem; one of rules adds ``rule``.
+    Weights, loss, steps and status depend on no thread count, chunk or neighbour, bit for bit; the sharpness to
+    rounding.
 
     With ``store``, a folder or a URL that fsspec knows, every chunk is written when done (Zarr), and calling
     again with the same arguments computes only what is missing; the result is then read as it is used.
@@ -70,7 +71,7 @@ def sweep(
     With ``precision="float32"`` the result is a map of divergence, made in less time: status, DIVERGED or BOUNDED, and
     steps, and nothing else. Single precision cannot tell convergence, and moves the border as starts moved by 1e-7 do.
 
-    Returns a dataset over (model, seed, init_scale, lr): status (:class:`gdbias.sims.Status`), steps, loss,
+    Returns a dataset over (rule, model, seed, init_scale, lr): status (:class:`gdbias.sims.Status`), steps, loss,
     sharpness with its residual and its maximum along the path, norms, test risk, beta, theta.
 
     Raises:
@@ -84,7 +85,14 @@ def sweep(
     plan.check(here=client is None)
     models, problems = list(plan.models), list(plan.problems)
     spec = result_spec(
-        "sweep", models, problems, options, rule=rule, lr=plan.lrs, init_scale=plan.scales, keep=list(plan.keep)
+        "sweep",
+        models,
+        problems,
+        options,
+        rule=list(plan.rules) if plan.many_rules else plan.rules[0],
+        lr=plan.lrs,
+        init_scale=plan.scales,
+        keep=list(plan.keep),
     )
     attrs = result_attributes(spec, problems)
     if client is not None:

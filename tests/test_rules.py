@@ -1,10 +1,13 @@
 """Every named update rule moves as its paper says, in each engine and in single precision, from any start."""
 
+import re
+
 import numpy as np
 import pytest
 
 import reference
 from gdbias import sims, theory
+from gdbias.figures.cli.command import main
 from gdbias.theory import InputError, UpdateRule
 from gdbias.theory.steps import STEPS
 from published_rules import MAX_NORM, MOMENTUM, PUBLISHED
@@ -82,3 +85,55 @@ def test_a_run_without_a_gradient_stays(name):
 def test_what_cannot_be_read_at_once_is_refused(text, message):
     with pytest.raises(InputError, match=message):
         UpdateRule(step=text, step_parameters={"rho": 0.1} if "rho" in text else {})
+
+
+def test_a_list_of_rules_is_a_dimension_of_a_sweep(tmp_path, capsys):
+    """Each part is the sweep of that rule, is made again from the store, and has the edge of its own rule."""
+    names = ["gradient_descent", "adam", "nesterov"]
+    store = tmp_path / "a.zarr"
+    words = [
+        "--n",
+        "4",
+        "--d",
+        "8",
+        "--lr",
+        "0.01,0.02",
+        "--init-scale",
+        "0.1",
+        "--max-steps",
+        "30",
+        "--backend",
+        "numpy",
+    ]
+    main(
+        ["sweep", str(store), *words, "--rule", ",".join(names), "--momentum", "0.9", "--step-parameters", "beta1=0.5"]
+    )
+    found = sims.store.open_result(store)
+    rules = sims.rebuild_rules(found)
+    assert found.rule.values.tolist() == ["gradient_descent", "adam(beta1=0.5)", "nesterov(momentum=0.9)"]
+    [model], [problem] = sims.rebuild(found)
+    asked = dict(lr=found.lr.values, init_scale=[0.1], max_steps=30, backend="numpy")
+    for label, one in zip(found.rule.values, rules, strict=True):
+        part = found.sel(rule=label)
+        assert sims.rebuild_rule(part) == one
+        np.testing.assert_array_equal(part.theta, sims.sweep(model, problem, rule=one, **asked).theta)
+    np.testing.assert_allclose(found.sharpness_effective[0], found.sharpness[0] * found.lr / 2, rtol=1e-12)
+    assert sims.sweep(model, problem, rule=rules, store=store, **asked).equals(found)
+    with pytest.raises(InputError, match="3 update rules"):
+        sims.rebuild_rule(found)
+    with pytest.raises(InputError, match="adam is repeated"):
+        sims.sweep(model, problem, rule=[UpdateRule(step="adam")] * 2, **asked)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["run", "--lr", "0.1", "--rule", "adam,rmsprop"], "only gdbias sweep takes them"),
+        (["sweep", "x.zarr", "--rule", "adam,rmsprop", "--momentum", "0.5"], "reads momentum: leave it out"),
+        (["predict", "--rule", "adam"], "nothing is predicted for step=adam: use .* or run it with sims"),
+    ],
+)
+def test_what_a_verb_cannot_do_with_rules_is_told(words, message, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+    assert re.search(message, capsys.readouterr().err)

@@ -16,7 +16,7 @@ from .step import GRADIENT as GRADIENT
 from .step import LEARNING_RATE as LEARNING_RATE
 from .step import MOMENTUM, WEIGHT_DECAY, Step
 from .step import WEIGHT as WEIGHT
-from .steps import descent_step, parse_step
+from .steps import STEPS, descent_step, parse_step
 from .validate import real, shown, whole
 
 
@@ -115,6 +115,14 @@ class UpdateRule:
         if self.step_parameters:
             changed["step_parameters"] = dict(self.step_parameters)
         return {name: str(v) if isinstance(v, Schedule | Step) else v for name, v in changed.items()}
+
+    @property
+    def label(self) -> str:
+        """The step's name, with what differs from its defaults behind it: ``adam(beta1=0.5)``."""
+        given = {name: value for name, value in self.spec.items() if name not in ("step", "step_parameters")}
+        given |= {name: value for name, value in self.step_parameters if self.step.defaults.get(name) != value}
+        name = self.step.name if STEPS.get(self.step.name) == self.step else str(self.step)
+        return name + (f"({', '.join(f'{n}={value}' for n, value in given.items())})" if given else "")
 
     @property
     def stochastic(self) -> bool:

@@ -182,7 +182,7 @@ class Sweep:
             lr=read_grid(self.lr),
             init_scale=read_grid(self.init_scale),
             **({} if self.keep_vectors else {"keep": ()}),
-            rule=self.rule.rule(),
+            rule=self.rule.rules(),
             options=self.options,
         )
         if self.dry_run and self.scheduler:

@@ -92,7 +92,8 @@ def python(ds: "xr.Dataset", store: str | Path) -> str:
         if name not in ("kind", "model", "problem", "rule") and value is not None
     }
     arguments = [*(n.strip("[]") for n in names), *(f"{n}={_argument(ds, n, value)}" for n, value in values.items())]
-    arguments += ["rule=sims.rebuild_rule(stored)"] if "rule" in spec else []
+    several = "s" * isinstance(spec.get("rule"), list)
+    arguments += [f"rule=sims.rebuild_rule{several}(stored)"] if "rule" in spec else []
     return "\n".join((
         "from gdbias import sims",
         "from gdbias.sims.store.group import open_result",

@@ -1,6 +1,6 @@
 """The update rule as options of the command line and of a spec file."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any
 
 import tyro
@@ -33,16 +33,47 @@ class Rule:
     """Another step, by its name (nesterov, adam, adamw, rmsprop, rmsprop_scalar, sign_descent, normalized_descent,
     clipped_descent, polyak, sam, sam_max) or its equations: the new weight, then each state variable and its start, as
     in "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0". Names are weight, gradient, lr, step (from
-    0), loss, state and parameters; + - * / **, sqrt exp log sign abs min max, and total(...), a sum over weights."""
+    0), loss, state and parameters; + - * / **, sqrt exp log sign abs min max, and total(...), a sum over weights.
+    A sweep takes several names, such as "adam,rmsprop"."""
     step_parameters: str | None = None
     """Values of the other names in those equations, such as "beta=0.9, eps=1e-8"."""
 
     def __post_init__(self):
         if any(getattr(self, f.name) != f.default for f in fields(self)):  # --help reads the defaults, without SymPy
-            self.rule()  # a spec file names itself where a value is outside its limits
+            self.rules()  # a spec file names itself where a value is outside its limits
 
     def rule(self) -> "theory.UpdateRule":
-        """The rule; raises InputError."""
+        """The rule; raises InputError, for several too."""
+        rules = self.rules()
+        if isinstance(rules, list):
+            raise InputError(f"--rule {self.step} are several: only gdbias sweep takes them, give one")
+        return rules
+
+    def rules(self) -> "theory.UpdateRule | list[theory.UpdateRule]":
+        """The rule, or a list where several names are given, each with those of the options that its step reads."""
+        from ...theory.steps import STEPS  # SymPy
+
+        names = [] if self.step is None else [name.strip() for name in self.step.split(",")]
+        if len(names) < 2 or not set(names) <= set(STEPS):
+            return self._one()
+        reads = {name: {parameter.name for parameter in STEPS[name].parameters} for name in names}
+        parameters = dict(part.split("=", 1) for part in (self.step_parameters or "").split(",") if "=" in part)
+        given = {name.strip(): f"{name}={value}" for name, value in parameters.items()}
+        asked = {*given, *(name for name in ("momentum", "weight_decay") if getattr(self, name))}
+        if unread := sorted(asked - set().union(*reads.values())):
+            raise InputError(f"none of the rules {self.step} reads {unread[0]}: leave it out")
+        return [
+            replace(
+                self,
+                step=name,
+                step_parameters=",".join(text for parameter, text in given.items() if parameter in reads[name]) or None,
+                momentum=self.momentum if "momentum" in reads[name] else 0.0,
+                weight_decay=self.weight_decay if "weight_decay" in reads[name] else 0.0,
+            )._one()
+            for name in names
+        ]
+
+    def _one(self) -> "theory.UpdateRule":
         from ...theory.steps import parse_parameters, parse_step  # SymPy
 
         values = asdict(self)

@@ -13,7 +13,7 @@ from .results import spec_of
 def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
     """The largest sharpness of a stable minimum at each lr, ``2 / lr`` for plain gradient descent.
 
-    None where no theory gives it: for a step without a linear map at a minimum, or one that cannot be read back.
+    None where no theory gives it: a step without a linear map at a minimum, several rules, or one that cannot be read back.
     """
     if "rule" not in spec_of(ds):
         return 2 / np.asarray(lr, dtype=float)
@@ -27,7 +27,7 @@ def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
 def limit_label(ds: xr.Dataset) -> str:
     """The limit as a formula, with momentum b and weight decay lambda; in words for a step of one's own."""
     rule = spec_of(ds).get("rule", {})
-    if "step" in rule:
+    if isinstance(rule, list) or "step" in rule:
         return r"\mathrm{the\ step's\ edge}"
     edge = r"(2 + 2b)\,/\,\eta" if rule.get("momentum") else r"2\,/\,\eta"
     return edge + (r" - \lambda" if rule.get("weight_decay") else "")

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ...theory.derivation.landscape import Landscape
-from ...theory.update_rule import gradient_descent
 from ..engine.runs import Runs
 from ..status import Status
 from .effective import sharpness_effective
@@ -55,9 +54,7 @@ def _state(landscape: Landscape, theta: np.ndarray, top: Sharpness) -> dict:
 
 def outcomes(landscape: Landscape, runs: Runs) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
-    found, rule = measure(landscape, ended(runs), runs.vector), landscape.dynamics.rule
-    if rule == gradient_descent:
-        return with_end(found, runs, rule.sharpness_limit(runs.lr))
+    found = measure(landscape, ended(runs), runs.vector)
     theta = np.where((runs.outcome == Status.DIVERGED)[:, None, None], np.nan, runs.theta)
     given = runs.lr, runs.loss_min, found["sharpness"]
     with np.errstate(invalid="ignore", over="ignore"):

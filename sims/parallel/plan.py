@@ -41,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Plan:
-    """Axes (model, seed, init_scale, lr); the first two only where a sequence was given."""
+    """Axes (rule, model, seed, init_scale, lr); the first three only where a sequence was given."""
 
     models: Sequence[Parameterization]
     problems: Sequence[Problem]
@@ -49,7 +49,8 @@ class Plan:
     lrs: np.ndarray
     many_models: bool
     many_problems: bool
-    rule: UpdateRule
+    rules: Sequence[UpdateRule]
+    many_rules: bool
     keep: tuple[str, ...]
     options: SweepOptions
     stored: bool
@@ -67,15 +68,14 @@ class Plan:
         scales, lrs = np.atleast_1d(learning_rates(init_scale, "init_scale")), np.atleast_1d(learning_rates(lr))
         many = not isinstance(model, Parameterization), not isinstance(problem, Problem)
         kept = () if single else keep
-        return cls(_listed(model), _listed(problem), scales, lrs, *many, require_rule(rule), kept, options, stored)
+        rules, several = _listed(rule), not isinstance(rule, UpdateRule)
+        return cls(_listed(model), _listed(problem), scales, lrs, *many, rules, several, kept, options, stored)
 
     def __post_init__(self):
-        if not self.models or not self.problems:
-            raise InputError("a sweep needs at least one model and one problem, got an empty list")
-        names = [require_model(model).name for model in self.models]
-        repeated = [name for at, name in enumerate(names) if name in names[:at]]
-        if repeated:
-            raise InputError(f"model {repeated[0]} is repeated: give each model once")
+        if not self.models or not self.problems or not self.rules:
+            raise InputError("a sweep needs at least one model, one problem and one rule, got an empty list")
+        check_names_distinct("model", [require_model(model).name for model in self.models])
+        check_names_distinct("rule", [require_rule(rule).label for rule in self.rules])
         for model in self.models:
             model.theta0(float(self.scales.max()), 1)  # refuses a start that overflows, before a store is made
         for problem in self.problems:
@@ -90,12 +90,14 @@ class Plan:
 
         And MissingExtra where that lacks what it needs to run ``here``.
         """
-        self.options.check(self.rule)
+        for rule in self.rules:
+            self.options.check(rule)
+            for problem in self.problems:
+                rule.check(problem.n, problem.loss)
+            if self.options.precision == "float32":
+                check_range(self.models, self.problems, self.scales, self.lrs, rule)
         for problem in self.problems:
-            self.rule.check(problem.n, problem.loss)
             backend(self.options).check(problem, here)
-        if self.options.precision == "float32":
-            check_range(self.models, self.problems, self.scales, self.lrs, self.rule)
 
     @cached_property
     def layout(self) -> Layout:
@@ -103,7 +105,8 @@ class Plan:
         single = self.options.precision == "float32"
         names = measured("map") if single else measured("diagonal", ("end", *settled_points(self.options)), self._asked)
         tested = any(p.X_test is not None for p in self.problems)
-        axes = {"model": np.array([m.name for m in self.models])} if self.many_models else {}
+        axes = {"rule": np.array([rule.label for rule in self.rules])} if self.many_rules else {}
+        axes |= {"model": np.array([m.name for m in self.models])} if self.many_models else {}
         axes |= {"seed": np.array(seed_labels(self.problems))} if self.many_problems else {}
         axes |= {"init_scale": self.scales, "lr": self.lrs}
         names = [n for n in kept(names, self.keep) if tested or not VARIABLES[n].held_out]
@@ -111,8 +114,8 @@ class Plan:
         return Layout(axes, names, inner, dict(zip(("init_scale", "lr"), self._chunk_sides, strict=True)))
 
     def chunks(self) -> Iterator[Region]:
-        """The runs of each chunk, as an index of an array of the result: of one model and one problem."""
-        outer = self.many_models + self.many_problems
+        """The runs of each chunk, as an index of an array of the result: of one rule, model and problem."""
+        outer = self.many_rules + self.many_models + self.many_problems
         for region in self.layout.regions():
             yield *(one.start for one in region[:outer]), *region[outer:]
 
@@ -120,11 +123,12 @@ class Plan:
         """What the numbers of a chunk depend on."""
         at = dict(zip(self.layout.axes, chunk, strict=True))
         model, problem = self.models[at.get("model", 0)], self.problems[at.get("seed", 0)]
-        return Work(model, problem, self.scales[at["init_scale"]], self.lrs[at["lr"]], self.options, self.rule)
+        rule = self.rules[at.get("rule", 0)]
+        return Work(model, problem, self.scales[at["init_scale"]], self.lrs[at["lr"]], self.options, rule)
 
     @property
     def _asked(self) -> tuple[str, ...]:
-        return ("rule",) if self.rule != gradient_descent else ()
+        return ("rule",) if any(rule != gradient_descent for rule in self.rules) else ()
 
     @property
     def _chunk_sides(self) -> tuple[int, int]:
@@ -135,6 +139,12 @@ class Plan:
 
 def _listed(given) -> list:
     return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+
+
+def check_names_distinct(what: str, names: Sequence[str]) -> None:
+    """Raises InputError where a list has the same name twice."""
+    if repeated := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise InputError(f"{what} {repeated[0]} is repeated: give each {what} once")
 
 
 def check_distinct(**axes: np.ndarray) -> None:

@@ -24,12 +24,13 @@ def result_spec(
     model: Parameterization | list[Parameterization],
     problem: Problem | list[Problem],
     options: Deciding,
-    rule: UpdateRule = gradient_descent,
+    rule: UpdateRule | list[UpdateRule] = gradient_descent,
     **rest,
 ) -> dict:
     """The spec of a result: what decides its numbers, and nothing else (not threads, not the machine)."""
     models = model if isinstance(model, list) else [model]
     problems = problem if isinstance(problem, list) else [problem]
+    rules = [one.spec for one in rule] if isinstance(rule, list) else rule.spec
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in rest.items()}
     return json.loads(
         json.dumps(
@@ -39,7 +40,7 @@ def result_spec(
                 problem=[dict(p.spec) | {"fingerprint": p.fingerprint} for p in problems],
                 **options.deciding(),
                 **plain,
-                **({"rule": rule.spec} if rule.spec else {}),
+                **({"rule": rules} if rules else {}),
             )
         )
     )
