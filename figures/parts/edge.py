@@ -13,7 +13,7 @@ from .results import spec_of
 def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
     """The largest sharpness of a stable minimum at each lr, ``2 / lr`` for plain gradient descent.
 
-    None where no theory gives it: a step without a linear map at a minimum, several rules, or one that is not read back.
+    None where no theory gives it: a step without a linear map at a minimum, several rules, or none to read back.
     """
     if "rule" not in spec_of(ds):
         return 2 / np.asarray(lr, dtype=float)
