@@ -12,6 +12,7 @@ from matplotlib.transforms import Bbox, ScaledTranslation, blended_transform_fac
 MOST = 4  # columns
 LEFT = 0.3  # inches, how far a legend begins left of its panel, above the labels of its y axis
 MARGIN = 0.5  # inches of a column's width that are not for legends
+RISE = 0.05  # inches above the panel, the upper half of a label at the top of its y axis
 EDGE = 0.1  # inches of an edge of the figure that are not
 
 
@@ -39,13 +40,13 @@ def legend_above(
     room = figure.get_figwidth() * span / place.get_gridspec().ncols - (2 * EDGE if flush else MARGIN)
     left = figure.transFigure if flush else axes.transAxes
     corner = blended_transform_factory(left, axes.transAxes)
-    corner += ScaledTranslation(EDGE if flush else -LEFT, 0, figure.dpi_scale_trans)
+    corner += ScaledTranslation(EDGE if flush else -LEFT, RISE, figure.dpi_scale_trans)
     above: dict[str, Any] = dict(loc="lower left", bbox_to_anchor=(0, 1), bbox_transform=corner, title=title)
     for count in range(min(MOST, len(entries)), 0, -1):
         axes.legend_ = Above(axes, *zip(*entries, strict=True), ncols=count, **above)
         box = axes.legend_.get_window_extent()
         if box.width <= room * figure.dpi or count == 1:
-            grow(figure, box.height / figure.dpi if place.colspan.start == 0 else 0)
+            grow(figure, box.height / figure.dpi + RISE if place.colspan.start == 0 else 0)
             return
 
 
