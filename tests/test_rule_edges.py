@@ -102,8 +102,8 @@ def test_a_minimum_is_left_above_the_edge_alone(name, seed):
     moved = theta * (1 + 1e-7 * rng.standard_normal(theta.shape))
     runs = begin_runs(landscape, moved[None], np.zeros(2, dtype=int), np.ones(2))
     if name == "adam":
-        runs.theta[:, 3::3] = rng.lognormal(size=theta.shape)
-        runs.theta[:, 4::3] = 1e15  # steps taken, after which nothing is left of the bias correction
+        runs.theta[:, 3::4] = rng.lognormal(size=theta.shape)
+        runs.theta[:, 4::4], runs.theta[:, 5::4] = 0, 0  # nothing is left of the bias correction
     still = np.concatenate([theta, runs.theta[0, len(theta) :]])[None]
     S = landscape.sharpness(theta[None]).value
     edge = 1 / sharpness_effective(landscape, still, np.ones(1), 0.0, S)[0]

@@ -67,7 +67,7 @@ def _following(step: Step) -> list[StateVariable]:
     found = list(step.state)
     while True:
         moving = [WEIGHT, GRADIENT, *(s.symbol for s in found)]
-        linear = [s for s in found if _linear(s.update, moving)]
+        linear = [s for s in found if s.update.has(*set(moving) - {s.symbol}) and _linear(s.update, moving)]
         if len(linear) == len(found):
             return found
         found = linear

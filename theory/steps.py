@@ -17,7 +17,6 @@ from .step import (
     LEARNING_RATE,
     LOSS,
     MOMENTUM,
-    STEP,
     WEIGHT,
     WEIGHT_DECAY,
     StateVariable,
@@ -82,7 +81,7 @@ def _read(text: str) -> sp.Expr:
     return read_formula(text, FUNCTIONS)
 
 
-_VELOCITY, _MEAN, _SQUARE = sp.symbols("velocity mean square", real=True)
+_VELOCITY, _MEAN, _SQUARE, _LEFT1, _LEFT2 = sp.symbols("velocity mean square left1 left2", real=True)
 _BETA1, _BETA2, _EPS, _RHO, _DECAY, _MAX_NORM = sp.symbols("beta1 beta2 eps rho decay max_norm", real=True)
 
 
@@ -112,10 +111,11 @@ def _rmsprop(name: str, square: sp.Expr, source: str) -> Step:
 
 def _adam(name: str, pull: sp.Expr, source: str, **defaults: float) -> Step:
     mean, square = _averaged(_MEAN, _BETA1, GRADIENT), _averaged(_SQUARE, _BETA2, GRADIENT**2)
-    size = sp.sqrt(square.update / (1 - _BETA2 ** (STEP + 1))) + _EPS
-    move = mean.update / (1 - _BETA1 ** (STEP + 1)) / size + pull
+    left = [StateVariable(s, sp.S.One, rate * s) for s, rate in ((_LEFT1, _BETA1), (_LEFT2, _BETA2))]  # beta**step
+    size = sp.sqrt(square.update / (1 - left[1].update)) + _EPS
+    move = mean.update / (1 - left[0].update) / size + pull
     defaults = dict(beta1=0.9, beta2=0.999, eps=1e-8, **defaults)
-    return Step(name, WEIGHT - LEARNING_RATE * move, (mean, square), defaults=defaults, source=source)
+    return Step(name, WEIGHT - LEARNING_RATE * move, (mean, square, *left), defaults=defaults, source=source)
 
 
 def _sharpness_aware(name: str, direction: sp.Expr, source: str) -> Step:

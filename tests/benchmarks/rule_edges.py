@@ -79,8 +79,8 @@ def measured_edge(rule: UpdateRule, model, problem, theta: np.ndarray, seed: int
         if state.symbol.name == "square":
             alike = rule.step.name == "rmsprop_scalar"
             runs.theta[:, rows] = rng.lognormal(size=theta.shape if not alike else (1, 1))
-        elif state.symbol.name == "step":
-            runs.theta[:, rows] = 1e15
+        elif state.symbol.name.startswith("left"):  # of the bias correction
+            runs.theta[:, rows] = 0
     still = np.concatenate([theta, runs.theta[0, len(theta) :]])[None]
     found = sharpness_at(landscape, still[:, : len(theta)]).value
     predicted = 1 / sharpness_effective(landscape, still, np.ones(1), 0.0, found)[0]
