@@ -9,7 +9,7 @@ import xarray as xr
 from ..theory import InputError, Parameterization, derive
 from ..theory.derivation.landscape import Landscape
 from ..theory.problem import Problem, require_problem
-from ..theory.update_rule import UpdateRule, gradient_descent, require_rule
+from ..theory.rules.update_rule import UpdateRule, gradient_descent, require_rule
 from ..theory.validate import truth, whole
 from .engine.backends import backend
 from .engine.job import Job

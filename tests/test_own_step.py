@@ -11,7 +11,7 @@ import sympy as sp
 from gdbias import sims, theory
 from gdbias.figures.cli.command import main
 from gdbias.theory import InputError, UpdateRule
-from gdbias.theory.step import (
+from gdbias.theory.rules.step import (
     GRADIENT,
     GRADIENT_NORM,
     LEARNING_RATE,
@@ -21,7 +21,7 @@ from gdbias.theory.step import (
     StateVariable,
     Total,
 )
-from gdbias.theory.steps import STEPS, parse_step
+from gdbias.theory.rules.steps import STEPS, parse_step
 
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)

@@ -10,7 +10,7 @@ from gdbias.sims.checks.period_doublings import doublings
 from gdbias.sims.measure.phase import phases
 from gdbias.sims.store.group import open_result
 from gdbias.theory import InputError
-from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
+from gdbias.theory.rules.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 from phase_table import share
 
 WINDOW = 1000

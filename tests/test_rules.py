@@ -9,7 +9,7 @@ import reference
 from gdbias import sims, theory
 from gdbias.figures.cli.command import main
 from gdbias.theory import InputError, UpdateRule
-from gdbias.theory.steps import STEPS
+from gdbias.theory.rules.steps import STEPS
 from published_rules import MAX_NORM, MOMENTUM, PUBLISHED
 
 MODEL = theory.difference(2)

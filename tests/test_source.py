@@ -11,7 +11,7 @@ import reference
 from gdbias import theory
 from gdbias.theory.derivation.law import state_symbols
 from gdbias.theory.loss import array_loss
-from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
+from gdbias.theory.rules.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 
 MODELS = [f"{family}({L})" for family in reference.FAMILIES for L in (1, 2, 3, 4)]
 MODELS += ["custom(u*v - w**2)", "custom((u - 2*v)**3 + 0.3*u)"]

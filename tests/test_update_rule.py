@@ -9,6 +9,7 @@ from gdbias import sims, theory
 from gdbias.sims import Status
 from gdbias.sims.engine import draws
 from gdbias.theory import InputError, UpdateRule
+from gdbias.theory.rules.schedule import parse_schedule
 
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=6, d=10, sparsity=3, correlation=0.4, seed=0)
@@ -233,8 +234,8 @@ def test_a_rule_is_its_spec():
     "text", ["constant", "ramp(5)", "ramp(5, start=0.5)", "ramp(5, start_lr=0.01)", "cosine(5)", "cosine(5, final=1.0)"]
 )
 def test_a_schedule_is_its_text(text):
-    schedule = theory.update_rule.parse_schedule(text)
-    assert theory.update_rule.parse_schedule(str(schedule)) == schedule
+    schedule = parse_schedule(text)
+    assert parse_schedule(str(schedule)) == schedule
 
 
 @pytest.mark.parametrize(

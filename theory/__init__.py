@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from .prediction.paths import Path
     from .prediction.prediction import Prediction, predict
     from .problem import Problem
-    from .schedule import Schedule, constant, cosine, ramp
+    from .rules.schedule import Schedule, constant, cosine, ramp
+    from .rules.step import StateVariable, Step
+    from .rules.update_rule import UpdateRule, gradient_descent
     from .statements import Statement, statement, statements
-    from .step import StateVariable, Step
-    from .update_rule import UpdateRule, gradient_descent
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
@@ -58,8 +58,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "prediction.prediction": ["Prediction", "predict"],
         "problem": ["Problem"],
         "statements": ["Statement", "statement", "statements"],
-        "schedule": ["Schedule", "constant", "cosine", "ramp"],
-        "step": ["StateVariable", "Step"],
-        "update_rule": ["UpdateRule", "gradient_descent"],
+        "rules.schedule": ["Schedule", "constant", "cosine", "ramp"],
+        "rules.step": ["StateVariable", "Step"],
+        "rules.update_rule": ["UpdateRule", "gradient_descent"],
     },
 )

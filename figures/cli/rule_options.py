@@ -51,7 +51,7 @@ class Rule:
 
     def rules(self) -> "theory.UpdateRule | list[theory.UpdateRule]":
         """The rule, or a list where several names are given, each with those of the options that its step reads."""
-        from ...theory.steps import STEPS  # SymPy
+        from ...theory.rules.steps import STEPS  # SymPy
 
         names = [] if self.step is None else [name.strip() for name in self.step.split(",")]
         if len(names) < 2 or not set(names) <= set(STEPS):
@@ -74,7 +74,7 @@ class Rule:
         ]
 
     def _one(self) -> "theory.UpdateRule":
-        from ...theory.steps import parse_parameters, parse_step  # SymPy
+        from ...theory.rules.steps import parse_parameters, parse_step  # SymPy
 
         values = asdict(self)
         if self.step_parameters is not None and self.step is None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...theory import Parameterization, Problem, UpdateRule, difference, power, product
-from ...theory.steps import STEPS
+from ...theory.rules.steps import STEPS
 from .. import descend, flow
 from .cases import beta_of, dense_problem, only_positive, sparse_problem, unequal_weights
 from .extensions import settled

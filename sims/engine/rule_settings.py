@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...theory.derivation.dynamics import Dynamics
-from ...theory.update_rule import WEIGHT_DECAY, UpdateRule
+from ...theory.rules.update_rule import WEIGHT_DECAY, UpdateRule
 
 
 def settings(dynamics: Dynamics, n: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
 from ...theory.errors import NoInterpolator
 from ...theory.prediction.attainable import attainable_range, loss_min, require_interpolator
-from ...theory.step import WEIGHT
+from ...theory.rules.step import WEIGHT
 from ..engine.backends import backend
 from ..engine.draws import run_keys
 from ..engine.job import Job

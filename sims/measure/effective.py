@@ -8,8 +8,8 @@ import sympy as sp
 
 from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
-from ...theory.stability import edge_of, held_total
-from ...theory.step import GRADIENT, LEARNING_RATE, LOSS, WEIGHT, Total
+from ...theory.rules.stability import edge_of, held_total
+from ...theory.rules.step import GRADIENT, LEARNING_RATE, LOSS, WEIGHT, Total
 from .max_norm import max_norm_sharpness
 from .sharpness import sharpness_at
 
@@ -19,9 +19,10 @@ def sharpness_effective(
 ) -> np.ndarray:
     """``lambda_max(diag(q) H)`` at points theta (point, weight and state, feature): 1 where a step flips signs.
 
-    q is the :attr:`gdbias.theory.stability.Edge.factor` of the step, ``lr / 2`` for descent and ``lr / (2 + 2 b)`` with
-    momentum b, at the state that the next step will have: a preconditioner stands in it. For sign descent it is
-    ``lr max_(|v|_inf <= 1) v' H v / (2 |g|_1)`` (2603.05002), by a search (:mod:`gdbias.sims.measure.max_norm`).
+    q is the :attr:`gdbias.theory.rules.stability.Edge.factor` of the step, ``lr / 2`` for descent and
+    ``lr / (2 + 2 b)`` with momentum b, at the state that the next step will have: a preconditioner stands in it. For
+    sign descent it is ``lr max_(|v|_inf <= 1) v' H v / (2 |g|_1)`` (2603.05002), by a search
+    (:mod:`gdbias.sims.measure.max_norm`).
     Where the gradient is taken elsewhere, H is that at the point, and what the gradient has grown there along itself
     counts: ``q S(there) g . g(there) / |g|^2``, for SAM ``lr S (1 + rho S / |g|) / 2`` along an eigenvector
     (2309.12488). NaN for a step without such an edge.

@@ -9,7 +9,7 @@ import numpy as np
 from ...theory.errors import InputError
 from ...theory.parameterization import Parameterization, require_model
 from ...theory.problem import Problem, require_problem
-from ...theory.update_rule import UpdateRule, gradient_descent, require_rule
+from ...theory.rules.update_rule import UpdateRule, gradient_descent, require_rule
 from ...theory.validate import one_of, shown, texts
 from ..engine.backends import backend
 from ..grid import learning_rates

@@ -23,7 +23,7 @@ from gdbias.sims.measure.sharpness import sharpness_at
 from gdbias.sims.options import Options
 from gdbias.theory import UpdateRule
 from gdbias.theory.derivation.landscape import Landscape
-from gdbias.theory.steps import STEPS
+from gdbias.theory.rules.steps import STEPS
 
 PROBLEMS, LONG, SPACING, SIDE = 30, 4000, 2.5e-4, 8
 STILL = 1 - 1e-9  # of a mean of squares that does not change while a run is watched

@@ -16,7 +16,7 @@ import sympy as sp
 import xarray as xr
 
 from gdbias import sims, theory
-from gdbias.theory.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
+from gdbias.theory.rules.update_rule import GRADIENT, LEARNING_RATE, WEIGHT
 
 VARIABLES = (
     "theta", "beta", "loss", "steps", "status", "sharpness_max", "rising_steps", "phase", "period", "lyapunov",

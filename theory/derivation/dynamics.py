@@ -8,7 +8,7 @@ import sympy as sp
 from ..errors import NoClosedForm
 from ..loss import Loss, parse_loss, squared
 from ..parameterization import Parameterization, require_model
-from ..update_rule import UpdateRule, gradient_descent
+from ..rules.update_rule import UpdateRule, gradient_descent
 from .characteristic import characteristic_flow, start_symbols
 from .invariants import Invariant, find_invariants
 from .law import Law, gd_map, law_of

@@ -10,8 +10,8 @@ import sympy as sp
 from ..elementwise import Function, on_arrays
 from ..loss import Loss, loss_functions
 from ..parameterization import Parameterization
-from ..schedule import FIRST, LAST, PROGRESS, SHAPES
-from ..step import GRADIENT, LEARNING_RATE, LOSS, WEIGHT, Step
+from ..rules.schedule import FIRST, LAST, PROGRESS, SHAPES
+from ..rules.step import GRADIENT, LEARNING_RATE, LOSS, WEIGHT, Step
 from ..validate import one_of
 
 TARGETS = ("numba", "numpy")

@@ -10,7 +10,7 @@ from ..derivation.landscape import Landscape
 from ..errors import NoClosedForm
 from ..loss import squared
 from ..problem import Problem
-from ..update_rule import UpdateRule, gradient_descent
+from ..rules.update_rule import UpdateRule, gradient_descent
 from ..validate import shown
 from .coordinates import doubled
 from .divergence import HIGHEST, SEVERAL, divergence_ratio

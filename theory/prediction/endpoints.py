@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import NoClosedForm
 from ..problem import Problem
-from ..update_rule import UpdateRule, gradient_descent
+from ..rules.update_rule import UpdateRule, gradient_descent
 from .bars import NONE, EndpointError, Moved, endpoint_error
 from .coordinates import Doubled
 from .decayed import lasso, sharpness

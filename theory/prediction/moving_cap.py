@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..problem import Problem
-from ..schedule import Schedule
+from ..rules.schedule import Schedule
 from .constrained import Edge
 from .coordinates import Doubled
 

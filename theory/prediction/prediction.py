@@ -13,7 +13,7 @@ from ..errors import GdbiasError, InputError, NoClosedForm, NoInterpolator, NotF
 from ..loss import squared
 from ..parameterization import Parameterization
 from ..problem import Problem, require_problem
-from ..update_rule import UpdateRule, gradient_descent
+from ..rules.update_rule import UpdateRule, gradient_descent
 from ..validate import one_of, real, real_array, shown, whole
 from .boundaries import Boundaries
 from .coordinates import Doubled, doubled

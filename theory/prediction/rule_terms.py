@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import NoClosedForm
-from ..schedule import constant
-from ..update_rule import UpdateRule, gradient_descent, require_rule
+from ..rules.schedule import constant
+from ..rules.update_rule import UpdateRule, gradient_descent, require_rule
 
 TERMS = ("momentum", "weight_decay", "schedule")
 MOST = 0.98  # momentum

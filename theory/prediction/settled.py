@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import GdbiasError
-from ..update_rule import UpdateRule
+from ..rules.update_rule import UpdateRule
 from .constrained import LOSS, Edge, Warmed
 from .interpolators import Interpolators
 from .moving_cap import scheduled

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import sympy as sp
 
-from .errors import InputError
-from .expression import read_formula
+from ..errors import InputError
+from ..expression import read_formula
 
 WEIGHT, GRADIENT, LEARNING_RATE = sp.symbols("weight gradient lr", real=True)
 STEP = sp.Symbol("step", real=True)  # number of the step, 0 for the first
@@ -49,7 +49,7 @@ class Step:
     Attributes:
         name: of the step, in titles and stored results.
         update: the new weight, of WEIGHT, GRADIENT, LEARNING_RATE, STEP, LOSS, the state, :class:`Total` of terms of
-            these, and parameters. Equations may have what text in :mod:`gdbias.theory.steps` may.
+            these, and parameters. Equations may have what text in :mod:`gdbias.theory.rules.steps` may.
         state: extra memory of every weight.
         ascent: the point at which the gradient is taken, of what ``update`` reads but LOSS, with the gradient at the
             weights; unless given it is taken at the weights.
@@ -105,7 +105,7 @@ class Step:
         object.__setattr__(self, "parameters", tuple(sorted(parameters, key=str)))
 
     def __str__(self) -> str:
-        """The name and all equations, as text is read in :mod:`gdbias.theory.steps`."""
+        """The name and all equations, as text is read in :mod:`gdbias.theory.rules.steps`."""
         kept = "".join(f"; {s.symbol} <- {s.update}, from {s.start}" for s in self.state)
         at = "" if self.ascent is None else f"; {GRADIENT} at {self.ascent}"
         return f"{self.name}: {WEIGHT} <- {self.update}{kept}{at}"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from .errors import InputError
-from .validate import real, shown, whole
+from ..errors import InputError
+from ..validate import real, shown, whole
 
 FIRST, LAST, PROGRESS = sp.symbols("first last progress", real=True)  # learning rates, and the share of the steps
 SHAPES = {

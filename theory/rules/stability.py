@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import sympy as sp
 
-from .elementwise import simplest
+from ..elementwise import simplest
 from .step import GRADIENT, LEARNING_RATE, LOSS, STEP, WEIGHT, StateVariable, Step, Total
 
 _KNOWN = {LEARNING_RATE, STEP, LOSS}

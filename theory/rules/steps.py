@@ -8,8 +8,9 @@ import re
 
 import sympy as sp
 
-from .errors import InputError
-from .expression import read_formula
+from ..errors import InputError
+from ..expression import read_formula
+from ..validate import named_values, real, shown
 from .step import (
     FUNCTIONS,
     GRADIENT,
@@ -23,7 +24,6 @@ from .step import (
     Step,
     Total,
 )
-from .validate import named_values, real, shown
 
 FORM = "use for example 'weight - lr*velocity; velocity <- beta*velocity + gradient, from 0'"
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from .errors import InputError
-from .loss import Loss
+from ..errors import InputError
+from ..loss import Loss
+from ..validate import real, shown, whole
 from .schedule import Schedule, constant, parse_schedule
 from .stability import edge_of
 from .step import GRADIENT as GRADIENT
@@ -17,7 +18,6 @@ from .step import LEARNING_RATE as LEARNING_RATE
 from .step import MOMENTUM, WEIGHT_DECAY, Step
 from .step import WEIGHT as WEIGHT
 from .steps import STEPS, descent_step, parse_step
-from .validate import real, shown, whole
 
 
 @lru_cache(maxsize=64)
@@ -39,8 +39,8 @@ class UpdateRule:
         noise_steps: steps with label noise, all unless given.
         schedule: of the learning rate, or its text; see :class:`Schedule`.
         noise_seed: with a run's own lr and start, and the step, it determines every draw.
-        step: the elementwise step, its name or its text (:func:`gdbias.theory.steps.parse_step`); unless given, that of
-            ``momentum`` and ``weight_decay``.
+        step: the elementwise step, its name or its text (:func:`gdbias.theory.rules.steps.parse_step`); unless given,
+            that of ``momentum`` and ``weight_decay``.
         step_parameters: values of the other parameters that the step reads, by name; kept as pairs, sorted.
 
     Raises:
