@@ -125,8 +125,8 @@ def _scalar_plateau():
 @statement(
     "RULE-8", "RMSProp and Adam stay at the edges of their preconditioned sharpness, 2 and (2 + 2 b) / (1 - b).",
     kind="empirical", source="2207.14484; 2410.24206", tolerance=0.1, families=("difference(2)",),
-    conditions=f"{LATE}: with beta2 = 0.99, since Adam's divisors of 0.999 outlast the gradients of small steps, whose runs "
-    "come to rest below the edge",
+    conditions=f"{LATE}: with beta2 = 0.99; divisors of 0.999 outlast the gradients of small steps, whose runs come to "
+    "rest elsewhere",
     reason="the medians of runs scatter: RMSProp from 1 to 1.16, Adam from 0.93 to 0.98 of the edge",
 )  # fmt: skip
 def _plateaus():
