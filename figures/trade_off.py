@@ -14,7 +14,7 @@ from .parts.legends import legend_above
 from .parts.panels import NORMS, choose_scale, footnote, headline, log_axis, stack, widen
 from .parts.predicted import ENDPOINTS, LABEL, LARGE, POINTS, curve, predicted_ends
 from .parts.rate_lines import mark_rates, note_lr_max, rates
-from .parts.results import check_prediction, entry, grid, is_predicted, scale_of
+from .parts.results import check_prediction, entry, grid, is_predicted, rule_of, scale_of
 from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
@@ -135,7 +135,7 @@ def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Refe
     if flow is not None:
         axes.axhline(flow.sharpness, color=GREEN, lw=0.8, label="gradient flow", gid="flow")
         heights = np.append(heights, flow.sharpness)
-    label = "predicted" if is_predicted(ds) else "gradient descent"
+    label = "predicted" if is_predicted(ds) else rule_of(ds) or "gradient descent"
     axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label=label, gid="sharpness")
     axes.set_ylim(0, 1.3 * (heights.max() if heights.size else 1.0 if limit is None else np.median(limit)))
     axes.set_ylabel("final sharpness $S$")

@@ -24,6 +24,20 @@ def line(figure, gid):
     return next((artist for axes in figure.axes for artist in axes.lines if artist.get_gid() == gid), None)
 
 
+def test_figures_name_the_rule_and_draw_one_of_several(tmp_path):
+    store = tmp_path / "rules.zarr"
+    ds = swept([UpdateRule(step="adam"), UpdateRule(momentum=0.5)], store=store, lr=[0.01, 0.02], max_steps=50)
+    for one, name in zip(ds.rule.values, ("adam", "heavy_ball(momentum=0.5)"), strict=True):
+        figure = figures.norm_sharpness(ds.sel(rule=[one]))
+        assert line(figure, "sharpness").get_label() == name
+        assert name in " ".join(figure.get_suptitle().split())
+    own = figures.norm_sharpness(swept(UpdateRule(step="weight - lr*gradient/2"), lr=[0.1, 0.2], max_steps=50))
+    assert "gradient/2" not in own.get_suptitle()
+    main(["plot", "norm_sharpness", str(store), "--rule", "adam", "--out", str(tmp_path / "a.png")])
+    with pytest.raises(InputError, match="gdbias plot --rule"):
+        figures.norm_sharpness(ds)
+
+
 def test_the_edge_is_that_of_the_rule():
     ds = swept(UpdateRule(momentum=0.5))
     drawn = line(figures.norm_sharpness(ds), "hyperbola")
@@ -73,7 +87,7 @@ def test_contrast_refuses_a_rule(tmp_path, capsys):
 def test_the_command_line_draws_a_rule_without_predictions(tmp_path, capsys):
     swept(UpdateRule(momentum=0.5), store=tmp_path / "a.zarr")
     main(["plot", "phase_diagram", str(tmp_path / "a.zarr"), "--out", str(tmp_path / "a.png")])
-    assert "no prediction: the runs have an update rule (momentum=0.5)" in capsys.readouterr().err
+    assert "no prediction: the runs are of heavy_ball(momentum=0.5)" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["plot", "regimes", str(tmp_path / "a.zarr")])
     assert "plain gradient descent" in capsys.readouterr().err

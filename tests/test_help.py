@@ -1,5 +1,6 @@
 """What the command line says of itself works: examples are commands, and numbers are read as people write them."""
 
+import re
 import shlex
 
 import pytest
@@ -8,6 +9,7 @@ from gdbias.figures import FIGURES
 from gdbias.figures.cli.command import VERBS, main, read_arguments
 from gdbias.figures.cli.examples import EXAMPLES
 from gdbias.figures.cli.reading import whole_number
+from gdbias.theory.rules.steps import STEPS
 
 
 def test_every_verb_has_examples_and_each_is_a_command():
@@ -24,6 +26,16 @@ def test_the_help_of_a_verb_ends_with_its_examples(arguments, capsys):
     told = capsys.readouterr().out
     assert end.value.code == 0 and told.rstrip().endswith(EXAMPLES["sweep"][-1][1])
     assert "STORE" in told
+
+
+def test_the_help_of_run_names_every_rule_with_its_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["help", "run"])
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name, step in STEPS.items():
+        if name not in ("gradient_descent", "gradient_descent_with_weight_decay", "heavy_ball_with_weight_decay"):
+            values = ", ".join(f"{parameter}={value}" for parameter, value in step.defaults.items())
+            assert re.search(rf"\b{name}\b[ a-z_]*{re.escape(f'({values})') if values else ''}", told), name
 
 
 def test_help_alone_names_every_verb(capsys):

@@ -129,11 +129,10 @@ class Run:
         for name, variable in run.data_vars.items():
             if variable.ndim == 0 and name not in ("status", "phase"):
                 print(f"{name:20} {variable.item():.8g}   {variable.attrs['long_name']}")
-        limit, told = rule.once_settled.sharpness_limit(self.lr), "1 at the edge of stability"
-        if limit < float("inf"):
-            print(f"{'edge':20} {run.sharpness.item() / limit:.8g}   sharpness over {limit:.8g}, {told}")
-        else:
-            print(f"{'edge':20} {run.sharpness_effective.item():.8g}   sharpness_effective, {told}")
+        limit = rule.once_settled.sharpness_limit(self.lr)
+        if limit < float("inf"):  # else sharpness_effective, above, has the edge of the run's own state
+            share = run.sharpness.item() / limit
+            print(f"{'edge':20} {share:.8g}   sharpness over {limit:.8g}, 1 at the edge of stability")
         if self.store:
             print(f"written to {sims.store.save_result(run, self.store)}", file=sys.stderr)
         if self.plot:

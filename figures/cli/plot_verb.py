@@ -68,6 +68,8 @@ class Plot:
     """Samples of the problem to draw, of a sweep over several n."""
     seed: int | None = None
     """Seed of the problem to draw, of a sweep over several."""
+    rule: str | None = None
+    """Update rule to draw, of a sweep over several."""
     deep: Annotated[str | None, _drawn_by("deep", "Folder that gdbias deep wrote, for {}.")] = None
     predicted: Annotated[
         str | None,
@@ -116,15 +118,20 @@ class Plot:
         return given
 
     def _selected(self, ds: "xr.Dataset") -> "xr.Dataset":
-        """The result of the asked model, n and seed alone."""
+        """The result of the asked model, n, seed and rule alone."""
         from ..parts.results import spec_of  # xarray
 
         spec = spec_of(ds)
-        for option, dim, asked in (("model", "model", self.model), ("n", "seed", self.n), ("seed", "seed", self.seed)):
+        for option, dim in (("model", "model"), ("n", "seed"), ("seed", "seed"), ("rule", "rule")):
+            asked = getattr(self, option)
             if asked is None:
                 continue
-            alone = spec.get("model", []) if option == "model" else [p.get(option) for p in spec.get("problem", [])]
-            known = np.ravel(ds[option].values).tolist() if option in ds.coords else alone
+            if option in ds.coords:
+                known = np.ravel(ds[option].values).tolist()
+            elif option == "rule":
+                known = [rule.label for rule in sims.rebuild_rules(ds)]
+            else:
+                known = spec.get("model", []) if option == "model" else [p.get(option) for p in spec.get("problem", [])]
             if asked not in known:
                 have = ", ".join(map(str, dict.fromkeys(known)))
                 raise InputError(f"--{option} {asked} is not in the result: use {have}")

@@ -30,13 +30,16 @@ class Rule:
     noise_seed: int = 0
     """Seed of batches and label noise."""
     step: Annotated[str | None, tyro.conf.arg(aliases=["--rule"])] = None
-    """Another step, by its name (nesterov, adam, adamw, rmsprop, rmsprop_scalar, sign_descent, normalized_descent,
-    clipped_descent, polyak, sam, sam_max) or its equations: the new weight, then each state variable and its start, as
-    in "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0". Names are weight, gradient, lr, step (from
-    0), loss, state and parameters; + - * / **, sqrt exp log sign abs min max, and total(...), a sum over weights.
-    A sweep takes several names, such as "adam,rmsprop"."""
+    """Another step, by its name: nesterov, heavy_ball (--momentum), adam (beta1=0.9, beta2=0.999, eps=1e-08), adamw
+    (beta1=0.9, beta2=0.999, eps=1e-08, decay=0.0001), rmsprop or rmsprop_scalar (beta2=0.99, eps=1e-08), sign_descent,
+    normalized_descent (eps=1e-08), clipped_descent (max_norm=1.0), polyak (eps=1e-30), sam or sam_max (rho=0.05); or by
+    its equations: the new weight, then each state variable and its start, as in "weight - lr*velocity; velocity <-
+    beta*velocity + gradient, from 0". Names are weight, gradient, lr, step (from 0), loss, state and parameters; + - *
+    / **, sqrt exp log sign abs min max, and total(...), a sum over weights. A sweep takes several names, such as
+    "adam,rmsprop"."""
     step_parameters: str | None = None
-    """Values of the other names in those equations, such as "beta=0.9, eps=1e-8"."""
+    """Values of the other names in those equations, such as "beta=0.9, eps=1e-8", or other values of those in
+    parentheses."""
 
     def __post_init__(self):
         if any(getattr(self, f.name) != f.default for f in fields(self)):  # --help reads the defaults, without SymPy

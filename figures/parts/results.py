@@ -13,7 +13,10 @@ from ...sims.store.dataset import seed_labels
 from ...theory.errors import GdbiasError, InputError
 from ...theory.validate import shown
 
-SELECTORS = {"model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES or --seed SEED"}
+SELECTORS = {
+    "model": " or gdbias plot --model MODEL", "seed": " or gdbias plot --n SAMPLES or --seed SEED",
+    "rule": " or gdbias plot --rule RULE",
+}  # fmt: skip
 LARGE = 100  # samples above which figures do without lr_max: it would take minutes
 
 
@@ -112,13 +115,22 @@ def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.
 
 def require_plain(ds: xr.Dataset) -> None:
     """Raises InputError where the runs have an update rule."""
-    spec = spec_of(ds)
-    if "rule" in spec:
-        told = ", ".join(f"{name}={value}" for name, value in spec["rule"].items())
+    if rule := rule_of(ds):
         raise InputError(
-            f"the runs have an update rule ({told}), predictions are for plain gradient descent: phase_diagram, "
+            f"the runs are of {rule}, predictions are for plain gradient descent: phase_diagram, "
             "norm_sharpness, bifurcation and trajectory draw the runs alone"
         )
+
+
+def rule_of(ds: xr.Dataset) -> str:
+    """The update rules of a result by name, of a step of one's own without its equations; empty for plain descent."""
+    if "rule" not in spec_of(ds):
+        return ""
+    try:
+        rules = sims.rebuild_rules(ds)
+    except InputError:
+        return "an update rule of its own"
+    return " and ".join(rule.step.name if str(rule.step) in rule.label else rule.label for rule in rules)
 
 
 def spec_of(ds: xr.Dataset) -> dict:

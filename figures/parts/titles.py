@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .results import scale_of, spec_of
+from .results import rule_of, scale_of, spec_of
 
 if TYPE_CHECKING:
     from ...theory.prediction.prediction import Prediction
@@ -16,7 +16,7 @@ SHAPE = ("width", "depth", "activation")  # of a deep network, what a title name
 
 
 def subject(ds: xr.Dataset) -> str:
-    """The model and the data of a result; empty for a result without a spec."""
+    """The model, the data and the update rule of a result; empty for a result without a spec."""
     spec = spec_of(ds)
     models, problems = (one if isinstance(one := spec.get(name, []), list) else [one] for name in ("model", "problem"))
     if not models or not problems:
@@ -27,7 +27,7 @@ def subject(ds: xr.Dataset) -> str:
         problems = [one for one in problems if one.get("seed") == ds["seed"].item()] or problems
     named = ", ".join(map(_network, models)) if len(models) <= FEW else f"{len(models)} models"
     width = {"d": ds.sizes["feature"]} if "feature" in ds.sizes else {}
-    return f"{named} on {_data([width | dict(one) for one in problems])}"
+    return joined(f"{named} on {_data([width | dict(one) for one in problems])}", rule_of(ds))
 
 
 def start(ds: xr.Dataset) -> str:
