@@ -62,8 +62,8 @@ class Data:
     """Correlation of neighbouring synthetic features."""
     n_test: int = 1000
     """Held-out synthetic samples."""
-    seed: int = 0
-    """Seed of the synthetic data, or of the split into training and test rows."""
+    seed: int | None = None
+    """Seed of the synthetic data, or of the split into training and test rows; 0 unless given."""
 
     def setting(self) -> "tuple[theory.Parameterization, theory.Problem]":
         """The model and the problem; raises InputError where options do not fit together."""
@@ -94,26 +94,30 @@ class Data:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
             return theory.Problem.from_csv(
-                self.csv, self.target, loss=self.loss or "squared", test_fraction=self.test_fraction, seed=self.seed
+                self.csv, self.target, loss=self.loss or "squared", test_fraction=self.test_fraction, seed=self._seed
             )
         if self.npz is not None:
             return theory.Problem.from_npz(self.npz, self.loss or "squared")
         if self.diabetes is not None:
-            return theory.diabetes(self.diabetes, self.seed)
+            return theory.diabetes(self.diabetes, self._seed)
         if self.dataset is not None:
             return self._shipped()
         return theory.sparse_regression(
-            n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self.seed
+            n, self.d, self.sparsity, self.noise, self.signs, self.correlation, self.n_test, self._seed
         )
 
     def _shipped(self) -> "theory.Problem":
         given: dict[str, Any] = {} if self.loss is None else {"loss": self.loss}
         if self.dataset in SPLIT:
-            given |= {"seed": self.seed} | ({} if self.train is None else {"train": self.train})
-        elif self.train is not None or self.seed != type(self).seed:
+            given |= {"seed": self._seed} | ({} if self.train is None else {"train": self.train})
+        elif self.train is not None or self.seed is not None:
             name = "train" if self.train is not None else "seed"
             raise InputError(f"--{name} has no effect on --dataset {self.dataset}, whose rows are split already")
         return getattr(theory, str(self.dataset))(**given)
+
+    @property
+    def _seed(self) -> int:
+        return 0 if self.seed is None else self.seed
 
     @property
     def _kind(self) -> str:
@@ -131,5 +135,9 @@ class Shown(Data):
 
     sparsity: int = 40
     """Nonzero entries of the synthetic teacher: all of them, so that the solution of least norm is not the best."""
-    seed: int = 3
-    """Seed of the synthetic data, or of the split into training and test rows."""
+    seed: int | None = None
+    """Seed of the synthetic data, 3 unless given, or of the split into training and test rows, 0 unless given."""
+
+    @property
+    def _seed(self) -> int:
+        return 3 if self.seed is None and self._kind == "synthetic" else super()._seed
