@@ -3,31 +3,24 @@
 import numpy as np
 import xarray as xr
 
-from ..sims import Status
+from ..sims import Phase, Status
+from ..sims.measure.phase import FEW
 from ..sims.options import RunOptions
-from ..theory import GdbiasError, Prediction, predict
+from ..theory import GdbiasError, Prediction, Problem, predict
+from .parts.choice import fewer_rows, has_one_minimum
 from .parts.risk import best_risk, lr_of_least_test_risk
 
 SAME = 0.01  # relative difference of critical learning rates that agree
-EDGE = 0.98  # lr * sharpness / 2 from which a run has ended at the edge of stability
 
 
 def observed(row: xr.Dataset) -> tuple[float, float]:
-    """The smallest learning rate whose run ends at the edge of stability, and the largest that converges.
-
-    The first is of runs that oscillated, midway (in logarithm) from the grid point before; NaN where it was not seen.
-    """
+    """The smallest learning rate whose run has the phase edge_of_stability, and the largest that converges; or NaN."""
     good = row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
-    lr = good.lr.values
-    if not len(lr):
-        return np.nan, np.nan
-    at_edge = np.flatnonzero((lr * good.sharpness.values / 2 >= EDGE) & ~good.monotone.values)
-    if not len(at_edge) or at_edge[0] == 0:
-        return np.nan, float(lr[-1])
-    return float(np.sqrt(lr[at_edge[0] - 1] * lr[at_edge[0]])), float(lr[-1])
+    edge = good.lr.values[good.phase.values == Phase.EDGE_OF_STABILITY]
+    return (float(edge[0]) if len(edge) else np.nan), (float(good.lr.values[-1]) if good.lr.size else np.nan)
 
 
-def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str:
+def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int, planned: bool) -> str:
     """The findings of a quickstart in words, with a table over init_scale, as Markdown."""
     values, counts = np.unique(ds.status.values, return_counts=True)
     tally = ", ".join(f"{count} {Status(int(value)).label}" for value, count in zip(values, counts, strict=True))
@@ -36,9 +29,9 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
     lines = [
         f"# Which solution does gradient descent pick? {pred.dynamics.model}",
         "",
-        f"{pred.problem.n} samples, {pred.problem.d} features, {ds.status.size} runs: {tally}.",
+        f"{_data(pred.problem)}, {ds.status.size} runs: {tally}.",
         "",
-        *_found(ds.isel(init_scale=row), pred, float(critical[row])),
+        *_found(ds.isel(init_scale=row), pred, float(critical[row]), float(final[row])),
         "",
         "| init_scale | lr_critical predicted | lr_critical_final predicted | smallest lr that ended at the edge "
         "of stability | largest lr that converged |" + risky * " lr of least test risk |",
@@ -55,16 +48,27 @@ def summarise(ds: xr.Dataset, pred: Prediction, row: int, max_steps: int) -> str
     lines += ["", *_stable(pred), *_verdict(ds, critical, final, edge), *_no_edge(ds, critical, final, largest)]
     lines += _unsettled(ds, pred, final, max_steps)
     lines += [
-        "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr`; where theory has their ends, "
-        "`predicted.zarr` ",
-    ]
-    lines += [
-        "(`gdbias.sims.store.group.open_result`). Made by:",
+        "Figures: `phase_diagram.png`, `norm_sharpness.png`. Runs: `sweep.zarr`"
+        + planned * "; where theory has their ends, `predicted.zarr`"
+        + " (`gdbias.sims.store.open_result`). Made by:",
         "",
-        f"    {ds.attrs['command']}",
+        f"    {_command(ds, pred.problem)}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _data(problem: Problem) -> str:
+    held_out = "" if problem.X_test is None else f" and {len(problem.X_test)} held out"
+    drawn = f" (seed {problem.spec['seed']})" if "seed" in problem.spec else ""
+    return f"{problem.n} samples{held_out}{drawn}, {problem.d} features"
+
+
+def _command(ds: xr.Dataset, problem: Problem) -> str:
+    """What was typed, with the seed that it left to its default."""
+    typed = ds.attrs["command"]
+    seeded = "seed" not in problem.spec or "--seed" in typed
+    return typed if seeded else f"{typed} --seed {problem.spec['seed']}"
 
 
 def _final(pred: Prediction) -> np.ndarray:
@@ -101,32 +105,52 @@ def _no_edge(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, largest: n
     ]
 
 
-def _found(row: xr.Dataset, pred: Prediction, critical: float) -> list[str]:
+def _found(row: xr.Dataset, pred: Prediction, critical: float, final: float) -> list[str]:
     """What a row shows in three sentences: where the edge is, what it does to the solution, and to its test risk."""
     scale, good = float(row.init_scale), row.isel(lr=np.flatnonzero(row.status.values == Status.CONVERGED))
     if good.lr.size < 2:
         return [f"At init_scale {scale:.3g} fewer than two runs converged: nothing to compare."]
     edge, _ = observed(row)
-    seen = f"runs ended there from {edge:.4g} on" if np.isfinite(edge) else "no run was seen to end there"
-    first, last = good.isel(lr=0), good.isel(lr=-1)
-    ends = [float(v) for at in (first, last) for v in (at.lr, at.sharpness, at.beta_l1)]
+    seen = f"from {edge:.4g} on descent ends at the edge" if np.isfinite(edge) else "no run ended at the edge"
     lines = [
-        f"1. At init_scale {scale:.3g} theory has descent meet the edge of stability from lr {critical:.4g} "
-        f"(lr_critical) on{_up_to(pred)}; {seen}.",
-        "2. From lr {0:.4g} to {3:.4g} the solution that descent picks goes from sharpness {1:.4g} to {4:.4g} and from "
-        "l1 norm {2:.4g} to {5:.4g}: large learning rates give up low norm for low sharpness.".format(*ends)
-        if ends[4] < ends[1] and ends[5] > ends[2]
-        else "2. From lr {0:.4g} to {3:.4g} the solution that descent picks goes from sharpness {1:.4g} to {4:.4g} and "
-        "from l1 norm {2:.4g} to {5:.4g}.".format(*ends),
+        f"1. At init_scale {scale:.3g} {_unstable(critical, final)}; {seen}{_up_to(pred)}.",
+        f"2. {_picked(good, pred.problem)}",
     ]
     if "test_risk" in good:
         lines.append(f"3. {_risk(good, critical)}")
     return lines
 
 
+def _unstable(critical: float, final: float) -> str:
+    """From which learning rates on theory has gradient flow too sharp for descent, on its way and at its end."""
+    if f"{critical:.4g}" == f"{final:.4g}":
+        return f"gradient flow's endpoint, its sharpest point, is unstable from lr {final:.4g} (lr_critical_final) on"
+    met = f"gradient flow meets the edge of stability from lr {critical:.4g} (lr_critical) on"
+    ended = f", and its endpoint is unstable from {final:.4g} (lr_critical_final) on"
+    return met + (ended if np.isfinite(final) else "")
+
+
+def _picked(good: xr.Dataset, problem: Problem) -> str:
+    """What larger learning rates do to the solution, or that there is one alone."""
+    if has_one_minimum(problem):
+        option = fewer_rows(problem)
+        return (
+            f"{problem.n} samples fix {problem.d} coefficients: the minimum is unique, so nothing is picked. Use fewer "
+            f"training rows than features{option and f': {option}'}."
+        )
+    first, last = good.isel(lr=0), good.isel(lr=-1)
+    ends = [float(v) for at in (first, last) for v in (at.lr, at.sharpness, at.beta_l1)]
+    told = (
+        "From lr {0:.4g} to {3:.4g} the solution that descent picks goes from sharpness {1:.4g} to {4:.4g} and from "
+        "l1 norm {2:.4g} to {5:.4g}".format(*ends)
+    )
+    traded = ends[4] < ends[1] and ends[5] > ends[2]
+    return told + (": large learning rates give up low norm for low sharpness." if traded else ".")
+
+
 def _up_to(pred: Prediction) -> str:
     try:
-        return f", and find no stable solution above {pred.lr_max:.4g} (lr_max)"
+        return f", and above {pred.lr_max:.4g} (lr_max) no solution is stable"
     except GdbiasError:  # no frontier
         return ""
 
@@ -155,9 +179,8 @@ def _verdict(ds: xr.Dataset, critical: np.ndarray, final: np.ndarray, edge: np.n
         return []
     first, second = edge[rows] / critical[rows], edge[rows] / final[rows]
     return [
-        f"A run ended at the edge of stability if its loss rose on the way and lr times its final sharpness over 2 is "
-        f"at least {EDGE}. In "
-        f"{rows.sum()} of {len(rows)} rows such runs were seen; the smallest such lr (grid step {step:.1%}) is "
+        f"A run ended at the edge of stability, its phase, if it converged and its loss rose on more than {FEW} steps. "
+        f"In {rows.sum()} of {len(rows)} rows such runs were seen; the smallest such lr (grid step {step:.1%}) is "
         f"{np.median(first):.3f} times lr_critical in the median ({first.min():.3f} to {first.max():.3f}) and "
         f"{np.median(second):.3f} times lr_critical_final ({second.min():.3f} to {second.max():.3f}). Below "
         "lr_critical descent follows gradient flow all the way; up to lr_critical_final it can meet the edge on the "

@@ -63,7 +63,8 @@ def test_a_quickstart_goes_into_its_own_folder_again(tmp_path, capsys):
     problem = theory.sparse_regression(n=2, d=3, sparsity=1, n_test=0)
     sims.sweep(theory.difference(2), problem, 0.1, max_steps=1, store=tmp_path / "own" / "sweep.zarr")
     (tmp_path / "own" / "summary.md").write_text("an earlier one")
-    assert _own(tmp_path / "own") == tmp_path / "own" and _own(tmp_path / "new" / "er") == tmp_path / "new" / "er"
+    for folder in (tmp_path / "own", tmp_path / "new" / "er"):
+        assert _own(folder, theory.difference(2), problem) == folder
 
 
 @pytest.mark.parametrize("name", ["x.zarr", "new/x.zarr"])

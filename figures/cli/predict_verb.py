@@ -17,6 +17,7 @@ from ...sims.machine import cores
 from ...sims.predictions.planes import PredictedOptions
 from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from ..parts.choice import fewer_rows, has_one_minimum
 from .data_options import Data
 from .rule_options import Rule
 from .spec_file import GRID
@@ -89,21 +90,27 @@ class Predict:
         squared = problem.loss == theory.squared and not pred.rule.weight_decay
         if squared:
             print(f"lr_critical_final  {pred.lr_critical_final:.6g}   {settled} / sharpness at its endpoint")
-        rates = [] if lrs is None else lrs.tolist()
+        rates, reason = ([] if lrs is None else lrs.tolist()), ""
         with _endpoints(pred, rates, self.warmup) as ends:
             if squared:
                 said("finding the least sharpness of any interpolator")
-                self._tell_limits(pred, settled)
+                reason = self._tell_limits(pred, settled)
             if rates:
                 print("\nwhere descent ends, +- what holds 68 % of runs, and after how many steps")
             for lr, end in zip(rates, ends, strict=True):
-                print(f"lr {lr:<12.6g}{end.result()}", flush=True)
+                told = end.result()
+                print(f"lr {lr:<12.6g}{'none, as lr_max' if told == reason else told}", flush=True)
 
-    def _tell_limits(self, pred: theory.Prediction, settled: str) -> None:
+    def _tell_limits(self, pred: theory.Prediction, settled: str) -> str:
+        """Print them; returns why there is no lr_max, if there is none."""
+        reason = ""
         try:
             print(f"lr_max             {pred.lr_max:.6g}   {settled} / least sharpness of any interpolator")
-        except (NoClosedForm, NoInterpolator):  # noise with n > d, or a custom model
-            pass
+        except (NoClosedForm, NoInterpolator) as error:  # noise with n > d, or a custom model
+            reason = _reason(error, pred)
+            choice = isinstance(error, NoClosedForm) or not has_one_minimum(pred.problem)
+            option = "" if choice else fewer_rows(pred.problem)
+            print(f"lr_max             none: {reason}{option and f' ({option})'}")
         try:
             print(f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way")
         except NoClosedForm:  # degree 4 and above, or an update rule
@@ -112,6 +119,7 @@ class Predict:
         print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
         if pred.flow.test_risk is not None:
             print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
+        return reason
 
 
 TOLD = {
@@ -146,7 +154,7 @@ def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
     try:
         end = pred.endpoint(lr, warmup=warmup)
     except GdbiasError as error:
-        return str(error).removeprefix(f"{pred.dynamics.model.name}: ").removeprefix(f"lr = {lr:g} ")
+        return _reason(error, pred).removeprefix(f"lr = {lr:g} ")
     bar = end.error
 
     def value(name: str) -> str:
@@ -155,6 +163,10 @@ def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
 
     names = ("sharpness", "l1_norm", *(["test_risk"] if end.test_risk is not None else []))
     return "   ".join([*map(value, names), *_steps(pred, lr, warmup), *([end.note] if end.note else [])])
+
+
+def _reason(error: GdbiasError, pred: theory.Prediction) -> str:
+    return str(error).removeprefix(f"{pred.dynamics.model.name}: ")
 
 
 def _steps(pred: theory.Prediction, lr: float, warmup: int) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ...sims import Status, deep, predicted, sweep
-from ...sims.store.group import check_store
+from ...sims.store.group import check_store, spec_at
 from ...sims.store.place import check_place
 from ...theory import (
     GdbiasError,
@@ -51,7 +51,7 @@ def quickstart(
     Raises:
         InputError: a folder that cannot be written, or that holds something else, or a stored sweep of other options.
     """
-    folder = _own(folder)
+    folder = _own(folder, model, problem)
     folder.mkdir(parents=True, exist_ok=True)
     say(f"predicting the flow of {model} at {len(SCALES)} initialization scales")
     pred = predict(model, problem, SCALES)
@@ -63,32 +63,33 @@ def quickstart(
     row = len(SCALES) // 2
     save(phase_diagram(ds, pred, predicted=planned), folder / "phase_diagram.png")
     save(norm_sharpness(ds, pred, init_scale=float(SCALES[row])), folder / "norm_sharpness.png")
-    text = summarise(ds, pred, row, MAX_STEPS)
+    text = summarise(ds, pred, row, MAX_STEPS, planned is not None)
     if problem.spec["kind"] == "sparse_regression":  # beside a user's own table, digits say nothing
         text += "\n" + "\n".join(_deep_quickstart(ds, pred, float(SCALES[row]), folder, say, progress)) + "\n"
-    text += "\n" + "\n".join(_next(folder, planned is not None, float(SCALES[row]))) + "\n"
+    text += "\n" + "\n".join(_next(folder, problem, planned is not None, float(SCALES[row]))) + "\n"
     summary = folder / "summary.md"
     summary.write_text(text, encoding="utf-8")
     return summary
 
 
-def _next(folder: Path, planned: bool, init_scale: float) -> list[str]:
+def _next(folder: Path, problem: Problem, planned: bool, init_scale: float) -> list[str]:
     """What to type next."""
     store, plane = (shlex.quote(str(folder / name)) for name in (STORE, PREDICTED))
+    own = problem.spec["kind"] in ("csv", "npz")
     return [
         "## Next",
         "",
-        "Every cell of the diagram in the browser, a click makes its run again; what happens along one row; and your "
-        "own table:",
+        "Every cell of the diagram in the browser, a click makes its run again; what happens along one row"
+        + ("; and your own table:" if not own else ":"),
         "",
         f"    gdbias explore {store}" + f" --predicted {plane}" * planned,
         f"    gdbias plot regimes {store} --init-scale {init_scale:.4g}",
-        "    gdbias quickstart --csv data.csv --target COLUMN --out my-data",
+        *([] if own else ["    gdbias quickstart --csv data.csv --target COLUMN --out my-data"]),
     ]
 
 
-def _own(folder: Path) -> Path:
-    """A folder that is new, or of an earlier quickstart, whose files are made anew; raises InputError for others."""
+def _own(folder: Path, model: Parameterization, problem: Problem) -> Path:
+    """A folder that is new, or of an earlier quickstart of the same, made anew; raises InputError for others."""
     folder = check_place(folder / "summary.md", "folder", "choose another with --out").parent
     others = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     made = [name for name in (PREDICTED, STORE) if (folder / name).is_dir()]  # the first of its files
@@ -98,8 +99,24 @@ def _own(folder: Path) -> Path:
             "with --out"
         )
     for name in made:
-        check_store(folder / name)
+        spec = spec_at(check_store(folder / name)) or {}
+        [held], [data] = spec["model"], spec["problem"]
+        if held != model.name or data["fingerprint"] != problem.fingerprint:
+            raise InputError(
+                f"folder {folder} holds the quickstart of {held} on {_differing(data, problem)}: "
+                f"choose another, such as --out {folder}-2"
+            )
     return folder
+
+
+def _differing(held: dict, problem: Problem) -> str:
+    """Stored data by their kind, and by what is not so of the problem."""
+    others = [
+        f"{name}={value}"
+        for name, value in held.items()
+        if name not in ("kind", "fingerprint") and problem.spec.get(name) != value
+    ]
+    return held["kind"] + (f" ({', '.join(others)})" if others else "")
 
 
 def _rates(

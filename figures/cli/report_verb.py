@@ -96,7 +96,7 @@ def python(ds: "xr.Dataset", store: str | Path) -> str:
     arguments += [f"rule=sims.rebuild_rule{several}(stored)"] if "rule" in spec else []
     return "\n".join((
         "from gdbias import sims",
-        "from gdbias.sims.store.group import open_result",
+        "from gdbias.sims.store import open_result",
         f"stored = open_result({str(store)!r})",
         f"{', '.join(names)} = sims.rebuild(stored)",
         f"ds = sims.{spec['kind']}({', '.join(arguments)})",
@@ -110,7 +110,7 @@ def _linear(ds: "xr.Dataset", store: str | Path, spec: dict) -> str:
     return "\n".join((
         "import json",
         "from gdbias import sims, theory",
-        "from gdbias.sims.store.group import open_result",
+        "from gdbias.sims.store import open_result",
         f"stored = open_result({str(store)!r})",
         'net = theory.linear_network(**json.loads(stored.attrs["spec"])["network"])',
         f"ds = sims.{spec['kind'].replace(' ', '.')}(net, "

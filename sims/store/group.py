@@ -73,7 +73,7 @@ def check_store(path: str | PathLike) -> str | Path:
             f"{path.with_suffix('.zarr')}"
         )
     check_place(path, "store")
-    if _there(path) and _spec_at(path) is None:
+    if _there(path) and spec_at(path) is None:
         raise InputError(f"{path} exists and is not a gdbias store: choose another path")
     return path
 
@@ -111,7 +111,7 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
     except InputError:
         raise
     except UNREADABLE as error:
-        if _spec_at(path) is None:
+        if spec_at(path) is None:
             raise InputError(
                 f"{path} cannot be read as a store ({error}): give the folder that a sweep wrote"
             ) from None
@@ -148,7 +148,7 @@ def _require_whole(path: str | PathLike) -> None:
 
 
 def _damaged(path: str | PathLike, reason: str) -> InputError:
-    resumes = "sweep" in (_spec_at(path) or {}).get("kind", "")
+    resumes = "sweep" in (spec_at(path) or {}).get("kind", "")
     remedy = "ask for the same sweep again, which computes what cannot be read" if resumes else "make the result again"
     return InputError(f"store {path} is damaged ({reason}): {remedy}")
 
@@ -215,7 +215,7 @@ def _holds(path: str | PathLike, wanted: dict) -> bool:
     """Whether the store of the wanted spec is there; raises InputError where something else is."""
     if not _there(path):
         return False
-    found = _spec_at(path)
+    found = spec_at(path)
     if found is None:
         raise InputError(f"{path} exists and is not a gdbias store: choose another path")
     alone = found.keys() ^ wanted.keys()  # such as a rule: what differs most is told first
@@ -237,7 +237,8 @@ def _there(path: str | PathLike) -> bool:
     return local.exists() and not (local.is_dir() and not any(local.iterdir()))
 
 
-def _spec_at(path: str | PathLike) -> dict | None:
+def spec_at(path: str | PathLike) -> dict | None:
+    """The spec of the store at a path; None where there is none to read."""
     try:
         return _spec_of(zarr.open_group(str(path), mode="r").attrs)
     except (OSError, ValueError, KeyError):
