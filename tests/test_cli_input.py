@@ -106,7 +106,7 @@ BAD = [
     ("plot regimes good.zarr --deep good.zarr", "--deep good.zarr has no effect on regimes: it needs contrast"),
     ("deep x.zarr --data digits --folder .", "--folder . has no effect on --data digits: it needs --data cifar10"),
     ("deep x.zarr --base-width 32", "--base-width 32 has no effect on --parameterization standard: it needs --param"),
-    ("plot trajectory good.zarr", "gdbias run --store"),
+    ("plot trajectory good.zarr", "gdbias run --lr 0.1 --store"),
     ("quickstart --out file", "folder file"),
     ("quickstart --out file/x", "folder file/x"),
     ("quickstart --csv good.csv --target z", "'z'"),
