@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -183,6 +184,33 @@ def test_a_run_far_from_what_is_predicted_is_told(explored):
         ds.sharpness[1, 1] = near.predicted["sharpness"][0] + off
         seen = runs.with_prediction(explored, found, 1, 1, runs.stored(explored, plane(ds), 1, 1))
         assert sum("times its bar" in note for note in seen.notes) == told
+
+
+def test_what_a_predicted_plane_does_not_carry_is_drawn_over_it_too(explored):
+    told = sims.predicted(MODEL, PROBLEM, LR, SCALES, keep=())
+    alone, beside = (boundaries(each, {}) for each in (explored, Explored(explored.store, explored.ds, told)))
+    most = theory.predict(MODEL, PROBLEM, SCALES[0]).lr_max
+    for lines in (alone, beside):
+        assert [lr for lr, _ in lines["lr_max"]] == pytest.approx([most, most])
+
+
+def test_differences_are_of_the_run_from_the_prediction_and_what_contradicts_words_changes_them(explored):
+    seen = replace(
+        runs.stored(explored, explored.plane({}), 0, 0), status=Status.CONVERGED, phase=Phase.FLOW_ALIGNED,
+        measured={"sharpness": 11.0}, predicted={"sharpness": (10.0, np.nan)},
+    )  # fmt: skip
+    assert "+10.0%" in words.described(seen)
+    calm, beyond = (replace(seen, path={"stability": np.array([0.5, top])}) for top in (0.9, 1.2))
+    assert words.outcome(calm) == words.outcome(seen) != words.outcome(beyond)
+
+
+def test_a_number_of_steps_far_from_the_predicted_one_is_told(explored):
+    ds = explored.ds.load().copy(deep=True)
+    near = runs.with_prediction(explored, plane(ds), 1, 1, runs.stored(explored, plane(ds), 1, 1))
+    for factor, told in ((1.5, 0), (3, 1), (0.3, 1)):
+        ds.steps[1, 1] = round(factor * near.predicted["steps"][0])
+        seen = runs.with_prediction(explored, plane(ds), 1, 1, runs.stored(explored, plane(ds), 1, 1))
+        assert sum("times the steps" in note for note in seen.notes) == told
 
 
 def test_a_deep_linear_network_is_made_again(tmp_path):

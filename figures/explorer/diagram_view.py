@@ -27,6 +27,11 @@ HOVERED = """
     if (!Number.isFinite(number)) return "no number here"
     return (shown.data.logarithmic[0] ? 10 ** number : number).toPrecision(4)
 """
+WITHIN = (6, 100)  # between the ends of a logarithmic axis, where even ticks crowd at its upper end
+TICKER = """
+    const ratio = span.end / span.start
+    axis.ticker = %d < ratio && ratio < %d ? few : fine
+"""
 TICK = "return Number((shown.data.logarithmic[0] ? 10 ** tick : tick).toPrecision(3)).toString()"
 
 
@@ -46,6 +51,7 @@ class DiagramView:
         if found.labels is not None:
             self.figure.yaxis.ticker = list(found.at)
             self.figure.yaxis.major_label_overrides = dict(zip(found.at, found.labels, strict=True))
+        _tick_decades(self.figure, self.log)
         wide: dict[str, Any] = dict(stylesheets=TEXT, sizing_mode="stretch_width")
         self.key_of_lines, self.key_of_cells = models.Div(name="key of lines", **wide), models.Div(name="key", **wide)
         self.parts = self.figure, self.key_of_lines, self.key_of_cells
@@ -146,6 +152,20 @@ class DiagramView:
         x = [float(self.found.ds["lr"].values[column]) for _, column in cells.values()]
         y = [float(self.found.at[row]) for row, _ in cells.values()]
         self.marks.data = dict(x=x, y=y, slot=list(cells), color=[SLOTS[slot] for slot in cells])
+
+
+def _tick_decades(figure: Any, log: tuple[bool, bool]) -> None:
+    """Ticks on logarithmic axes of one to two decades, where Bokeh's are even: those below a tenth would be left out.
+
+    Of a view that is narrower they are Bokeh's.
+    """
+    for k, (axis, span) in enumerate(((figure.xaxis[0], figure.x_range), (figure.yaxis[0], figure.y_range))):
+        if log[k]:
+            few = models.FixedTicker(ticks=[f * 10.0**p for p in range(-12, 7) for f in (1, 2, 3, 5)])
+            fine = models.LogTicker()
+            args = dict(axis=axis, span=span, few=few, fine=fine)
+            axis.ticker = few if WITHIN[0] < span.end / span.start < WITHIN[1] else fine
+            span.js_on_change("end", models.CustomJS(args=args, code=TICKER % WITHIN))
 
 
 def _palette(diverging: bool) -> Sequence[str]:

@@ -21,10 +21,9 @@ Lines = dict[str, list[tuple[float, float]]]
 def boundaries(explored: Explored, chosen: Mapping[str, int]) -> Lines:
     """For each boundary that is known its points (lr, row) from below to above; what takes minutes is left out."""
     found, other = explored.plane(chosen), explored.other(chosen)
-    if other is not None and value_in(other.ds, "lr_critical") is not None:
-        return lines_of(other, _of_result(other.ds))
-    if value_in(found.ds, "lr_critical") is not None:
-        return lines_of(found, _of_result(found.ds))
+    for told in (other, found):
+        if told is not None and value_in(told.ds, "lr_critical") is not None:
+            return lines_of(told, _lr_max(explored, found) | _of_result(told.ds))
     rows = np.unique(np.linspace(0, len(found.at) - 1, min(ROWS, len(found.at))).astype(int))
     row = str(found.ds["status"].dims[0])
     some = Plane(found.ds.isel({row: rows}), found.at[rows], found.edges, found.labels, found.title, found.order[rows])
@@ -53,6 +52,18 @@ def _of_result(ds: xr.Dataset) -> dict[str, np.ndarray]:
     """Those that a result carries."""
     known = {name: value_in(ds, name) for name in LINES}
     return {name: np.ravel(np.asarray(value, dtype=float)) for name, value in known.items() if value is not None}
+
+
+def _lr_max(explored: Explored, found: Plane) -> dict[str, np.ndarray]:
+    """Above which no interpolator is stable: no start decides it, and no predicted plane carries it."""
+    if explored.row != "init_scale" or "rule" in explored.spec:
+        return {}
+    try:
+        model, problem = explored.setting_at(found.ds.isel({str(found.ds["status"].dims[0]): 0, "lr": 0}))
+        pred = None if problem is None else theory.predict(model, problem, float(found.at[0]))
+    except GdbiasError:  # data that are not stored, or a deep network
+        return {}
+    return {} if pred is None else {"lr_max": boundary(pred, "lr_max", [])}
 
 
 def _of_theory(found: Plane) -> dict[str, np.ndarray]:

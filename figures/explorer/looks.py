@@ -53,7 +53,8 @@ th { color: #666; }
 .key { display: flex; flex-wrap: wrap; gap: 0 .5rem; align-items: center; font-size: 12px; margin: 0 0 0 .5rem; }
 .key i { width: 14px; height: 12px; border: 1px solid #999; }
 .note { color: #8a4b00; }
-pre { overflow-x: auto; background: #f5f5f5; padding: .5rem; font-size: 12px; margin: .2rem 0; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f5f5f5; padding: .5rem; font-size: 12px;
+    margin: .2rem 0; }
 """
 ]
 

@@ -43,7 +43,8 @@ class RunView:
         self.code = {slot: models.Div(text="", name=f"code {slot}", **wide) for slot in SLOTS}
         self.copy = {slot: self._button(slot) for slot in SLOTS}
         self.panels = [self._loss(), self._stability(), self._norms(), self._coefficients()]
-        self.words = bk.layouts.row(*map(self._column, SLOTS), styles=WRAPPED, sizing_mode="stretch_width")
+        from_top = WRAPPED | {"align-items": "start"}
+        self.words = bk.layouts.row(*map(self._column, SLOTS), styles=from_top, sizing_mode="stretch_width")
 
     def parts(self) -> dict[str, Any]:
         """What a slot is filled by, each by its name and the slot's."""

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ... import sims, theory
+from ...sims.options import Options
 from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, NoClosedForm
 from ...theory.prediction.bars import NONE
@@ -20,6 +21,7 @@ from .python_text import options_of_run, python_of_run
 
 POINTS = 400  # of a path
 FAR = 3  # half-widths that hold 68 % of runs
+MANY = 2  # times the predicted steps
 FEW = 100  # points that are too few of one
 BEYOND = {"window": 0, "average": 0, "cool": False}  # what is measured after the end of a run, and is stored
 NORMS = {
@@ -143,28 +145,29 @@ def with_prediction(explored: Explored, found: Plane, row: int, column: int, see
         model, problem = explored.setting_at(cell_of(found, row, column))
         scale = float(seen.at["init_scale"])
         if problem is not None:
-            return _with_endpoint(seen, theory.predict(model, problem, scale, rule=sims.rebuild_rule(explored.ds)))
+            pred = theory.predict(model, problem, scale, rule=sims.rebuild_rule(explored.ds))
+            return _with_endpoint(seen, pred, float(explored.spec.get("tol", Options.tol)))
         start = {name: explored.spec[name] for name in ("start", "seed")}
         return _with_plane(seen, sims.linear.predicted(model, seen.lr, scale, **start).isel(init_scale=0, lr=0))
     except GdbiasError as error:
         return seen.but(f"not predicted: {error}")
 
 
-def _with_endpoint(seen: Seen, pred: theory.Prediction) -> Seen:
+def _with_endpoint(seen: Seen, pred: theory.Prediction, tol: float) -> Seen:
     ended = pred.endpoint(seen.lr)
     values = {"sharpness": ended.sharpness, "beta_l1": ended.l1_norm, "test_risk": ended.test_risk}
     error = ended.error or NONE
     bars = {"sharpness": error.sharpness, "beta_l1": error.l1_norm, "test_risk": error.test_risk}
     predicted = {name: (float(v), _half_width(bars[name])) for name, v in values.items() if v is not None}
     with suppress(GdbiasError):  # a linear model has no number of steps
-        predicted["steps"] = float(pred.steps(seen.lr)), np.nan
+        predicted["steps"] = float(pred.steps(seen.lr, tol)), np.nan
     flow = {"sharpness": pred.flow.sharpness, "beta_l1": pred.flow.l1_norm, "test_risk": pred.flow.test_risk}
     flow = {name: float(value) for name, value in flow.items() if value is not None}
     told = replace(seen, flow=flow, predicted=predicted, ends=seen.ends | {"predicted": ended.beta})
-    return replace(told, notes=(*seen.notes, *_doubts(told, pred, ended)))
+    return replace(told, notes=(*seen.notes, *_doubts(told, pred, ended, tol)))
 
 
-def _doubts(seen: Seen, pred: theory.Prediction, ended: theory.Endpoint) -> Iterator[str]:
+def _doubts(seen: Seen, pred: theory.Prediction, ended: theory.Endpoint, tol: float) -> Iterator[str]:
     """What speaks against a predicted endpoint."""
     if ended.note:
         yield ended.note
@@ -172,6 +175,10 @@ def _doubts(seen: Seen, pred: theory.Prediction, ended: theory.Endpoint) -> Iter
         reachable, w0 = pred.reachable(seen.lr)
         if seen.lr * reachable.sharpness_of(w0**reachable.coordinates.degree) > 2:
             yield "it starts beyond the edge, where the first steps throw descent off: bars are wide"
+    steps, foreseen = seen.measured.get("steps", 0), seen.predicted.get("steps", (0,))[0]
+    if seen.status == Status.CONVERGED and steps and foreseen and abs(np.log(steps / foreseen)) > np.log(MANY):
+        why = pred.steps_note(seen.lr, tol)
+        yield f"the run took {steps / foreseen:.2g} times the steps that are predicted{why and f': {why}'}"
     off = {name: abs(seen.measured.get(name, value) - value) / bar for name, (value, bar) in seen.predicted.items()}
     far = [name for name, widths in off.items() if widths > FAR]
     if far and seen.status == Status.CONVERGED:

@@ -24,7 +24,7 @@ from .runs import with_prediction, with_run
 
 KEPT = (8, 6)  # runs across and up that a click can show
 MOST = (240, 160)  # pixels of a picture
-HINT = "Ringed cells are runs that are kept in this page: a click shows the nearest; fill B with another to compare."
+HINT = "A click shows the nearest of the runs that this page keeps, which are ringed; fill B with another to compare."
 COLOUR = """
     const k = layers.data.name.indexOf(cb_obj.value)
     const of = (column) => layers.data[column][k]
@@ -50,7 +50,6 @@ LOOK = """
     part("code").text = data.code[best]
     part("column").visible = true
     for (const panel of panels) panel.visible = data.step[best].length > 0 || panel.visible
-    hint.visible = false
     const others = marks.data.slot.map((s, k) => k).filter((k) => marks.data.slot[k] !== slot)
     const put = (name, value) => [...others.map((k) => marks.data[name][k]), value]
     marks.data = {
@@ -92,11 +91,11 @@ def single_file(explored: Explored, say: Callable[[str], None]) -> str:
     frame.put("choices", bk.layouts.row(_colour(explored, found, diagram), choice, styles=WRAPPED))
     frame.put("diagram", *diagram.parts)
     frame.put("told", hint, runs.words)
-    frame.put("panels", *runs.panels, plane.figure)
+    frame.put("panels", plane.figure, *runs.panels)
     kept = _kept(explored, found, runs.norms, say)
     diagram.figure.scatter("lr", "at_row", source=kept, size=6, fill_color=None, line_color="white", line_alpha=0.8)
     args = dict(
-        kept=kept, x=list(found.edges[0]), y=list(found.edges[1]), choice=choice, hint=hint, panels=runs.panels,
+        kept=kept, x=list(found.edges[0]), y=list(found.edges[1]), choice=choice, panels=runs.panels,
         marks=diagram.marks, points=plane.points, SLOTS=SLOTS, parts=runs.parts(),
         paths=list(runs.paths["A"].data), ends=list(runs.coefficients["A"].data),
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from html import escape
 
+import numpy as np
+
 from ...sims.status import Phase, Status
 from ..parts.statuses import end
 from .colours import NAMES
@@ -20,6 +22,7 @@ PHASES = {
     Phase.CHAOTIC: "its weights do not return, and nearby runs part: chaos",
     Phase.CONVERGING: "its loss no longer rises: it is on its way to a minimum",
 }
+PASSED = "its loss never rose, though its sharpness passed the edge on the way"
 ENDS = {
     Status.NOT_RUN: "This run is not made yet",
     Status.CONVERGED: "Converged",
@@ -40,7 +43,9 @@ def outcome(seen: Seen) -> str:
     told = ENDS.get(seen.status, end(seen.status, False).capitalize())
     steps = seen.measured.get("steps")
     told += f" after {steps:,.0f} steps" if steps is not None else ""
-    told += f"; {PHASES[seen.phase]}" if seen.phase is not None and seen.phase in PHASES else ""
+    passed = seen.phase == Phase.FLOW_ALIGNED and np.max(seen.path.get("stability", 0.0)) > 1
+    if seen.phase is not None and seen.phase in PHASES:
+        told += f"; {PASSED if passed else PHASES[seen.phase]}"
     share = seen.measured.get("sharpness", float("nan")) / seen.edge if seen.edge else float("nan")
     where = "at" if share > 0.98 else "below"
     if seen.status == Status.CONVERGED and share > 0:
@@ -61,10 +66,10 @@ def described(seen: Seen) -> str:
             "" if value is None else _number(value),
             "" if told is None else _number(told[0]) + bar,
         ]
-        cells.append(f"{told[0] / value - 1:+.1%}" if told is not None and value and ended else "")
+        cells.append(f"{value / told[0] - 1:+.1%}" if told is not None and told[0] and value and ended else "")
         cells.append(_number(seen.flow[name]) if name in seen.flow else "")
         rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
-    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "off by", "flow"))
+    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "run - predicted", "flow"))
     notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in seen.notes)
     table = f"<table><tr>{heads}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>" if rows else ""
     return f"<p><b>{escape(name_of(seen))}</b></p><p>{escape(outcome(seen))}</p>{table}{notes}"

@@ -103,6 +103,7 @@ def open_result(path: str | PathLike, load: bool = True) -> xr.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=UnstableSpecificationWarning)
+            warnings.filterwarnings("ignore", "Object at")  # a variable that is being written: it is not whole yet
             stored = is_url(path) or Path(path).suffix != ".json"
             ds = xr.open_zarr(path, consolidated=False, chunks=None) if stored else read_text(Path(path))
             if stored:
