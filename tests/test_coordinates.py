@@ -61,7 +61,7 @@ def test_runs_end_there(text, start):
 @pytest.mark.parametrize(
     "text, reason",
     [
-        ("u*v - w**2", r"0\.5 w\^2 and -0\.5 w\^2 and -1 w\^2 in other coordinates.* coefficients of one size"),
+        ("u*v - w**2", r"0\.5 w1\^2 and -0\.5 w2\^2 and -1 w3\^2 in other coordinates.* coefficients of one size"),
         ("2*u**3 - v**3", "coefficients of one size"), ("u**2 + v**2", "one of each sign"),
         ("u**3 - v**2", "several degrees"), ("u*v**2 + u**3", "other coordinates"), ("u*v + u", "several degrees"),
     ],

@@ -79,3 +79,12 @@ def test_a_thousand_characters_are_enough_for_a_long_sum():
     expression, symbols = read_expression("+".join(f"{k}*w{k}" for k in range(1, 90)))
     assert len(symbols) == 89
     assert expression.coeff(symbols[-1]) == 89
+
+
+@pytest.mark.parametrize("text", ["u*v - w^2", "u^2 - v ^ 3", "(u + v)^2*w"])
+def test_a_caret_is_answered_by_the_power_that_was_meant(text):
+    with pytest.raises(InputError) as refused:
+        read_expression(text)
+    assert read_expression(str(refused.value).split("write ")[1])[0] == sp.sympify(
+        text.replace("^", "**"), {name: sp.Symbol(name, real=True) for name in "uvw"}
+    )

@@ -1,11 +1,13 @@
 """A model is one expression with a name that reads back, a start, and limits that are checked."""
 
+import warnings
+
 import numpy as np
 import pytest
 import sympy as sp
 
 import reference
-from gdbias import theory
+from gdbias import sims, theory
 from gdbias.theory import InputError
 
 NAMED = [f"{family}({L})" for family in reference.FAMILIES for L in (1, 2, 3, 4, 5, 64)]
@@ -150,3 +152,21 @@ def test_depth_one_is_plain_regression():
 )
 def test_degree_of_homogeneity(text, degree):
     assert theory.custom(text).degree == degree
+
+
+@pytest.mark.parametrize(
+    "text, zeros, still",
+    [
+        ("u*v - w**2", "w", "w"), ("u*v - w**2 + w", "w", ""), ("u*v", "v", ""), ("u*v*w", "v", ""),
+        ("u*v*w + u", "vw", "vw"), ("u*v + v*w**2", "vw", "w"), ("u*v + v*w", "vw", ""),
+    ],
+)  # fmt: skip
+def test_weights_that_never_move_are_named_and_do_not_move(text, zeros, still):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = theory.custom(text, dict.fromkeys(zeros, 0))
+    assert [str(one.message).split("'")[1] for one in told] == list(still)
+    problem = theory.sparse_regression(n=3, d=4, sparsity=2, n_test=0)
+    theta = sims.descend(model, problem, 0.05, 0.3, max_steps=4, tol=0).theta.values
+    moved = {str(w): theta[j].any() for j, w in enumerate(model.weights)}
+    assert not any(moved[w] for w in still) and all(moved[w] for w in moved if w not in still)

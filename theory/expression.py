@@ -109,9 +109,8 @@ def _degree(node: ast.AST, text: str, functions: Functions) -> int:
             if bool(more) == (name in _SEVERAL):
                 return max(map(degree, given))
     match node:  # what is meant is plain
-        case ast.BinOp(left=left, op=ast.BitXor(), right=right):
-            power = f"{_operand(left)}**{_operand(right)}"
-            raise InputError(f"{ast.unparse(node)!r} is not allowed in expression {text!r}: write {power}")
+        case ast.BinOp(op=ast.BitXor()):  # which binds more weakly than +, so that its operands are not what was meant
+            raise InputError(f"'^' is no power in expression {text!r}: write {text.replace('^', '**')}")
         case ast.BinOp(left=left, op=ast.Div(), right=ast.Constant(value=int() | float() as value)) if value:
             raise InputError(
                 f"{ast.unparse(node)!r} is not allowed in expression {text!r}: write {1 / value!r}*{_operand(left)}"

@@ -1,6 +1,7 @@
 """A parameterization: how the weights of one coordinate make the predictor's coefficient."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -161,4 +162,18 @@ def custom(
     text = " ".join(effective.split())
     if any(value != "alpha" for value in values):
         text += "; " + ", ".join(f"{n}={v}" for n, v in zip(names, values, strict=False))
-    return Parameterization(f"custom({text})", weights, expression, exprs)
+    model = Parameterization(f"custom({text})", weights, expression, exprs)
+    for name in _at_rest(model):
+        warnings.warn(
+            f"{model.name}: weight {name!r} starts at 0 and its gradient is 0 there: it never moves, start it above",
+            stacklevel=2,
+        )
+    return model
+
+
+def _at_rest(model: Parameterization) -> list[str]:
+    """The weights that stay at 0: all of them that start there and whose gradient vanishes while the others are 0."""
+    rest = [w for w, start in zip(model.weights, model.start, strict=True) if start == 0]
+    while moving := [w for w in rest if sp.expand(model.effective.diff(w).subs(dict.fromkeys(rest, 0))) != 0]:
+        rest = [w for w in rest if w not in moving]
+    return [w.name for w in rest]

@@ -170,7 +170,8 @@ def _of_blocks(model: Parameterization, coefficients: np.ndarray, turn: np.ndarr
     """``sum_j c_j (turn theta)_j^L``."""
     sizes, signs, L = np.abs(coefficients), np.sign(coefficients), model.degree
     assert L is not None
-    told = f"{model.name}: it is the sum of {' and '.join(f'{c:.4g} w^{L}' for c in coefficients)} in other coordinates"
+    terms = " and ".join(f"{c:.4g} w{j}^{L}" for j, c in enumerate(coefficients, 1))
+    told = f"{model.name}: it is the sum of {terms} in other coordinates"
     if np.ptp(sizes) > ALIKE * sizes.max():
         raise NoClosedForm(f"{told}, and the frontier is known for coefficients of one size: {HELP}")
     if len(set(signs)) < len(signs):
