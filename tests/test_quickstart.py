@@ -30,6 +30,14 @@ def test_every_verb_splits_a_table_alike(tmp_path):
     assert fingerprint("quickstart") == made != fingerprint("quickstart", "--seed", "0")
 
 
+def test_a_table_without_a_column_is_one_that_never_had_it(tmp_path):
+    typed, columns = table(tmp_path, 30, 12), [0, *range(2, 11), 12]
+    text = np.loadtxt(tmp_path / "t.csv", delimiter=",", dtype=str)
+    np.savetxt(tmp_path / "less.csv", text[:, columns], delimiter=",", fmt="%s")
+    less = ["--csv", str(tmp_path / "less.csv"), *typed[2:]]
+    assert fingerprint("predict", *typed, "--drop", "x1,x11") == fingerprint("predict", *less)
+
+
 @pytest.mark.parametrize("rows, features", [(30, 12), (13, 12), (5, 3), (20_640, 8), (1001, 1000)])
 def test_the_fraction_that_is_named_leaves_a_choice(rows, features, tmp_path):
     rng = np.random.default_rng(0)

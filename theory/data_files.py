@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -26,10 +27,11 @@ def read_csv(
     standardize: bool = True,
     test_fraction: float = 0.25,
     seed: int = 0,
+    drop: Sequence[str] = (),
 ) -> dict:
     """Read a table with a header, as arguments of a :class:`Problem`; ``target`` names the column to predict.
 
-    All other columns are features.
+    All other columns are features, but for those to ``drop``.
 
     Rows are split at random into training and test rows (``test_fraction=0`` keeps all for training).
     With ``standardize`` features get mean 0 and standard deviation 1, and a real target mean 0, by the
@@ -40,13 +42,22 @@ def read_csv(
             column that is named twice or not at all, a constant feature or target, or no rows left for training.
     """
     table, column = _table(path), str(target).strip()
+    if column not in table.columns and all(map(_is_number, table.columns)):
+        raise InputError(f"target {target!r} is not a column of {path}, whose first row has numbers: give it a header")
+    for name in drop:
+        if name not in table.columns or name == column:
+            others = ", ".join(other for other in table.columns if other != column)
+            raise InputError(f"drop = {name!r} is no feature of {path}: choose among {others}")
+    table = table.drop(columns=list(drop))
     if column not in table.columns:
         raise InputError(f"target {target!r} is not a column of {path}: choose one of {', '.join(table.columns)}")
     if not len(table):
         raise InputError(f"{path} has a header but no rows: add samples")
     text = [name for name in table.columns if table[name].dtype.kind not in "biuf"]
     if text:
-        raise InputError(f"column {text[0]!r} of {path} is not numeric: encode it as numbers or drop it")
+        raise InputError(
+            f"column {text[0]!r} of {path} is not numeric: encode it as numbers, or leave it out (--drop {text[0]!r})"
+        )
     values = table.to_numpy(dtype=float)
     for bad, wrong in (
         (~np.isfinite(values), "is missing or not finite: fill or drop it"),
@@ -80,10 +91,18 @@ def read_csv(
             y = y - y[train].mean()
     spec = dict(
         kind="csv", path=str(path), target=target, loss=loss, standardize=standardize,
-        test_fraction=test_fraction, seed=seed,
+        test_fraction=test_fraction, seed=seed, **({"drop": list(drop)} if drop else {}),
     )  # fmt: skip
     held_out = dict(X_test=X[test], y_test=y[test]) if n_test else {}
     return dict(X=X[train], y=y[train], loss=parse_loss(loss), spec=spec, **held_out)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 def standardised(X: np.ndarray, fitted: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The named families. Each is one expression; everything else about it is derived."""
 
-import difflib
 import re
 from numbers import Integral
 
@@ -9,7 +8,7 @@ import sympy as sp
 from .errors import InputError
 from .expression import HIGHEST_DEGREE
 from .parameterization import ALPHA, Parameterization, custom
-from .validate import named_values, shown
+from .validate import meant, named_values, shown
 
 
 def power(depth: int) -> Parameterization:
@@ -48,8 +47,7 @@ def parse(text: str) -> Parameterization:
     match = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", text, re.DOTALL)
     known = ", ".join(f"{name}(L)" for name in FAMILIES)
     if not match or match[1] not in (*FAMILIES, "custom"):
-        near = difflib.get_close_matches(match[1] if match else "", (*FAMILIES, "custom"), 1)
-        told = f"do you mean {near[0]}? Else " if near else ""
+        told = meant(match[1] if match else "", (*FAMILIES, "custom"))
         raise InputError(f"unknown model {shown(text)}: {told}use {known} with L >= 1, or custom(EXPRESSION)")
     name, inside = match.groups()
     if name == "custom":

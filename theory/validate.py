@@ -2,7 +2,8 @@
 
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -162,3 +163,9 @@ def _numbers(value: Any) -> np.ndarray | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return array if array.dtype.kind in "biuf" else None
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """A question for the known name nearest to a word, to stand in an error; empty where none is near."""
+    near = get_close_matches(word, list(known), 1)
+    return f"do you mean {near[0]}? Else " if near else ""

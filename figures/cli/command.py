@@ -216,6 +216,17 @@ def _require_verb(word: str) -> None:
         raise InputError(f"unknown command {word!r}: {told}")
 
 
+MEANT = {"learning-rate": "lr", "eta": "lr", "alpha": "init-scale"}  # as others call them
+
+
+def _require_options(words: list[str]) -> None:
+    """Raise InputError for an option under another name than it has here."""
+    for word in words:
+        name = word.split("=")[0].removeprefix("--").replace("_", "-")
+        if word.startswith("--") and name in MEANT:
+            raise InputError(f"unknown option --{name}: do you mean --{MEANT[name]}?")
+
+
 VERBS = {
     "quickstart": Quickstart, "derive": Derive, "predict": Predict, "run": Run, "sweep": Sweep, "plot": Plot,
     "verify": Verify, "report": Report, "deep": Deep, "explore": Explore, "reproduce": Reproduce,
@@ -279,6 +290,7 @@ def read_arguments(arguments: list[str]) -> Callable[[], None]:
         arguments = [*arguments[1:2], "--help"]
     if arguments:
         _require_verb(arguments[0])
+        _require_options(arguments[1:])
     verb = read_verb(VERBS, arguments, ABOUT)
     if isinstance(verb, Sweep) and verb.spec:
         defaults = read_spec(verb.spec, Sweep(verb.store), outside=("store", "spec"))

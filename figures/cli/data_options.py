@@ -14,6 +14,7 @@ FILES = ("csv", "npz", "diabetes", "dataset")
 SPLIT = ("breast_cancer", "digit_pair", "gse7390")  # data without a split of their own
 USERS = {  # the kinds of data that each option decides
     "target": ("csv",),
+    "drop": ("csv",),
     "loss": ("csv", "npz", "dataset"),
     "test_fraction": ("csv",),
     "train": ("dataset",),
@@ -34,6 +35,8 @@ class Data:
     """Table with a header; every column but the target is a feature."""
     target: str | None = None
     """Column of the table to predict."""
+    drop: str | None = None
+    """Columns of the table to leave out, such as group,name."""
     npz: str | None = None
     """NumPy file with arrays X and y, and X_test, y_test where held out."""
     diabetes: int | None = None
@@ -94,8 +97,9 @@ class Data:
             if not self.target:
                 raise InputError(f"--csv {self.csv} needs --target COLUMN, the column to predict")
             return theory.Problem.from_csv(
-                self.csv, self.target, loss=self.loss or "squared", test_fraction=self.test_fraction, seed=self._seed
-            )
+                self.csv, self.target, loss=self.loss or "squared", test_fraction=self.test_fraction, seed=self._seed,
+                drop=[] if self.drop is None else [name.strip() for name in self.drop.split(",")],
+            )  # fmt: skip
         if self.npz is not None:
             return theory.Problem.from_npz(self.npz, self.loss or "squared")
         if self.diabetes is not None:

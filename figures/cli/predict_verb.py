@@ -35,7 +35,7 @@ class Predict:
         gdbias predict plane.zarr --model "difference(2)" --lr 0.01:1:40:log --init-scale 0.01:0.5:25:log
     """
 
-    plane: Annotated[Positional[str | None], tyro.conf.arg(metavar="PLANE")] = None
+    plane: Annotated[Positional[str | None], tyro.conf.arg(metavar="[PLANE]")] = None
     """Folder of a Zarr store for the predicted plane, to write or to complete."""
     lr: str | None = field(default=None, metadata=GRID)
     """Learning rates at which the endpoint is predicted: START:STOP:NUM:log (or :lin), or values such as 0.01,0.1."""

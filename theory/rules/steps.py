@@ -10,7 +10,7 @@ import sympy as sp
 
 from ..errors import InputError
 from ..expression import read_formula
-from ..validate import named_values, real, shown
+from ..validate import meant, named_values, real, shown
 from .step import (
     FUNCTIONS,
     GRADIENT,
@@ -47,7 +47,9 @@ def parse_step(text: str) -> Step:
     name, _, equations = text.rpartition(":")
     update, *rest = equations.split(";")
     if re.fullmatch(r"\s*\w+\s*", update):
-        raise InputError(f"unknown step {text!r}: use one of {', '.join(STEPS)}, or equations: {FORM}")
+        raise InputError(
+            f"unknown step {text!r}: {meant(text.strip(), STEPS)}use one of {', '.join(STEPS)}, or equations: {FORM}"
+        )
     state, ascent = [], None
     for part in rest:
         if ascent is None and (elsewhere := re.fullmatch(rf"\s*{GRADIENT}\s+at\s(.*)", part, re.DOTALL)):

@@ -10,14 +10,16 @@ import sympy as sp
 
 from ..errors import InputError
 from ..loss import Loss
-from ..validate import real, shown, whole
+from ..validate import meant, real, shown, whole
 from .schedule import Schedule, constant, parse_schedule
 from .stability import edge_of
 from .step import GRADIENT as GRADIENT
 from .step import LEARNING_RATE as LEARNING_RATE
-from .step import MOMENTUM, WEIGHT_DECAY, Step
+from .step import LOSS, MOMENTUM, STEP, WEIGHT_DECAY, Step
 from .step import WEIGHT as WEIGHT
 from .steps import STEPS, descent_step, parse_step
+
+READ = tuple(symbol.name for symbol in (WEIGHT, GRADIENT, LEARNING_RATE, STEP, LOSS))  # what equations read of a run
 
 
 @lru_cache(maxsize=64)
@@ -98,8 +100,8 @@ class UpdateRule:
         values = {**step.defaults, **given}
         if missing := [name for name in names if name not in values]:
             raise InputError(
-                f"the step {step.name!r} reads {missing[0]}, which has no value: give for example "
-                f"step_parameters={{{missing[0]!r}: 0.9}}"
+                f"the step {step.name!r} reads {missing[0]}, which has no value: {meant(missing[0], READ)}give for "
+                f"example step_parameters={{{missing[0]!r}: 0.9}} (--step-parameters {missing[0]}=0.9)"
             )
         return tuple((name, real(name, values[name])) for name in names)
 
