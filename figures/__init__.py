@@ -7,7 +7,7 @@ import lazy_loader
 FIGURES = {  # each with its module, and the options of gdbias plot that change it: its keywords, and predict
     "phase_diagram": ("diagram", ("by", "predict", "predicted")),
     "norm_sharpness": ("trade_off", ("init_scale", "endpoints", "predict", "predicted")),
-    "frontier": ("frontier_plane", ("init_scale",)),
+    "frontier": ("frontier_plane", ("init_scale", "endpoints")),
     "regimes": ("overview", ("init_scale", "endpoints", "runs")),
     "trajectory": ("course", ()),
     "contrast": ("deep_contrast", ("init_scale", "deep", "predict", "predicted")),

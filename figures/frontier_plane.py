@@ -7,11 +7,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ..sims.status import Status
-from ..theory.validate import real
+from ..theory.validate import real, whole
 from .look import BLACK, BLUE, COLUMN, GREEN, GREY, ORANGE, Figure, styled
 from .parts.legends import legend_above
 from .parts.panels import choose_scale, footnote, headline, log_axis, widen
-from .parts.predicted import curve
+from .parts.predicted import ENDPOINTS, PREDICTED, Ends, curve, predicted_ends
 from .parts.rate_lines import mark_rates
 from .parts.results import check_prediction, entry, grid, read, require_prediction, scale_of
 from .parts.risk import mark_best
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 @styled
 def frontier(
-    pred: "Prediction", ds: xr.Dataset | None = None, init_scale: float | None = None, points: int = 40
+    pred: "Prediction",
+    ds: xr.Dataset | None = None,
+    init_scale: float | None = None,
+    points: int = 40,
+    endpoints: int = ENDPOINTS,
 ) -> Figure:
     """The least l1 norm of an interpolator at each sharpness, with the endpoints of descent and of gradient flow.
 
@@ -41,6 +45,7 @@ def frontier(
             ``norm_sharpness``; without it the curve alone.
         init_scale: the scale to draw.
         points: of the curve.
+        endpoints: learning rates in the result's range at which to predict what descent ends at, 0 for none.
 
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that the result has not.
@@ -60,12 +65,15 @@ def frontier(
     alone = entry(pred, init_scale, notes)
     flow: FlowEndpoint | None = read(alone, "flow", notes)
     lr, ends = measured_ends(row)
+    endpoints = whole("endpoints", endpoints, 0, 1000)
+    rates = np.empty(0) if row is None else row["lr"].values
+    told = predicted_ends(alone, rates, endpoints, notes) if alone is not None and endpoints and len(rates) else None
 
     risk = ends.get("test_risk")
     second = bool(problem.X_test is not None and risk is not None and np.isfinite(risk).any())
     figure = Figure(figsize=(COLUMN, 2.5 + 1.3 * second))
     panels = np.ravel(figure.subplots(1 + second, 1, height_ratios=[1.6, 1][: 1 + second]))
-    draw_norm_plane(figure, panels[0], lr, ends, line, flow)
+    draw_norm_plane(figure, panels[0], lr, ends, line, flow, told)
     if second and risk is not None:
         _draw_risk(panels[1], lr, risk, line, flow)
     headline(figure, joined(subject_of(pred), title or start_of(alone)))
@@ -89,8 +97,9 @@ def draw_norm_plane(
     ends: dict[str, np.ndarray],
     line: "Curve | None",
     flow: "FlowEndpoint | None",
+    told: Ends | None = None,
 ) -> None:
-    """Frontier, its ends, gradient flow and the endpoints of descent in the axes."""
+    """Frontier, its ends, gradient flow and the endpoints of descent in the axes, measured and predicted."""
     sharpness, norms = [ends.get("sharpness", np.empty(0))], [ends.get("beta_l1", np.empty(0))]
     if line is not None:
         sharpness.append(line.sharpness)
@@ -112,16 +121,22 @@ def draw_norm_plane(
             float(flow.sharpness), float(flow.l1_norm), "D", color=GREEN, ms=5, mec=BLACK, mew=0.5, ls="none",
             label="gradient flow", gid="flow", zorder=5,
         )  # fmt: skip
+    if told is not None:
+        ends_at = [[getattr(end, name) for end in told.ends] for name in ("sharpness", "l1_norm")]
+        axes.plot(*ends_at, **PREDICTED, label="predicted ends of descent", gid="predicted")
     if len(lr) and "beta_l1" in ends:
         dots = axes.scatter(
             ends["sharpness"], ends["beta_l1"], c=lr, cmap="viridis", s=12, lw=0,
-            zorder=4, gid="descent",
+            zorder=4, gid="descent", label="gradient descent",
         )  # fmt: skip
         bar = figure.colorbar(dots, ax=axes, pad=0.02, aspect=24)
         bar.set_label(r"descent: learning rate $\eta$")
         bar.outline.set_linewidth(0.5)  # type: ignore[operator]
     axes.set(xscale="log", xlabel="sharpness $S$", ylabel=r"$\|\beta\|_1$")
     log_axis(axes.xaxis, shown[0][np.isfinite(shown[0]) & (shown[0] > 0)])
+    left, right = axes.get_xlim()
+    middle = np.sqrt(left * right)
+    axes.set_xlim(min(left, 0.99 * middle), max(right, 1.01 * middle))  # a difference in the fourth digit is none
     widen(axes)
     if line is not None:
         _shade(axes, line)

@@ -1,6 +1,6 @@
 """How figures look, and how they are saved: for a two-column paper, safe for colour-blind readers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
@@ -101,7 +101,12 @@ def styled(draw: Callable[P, matplotlib.figure.Figure]) -> Callable[P, matplotli
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure that pyplot does not know: nothing to close, no global state, and notebooks show it."""
+    """A figure that pyplot does not know: nothing to close, no global state, and notebooks show it.
+
+    ``remarks`` are the sentences below it, whole.
+    """
+
+    remarks: Sequence[str] = ()
 
     def _repr_png_(self) -> bytes:
         return _render(self, "png", dpi=200)

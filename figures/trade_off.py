@@ -21,6 +21,8 @@ from .parts.statuses import codes, mark_unconverged
 from .parts.titles import joined, subject
 from .parts.told import deep_predicted, draw_told
 
+LEAST = 0.1  # of the largest sharpness, that its axis spans
+
 
 @styled
 def norm_sharpness(
@@ -137,7 +139,9 @@ def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Refe
         heights = np.append(heights, flow.sharpness)
     label = "predicted" if is_predicted(ds) else rule_of(ds) or "gradient descent"
     axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label=label, gid="sharpness")
-    axes.set_ylim(0, 1.3 * (heights.max() if heights.size else 1.0 if limit is None else np.median(limit)))
+    top = heights.max() if heights.size else 1.0 if limit is None else np.median(limit)
+    span = max(np.ptp(heights), LEAST * top) if heights.size else top  # zero is no value of theirs
+    axes.set_ylim(max(0.0, top - 1.15 * span), top + 0.3 * span)
     axes.set_ylabel("final sharpness $S$")
 
 

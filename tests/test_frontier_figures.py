@@ -5,6 +5,8 @@ import pytest
 
 from gdbias import figures, sims, theory
 from gdbias.figures.cli.command import main
+from gdbias.figures.look import Figure
+from gdbias.figures.parts.panels import footnote
 from gdbias.sims.status import Status
 from small_results import MODEL, SCALES, drawn, measured_sweep, small_problem, text_of
 
@@ -95,6 +97,21 @@ def test_predicted_endpoints_run_through_the_measured_ones(ds):
     assert end.error.sharpness[1] > end.error.sharpness[0] > 0
     plain = figures.norm_sharpness(ds, PRED, init_scale=0.1, endpoints=0)
     assert not drawn(plain, "predicted_sharpness") and drawn(plain, "lr_max")
+
+
+def test_the_plane_has_the_predicted_ends_of_descent(ds):
+    first = float(ds.lr[0])
+    [(S, norm)] = drawn(figures.frontier(PRED, ds, 0.1, points=2, endpoints=4), "predicted")
+    end = PRED.endpoint(first)
+    np.testing.assert_allclose([len(S), S[0], norm[0]], [4, end.sharpness, end.l1_norm])
+    assert not drawn(figures.frontier(PRED, ds, 0.1, points=2, endpoints=0), "predicted")
+
+
+def test_a_long_remark_ends_with_a_clause_and_is_kept_whole():
+    figure, note = Figure(), "first: " + "a word and another, " * 20 + "the end"
+    footnote(figure, [note])
+    written = " ".join(figure.get_supxlabel().split())
+    assert note.startswith(written.rstrip(".")) and written.endswith("another.") and figure.remarks == [note]
 
 
 def test_grids_beyond_lr_max_or_of_one_value_are_drawn(ds):

@@ -59,6 +59,8 @@ class Plot:
     ]
     store: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="STORE")]
     """Folder or URL that a sweep wrote, or a run with --store."""
+    title: bool = True
+    """Say above the figure what it is of; --no-title for one with a caption."""
     out: Path | None = None
     """Picture to write (.png, .pdf or .svg); FIGURE.png unless given."""
     init_scale: Annotated[float | None, _drawn_by("init_scale", "Row that is drawn by {}.")] = None
@@ -97,9 +99,10 @@ class Plot:
         out = check_picture(self.out or f"{self.figure}.png")
         draw, notes = getattr(figures, self.figure), []
         drawn = draw(**self._arguments(draw, self._selected(sims.store.open_result(self.store)), notes))
-        for note in (*notes, " ".join(drawn.get_supxlabel().split())):  # what theory does not give
-            if note:
-                print(f"gdbias: {note}", file=sys.stderr)
+        if not self.title:
+            drawn.suptitle("")
+        for note in (*notes, *drawn.remarks):  # what theory does not give
+            print(f"gdbias: {note}", file=sys.stderr)
         print(f"written to {figures.save(drawn, out)}", file=sys.stderr)
 
     def _arguments(self, draw: Callable, ds: "xr.Dataset", notes: list[str]) -> dict[str, Any]:

@@ -70,7 +70,11 @@ class Page:
         self.slot = models.RadioButtonGroup(labels=[f"click fills {slot}" for slot in SLOTS], active=0, name="slot")
         self.clear = models.Button(label="clear B", name="clear", width=80)
         self.clear.on_click(partial(self._forget, "B"))
-        self.row = models.Slider(start=0, end=max(1, len(found.at)), value=0, step=1, name="row", width=200)
+        labels = ["all rows", *(found.labels or [f"{at:.4g}" for at in found.at])]
+        named = models.CustomJSTickFormatter(args=dict(labels=labels), code="return labels[tick]")
+        self.row = models.Slider(
+            start=0, end=max(1, len(found.at)), value=0, step=1, format=named, name="row", width=200
+        )
         self.row.title = "norm over sharpness"
         self.row.on_change("value_throttled", lambda attr, old, new: self._show_points())
         self.row.visible = len(found.at) > 1
@@ -167,8 +171,6 @@ class Page:
         if self.plane is None:  # it comes with the diagram's first picture
             return
         row = self.row.value - 1
-        labels = ["all rows", *(self.found.labels or [f"{at:.4g}" for at in self.found.at])]
-        self.row.format = models.CustomJSTickFormatter(args=dict(labels=labels), code="return labels[tick]")
         try:
             self.plane.show(self.found, None if row < 0 else row)
         except UNREADABLE as error:

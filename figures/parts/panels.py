@@ -41,6 +41,8 @@ BLOT = 600  # the same of one column over a linear axis
 DECADES = 1.3  # of positive values from which a y axis is logarithmic
 CROWDED = 0.17  # of an axis: two round values that are nearer have labels that meet
 MINOR = 7  # decades of an axis up to which it has ticks between them
+LINES = 3  # of a remark
+MARGIN = 0.05  # of an axis, beyond the values that it is widened to
 NOTE = 0.12  # inches, a line below a figure
 
 
@@ -96,6 +98,14 @@ def widen(axes: Axes) -> None:
         middle = (bottom + top) / 2
         axes.set_ylim(min(bottom, 0.98 * middle), max(top, 1.02 * middle))
         axes.yaxis.set_major_formatter(plain)
+
+
+def reach(axes: Axes, values: np.ndarray) -> None:
+    """Widen a linear y axis to finite values that are drawn over its curves."""
+    if axes.get_yscale() == "linear" and np.isfinite(values).any():
+        bottom, top = axes.get_ylim()
+        rest = MARGIN * (top - bottom)
+        axes.set_ylim(min(bottom, np.nanmin(values) - rest), max(top, np.nanmax(values) + rest))
 
 
 @FuncFormatter
@@ -156,10 +166,21 @@ def wrapped(title: str, inches: float) -> str:
     return textwrap.fill(whole, int(17 * inches)).replace("\xa0", " ")
 
 
+def _fitting(note: str, width: int) -> list[str]:
+    """The lines of a remark; of one that is too long the clauses that fit."""
+    lines = textwrap.wrap(f"{note}.", width)
+    if len(lines) <= LINES:
+        return lines
+    kept = " ".join(lines[:LINES])
+    ends = [kept.rfind(mark) for mark in ("; ", ": ", ", ")]
+    return textwrap.wrap(f"{kept[: max(ends)]}.", width) if max(ends) > 0 else lines
+
+
 def footnote(figure: Figure, notes: list[str]) -> None:
-    """Short remarks below the figure, which makes it higher: what could not be drawn, and why."""
+    """Remarks below the figure, which makes it higher: what is not drawn, and why; whole in ``figure.remarks``."""
     if notes:
         width = int(18.5 * figure.get_figwidth())
-        lines = [line for note in notes for line in textwrap.wrap(f"{note}.", width, max_lines=3, placeholder=" ...")]
+        figure.remarks = notes
+        lines = [line for note in notes for line in _fitting(note, width)]
         figure.supxlabel("\n".join(lines), fontsize=6.5, color=GREY, style="italic", ha="left", x=0.03)
         grow(figure, NOTE * len(lines))

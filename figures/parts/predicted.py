@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from ... import theory
 from ...theory.errors import GdbiasError, InputError, NoClosedForm
 from ..look import PURPLE
+from .panels import reach
 
 POINTS = 40  # of a frontier that is drawn
 LARGE = 4000  # numbers of X above which a frontier takes minutes: only the figure of that name draws it
@@ -34,6 +35,7 @@ class Ends:
         """The values over the learning rate, relative to a unit, in the bars that hold 68 % and 90 % of runs."""
         values = np.array([getattr(end, name) for end in self.ends], dtype=float) / unit
         axes.plot(self.lr, values, **PREDICTED, label=label, gid=gid)
+        reach(axes, values)
         bars = np.array([getattr(end.error, name) for end in self.ends]) / unit
         for k, opacity in BANDS.items():
             low = np.maximum(values - bars[:, k], 0)
