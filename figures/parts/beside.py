@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from ...sims.status import Status
 from ...theory.errors import InputError
 from ...theory.validate import shown
-from ..look import GREY, VERMILLION, Figure
+from ..look import GREEN, GREY, Figure
 from .axes import Plane, plane
 from .results import is_predicted, spec_of
 from .statuses import codes
@@ -19,7 +19,7 @@ ENDS = {  # other than that both converge
     UNKNOWN: ("#ffffff", "not predicted, or not run"),
     ALIKE: ("#e4e4e4", "neither converges"),
     SHORT: ("#bcb6a8", "run not at its end"),
-    OTHER: (VERMILLION, "ends differ"),
+    OTHER: (GREEN, "ends differ"),
 }
 LEAST = 0.02  # difference that fills the scale of colours
 FARTHEST = 0.98  # quantile that does

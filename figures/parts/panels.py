@@ -80,7 +80,8 @@ def log_axis(axis: Axis, values: np.ndarray) -> None:
         axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if decades < MINOR else NullLocator())
         axis.set_minor_formatter(NullFormatter())
         return
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decades > 0.6 else RoundValues())
+    subs = (1, 2, 5) if decades > 1 else (1, 2, 3, 5)
+    axis.set_major_locator(LogLocator(subs=subs) if decades > 0.6 else RoundValues())
     axis.set_major_formatter(plain)
     axis.set_minor_locator(NullLocator())
 
