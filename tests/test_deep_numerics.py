@@ -218,6 +218,16 @@ def test_flow_ends_after_as_long_as_runs_hold(data):
 
 
 @pytest.mark.slow
+def test_the_patches_of_a_transformer_are_part_of_what_it_is():
+    """A store made with other tokens is of another network; kinds that have none are the same as ever."""
+    four, seven = (sims.deep.network("vit", width=4, depth=1, patches=k) for k in (4, 7))
+    assert four.spec()["patches"] == 4 and four.spec() != seven.spec()
+    assert "patches" not in sims.deep.network("fcn", patches=7).spec()
+    data = sims.deep.load("digits", train=10)
+    with pytest.raises(InputError, match="patches = 9 is above the 8 pixels"):
+        objective(sims.deep.network("vit", width=4, depth=1, patches=9), data)
+
+
 @pytest.mark.parametrize("kind", ["resnet", "vit"])
 def test_other_kinds_train(data, kind):
     theta, target = objective(sims.deep.network(kind, **KINDS[kind]), data)

@@ -137,3 +137,31 @@ def test_what_a_verb_cannot_do_with_rules_is_told(words, message, capsys):
     with pytest.raises(SystemExit):
         main(words)
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "step, parameters",
+    [
+        ("weight - lr*velocity; velocity <- beta*velocity + gradient", dict(beta=0.5)),  # turns, and flips nowhere
+        (
+            "weight - lr*velocity; velocity <- beta*velocity + gradient/sqrt(total(gradient**2))",
+            dict(beta=0.5),
+        ),  # its velocity follows no gradient linearly
+        (
+            "weight - lr*gradient/(sqrt(square) + 0.01); square <- 0.9*square + 0.1*gradient**2; "
+            "gradient at weight + rho*gradient",
+            dict(rho=0.01),
+        ),  # two gradients, and a divisor of each weight
+    ],
+)
+def test_where_no_edge_is_known_there_is_no_number(step, parameters):
+    own = UpdateRule(step=step, step_parameters=parameters)
+    run = sims.descend(MODEL, PROBLEM, 0.002, rule=own, max_steps=300, backend="numpy")
+    assert np.isfinite(run.sharpness) and np.isnan(run.sharpness_effective)
+    assert own.sharpness_limit(0.002) == np.inf
+
+
+def test_an_edge_at_one_step_does_not_make_a_minimum_unstable():
+    """Polyak's length at a step is often beyond 2 / S, and its loss falls below any tolerance all the same."""
+    ds = sims.sweep(MODEL, PROBLEM, [1.0, 10.0, 100.0], [0.05, 0.1, 0.2], rule=rule("polyak"), max_steps=5000)
+    assert (ds.status == sims.Status.CONVERGED).all() and (ds.sharpness_effective > 1).any()

@@ -58,6 +58,7 @@ class Deep:
         require_effect(
             self.network, {"base_width": ("mup",)}, self.network.parameterization, "--parameterization {}".format
         )
+        require_effect(self.network, {"patches": ("vit",)}, self.network.kind, "--kind {}".format)
         if self.following != FollowingOptions() and not self.predict:
             raise InputError("warm, land and rtol are of predictions: give --predict with them")
         data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder, i.channels)

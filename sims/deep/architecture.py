@@ -38,11 +38,14 @@ class Network:
     """Width at which mup is the standard parameterization."""
     seed: int = 0
     """Seed of the initial weights."""
+    patches: int = 4
+    """Patches of a vit along each side of an image; their squares are its tokens."""
 
     def __post_init__(self):
         for name, allowed in CHOICES.items():
             object.__setattr__(self, name, one_of(name, getattr(self, name), allowed))
         limits = {"width": (1, 10**6), "depth": (1, 1000), "base_width": (1, 10**6), "seed": (0, 2**63 - 1)}
+        limits["patches"] = (1, 1000)
         for name, (low, high) in limits.items():
             object.__setattr__(self, name, whole(name, getattr(self, name), low, high))
         object.__setattr__(self, "init_scale", real("init_scale", self.init_scale, above=0))
@@ -60,8 +63,8 @@ class Network:
 
     def spec(self) -> dict:
         """What decides the network and its start, for a stored result."""
-        spec = {f.name: getattr(self, f.name) for f in fields(self)}
-        return spec if self.parameterization == "mup" else {k: v for k, v in spec.items() if k != "base_width"}
+        unread = {"base_width": self.parameterization != "mup", "patches": self.kind != "vit"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if not unread.get(f.name)}
 
 
 def network(
@@ -73,6 +76,7 @@ def network(
     init_scale: float = 1.0,
     base_width: int = 64,
     seed: int = 0,
+    patches: int = 4,
 ) -> Network:
     """A deep network ``fcn``, ``cnn``, ``resnet`` or ``vit``; its input and output sizes come from the data.
 
@@ -85,4 +89,4 @@ def network(
     Raises:
         InputError: an unknown name, or a value outside its limits.
     """
-    return Network(kind, width, depth, activation, parameterization, init_scale, base_width, seed)  # type: ignore[arg-type]
+    return Network(kind, width, depth, activation, parameterization, init_scale, base_width, seed, patches)  # type: ignore[arg-type]

@@ -137,7 +137,9 @@ class Transformer(eqx.Module):
 
 
 def _vit(net: Network, shape, classes: int, keys) -> eqx.Module:
-    patch, d = min(shape[1:]) // 4, net.width  # 7 x 7 pixels of a 28 x 28 image
+    patch, d = min(shape[1:]) // net.patches, net.width
+    if not patch:
+        raise InputError(f"patches = {net.patches} is above the {min(shape[1:])} pixels of a side: use 4")
     embed = Convolution(shape[0], d, patch, stride=patch, key=next(keys))
     tokens = (shape[1] // patch) * (shape[2] // patch)
     act = eqx.nn.Lambda(ACTIVATIONS[net.activation])

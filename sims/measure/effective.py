@@ -25,7 +25,7 @@ def sharpness_effective(
     (:mod:`gdbias.sims.measure.max_norm`).
     Where the gradient is taken elsewhere, H is that at the point, and what the gradient has grown there along itself
     counts: ``q S(there) g . g(there) / |g|^2``, for SAM ``lr S (1 + rho S / |g|) / 2`` along an eigenvector
-    (2309.12488). NaN for a step without such an edge.
+    (2309.12488). NaN for a step without such an edge, and where these would differ from weight to weight.
 
     Args:
         lr: of the step, one a point.
@@ -36,21 +36,27 @@ def sharpness_effective(
     limit = np.asarray(rule.sharpness_limit(lr))
     if np.isfinite(limit).all():
         return sharpness / limit
-    edge, step = edge_of(rule.step), rule.step
+    edge, step, nothing = edge_of(rule.step), rule.step, np.full(len(theta), np.nan)
+    own = {WEIGHT, GRADIENT, *(s.symbol for s in step.state)}  # what differs from weight to weight
     value, weights = _values(landscape, theta, lr, loss_min), theta[:, :m]
     with np.errstate(all="ignore"):
         if edge.signed is not None:
+            if edge.signed.free_symbols & own:
+                return nothing
             length, pull = value(edge.signed) + np.zeros((len(theta), 1, 1)), value(GRADIENT)
             return length[:, 0, 0] * max_norm_sharpness(landscape, weights, pull) / np.abs(pull).sum(axis=(1, 2))
         if edge.factor is None:
-            return np.full(len(theta), np.nan)
+            return nothing
         factor = np.broadcast_to(value(edge.factor), weights.shape)
+        factor = np.where((factor > 0).all(axis=(1, 2), keepdims=True), factor, np.nan)  # else it flips nowhere
         if step.ascent is not None:
+            if not edge.factor.free_symbols <= {LEARNING_RATE, *step.parameters}:
+                return nothing  # what is held would have to be that of the gradient there
             there = np.broadcast_to(value(step.ascent), weights.shape)
             near, far = value(GRADIENT), gradient(landscape, there)
             grown = (near * far).sum(axis=(1, 2)) / (near * near).sum(axis=(1, 2))
             return factor[:, 0, 0] * sharpness_at(landscape, there).value * grown
-        if not edge.factor.free_symbols & {WEIGHT, GRADIENT, *(s.symbol for s in step.state)}:
+        if not edge.factor.free_symbols & own:
             return factor[:, 0, 0] * sharpness  # the same for all weights
         held = np.isfinite(factor).all(axis=(1, 2), keepdims=True)
         return sharpness_at(landscape, np.where(held, weights, np.nan), scale=np.sqrt(factor)).value

@@ -59,14 +59,7 @@ def outcomes(landscape: Landscape, runs: Runs) -> dict:
     given = runs.lr, runs.loss_min, found["sharpness"]
     with np.errstate(invalid="ignore", over="ignore"):
         found["sharpness_effective"] = sharpness_effective(landscape, theta, *given)
-        return with_end(found, runs, _limit(landscape, runs, found))
-
-
-def _limit(landscape: Landscape, runs: Runs, found: dict) -> np.ndarray:
-    """The largest stable sharpness at the states of the runs, infinite where the rule tells none."""
-    limit = np.asarray(landscape.dynamics.rule.once_settled.sharpness_limit(runs.lr))
-    at_state = found["sharpness"] / found["sharpness_effective"]
-    return np.where(np.isinf(limit) & np.isfinite(at_state), at_state, limit)
+        return with_end(found, runs, landscape.dynamics.rule.once_settled.sharpness_limit(runs.lr))
 
 
 def with_end(found: dict, runs: Runs, limit: np.ndarray | float) -> dict:

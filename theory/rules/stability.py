@@ -59,7 +59,8 @@ def edge_of(step: Step) -> Edge:
         return Edge()
     count = len(old)
     flipped = (slopes[:, :count] + sp.eye(count)).LUsolve(slopes[:, count])  # -old of a gradient of 1
-    return Edge(factor=simplest(-flipped[0]), held=held)
+    factor = simplest(-flipped[0])
+    return Edge(factor=factor, held=held) if factor != 0 else Edge()
 
 
 def _following(step: Step) -> list[StateVariable]:

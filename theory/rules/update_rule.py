@@ -161,6 +161,7 @@ class UpdateRule:
         sharpness, or one that hangs on the run's own state. Batches and label noise are not counted.
         """
         limit = _limit(self.step)(self.schedule.final * np.asarray(lr, dtype=float), *self.parameters)
+        limit = np.where((limit > 0) | (self.weight_decay > 0), limit, np.inf)  # nothing flips at a negative sharpness
         return limit if np.ndim(lr) else float(limit)
 
     def check(self, samples: int, loss: Loss) -> None:
