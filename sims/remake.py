@@ -50,7 +50,11 @@ def rebuild_rule(ds: xr.Dataset) -> UpdateRule:
 
 
 def rebuild_rules(ds: xr.Dataset) -> list[UpdateRule]:
-    """The update rules of a result of ``sweep``, those selected; raises InputError where its spec has none to read."""
+    """The update rules of a result of ``sweep``, those selected.
+
+    Raises:
+        InputError: a spec without rules to read, or a selected one that is not among them.
+    """
     try:
         stored = json.loads(ds.attrs["spec"]).get("rule", {})
         rules = [UpdateRule(**spec) for spec in (stored if isinstance(stored, list) else [stored])]
@@ -60,7 +64,13 @@ def rebuild_rules(ds: xr.Dataset) -> list[UpdateRule]:
         ) from None
     if "rule" not in ds.coords:
         return rules
-    return [rule for label in np.ravel(ds["rule"].values) for rule in rules if rule.label == label]
+    known, labels = {rule.label: rule for rule in rules}, np.ravel(ds["rule"].values).tolist()
+    if strange := [label for label in labels if label not in known]:
+        raise InputError(
+            f"the rule {shown(strange[0])} of the result is not among those of its spec ({shown(', '.join(known))}): "
+            "give it yourself"
+        )
+    return [known[label] for label in labels]
 
 
 def _problem(spec: Mapping, data: Mapping | None) -> Problem:

@@ -2,6 +2,7 @@
 say by every backend, as stable as they say, and made again from what is stored."""
 
 import pickle
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -261,3 +262,17 @@ def test_totals_of_drawn_samples_and_in_single_precision(rule):
     grid = dict(lr=[0.003, 0.1, 30.0], init_scale=[0.1, 1.0], max_steps=200, rule=rule)
     single, double = (sims.sweep(MODEL, PROBLEM, precision=number, **grid).status for number in ("float32", "float64"))
     np.testing.assert_array_equal(single == sims.Status.DIVERGED, double == sims.Status.DIVERGED)
+
+
+def test_rules_of_a_step_with_defaults_of_its_own_are_read_back_from_a_sweep():
+    """Its values differ by the rule alone; a stored step does not know its defaults, nor what they are elsewhere."""
+    update = parse_step("weight - lr*gain*gradient").update
+    own = [UpdateRule(step=theory.Step("gained", update, defaults={"gain": gain})) for gain in (0.5, 0.7)]
+    adam = parse_step("adam")
+    other = UpdateRule(step=replace(adam, defaults=dict(adam.defaults) | {"beta1": 0.5}))
+    rules = [*own, UpdateRule(step="adam"), other]
+    ds = sims.sweep(MODEL, PROBLEM, [0.01, 0.02], 0.1, rule=rules, max_steps=3, backend="numpy")
+    assert sims.rebuild_rules(ds) == rules
+    assert [sims.rebuild_rule(ds.isel(rule=k)) for k in range(4)] == rules
+    with pytest.raises(InputError, match="not among those of its spec"):
+        sims.rebuild_rules(ds.assign_coords(rule=["another", *ds.rule.values[1:]]))

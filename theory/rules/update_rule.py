@@ -120,10 +120,14 @@ class UpdateRule:
 
     @property
     def label(self) -> str:
-        """The step's name, with what differs from its defaults behind it: ``adam(beta1=0.5)``."""
+        """The step's name, with what differs from its defaults behind it: ``adam(beta1=0.5)``.
+
+        A step of one's own stands by its equations and all its values: a stored rule does not know its defaults.
+        """
+        named = STEPS.get(self.step.name) == self.step
+        name, usual = (self.step.name, STEPS[self.step.name].defaults) if named else (str(self.step), {})
         given = {name: value for name, value in self.spec.items() if name not in ("step", "step_parameters")}
-        given |= {name: value for name, value in self.step_parameters if self.step.defaults.get(name) != value}
-        name = self.step.name if STEPS.get(self.step.name) == self.step else str(self.step)
+        given |= {name: value for name, value in self.step_parameters if usual.get(name) != value}
         return name + (f"({', '.join(f'{n}={value}' for n, value in given.items())})" if given else "")
 
     @property
