@@ -191,5 +191,5 @@ def test_plot_without_a_prediction_says_why(figure, tmp_path, capsys):
             zarr.open_group(store, mode="r+").attrs["data"] = "[]"
         capsys.readouterr()
         call("plot", figure, store, "--out", out)
-        why, written = capsys.readouterr().err.splitlines()
+        why, *_, written = capsys.readouterr().err.splitlines()
         assert ("data are not stored" if spoilt else "(0, inf)") in why and str(out) in written
