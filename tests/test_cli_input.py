@@ -110,7 +110,7 @@ BAD = [
     ("plot norm_sharpness good.zarr --init-scale -1", "init_scale = -1"),
     ("plot phase_diagram good.zarr --init-scale 0.1", "--init-scale 0.1 has no effect on phase_diagram: it needs norm"),
     ("plot norm_sharpness good.zarr --by phase", "--by phase has no effect on norm_sharpness: it needs phase_diagram"),
-    ("plot phase_diagram good.zarr --endpoints 3", "--endpoints 3 has no effect on phase_diagram: it needs fr"),
+    ("plot phase_diagram good.zarr --endpoints 3", "--endpoints 3 has no effect on phase_diagram: it needs norm_"),
     ("plot frontier good.zarr --no-predict", "--no-predict has no effect on frontier: it needs phase_diagram or"),
     ("plot norm_sharpness good.zarr --runs", "--runs has no effect on norm_sharpness: it needs regimes"),
     ("plot regimes good.zarr --deep good.zarr", "--deep good.zarr has no effect on regimes: it needs contrast"),
