@@ -130,6 +130,8 @@ def rule_of(ds: xr.Dataset) -> str:
         rules = sims.rebuild_rules(ds)
     except InputError:
         return "an update rule of its own"
+    if rules == [theory.gradient_descent]:  # of several, the one selected
+        return ""
     return " and ".join(rule.step.name if str(rule.step) in rule.label else rule.label for rule in rules)
 
 
