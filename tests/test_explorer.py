@@ -123,6 +123,25 @@ def test_a_run_is_made_again_bit_for_bit_and_its_text_makes_it_too(explored):
     assert len(seen.path["step"]) >= min(runs.FEW, int(cell.steps))
 
 
+def test_a_cell_of_several_rules_is_made_again_by_its_own(tmp_path):
+    rules = [theory.gradient_descent, theory.UpdateRule(momentum=0.5)]
+    sims.sweep(MODEL, PROBLEM, LR, SCALES, rule=rules, max_steps=300, threads=1, store=tmp_path / "rules.zarr")
+    several = Explored.open(str(tmp_path / "rules.zarr"))
+    for k in range(2):
+        seen, cell = (
+            runs.with_run(several, several.plane({"rule": k}), 1, 1),
+            several.ds.isel(rule=k, init_scale=1, lr=1),
+        )
+        assert (seen.at["rule"], seen.notes) == (rules[k].label, ())
+        np.testing.assert_array_equal(seen.ends["found"], cell.beta.values)
+        names = {}
+        exec(seen.python, names)
+        np.testing.assert_array_equal(names["run"].theta.values, cell.theta.values)
+    found = several.plane({"rule": 0})
+    foreseen = runs.with_prediction(several, found, 1, 1, runs.stored(several, found, 1, 1))
+    assert foreseen.predicted["sharpness"][0] == theory.predict(MODEL, PROBLEM, SCALES[1]).endpoint(LR[1]).sharpness
+
+
 def test_the_least_norm_is_told_where_theory_has_it(explored, tmp_path):
     sharpness, norm = least_norms(explored, {})
     found = explored.ds.where(explored.ds.status == Status.CONVERGED)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from ...sims.options import Options, RunOptions
@@ -40,5 +41,7 @@ def python_of_run(spec: Mapping[str, Any], ds: xr.Dataset, store: str, at: Mappi
         called = f"sims.descend(models[{model}], problems[{problem}]"
     given |= options_of_run(spec) | {"record_every": 1}
     words = [f"{name}={value!r}" for name, value in given.items()]
-    words += ["rule=sims.rebuild_rule(stored)"] if "rule" in spec else []
+    if "rule" in spec:
+        rule = np.ravel(ds["rule"].values).tolist().index(at["rule"]) if "rule" in at else 0
+        words += [f"rule=sims.rebuild_rules(stored)[{rule}]"]
     return "\n".join([*lines, f"run = {called}, {', '.join(words)})"])

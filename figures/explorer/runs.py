@@ -72,7 +72,7 @@ class Seen:
 def stored(explored: Explored, found: Plane, row: int, column: int) -> Seen:
     """What the store says of a cell of a plane."""
     cell = cell_of(found, row, column)
-    at = {name: cell[name].item() for name in ("model", "seed", "init_scale", "lr") if name in cell.coords}
+    at = {name: cell[name].item() for name in ("rule", "model", "seed", "init_scale", "lr") if name in cell.coords}
     if "init_scale" not in explored.ds.coords:
         at.pop("init_scale", None)  # a height alone
     known = {name: float(cell[name].item()) for name in MEASURED if name in cell and cell[name].ndim == 0}
@@ -100,13 +100,13 @@ def with_run(explored: Explored, found: Plane, row: int, column: int) -> Seen:
     """The cell with its run made again from the store's spec, recorded at some hundred steps."""
     seen = stored(explored, found, row, column)
     try:
-        model, problem = explored.setting_at(cell_of(found, row, column))
-        taken = int(seen.measured.get("steps", FEW * FEW))
-        run = _descend(
-            explored, model, problem, seen, taken // POINTS | 1
-        )  # odd: both sides of an oscillation are seen
+        cell = cell_of(found, row, column)
+        model, problem = explored.setting_at(cell)
+        taken, rule = int(seen.measured.get("steps", FEW * FEW)), sims.rebuild_rule(cell)
+        every = taken // POINTS | 1  # odd: both sides of an oscillation are seen
+        run = _descend(explored, model, problem, rule, seen, every)
         if run.sizes["step"] < FEW and run.steps > run.sizes["step"]:
-            run = _descend(explored, model, problem, seen, int(run.steps) // POINTS | 1)
+            run = _descend(explored, model, problem, rule, seen, int(run.steps) // POINTS | 1)
     except GdbiasError as error:
         return seen.but(str(error))
     path = {name: run[f"path_{name}"].values for name in ("loss", "sharpness", *NORMS) if f"path_{name}" in run}
@@ -123,7 +123,7 @@ def with_run(explored: Explored, found: Plane, row: int, column: int) -> Seen:
     return again
 
 
-def _descend(explored: Explored, model, problem, seen: Seen, record_every: int) -> xr.Dataset:
+def _descend(explored: Explored, model, problem, rule, seen: Seen, record_every: int) -> xr.Dataset:
     spec, scale = explored.spec, float(seen.at["init_scale"])
     options = options_of_run(spec)
     if problem is None:
@@ -133,7 +133,6 @@ def _descend(explored: Explored, model, problem, seen: Seen, record_every: int) 
     options |= {name: value for name, value in BEYOND.items() if name in options}
     if options.get("backend") == "cupy":
         del options["backend"]
-    rule = sims.rebuild_rule(explored.ds)
     return sims.descend(model, problem, seen.lr, scale, rule=rule, record_every=record_every, **options)
 
 
@@ -142,10 +141,11 @@ def with_prediction(explored: Explored, found: Plane, row: int, column: int, see
     try:
         if explored.kind.startswith("deep"):
             return _with_plane(seen, _by_central_flow(explored, seen))
-        model, problem = explored.setting_at(cell_of(found, row, column))
+        cell = cell_of(found, row, column)
+        model, problem = explored.setting_at(cell)
         scale = float(seen.at["init_scale"])
         if problem is not None:
-            pred = theory.predict(model, problem, scale, rule=sims.rebuild_rule(explored.ds))
+            pred = theory.predict(model, problem, scale, rule=sims.rebuild_rule(cell))
             return _with_endpoint(seen, pred, float(explored.spec.get("tol", Options.tol)))
         start = {name: explored.spec[name] for name in ("start", "seed")}
         return _with_plane(seen, sims.linear.predicted(model, seen.lr, scale, **start).isel(init_scale=0, lr=0))

@@ -13,7 +13,7 @@ SHORT = {  # of a table
     "sharpness": "S", "beta_l1": "‖β‖₁", "beta_l2": "‖β‖₂", "theta_l1": "‖θ‖₁", "theta_l2": "‖θ‖₂",
     "product_nuclear": "‖W‖ nuclear",
 }  # fmt: skip
-AT = {"model": "", "seed": "problem ", "init_scale": "init_scale ", "lr": "lr "}
+AT = {"rule": "", "model": "", "seed": "problem ", "init_scale": "init_scale ", "lr": "lr "}
 PHASES = {
     Phase.FLOW_ALIGNED: "its loss never rose: it followed gradient flow",
     Phase.CATAPULT: "its loss rose on a few steps and then fell for good: a catapult",
