@@ -130,6 +130,12 @@ def test_a_list_of_rules_is_a_dimension_of_a_sweep(tmp_path, capsys):
     [
         (["run", "--lr", "0.1", "--rule", "adam,rmsprop"], "only gdbias sweep takes them"),
         (["sweep", "x.zarr", "--rule", "adam,rmsprop", "--momentum", "0.5"], "reads momentum: leave it out"),
+        (
+            ["sweep", "x.zarr", "--rule", "adam,rmsprop", "--step-parameters", "beta2 0.9"],
+            "beta2 0.9' is no NAME=VALUE",
+        ),
+        (["sweep", "x.zarr", "--rule", "adam,rmsprop", "--step-parameters", "eps=1,eps=2"], "gives eps twice"),
+        (["sweep", "x.zarr", "--rule", "adam,rmsprob"], "unknown rule 'rmsprob': do you mean rmsprop"),
         (["predict", "--rule", "adam"], "nothing is predicted for step=adam: use .* or run it with sims"),
     ],
 )

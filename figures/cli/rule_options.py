@@ -1,5 +1,6 @@
 """The update rule as options of the command line and of a spec file."""
 
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any
 
@@ -54,14 +55,17 @@ class Rule:
 
     def rules(self) -> "theory.UpdateRule | list[theory.UpdateRule]":
         """The rule, or a list where several names are given, each with those of the options that its step reads."""
-        from ...theory.rules.steps import STEPS  # SymPy
+        from ...theory.rules.steps import STEPS, parse_parameters  # SymPy
+        from ...theory.validate import meant  # NumPy
 
         names = [] if self.step is None else [name.strip() for name in self.step.split(",")]
-        if len(names) < 2 or not set(names) <= set(STEPS):
+        if len(names) < 2 or not re.fullmatch(r"[\w\s,-]*", self.step or ""):  # equations have more than words
             return self._one()
+        for name in names:
+            if name not in STEPS:
+                raise InputError(f"unknown rule {name!r}: {meant(name, STEPS)}use some of {', '.join(STEPS)}")
         reads = {name: {parameter.name for parameter in STEPS[name].parameters} for name in names}
-        parameters = dict(part.split("=", 1) for part in (self.step_parameters or "").split(",") if "=" in part)
-        given = {name.strip(): f"{name}={value}" for name, value in parameters.items()}
+        given = parse_parameters(self.step_parameters or "")
         asked = {*given, *(name for name in ("momentum", "weight_decay") if getattr(self, name))}
         if unread := sorted(asked - set().union(*reads.values())):
             raise InputError(f"none of the rules {self.step} reads {unread[0]}: leave it out")
@@ -69,7 +73,8 @@ class Rule:
             replace(
                 self,
                 step=name,
-                step_parameters=",".join(text for parameter, text in given.items() if parameter in reads[name]) or None,
+                step_parameters=",".join(f"{one}={value}" for one, value in given.items() if one in reads[name])
+                or None,
                 momentum=self.momentum if "momentum" in reads[name] else 0.0,
                 weight_decay=self.weight_decay if "weight_decay" in reads[name] else 0.0,
             )._one()
