@@ -8,6 +8,7 @@ import pytest
 
 from gdbias import figures, sims, theory
 from gdbias.figures.parts.results import stored_prediction
+from gdbias.figures.parts.titles import subject
 from gdbias.sims import Phase, Status
 from reading import faults, texts
 from small_results import drawn
@@ -100,6 +101,13 @@ def test_rows_of_models_and_problems_have_room_and_name_the_start():
         figure = figures.phase_diagram(ds, stored_prediction(ds))
         assert faults(figure) == []
         assert title_of(figure) == f"{named}, init_scale 0.1"
+
+
+def test_a_title_has_the_size_of_the_selected_problem_where_seeds_repeat():
+    problems = [theory.sparse_regression(n=n, d=8, sparsity=2, seed=seed) for n, seed in ((4, 1), (5, 1), (6, 0))]
+    ds = sims.sweep(MODEL, problems, 0.1, 0.1, max_steps=1, backend="numpy")
+    for k, n in enumerate((4, 5, 6)):
+        assert subject(ds.isel(seed=k)) == f"difference(2) on sparse_regression, n = {n}, d = 8"
 
 
 def test_without_an_interpolator_every_figure_has_room_and_says_why():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ...sims.store.dataset import labels_of
 from .results import rule_of, scale_of, spec_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def subject(ds: xr.Dataset) -> str:
     if "model" in ds.coords and ds["model"].size == 1:
         models = [str(ds["model"].item())]
     if "seed" in ds.coords and ds["seed"].size == 1 and len(problems) > 1:
-        problems = [one for one in problems if one.get("seed") == ds["seed"].item()] or problems
+        labels = labels_of(problems)
+        problems = [one for one, label in zip(problems, labels, strict=True) if label == ds["seed"].item()] or problems
     named = ", ".join(map(_network, models)) if len(models) <= FEW else f"{len(models)} models"
     width = {"d": ds.sizes["feature"]} if "feature" in ds.sizes else {}
     return joined(f"{named} on {_data([width | dict(one) for one in problems])}", rule_of(ds))

@@ -27,7 +27,12 @@ def single_result(
 
 def seed_labels(problems: Sequence[Any]) -> list:
     """The coordinate ``seed`` of each problem: its spec's where all have different ones, else 0, 1, 2 ..."""
-    seeds = [problem.spec.get("seed") for problem in problems]
+    return labels_of([problem.spec for problem in problems])
+
+
+def labels_of(specs: Sequence[Mapping[str, Any]]) -> list:
+    """The same of the problems' specs."""
+    seeds = [spec.get("seed") for spec in specs]
     distinct = None not in seeds and len(set(seeds)) == len(seeds)
     return seeds if distinct else list(range(len(seeds)))
 
