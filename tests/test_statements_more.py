@@ -18,7 +18,7 @@ def param(id, *more):
     return pytest.param(id, *more, marks=pytest.mark.slow if id.startswith("RULE-") else ())
 
 
-@pytest.mark.parametrize("id", map(param, MINE))
+@pytest.mark.parametrize("id", [param(id) for id in MINE])
 def test_it_holds(id):
     result = sims.verify(id, quick=True, workers=1)[id]
     assert result.verdict == Verdict.HOLDS, [c for c in result.cases if c.broke or c.error > MINE[id].tolerance]
