@@ -6,6 +6,7 @@ import zarr
 
 from gdbias import figures, sims, theory
 from gdbias.figures.cli.command import main
+from gdbias.figures.parts.edge import limit_label
 from gdbias.figures.parts.predicted import POINTS
 from gdbias.figures.parts.results import stored_prediction
 from gdbias.sims import Phase, Status
@@ -40,10 +41,12 @@ def test_figures_name_the_rule_and_draw_one_of_several(tmp_path):
 
 
 def test_plain_descent_among_several_rules_has_its_prediction():
-    ds = swept([theory.gradient_descent, UpdateRule(momentum=0.5)], max_steps=50)
+    rules = [theory.gradient_descent, UpdateRule(momentum=0.5)]
+    ds = swept(rules, max_steps=50)
     pred = stored_prediction(ds.isel(rule=0))
     np.testing.assert_array_equal(pred.lr_critical, theory.predict(MODEL, PROBLEM, [0.1, 0.2]).lr_critical)
     figures.phase_diagram(ds.isel(rule=[0]), pred)
+    assert [limit_label(ds.isel(rule=k)) for k in (0, 1)] == [limit_label(swept(rule, max_steps=1)) for rule in rules]
     for others in (ds.isel(rule=1), ds):
         with pytest.raises(InputError, match="predictions are for plain gradient descent"):
             stored_prediction(others)

@@ -9,6 +9,8 @@ from ... import sims
 from ...theory.errors import InputError
 from .results import spec_of
 
+OWN = r"\mathrm{the\ step's\ edge}"
+
 
 def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
     """The largest sharpness of a stable minimum at each lr, ``2 / lr`` for plain gradient descent.
@@ -26,8 +28,11 @@ def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
 
 def limit_label(ds: xr.Dataset) -> str:
     """The limit as a formula, with momentum b and weight decay lambda; in words for a step of one's own."""
-    rule = spec_of(ds).get("rule", {})
-    if isinstance(rule, list) or "step" in rule:
-        return r"\mathrm{the\ step's\ edge}"
+    try:
+        rule = sims.rebuild_rule(ds).spec if "rule" in spec_of(ds) else {}
+    except InputError:  # several, or none to read back
+        return OWN
+    if "step" in rule:
+        return OWN
     edge = r"(2 + 2b)\,/\,\eta" if rule.get("momentum") else r"2\,/\,\eta"
     return edge + (r" - \lambda" if rule.get("weight_decay") else "")
