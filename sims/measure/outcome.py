@@ -3,6 +3,8 @@
 import numpy as np
 
 from ...theory.derivation.landscape import Landscape
+from ...theory.rules.stability import edge_of
+from ...theory.rules.step import LOSS
 from ..engine.runs import Runs
 from ..status import Status
 from .effective import sharpness_effective
@@ -59,7 +61,20 @@ def outcomes(landscape: Landscape, runs: Runs) -> dict:
     given = runs.lr, runs.loss_min, found["sharpness"]
     with np.errstate(invalid="ignore", over="ignore"):
         found["sharpness_effective"] = sharpness_effective(landscape, theta, *given)
-        return with_end(found, runs, landscape.dynamics.rule.once_settled.sharpness_limit(runs.lr))
+        return with_end(found, runs, _limit(landscape, runs, found))
+
+
+def _limit(landscape: Landscape, runs: Runs, found: dict) -> np.ndarray:
+    """The largest stable sharpness at the ends of runs, infinite where the rule tells none.
+
+    Nor does an edge that hangs on state or the loss: these differ from step to step, and one of them is no verdict.
+    """
+    rule = landscape.dynamics.rule.once_settled
+    limit, factor = np.asarray(rule.sharpness_limit(runs.lr)), edge_of(rule.step).factor
+    if factor is None or factor.free_symbols & {LOSS, *(s.symbol for s in rule.step.state)}:
+        return limit
+    at_end = found["sharpness"] / found["sharpness_effective"]
+    return np.where(np.isinf(limit) & np.isfinite(at_end), at_end, limit)
 
 
 def with_end(found: dict, runs: Runs, limit: np.ndarray | float) -> dict:
