@@ -11,18 +11,14 @@ from ...theory.derivation.landscape import Landscape
 from .. import Status, descend
 from .cases import beta_of, dense_problem, only_positive, sparse_problem, unequal_weights
 from .registry import Case, Comparison, Formulas, NotApplicable, check
-from .stability import beside_the_edge, flip, heavy_ball_map, hessian_at
-
-MODELS = (power(2), difference(2), product(2), power(3))
+from .stability import beside_the_edge, fitted, flip, heavy_ball_map, hessian_at
 
 
 @check("EXT-1", cases=12, quick_cases=4)
 def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     """Where the linear map of two states loses stability, and runs from beside a minimum below and above that."""
-    model, n, b = case.choose(MODELS), 1 + 2 * (case.index % 2), case.rng.uniform(0.0, 0.9)
-    data = dense_problem(case, n, n + 2)
-    minimum = unequal_weights(case, model, data.d)
-    problem = Problem(data.X, data.X @ beta_of(model, minimum))
+    b = case.rng.uniform(0.0, 0.9)
+    model, problem, minimum = fitted(case)
     H = hessian_at(model, problem, minimum)
     top = np.linalg.eigvalsh(H)[-1]
     edge, lr_max = flip(lambda lr: heavy_ball_map(H, lr, b), 1 / top, 8 / top), f.lr_max(b=b, sharpness=top)

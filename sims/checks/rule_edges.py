@@ -5,30 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from ...theory import Parameterization, Problem, UpdateRule, difference, power, product
+from ...theory import Problem, UpdateRule, difference, power, product
 from ...theory.rules.steps import STEPS
 from .. import descend, flow
-from .cases import beta_of, dense_problem, only_positive, sparse_problem, unequal_weights
+from .cases import dense_problem, only_positive, sparse_problem, unequal_weights
 from .extensions import settled
 from .registry import Case, Comparison, Formulas, NotApplicable, check
-from .stability import beside_the_edge, flip, gradient_at, heavy_ball_map, hessian_at
+from .stability import beside_the_edge, fitted, flip, gradients_at, heavy_ball_map, hessian_at
 
-MODELS = (power(2), difference(2), product(2), power(3))
 REST = 1e-9  # the longest step of a run that has come to rest
-
-
-def _minimum(case: Case, models: tuple[Parameterization, ...] = MODELS):
-    """A model, a problem that random weights fit, and these."""
-    model, n = case.choose(models), 1 + 2 * (case.index % 2)
-    data = dense_problem(case, n, n + 2)
-    theta = unequal_weights(case, model, data.d)
-    return model, Problem(data.X, data.X @ beta_of(model, theta)), theta
 
 
 @check("RULE-1", cases=12, quick_cases=4)
 def nesterov(f: Formulas, case: Case) -> list[Comparison]:
     """Where the linear map loses stability, and runs from beside a minimum below and above that."""
-    (model, problem, theta), b = _minimum(case), case.rng.uniform(0.1, 0.9)
+    (model, problem, theta), b = fitted(case), case.rng.uniform(0.1, 0.9)
     H = hessian_at(model, problem, theta)
     top, eye = np.linalg.eigvalsh(H)[-1], np.eye(len(H))
 
@@ -44,7 +35,7 @@ def nesterov(f: Formulas, case: Case) -> list[Comparison]:
 @check("RULE-2", cases=12, quick_cases=4)
 def preconditioned(f: Formulas, case: Case) -> list[Comparison]:
     """The linear map with random divisors, and runs with an eps that outweighs the gradients near a minimum."""
-    model, problem, theta = _minimum(case)
+    model, problem, theta = fitted(case)
     b = 0.0 if case.index % 3 == 2 else case.rng.uniform(0.1, 0.9)
     H = hessian_at(model, problem, theta)
     root, eye = case.rng.uniform(0.3, 3, len(H)) ** -0.5, np.eye(len(H))
@@ -151,7 +142,7 @@ def _tail(case: Case, lr: float, late: int = 200, **rule: Any):
     theta = run.path_theta.transpose("step", "weight", "feature").values[:-1]
     if not np.isfinite(theta).all():
         raise NotApplicable("the run diverged")
-    gradients = np.stack([gradient_at(model, problem, t).ravel() for t in theta])
+    gradients = gradients_at(model, problem, theta).reshape(len(theta), -1)
     hessians = np.stack([hessian_at(model, problem, t) for t in theta[-late:]])
     return gradients, hessians
 
@@ -201,7 +192,7 @@ def limits(f: Formulas, case: Case) -> list[Comparison]:
         theta = run.theta.transpose("weight", "feature").values
         if not np.isfinite(theta).all():
             continue
-        if lr * np.abs(gradient_at(model, problem, theta)).max() < REST:
+        if lr * np.abs(gradients_at(model, problem, theta[None])).max() < REST:
             values = np.linalg.eigvalsh(hessian_at(model, problem, theta))
             largest.append(values[-1] / f.largest(lr=lr))
             least.append(values[0] / values[-1])

@@ -9,7 +9,7 @@ from ...theory import Problem, UpdateRule, difference
 from .. import Status, descend
 from .cases import beginning
 from .registry import Case, Comparison, Formulas, NotApplicable, check
-from .stability import gradient_at
+from .stability import gradients_at
 
 MODEL = difference(2)
 START = 1e-100
@@ -26,8 +26,7 @@ def _run(problem: Problem, theta0: np.ndarray, lr: float, steps: int, **rule: An
     theta = run.path_theta.transpose("step", "weight", "feature").values
     if not np.isfinite(theta).all():
         raise NotApplicable("the run diverged")
-    gradients = np.stack([gradient_at(MODEL, problem, t) for t in theta])
-    return theta, gradients, (theta[:, 0] ** 2 - theta[:, 1] ** 2) @ problem.X.T - problem.y
+    return theta, gradients_at(MODEL, problem, theta), (theta[:, 0] ** 2 - theta[:, 1] ** 2) @ problem.X.T - problem.y
 
 
 @check("RULE-11", cases=9, quick_cases=3)

@@ -6,13 +6,24 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from ...theory import Parameterization, Problem, UpdateRule, derive
+from ...theory import Parameterization, Problem, UpdateRule, derive, difference, power, product
 from ...theory.derivation.landscape import Landscape
 from .. import descend
-from .registry import Comparison
+from ..measure.effective import gradient
+from .cases import beta_of, dense_problem, unequal_weights
+from .registry import Case, Comparison
 
+MODELS = (power(2), difference(2), product(2), power(3))
 NEAR, OFFSET = 0.02, 1e-9
 FADED, GROWN = 0.25, 4.0  # of the distance at the start, along the top eigenvector
+
+
+def fitted(case: Case) -> tuple[Parameterization, Problem, np.ndarray]:
+    """A model, a problem that random weights fit, and these."""
+    model, n = case.choose(MODELS), 1 + 2 * (case.index % 2)
+    data = dense_problem(case, n, n + 2)
+    theta = unequal_weights(case, model, data.d)
+    return model, Problem(data.X, data.X @ beta_of(model, theta)), theta
 
 
 def hessian_at(model: Parameterization, problem: Problem, theta: np.ndarray) -> np.ndarray:
@@ -20,10 +31,9 @@ def hessian_at(model: Parameterization, problem: Problem, theta: np.ndarray) -> 
     return Landscape(derive(model), problem).dense_hessian(theta)
 
 
-def gradient_at(model: Parameterization, problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """In the weights, (weight, feature)."""
-    landscape = Landscape(derive(model), problem)
-    return np.stack(landscape.law.jacobian(*theta)) * landscape.slope(landscape.predictions(*theta))
+def gradients_at(model: Parameterization, problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """In the weights, at points (point, weight, feature)."""
+    return gradient(Landscape(derive(model), problem), theta)
 
 
 def flip(step: Callable[[float], np.ndarray], low: float, high: float) -> float:
