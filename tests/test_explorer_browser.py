@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from functools import partial
 
 import numpy as np
@@ -121,6 +122,19 @@ def test_a_click_makes_the_run_of_the_cell_again(visit, stored):
     end = theory.predict(MODEL, PROBLEM, float(SCALES[2])).endpoint(float(LR[6]))
     np.testing.assert_allclose(here.data("ends A", "predicted"), end.beta)
     here.shot("clicked")
+
+
+def test_a_run_that_takes_long_is_shown_as_stored_until_it_is_there(visit, stored, monkeypatch):
+    from gdbias.figures.explorer import page
+
+    made, there = page.with_run, threading.Event()
+    monkeypatch.setattr(page, "with_run", lambda *cell: there.wait(60) and made(*cell))
+    here = visit(stored[0]).until_drawn()
+    here.click(LR[6], SCALES[2])
+    here.until("model('told A').text.includes('Converged after')")
+    assert here.data("path A", "step") == []
+    there.set()
+    here.until("model('path A').data.step.length > 0")
 
 
 def test_two_cells_are_compared(visit, stored):

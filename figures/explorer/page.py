@@ -23,13 +23,14 @@ from .runs import Seen, stored, with_prediction, with_run
 HINT = "Every cell is a run: click one to make it again and see its course; fill B with another to compare."
 MOVE = 60  # milliseconds between pictures of a view that moves
 PAUSE = 1500  # milliseconds between looks at a store that is being written
+LONG = 250  # milliseconds that a run may take before its cell is shown without it
 
 
 class Page:
     """A result in a frame, for one visitor.
 
-    What takes time is done aside, so that the page answers: a cell is shown as stored, then with its run, then with its
-    prediction; what comes late for a cell that is no longer looked at is dropped.
+    What takes time is done aside, so that the page answers: a cell is shown with its run, as stored alone where that
+    takes long, then with its prediction; what comes late for a cell that is no longer looked at is dropped.
     """
 
     def __init__(self, document: Any, frame: Frame, explored: Explored):
@@ -39,6 +40,7 @@ class Page:
         self.begun: set[tuple] = set()  # what is being predicted, or was refused
         self.looked: dict[str, tuple[int, int]] = {}
         self.asked: dict[str, int] = dict.fromkeys(SLOTS, 0)  # how often a cell was asked for
+        self.answered: dict[str, int] = dict.fromkeys(SLOTS, 0)  # which of these was shown
         self.hint = models.Div(text=HINT, stylesheets=TEXT, sizing_mode="stretch_width")
         self.left = self.warm = False
         frame.put("told", self.hint)
@@ -112,7 +114,7 @@ class Page:
         self.plane = NormPlane(self.diagram.figure)
         self.plane.points.selected.on_change("indices", self._point_chosen)
         self._show_points()
-        self.frame.put("panels", self.plane.figure, *self.runs.panels)
+        self.frame.put("panels", self.plane.figure, self.runs.panels)
         if self.warm:
             self._predict(self.diagram, self.plane)
 
@@ -218,29 +220,30 @@ class Page:
             self.look(int(data["i"][new[0]]), int(data["j"][new[0]]))
 
     def look(self, row: int, column: int) -> None:
-        """Show a cell in the slot that is filled: what is stored at once, what takes time when it is there."""
+        """Show a cell in the slot that is filled, and what takes time when it is there."""
         slot = list(SLOTS)[self.slot.active]
         self.hint.visible = False
         self.looked[slot] = row, column
         self.asked[slot] += 1
         explored, found, asked = self.explored, self.found, self.asked[slot]
         self.diagram.mark(self.looked)
-        try:
-            seen = stored(explored, found, row, column)
-        except UNREADABLE as error:
-            self.frame.say(sentence(error))
-            return
-        self.runs.show(slot, seen)
 
         def show(late: Seen) -> None:
             if self.asked[slot] == asked:
+                self.answered[slot] = asked
                 self.runs.show(slot, late)
 
         def follow(late: Seen) -> None:
             show(late)
             self._aside(partial(with_prediction, explored, found, row, column, late), show)
 
+        def early(seen: Seen) -> None:
+            if self.answered[slot] != asked:
+                show(seen)
+
         self._aside(partial(with_run, explored, found, row, column), follow)
+        meanwhile = partial(self._aside, partial(stored, explored, found, row, column), early)
+        self.document.add_timeout_callback(meanwhile, LONG)
 
     def _forget(self, slot: str) -> None:
         self.looked.pop(slot, None)

@@ -42,7 +42,8 @@ class RunView:
         self.told = {slot: models.Div(text="", name=f"told {slot}", **wide) for slot in SLOTS}
         self.code = {slot: models.Div(text="", name=f"code {slot}", **wide) for slot in SLOTS}
         self.copy = {slot: self._button(slot) for slot in SLOTS}
-        self.panels = [self._loss(), self._stability(), self._norms(), self._coefficients()]
+        panels = self._loss(), self._stability(), self._norms(), self._coefficients()
+        self.panels = bk.layouts.column(*panels, sizing_mode="stretch_width", visible=False)  # one layout shows all
         from_top = WRAPPED | {"align-items": "start"}
         self.words = bk.layouts.row(*map(self._column, SLOTS), styles=from_top, sizing_mode="stretch_width")
 
@@ -62,9 +63,7 @@ class RunView:
         self.texts[slot].data = dict(text=[data["python"]])
         self.told[slot].text, self.code[slot].text = data["told"], data["code"]
         self.columns[slot].visible = seen is not None
-        drawn = any(len(path.data["step"]) for path in self.paths.values())
-        for panel in self.panels:
-            panel.visible = drawn
+        self.panels.visible = any(len(path.data["step"]) for path in self.paths.values())
 
     def _column(self, slot: str) -> Any:
         parts = self.told[slot], self.code[slot], self.copy[slot]
@@ -82,7 +81,7 @@ class RunView:
     def _panel(self, name: str, label: str, **rest) -> Any:
         tools = "pan,box_zoom,wheel_zoom,reset"
         figure = bk.plotting.figure(
-            name=name, height=LOW, sizing_mode="stretch_width", tools=tools, title=label, visible=False, **rest
+            name=name, height=LOW, sizing_mode="stretch_width", tools=tools, title=label, **rest
         )
         return dressed(figure)
 

@@ -49,7 +49,7 @@ LOOK = """
     part("told").text = data.told[best]
     part("code").text = data.code[best]
     part("column").visible = true
-    for (const panel of panels) panel.visible = data.step[best].length > 0 || panel.visible
+    panels.visible = data.step[best].length > 0 || panels.visible
     const others = marks.data.slot.map((s, k) => k).filter((k) => marks.data.slot[k] !== slot)
     const put = (name, value) => [...others.map((k) => marks.data[name][k]), value]
     marks.data = {
@@ -91,7 +91,7 @@ def single_file(explored: Explored, say: Callable[[str], None]) -> str:
     frame.put("choices", bk.layouts.row(_colour(explored, found, diagram), choice, styles=WRAPPED))
     frame.put("diagram", *diagram.parts)
     frame.put("told", hint, runs.words)
-    frame.put("panels", plane.figure, *runs.panels)
+    frame.put("panels", plane.figure, runs.panels)
     kept = _kept(explored, found, runs.norms, say)
     diagram.figure.scatter("lr", "at_row", source=kept, size=6, fill_color=None, line_color="white", line_alpha=0.8)
     args = dict(

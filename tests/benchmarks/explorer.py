@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import browsing  # noqa: E402
 
 CLICKS = 5
+PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -59,6 +60,7 @@ def measure(browser, store):
                 clock = Clock(server.pid)
                 here.click(x + w * (0.2 + 0.1 * k), y + h / 3)
                 here.until("model('told A').text !== args[0] && model('path A').data.step.length > 0", told)
+                here.page.evaluate(PAINTED)
                 print(f"  a click               {clock}")
                 here.page.wait_for_timeout(1500)
             here.close()
