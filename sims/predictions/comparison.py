@@ -19,7 +19,7 @@ from ..status import Status
 from ..store.provenance import result_attributes, result_spec
 from ..sweeps import sweep
 
-METHODS: tuple[Method, ...] = get_args(Method)
+METHODS: tuple[Method, ...] = ("flow", "frontier", "bregman", "constrained_flow")
 NEARBY = 1.003  # times lr: what descent itself changes by is the floor of every error
 
 
@@ -83,7 +83,7 @@ def compare(
     options, warmup = options_of("compare", CompareOptions(), options, changes), whole("warmup", warmup, 0)
     asked = options.sweep()
     for method in texts("methods", methods):
-        one_of("method", method, METHODS)
+        one_of("method", method, get_args(Method))
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
     every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
     pred, missing = predict(model, problem, scale, rule=rule), []

@@ -17,7 +17,7 @@ from .divergence import HIGHEST, SEVERAL, divergence_ratio
 from .flow_endpoint import FlowEndpoint, end_of_flow, stacked
 from .frontiers import sharpness_bounds
 from .integration import flow_path, followed_start
-from .rule_terms import TERMS, limit, refuse
+from .rule_terms import TERMS, cap, limit, refuse
 from .told import numbers, table
 from .transport import Transport
 
@@ -84,10 +84,11 @@ class Boundaries:
     def lr_critical(self) -> float | np.ndarray:
         """``2 / max_t S(flow(t))``: below it descent follows gradient flow (arXiv 2505.21423).
 
-        ``(2 + 2 momentum) / max_t S(flow(t))`` with momentum; of the lr that a schedule reaches at most.
+        ``(2 + 2 momentum) / max_t S(flow(t))`` with momentum; of the lr that a schedule reaches at most. Other steps
+        have caps of their own for 2; NoClosedForm where none tells one.
         """
         refuse(self.rule, "lr_critical", "weight_decay")
-        return (2 + 2 * self.rule.momentum) / self.sharpness_max
+        return cap(self.rule) / self.sharpness_max
 
     @cached_property
     def _transports(self) -> tuple[Transport, ...]:

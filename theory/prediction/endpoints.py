@@ -22,7 +22,7 @@ from .interpolators import Interpolators
 from .rule_terms import limit, spent
 from .settled import Settled
 
-Method = Literal["flow", "frontier", "bregman", "constrained_flow"]
+Method = Literal["flow", "frontier", "bregman", "constrained_flow", "effective_start"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +31,7 @@ class Endpoint:
 
     Attributes:
         lr: the learning rate.
-        method: the predictor; "lasso" with weight decay.
+        method: the predictor; "lasso" with weight decay, "effective_start" or "sign_flow" with a step of its own.
         beta: coefficients, shape (d,).
         sharpness: largest Hessian eigenvalue there, at most 2 / lr where the constraint binds.
         l1_norm: ``||beta||_1``.

@@ -58,10 +58,11 @@ def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transp
         nu = np.linalg.lstsq(problem.X.T, root.clock)[0]
     else:  # a clock from a small start has too few digits: the endpoint of what flow passes is the same
         root = _passed_root(landscape, theta0)
-    return _measured(landscape, root.theta, nu)
+    return measured(landscape, root.theta, nu)
 
 
-def _measured(landscape: Landscape, theta: np.ndarray, nu: np.ndarray) -> FlowEndpoint:
+def measured(landscape: Landscape, theta: np.ndarray, nu: np.ndarray) -> FlowEndpoint:
+    """What an end of weights theta (weight, d) and dual vector nu (n,) has."""
     problem, beta = landscape.problem, landscape.beta(theta[None])[0]
     top = float(landscape.sharpness(theta[None]).value[0])
     risk = problem.test_risk(beta)
@@ -91,7 +92,7 @@ def _limit(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, reason: AtB
     )
     theta = np.zeros(theta0.shape)
     theta[:, kept] = rest.theta
-    return _measured(Landscape(dynamics, problem), theta, np.full(problem.n, np.nan))
+    return measured(Landscape(dynamics, problem), theta, np.full(problem.n, np.nan))
 
 
 def _passed_root(landscape: Landscape, theta0: np.ndarray) -> DualRoot:

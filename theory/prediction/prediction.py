@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 
 from ..derivation.dynamics import derive
+from ..derivation.landscape import Landscape
 from ..errors import GdbiasError, InputError, NoClosedForm, NoInterpolator, NotFollowed
 from ..loss import squared
 from ..parameterization import Parameterization
@@ -29,7 +30,8 @@ from .endpoints import (
 )
 from .interpolators import Interpolators
 from .paths import Path, path
-from .rule_terms import TERMS, rate_of_edge, refuse, require_method, require_predicted
+from .rule_endpoint import endpoint_of_signs, endpoint_of_start
+from .rule_terms import TERMS, own_step, rate_of_edge, refuse, require_method, require_predicted, signs
 from .settled import Settled, settle
 
 ROUNDING = 1e-29  # of the loss of beta = 0
@@ -67,6 +69,8 @@ class Prediction(Boundaries):
             return endpoint_of_decay(*self._decaying, lr, rule)
         if method == "flow":
             return endpoint_of_flow(self.flow, lr, rule)
+        if method == "effective_start" or own_step(rule) or rule.label_noise:
+            return self._endpoint_of_rule(lr, method, warmup)
         require_method(rule, self.dynamics.model.name, method, warmup)
         reachable, w0 = self._reachable
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
@@ -79,6 +83,22 @@ class Prediction(Boundaries):
         if method != "constrained_flow":
             return replace(endpoint_by_program(reachable, w0, rate_of_edge(rule, lr), method), lr=lr)
         return endpoint_of_settled(self._settled(lr, warmup), lr, self.flow, warmup, rule)
+
+    def _endpoint_of_rule(self, lr: float, method: Method, warmup: int) -> Endpoint:
+        """By the law of a step other than descent's, which has one predictor."""
+        rule = self.rule
+        if method not in ("constrained_flow", "effective_start") or warmup:
+            what = f"a warm-up of {warmup}" if warmup else f"method={method!r}"
+            raise NoClosedForm(f"{what} is of descent, and the rule is {rule}: leave it out")
+        refuse(rule, "the effective start", "weight_decay", "schedule")
+        landscape = Landscape(self.dynamics, self.problem)
+        if signs(rule):
+            _ = self.flow  # refuses what nothing fits
+            return endpoint_of_signs(landscape, self.starts[0], rule, lr)
+        coordinates = doubled(self.dynamics.model)
+        if coordinates.degree == 1:
+            return replace(endpoint_of_flow(self.flow, lr), method="effective_start")
+        return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr)
 
     def steps(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> float:
         """Steps of descent at ``lr`` until its loss is below ``tol``; a run takes ``hold - 1`` more to be told.

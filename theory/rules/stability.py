@@ -14,7 +14,7 @@ from ..elementwise import simplest
 from .step import GRADIENT, LEARNING_RATE, LOSS, STEP, WEIGHT, StateVariable, Step, Total
 
 _KNOWN = {LEARNING_RATE, STEP, LOSS}
-_JUMPS = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside, sp.Derivative)
+JUMPS = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside, sp.Derivative)
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class Edge:
 @lru_cache(maxsize=64)
 def edge_of(step: Step) -> Edge:
     """The edge of a step, as far as its equations tell one."""
-    following = _following(step)
-    held = tuple(s for s in step.state if s not in following)
-    update, *states = (_held(e, held) for e in (step.update, *(s.update for s in following)))
+    moving = following(step)
+    held = tuple(s for s in step.state if s not in moving)
+    update, *states = (held_at_next(e, held) for e in (step.update, *(s.update for s in moving)))
     direction = sp.Dummy("direction", real=True)
     signed = update.subs(sp.sign(GRADIENT), direction)
-    if signed != update and not following and step.ascent is None:
+    if signed != update and not moving and step.ascent is None:
         length = -sp.diff(signed, direction)
         alone = not length.has(direction, GRADIENT, WEIGHT) and sp.expand(signed - WEIGHT + length * direction) == 0
         return Edge(signed=length / 2, held=held) if alone else Edge()
-    old = [WEIGHT, *(s.symbol for s in following)]
+    old = [WEIGHT, *(s.symbol for s in moving)]
     slopes = sp.Matrix([update, *states]).jacobian([*old, GRADIENT])
-    if slopes.has(*_JUMPS) or slopes.free_symbols & {*old, GRADIENT}:
+    if slopes.has(*JUMPS) or slopes.free_symbols & {*old, GRADIENT}:
         return Edge()
     count = len(old)
     flipped = (slopes[:, :count] + sp.eye(count)).LUsolve(slopes[:, count])  # -old of a gradient of 1
@@ -63,7 +63,7 @@ def edge_of(step: Step) -> Edge:
     return Edge(factor=factor, held=held) if factor != 0 else Edge()
 
 
-def _following(step: Step) -> list[StateVariable]:
+def following(step: Step) -> list[StateVariable]:
     """State that follows weights and gradient linearly."""
     found = list(step.state)
     while True:
@@ -78,10 +78,10 @@ def _linear(update: sp.Expr, moving: list[sp.Symbol]) -> bool:
     if any(total.has(*moving) for total in update.atoms(Total)):
         return False
     slopes = [sp.diff(update, symbol) for symbol in moving]
-    return not any(slope.has(*moving, *_JUMPS) for slope in slopes) and update.subs(dict.fromkeys(moving, 0)) == 0
+    return not any(slope.has(*moving, *JUMPS) for slope in slopes) and update.subs(dict.fromkeys(moving, 0)) == 0
 
 
-def _held(equation: sp.Expr, held: tuple[StateVariable, ...]) -> sp.Expr:
+def held_at_next(equation: sp.Expr, held: tuple[StateVariable, ...]) -> sp.Expr:
     """An equation with the next value of held state, and totals, as symbols that no derivative reaches."""
     values = {s.update: s.symbol for s in held}
     equation = equation.subs(values)

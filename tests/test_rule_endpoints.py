@@ -1,0 +1,192 @@
+"""Where rules other than descent end, beside runs; lags beside the slow root of a step; what no law tells."""
+
+import numpy as np
+import pytest
+
+from gdbias import sims, theory
+from gdbias.theory import NoClosedForm, UpdateRule
+from gdbias.theory.rules.lag import lag_of
+from gdbias.theory.rules.steps import STEPS, parse_step
+
+SIGNED = theory.sparse_regression(n=6, d=16, sparsity=3, signs="random", seed=1, n_test=0)
+DENSE = theory.sparse_regression(n=6, d=16, sparsity=16, signs="positive", seed=1, n_test=0)
+OLD_VELOCITY = parse_step("weight - lr*velocity; velocity <- beta*velocity + gradient, from 0")
+FROM_HERE = {  # one step of a quadratic of curvature s, in weight and velocity
+    "heavy_ball": lambda s, b: [[1 - s, b], [-s, b]],
+    "nesterov": lambda s, b: [[1 - s * (1 + b), -(b**2)], [s, b]],
+    "custom": lambda s, b: [[1, -1], [s, b]],
+}
+
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+def predicted(name, rule, scale=None):
+    problem = DENSE if name.startswith("power") else SIGNED
+    model = theory.parse(name)
+    return theory.predict(model, problem, scale or (0.1 if model.degree == 2 else 0.3), rule=rule)
+
+
+def distance(end, beta):
+    return np.linalg.norm(end - beta) / np.linalg.norm(beta)
+
+
+def run_of(pred, lr, **options):
+    settings = dict(theta0=pred.starts[0], rule=pred.rule, max_steps=200_000, track_every=0, backend="numpy") | options
+    return sims.descend(pred.dynamics.model, pred.problem, lr, **settings)
+
+
+@pytest.mark.parametrize("step", [STEPS["heavy_ball"], STEPS["nesterov"], OLD_VELOCITY], ids=lambda step: step.name)
+def test_speed_and_lag_are_those_of_the_slow_root(step):
+    """A weight of small curvature s falls by ``exp(-c s (1 + lag s) + O(s^3))`` a step."""
+    lag, b, s = lag_of(step), 0.6, 1e-4
+    values = {"lr": 1.0, "momentum": b, "beta": b}
+    speed, behind = (float(e.subs({x: values[x.name] for x in e.free_symbols})) for e in (lag.speed, lag.behind))
+    root = max(np.linalg.eigvals(np.array(FROM_HERE[step.name](s, b))).real)
+    assert speed == pytest.approx(1 / (1 - b), rel=1e-12)
+    assert (-np.log(root) / (speed * s) - 1) / s == pytest.approx(behind, rel=3e-3)
+
+
+def test_steps_that_are_no_gradient_flow_have_no_lag():
+    known = {name for name, step in STEPS.items() if lag_of(step)}
+    assert known == {
+        "gradient_descent", "heavy_ball", "nesterov", "normalized_descent", "clipped_descent", "polyak",
+        "rmsprop_scalar", "sam", "sam_max",
+    }  # fmt: skip
+    assert lag_of(parse_step("weight - lr*gradient/(1 + step)")) is None
+    assert lag_of(parse_step("weight - lr*gradient*abs(gradient)")) is None
+    assert lag_of(parse_step("weight - lr*(gradient + 1)")) is None
+
+
+EASY = ("clipped_descent", {"max_norm": 0.5}, 0.5), ("polyak", {}, 0.5), ("nesterov", {}, 0.1)
+
+
+@pytest.mark.parametrize("step, parameters, share", EASY)
+@pytest.mark.parametrize("name", ["difference(2)", slow("power(3)")])
+def test_a_rule_ends_where_flow_does_from_its_effective_start(name, step, parameters, share):
+    rule = UpdateRule(step=step, step_parameters=parameters, momentum=0.5 * (step == "nesterov"))
+    pred = predicted(name, rule)
+    lr = share * theory.predict(pred.dynamics.model, pred.problem, pred.init_scale).lr_critical * (1 - rule.momentum)
+    end, found = pred.endpoint(lr), run_of(pred, lr).beta.values
+    assert end.method == "effective_start" and end.lr == lr and not end.note
+    assert distance(end.beta, found) < min(0.006, distance(pred.flow.beta, found) / 3)
+
+
+@pytest.mark.parametrize("scale_x, scale_y", [(1e-40, 1e30), (1e50, 1e-20)])
+def test_an_effective_start_is_the_same_at_any_scale_of_the_data(scale_x, scale_y):
+    """``X -> a X, y -> b y``: beta by ``b / a``, weights by its root, lr by ``1 / (a b)``, gradients by both last."""
+    pred = predicted("difference(2)", UpdateRule(step="clipped_descent", step_parameters={"max_norm": 0.5}))
+    unit = (scale_y / scale_x) ** 0.5
+    rule = UpdateRule(step="clipped_descent", step_parameters={"max_norm": 0.5 * scale_y * scale_x * unit})
+    other = theory.predict(
+        pred.dynamics.model, theory.Problem(SIGNED.X * scale_x, SIGNED.y * scale_y), 0.1 * unit, rule=rule
+    )
+    a, b = pred.endpoint(0.1), other.endpoint(0.1 / scale_x / scale_y)
+    np.testing.assert_allclose(b.beta / unit**2, a.beta, atol=1e-6 * abs(a.beta).max())
+
+
+def test_two_orders_of_descent_itself():
+    """At half the rate the flow is half as far from the run, its effective start less than a third."""
+    pred, missed = predicted("difference(2)", UpdateRule()), []
+    for share in (0.4, 0.2):
+        lr = share * pred.lr_critical
+        found = run_of(pred, lr, tol=1e-20).beta.values
+        missed.append([distance(b, found) for b in (pred.flow.beta, pred.endpoint(lr, "effective_start").beta)])
+    (far, near), (farther, nearer) = missed
+    assert 1.8 < far / farther < 2.2 and near / nearer > 3 and nearer < 1e-3
+
+
+@pytest.mark.parametrize("name", ["difference(2)", slow("product(2)")])
+def test_label_noise_shrinks_the_start(name):
+    rule = UpdateRule(label_noise=0.3, noise_steps=3000)
+    pred = predicted(name, rule)
+    lr = 0.2 * pred.lr_critical
+    end = pred.endpoint(lr)
+    found = run_of(pred, lr).beta.values
+    assert distance(end.beta, found) < min(0.02, distance(pred.flow.beta, found) / 3)
+
+
+@pytest.mark.parametrize(
+    "step, parameters", [("sam", {"rho": 0.002}), ("sam_max", {"rho": 5e-4}), ("normalized_descent", {})]
+)
+def test_rules_that_hover_arrive_at_the_end_from_their_effective_start(step, parameters):
+    plain = predicted("difference(2)", UpdateRule())
+    lr = 0.1 * plain.lr_critical
+    pred = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters))
+    end = pred.endpoint(lr)
+    assert "does not rest" in end.note
+    steps = int(float(end.note.split(" steps")[0].split()[-1]))
+    run = run_of(pred, lr, max_steps=steps, tol=0)
+    rest = sims.flow(pred.dynamics.model, pred.problem, theta0=run.theta.transpose("weight", "feature").values)
+    found = rest.beta.values
+    assert distance(end.beta, found) < 0.7 * distance(plain.flow.beta, found) and distance(end.beta, found) < 0.01
+
+
+@pytest.mark.parametrize("name", ["difference(2)", slow("product(2)"), slow("power(3)")])
+def test_sign_descent_slides(name):
+    pred = predicted(name, UpdateRule(step="sign_descent"))
+    lr = 1e-4
+    end = pred.endpoint(lr)
+    steps = int(1.02 * float(end.note.split(" steps")[0].split()[-1]))
+    found = run_of(pred, lr, max_steps=steps, tol=0).beta.values
+    assert end.method == "sign_flow" and pred.problem.loss_at(end.beta) < 1e-12
+    assert distance(end.beta, found) < 0.03 and distance(pred.flow.beta, found) > 0.2
+
+
+@pytest.mark.parametrize("step, parameters", [("rmsprop", {"beta2": 0.9}), slow("adam", {"beta1": 0.5, "beta2": 0.9})])
+def test_averages_of_squares_that_forget_fast_make_signs(step, parameters):
+    pred = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters))
+    lr = 2e-5
+    end = pred.endpoint(lr)
+    steps = int(1.02 * float(end.note.split(" steps")[0].split()[-1]))
+    found = run_of(pred, lr, max_steps=steps, tol=0, backend="numba").beta.values
+    assert distance(end.beta, found) < 0.03
+    with pytest.raises(NoClosedForm, match="use an lr below"):
+        pred.endpoint(1e-2)
+
+
+def test_one_coefficient_of_signs_by_hand():
+    """``u^2 - v^2`` from 0.5: u + v stays, so u = 0.5 + t and v = 0.5 - t until 0, then u alone; x beta = y."""
+    problem, model = theory.Problem(np.array([[2.0]]), np.array([4.5])), theory.difference(2)
+    end = theory.predict(model, problem, 0.5, rule=UpdateRule(step="sign_descent")).endpoint(1e-5)
+    assert end.beta[0] == pytest.approx(2.25, rel=1e-6)
+    assert float(end.note.split()[4]) == pytest.approx((1.5 - 0.5) / 1e-5, rel=1e-2)  # u ends at 1.5
+
+
+@pytest.mark.parametrize(
+    "rule, ask, reason",
+    [
+        (UpdateRule(step="adamw"), lambda p: p, "adamw.*no law"),
+        (UpdateRule(label_noise=0.1), lambda p: p, "label_noise=0.1 without an end.*noise_steps"),
+        (UpdateRule(step="sam", schedule="ramp(10)"), lambda p: p, "sam.*leave out schedule"),
+        (UpdateRule(step="polyak", batch=1), lambda p: p, "polyak.*leave out batch"),
+        (UpdateRule(step="polyak"), lambda p: p.lr_max, "polyak has no learning rate"),
+        (UpdateRule(step="sam"), lambda p: p.lr_critical, "sam has no learning rate"),
+        (UpdateRule(step="normalized_descent"), lambda p: p.lr_max, "normalized_descent has no learning rate"),
+        (UpdateRule(step="nesterov", momentum=0.9), lambda p: p.endpoint(0.02), "too far.*use an lr below"),
+        (UpdateRule(step="clipped_descent"), lambda p: p.endpoint(0.01, warmup=5), "a warm-up of 5"),
+        (UpdateRule(step="clipped_descent"), lambda p: p.endpoint(0.01, "frontier"), "method='frontier'"),
+        (UpdateRule(step="clipped_descent"), lambda p: p.path(0.01), "the path.*step=clipped_descent"),
+        (UpdateRule(label_noise=0.1, noise_steps=5), lambda p: p.steps(0.01), "number of steps.*label_noise"),
+        (UpdateRule(step="sam"), lambda p: p.endpoint(10.0), "too far from gradient flow"),
+    ],
+)  # fmt: skip
+def test_what_no_law_tells_is_refused_by_name(rule, ask, reason):
+    with pytest.raises(NoClosedForm, match=reason):
+        ask(predicted("power(2)", rule))
+
+
+def test_label_noise_is_refused_for_other_degrees():
+    with pytest.raises(NoClosedForm, match="degree 2"):
+        predicted("power(3)", UpdateRule(label_noise=0.1, noise_steps=10)).endpoint(1e-3)
+
+
+@pytest.mark.parametrize("step, momentum, cap", [("nesterov", 0.5, 1.5), ("clipped_descent", 0.0, 2.0)])
+def test_boundaries_go_by_the_cap_of_the_step(step, momentum, cap):
+    pred, plain = (
+        predicted("difference(2)", UpdateRule(step=step, momentum=momentum)),
+        predicted("difference(2)", UpdateRule()),
+    )
+    for name in ("lr_critical", "lr_critical_final", "lr_max"):
+        assert getattr(pred, name) == pytest.approx(cap / 2 * getattr(plain, name), rel=1e-12)

@@ -1,0 +1,100 @@
+"""Where a rule ends that is nearly gradient flow: where flow ends from another start, its effective one.
+
+Let a rule take its gradients at ``theta + uphill`` (:mod:`gdbias.theory.rules.lag`). In the mirror coordinate z of the
+doubled weights, ``dz/dt = -rate g`` along gradient flow, the rule then moves by ``-rate g (1 + uphill_w / w)^(L - 1)``:
+by what lies in the span of the samples, which decides nothing, and by
+
+    ``dz = -(L - 1) rate g uphill_w / w dt``
+
+which does not. Its sum along the flow is a move of the start: at first order in the learning rate, the radius of
+sharpness-aware minimization and the time that momentum remembers, the end is flow's from there. For ``u^2 - v^2`` it
+takes ``u v``, by ``exp(-4 int uphill_w g / w dt)``, which finite steps (EXA-3) and sharpness-aware ones (2603.08290)
+shrink. Label noise adds the variance of its gradients.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..derivation.landscape import Landscape
+from .coordinates import Doubled
+from .integration import FlowPoint, flow_path, followed_start
+
+Law = Callable[[np.ndarray, np.ndarray, float], tuple[float, np.ndarray]]  # Lag.at
+
+
+@dataclass(frozen=True)
+class EffectiveStart:
+    """The starts, each of shape (weight, d), from which gradient flow ends where the rule does.
+
+    Attributes:
+        theta: at first order.
+        beyond: by the whole force at the displaced point, which differs from that at second order.
+        steps: of the rule, until gradients are a millionth of the first.
+    """
+
+    theta: np.ndarray
+    beyond: np.ndarray
+    steps: float
+
+
+def effective_start(
+    landscape: Landscape, coordinates: Doubled, theta0: np.ndarray, law: Law, noise: np.ndarray | None = None
+) -> EffectiveStart:
+    """The effective start of a rule from theta0 (weight, d); ``noise`` is what else z loses, (block, d).
+
+    Raises:
+        NoClosedForm: a start outside the doubled coordinates.
+        GdbiasError: a flow that cannot be followed.
+    """
+    theta0 = followed_start(landscape, theta0)
+    w0, path = coordinates.start(theta0), flow_path(landscape, theta0)
+    sides = np.sign(_doubled(coordinates, theta0))
+    moved, steps = np.zeros((2, *w0.shape)), 0.0
+
+    def rates(point: FlowPoint) -> tuple[float, np.ndarray]:
+        return _rates(landscape, coordinates, point, law, sides)
+
+    pace, drift = rates(path.points[0])
+    for point, after, time in zip(path.points[:-1], path.points[1:], path.step, strict=True):
+        between, middle = rates(point.after(time / 2)[0])
+        last, end = rates(after)
+        moved += time / 6 * (drift + 4 * middle + end)  # Simpson
+        steps += time / 6 * (pace + 4 * between + last)
+        pace, drift = last, end
+    lost = 0 * w0 if noise is None else noise
+    first, second = (_moved(coordinates, theta0, w0, sides, each - lost) for each in moved)
+    return EffectiveStart(first, second, steps)
+
+
+def _rates(
+    landscape: Landscape, coordinates: Doubled, point: FlowPoint, law: Law, sides: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Steps per flow time, and the drifts of z (2, block, d) at first order and with the whole force."""
+    theta, pull, powers = point.theta, point.pull, coordinates.degree - 1
+    slopes = np.array([slope + np.zeros_like(pull) for slope in landscape.law.jacobian(*theta)])
+    speed, uphill = law(theta, slopes * pull, float(landscape.mean_loss(landscape.predictions(*theta))))
+    w = sides * _doubled(coordinates, theta)
+    share = np.divide(sides * _doubled(coordinates, uphill), w, out=np.zeros_like(w), where=w > 0)
+    ahead = landscape.slope(landscape.predictions(*(theta + uphill)))
+    g, there = (coordinates.signs[:, None] * each for each in (pull, ahead))
+    return 1 / speed, -coordinates.rate * np.array([powers * g * share, there * ((1 + share) ** powers - 1)])
+
+
+def _doubled(coordinates: Doubled, theta: np.ndarray) -> np.ndarray:
+    """The weights w (block, d), with their signs, of theta (weight, d); of a balanced chain each layer is as good."""
+    if coordinates.turn.ndim == 2:
+        return coordinates.turn @ theta
+    return np.where(coordinates.start(theta) > 0, coordinates.turn[0] * theta[0], 0.0)
+
+
+def _moved(
+    coordinates: Doubled, theta0: np.ndarray, w0: np.ndarray, sides: np.ndarray, drift: np.ndarray
+) -> np.ndarray:
+    """The start (weight, d) at which z is by ``drift`` from where it is at theta0."""
+    with np.errstate(divide="ignore"):
+        w = np.where(w0 > 0, coordinates.weights(coordinates.dual(w0) + drift), 0.0)
+    if coordinates.turn.ndim == 2:
+        return theta0 + np.linalg.pinv(coordinates.turn) @ (sides * (w - w0))
+    return theta0 * w.sum(axis=0) / w0.sum(axis=0)
