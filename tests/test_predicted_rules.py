@@ -190,6 +190,9 @@ def test_the_command_line_predicts_with_a_rule(tmp_path, capsys):
     told = capsys.readouterr().out.split()
     decayed = predicted("difference(2)", UpdateRule(weight_decay=0.1)).endpoint(0.1)
     assert float(told[told.index("l1_norm") + 1]) == pytest.approx(decayed.l1_norm, rel=1e-5)
+    main(["predict", *data, "--rule", "sign_descent", "--lr", "1e-4"])
+    told = capsys.readouterr().out
+    assert "no learning rate below which a minimum is stable" in told and "after" in told
     with pytest.raises(SystemExit):
         main(["predict", str(tmp_path / "a.zarr"), *data, "--momentum", "0.5", "--lr", "0.1,0.2"])
     assert not (tmp_path / "a.zarr").exists()

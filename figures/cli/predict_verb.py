@@ -17,6 +17,7 @@ from ...sims.machine import cores
 from ...sims.predictions.planes import PredictedOptions
 from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
+from ...theory.prediction.rule_terms import cap, own_step
 from ..parts.choice import fewer_rows, has_one_minimum
 from .data_options import Data
 from .rule_options import Rule
@@ -77,17 +78,20 @@ class Predict:
         pred = theory.predict(model, problem, init_scale, rule=self.rule.rule())
         said = say if problem.n * problem.d > LARGE else lambda text: None
         said(f"following gradient flow on {problem.n} x {problem.d} numbers, which may take minutes")
-        ruled = "" if pred.rule == theory.gradient_descent else f", {pred.rule}"
+        ruled = "" if pred.rule == theory.gradient_descent else f", {pred.rule.label}"
         print(f"{model} on {problem}, init_scale {init_scale:g}{ruled}")
-        edge = "(2 + 2 momentum)" if pred.rule.momentum else "2"
+        edge, capped = "(2 + 2 momentum)" if pred.rule.momentum else "2", not pred.rule.weight_decay
         settled = edge if pred.rule.schedule.final == 1 else f"{edge} / {pred.rule.schedule.final:g}"
         try:
+            edge = f"{cap(pred.rule):.6g}" if own_step(pred.rule) else edge
+            settled = edge if own_step(pred.rule) else settled
             print(f"lr_critical        {pred.lr_critical:.6g}   {edge} / largest sharpness along gradient flow")
-        except NoClosedForm as reason:  # weight decay, whose ends alone are predicted
-            if not pred.rule.weight_decay:
+        except NoClosedForm as reason:  # weight decay and rules without an edge at a minimum: their ends alone
+            if pred.rule == theory.gradient_descent:
                 raise
+            capped = False
             print(reason)
-        squared = problem.loss == theory.squared and not pred.rule.weight_decay
+        squared = problem.loss == theory.squared and capped
         if squared:
             print(f"lr_critical_final  {pred.lr_critical_final:.6g}   {settled} / sharpness at its endpoint")
         rates, reason = ([] if lrs is None else lrs.tolist()), ""
