@@ -161,6 +161,6 @@ def test_the_slowest_run_of_a_sweep_takes_the_steps_that_are_told():
 
 def test_a_direction_that_grows_never_ends():
     """``lr lambda`` is 0.5 and 2.5: ``(1 - lr lambda)^(2 t)`` falls by four a step, and grows."""
-    modes = cast(Modes, SimpleNamespace(jacobian=np.diag([0.5, 2.5]) ** 0.5, lr=1.0, n=1))
+    modes = cast(Modes, SimpleNamespace(samples=np.eye(2), shares=np.array([0.25, 1.25])))
     assert linear_steps(modes, np.array([1.0, 0.0]), 0.25**4, held=False) == pytest.approx(4.0)
     assert linear_steps(modes, np.array([0.0, 1.0]), 1e-8, held=False) == np.inf

@@ -202,8 +202,8 @@ def held(rows, fitted):
     from gdbias.theory.prediction.bars import QUANTITIES
 
     for row in rows:
-        laws = fitted[row["warmup"]][row["moved"].course]
-        within = [relative(row, q) <= law.widths(row["moved"]) for q, law in zip(QUANTITIES, laws, strict=True)]
+        laws, features = fitted[row["warmup"]][row["moved"].course], row["moved"].features
+        within = [relative(row, q) <= law.widths(features) for q, law in zip(QUANTITIES, laws, strict=True)]
         yield row, within
 
 

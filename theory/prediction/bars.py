@@ -93,10 +93,10 @@ class Law:
     few: float
     square: float
 
-    def widths(self, moved: Moved) -> np.ndarray:
-        """Shape (2,)."""
+    def widths(self, features: np.ndarray) -> np.ndarray:
+        """Shape (2,), at the features of a :class:`Moved`."""
         slopes = np.array([self.far, self.start, self.edge, self.near, self.few, self.square])
-        return np.exp(np.array(self.sizes) + slopes @ moved.features)
+        return np.exp(np.array(self.sizes) + slopes @ features)
 
 
 NONE = EndpointError(*(np.zeros(2) for _ in range(4)))  # of an end that a run has reached
@@ -225,7 +225,8 @@ def endpoint_error(
 ) -> EndpointError:
     """The bars of an endpoint; ``spread`` is the root mean square of the held-out data, a feature."""
     laws = FITTED[max(known for known in FITTED if known <= warmup)][moved.course]
-    coefficients, norm, top, loss = (law.widths(moved) for law in laws)
+    features = moved.features
+    coefficients, norm, top, loss = (law.widths(features) for law in laws)
     size = float(np.linalg.norm(beta))
     return EndpointError(
         coefficients * size,

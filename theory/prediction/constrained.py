@@ -5,7 +5,7 @@ convex set ``{S <= 2 / lr}``: descent follows ``dz/dt in -grad L - N(beta)``, ``
 central flow (arXiv 2410.24206) takes on diagonal networks. All in the doubled coordinates of ``w^L``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -109,10 +109,21 @@ class Edge:
         return self.w0 > 0
 
     @cached_property
+    def columns(self) -> np.ndarray:
+        """The samples on these, shape (rank X, moving)."""
+        return self.coordinates.columns(self.problem, self.moving)
+
+    def at(self, lr: float) -> "Edge":
+        """The same at another learning rate, in units that are found once."""
+        other = replace(self, lr=lr)
+        vars(other).update(moving=self.moving, columns=self.columns, _columns=self._columns)
+        return other
+
+    @cached_property
     def _columns(self) -> tuple[np.ndarray, np.ndarray, float, float]:
-        columns, y = self.coordinates.columns(self.problem, self.moving), self.problem.projected[1]
-        length, size = float(np.linalg.norm(columns, 2)), float(np.linalg.norm(y))
-        scaled = columns / (length or 1.0)
+        y = self.problem.projected[1]
+        length, size = float(np.linalg.norm(self.columns, 2)), float(np.linalg.norm(y))
+        scaled = self.columns / (length or 1.0)
         return np.ascontiguousarray(scaled), y / (size or 1.0), length, size
 
     @cached_property
@@ -128,18 +139,10 @@ class Edge:
         L = self.coordinates.degree
         return self.lr * self.coordinates.rate * length * size * self.unit ** (L - 2) / self.problem.n
 
-    def sharpest_of_first_steps(self) -> float:
-        """The largest ``lr S / 2`` by the tangent kernel at the start and in descent's own first steps from it."""
-        (C, y, *_), L, eta = self._columns, self.coordinates.degree, self.eta
-        w, largest = self.w0[self.moving] / self.unit, 0.0
-        for _ in range(FIRST_STEPS):
-            if not np.isfinite(w).all():
-                return np.inf
-            kernel = (C * w ** (2 * L - 2)) @ C.T
-            largest = max(largest, eta * L * L * float(np.linalg.eigvalsh(kernel)[-1]) / 2)
-            with np.errstate(over="ignore"):
-                w = w - eta * L * w ** (L - 1) * (C.T @ (C @ w**L - y))
-        return largest
+    def thrown(self) -> bool:
+        """Whether the start is beyond the edge, by the tangent kernel, or descent's own first steps go there."""
+        C, y, *_ = self._columns
+        return kernel().thrown(C, y, self.coordinates.degree, self.eta, self.w0[self.moving] / self.unit, FIRST_STEPS)
 
     def follow(
         self,

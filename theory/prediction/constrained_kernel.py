@@ -12,7 +12,7 @@ import numpy as np
 
 from gdbias.theory.compiled.decorators import inner, kernel
 from gdbias.theory.compiled.dense import applied, copied, pulled
-from gdbias.theory.prediction.implicit_step import NEWTON, dual, implicit, weights
+from gdbias.theory.prediction.implicit_step import NEWTON, dual, implicit, sharpness_matrix, under, weights
 
 ENDED, LONG, LOST, NONE = 0, 1, 2, 3  # of `follow`: none of the interpolators is under the cap
 CONVERGED, MOVING, DIVERGED, CROSSED = 0, 1, 2, 3  # of `descend`
@@ -287,6 +287,22 @@ def project(C, y, L, eta, cap, w0, accuracy):
             growth = np.sqrt(growth)
             span *= growth
     return False, w, nu, U, total
+
+
+@kernel
+def thrown(C, y, L, eta, w0, steps):
+    """Whether descent is beyond the cap at w0 or in so many first steps from there."""
+    rows, D = C.shape
+    w, b, g, rho, K = w0.copy(), np.empty(D), np.empty(D), np.empty(rows), np.empty((rows, rows))
+    for _ in range(steps):
+        sharpness_matrix(C, L, w, K)
+        if not under(K, 2 / (eta * L * L)):
+            return True
+        residual(C, y, L, w, b, rho)
+        pulled(C, rho, g)
+        for i in range(D):
+            w[i] -= eta * L * w[i] ** (L - 1) * g[i]
+    return False
 
 
 @inner

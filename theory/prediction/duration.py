@@ -61,13 +61,15 @@ def linear_steps(modes: Modes, residual: np.ndarray, square: float, held: bool) 
     Where eigenvalues are ``held`` at ``2 / lr``, lambda are those of what moves none of them. inf where the rest never
     does.
     """
-    jacobian = modes.jacobian
+    directions, shares = modes.samples, modes.shares
     if held:
         basis = np.linalg.qr(modes.slopes.T)[0]
-        jacobian = jacobian - (jacobian @ basis) @ basis.T
-    directions, singular, _ = np.linalg.svd(jacobian, full_matrices=False)
+        directions, singular, _ = np.linalg.svd(
+            modes.jacobian - (modes.jacobian @ basis) @ basis.T, full_matrices=False
+        )
+        shares = modes.lr * singular**2 / modes.n / 2
     with np.errstate(divide="ignore"):
-        rates = -2 * np.log(np.abs(1 - modes.lr * singular**2 / modes.n))
+        rates = -2 * np.log(np.abs(1 - 2 * shares))
     parts, steps = (directions.T @ residual) ** 2, 0.0
     for _ in range(ROUNDS):  # its logarithm is convex in t, so that tangents cross from below
         left = parts * np.exp(-rates * steps)

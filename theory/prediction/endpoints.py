@@ -127,7 +127,7 @@ def _moved(state: Settled, found: Endpoint, flow: FlowEndpoint) -> Moved:
         far=float(np.linalg.norm(found.beta - flow.beta) / np.linalg.norm(found.beta)),
         start=lr * state.reachable.sharpness_of(edge.w0**edge.coordinates.degree) / 2,
         edge=lr * float(flow.sharpness) / 2,
-        bound=bool(state.push.any()) or edge.sharpest_of_first_steps() > 1,
+        bound=bool(state.push.any()) or edge.thrown(),
         held=state.modes.pinned > 0,
         samples=edge.problem.n,
         degree=edge.coordinates.degree,

@@ -61,6 +61,17 @@ def sharpness_matrix(C, L, w, K):
 
 
 @inner
+def under(K, cap):
+    """Whether no eigenvalue of K is above the cap."""
+    slack = np.empty(K.shape)
+    for a in range(len(K)):
+        for c in range(a + 1):
+            slack[a, c] = -K[a, c]
+        slack[a, a] += cap
+    return factored(slack)
+
+
+@inner
 def alive(C, U, factor):
     """U with orthogonal rows, but for those that move no weight: ``factor`` times |u . c|^2 of each is its move."""
     r, rows = U.shape
@@ -201,12 +212,7 @@ def implicit(C, y, L, cap, weight, begun, nu, U, accuracy, w):
         if not weights(s, m, L, w):
             return False, nu, U, iterations
         sharpness_matrix(C, L, w, K)
-        slack = np.empty((rows, rows))
-        for a in range(rows):
-            for c in range(a + 1):
-                slack[a, c] = -K[a, c]
-            slack[a, a] += cap * (1 + OVER)
-        if factored(slack):
+        if under(K, cap * (1 + OVER)):
             return True, nu, U, iterations
         if pinned == MOST_PINNED or U.shape[0] == MOST_PINNED:
             return False, nu, U, iterations

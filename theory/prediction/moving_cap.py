@@ -2,23 +2,19 @@
 
 import numpy as np
 
-from ..problem import Problem
 from ..rules.schedule import Schedule
 from .constrained import Edge
-from .coordinates import Doubled
 
 PIECES = 50  # of the moving part: 25 move endpoints by 0.2 %
 
 
-def scheduled(
-    coordinates: Doubled, problem: Problem, w0: np.ndarray, lr: float, schedule: Schedule, loss: float
-) -> np.ndarray:
-    """The weights (moving,) from which the flow goes on at the settled learning rate; from w0 (block, d).
+def scheduled(edge: Edge, lr: float, schedule: Schedule, loss: float) -> np.ndarray:
+    """The weights (moving,) from which the flow goes on at the settled learning rate, from the start of ``edge``.
 
     A piece ends early where its loss is at ``loss``. Raises as :meth:`Edge.follow` does.
     """
     bounds = np.unique(np.round(np.linspace(0, schedule.steps, PIECES + 1)))
-    w = w0[w0 > 0]
+    w = edge.w0[edge.moving]
     for rate, steps in zip(schedule.at(lr, (bounds[1:] + bounds[:-1] - 1) / 2), np.diff(bounds), strict=True):
-        w = Edge(coordinates, problem, w0, float(rate)).follow(w, loss, until=float(steps)).w
+        w = edge.at(float(rate)).follow(w, loss, until=float(steps)).w
     return w

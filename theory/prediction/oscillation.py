@@ -10,8 +10,7 @@ out together, ``x^2 ~ exp(-rate t)``, so that ``1 - lr S / 2 = rate / 4``. In th
 import numpy as np
 import scipy  # its parts on first use: they take half a second to import
 
-from ..problem import Problem
-from .coordinates import Doubled
+from .constrained import Edge
 
 BINDING = 1e-4  # relative distance of S from its cap
 PINNED = 1e-3  # the same of an eigenvalue that was held there
@@ -19,16 +18,16 @@ TWO = 0.6  # of the law of one direction, where two are pinned: a fit
 
 
 class Modes:
-    """The tangent kernel at the end b (block, d) of the constrained flow with support ``moving``, by its eigenvectors.
+    """The tangent kernel at the end b (block, d) of descent at the edge, by its eigenvectors.
 
     Attributes:
         shares: ``lr lambda / 2`` of its eigenvalues, descending.
     """
 
-    def __init__(self, coordinates: Doubled, problem: Problem, b: np.ndarray, moving: np.ndarray, lr: float):
-        self.L, self.n, self.lr = coordinates.degree, problem.n, lr * coordinates.rate
-        self.columns = coordinates.columns(problem, moving)  # (rank, c)
-        self.w = b[moving] ** (1 / self.L)
+    def __init__(self, edge: Edge, b: np.ndarray):
+        self.L, self.n, self.lr = edge.coordinates.degree, edge.problem.n, edge.lr * edge.coordinates.rate
+        self.columns = edge.columns
+        self.w = b[edge.moving] ** (1 / self.L)
         self.jacobian = self.columns * (self.L * self.w ** (self.L - 1))
         self.samples, singular, self.directions = np.linalg.svd(self.jacobian, full_matrices=False)
         self.shares = self.lr * singular**2 / self.n / 2

@@ -17,6 +17,7 @@ from ..problem import Problem, require_problem
 from ..rules.update_rule import UpdateRule, gradient_descent
 from ..validate import one_of, real, real_array, shown, whole
 from .boundaries import Boundaries
+from .constrained import Edge
 from .coordinates import Doubled, doubled
 from .duration import doubt_of_steps, steps_to_loss
 from .endpoints import (
@@ -178,13 +179,19 @@ class Prediction(Boundaries):
         return Interpolators(coordinates, self.problem, w0 > 0), w0
 
     @cached_property
+    def _edge(self) -> Edge:
+        """Descent from the one start, whose units serve every learning rate."""
+        reachable, w0 = self._reachable
+        return Edge(reachable.coordinates, reachable.problem, w0, 1.0)
+
+    @cached_property
     def _settled(self) -> Callable[[float, int], Settled]:
         """The constrained flow near its end at an lr, after a warm-up: endpoint and steps ask for it in turn."""
         return lru_cache(maxsize=4)(self._settle)
 
     def _settle(self, lr: float, warmup: int) -> Settled:
         with self._followed(lr):
-            return settle(*self._reachable, self.rule, lr, warmup)
+            return settle(self._reachable[0], self._edge, self.rule, lr, warmup)
 
     @contextmanager
     def _followed(self, lr: float) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """Where the constrained flow has settled: near its end, from which one implicit step leads to the end itself."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -47,7 +47,7 @@ class Settled:
     def nearest(self, lr: float) -> np.ndarray:
         """The interpolator b (block, d) with ``S <= 2 / lr`` nearest to here: by its dual, or as the flow ends."""
         found = self.edge.project(self.w, lr)
-        return self.edge.full(replace(self.edge, lr=lr).follow(self.w, LOSS).w if found is None else found)
+        return self.edge.full(self.edge.at(lr).follow(self.w, LOSS).w if found is None else found)
 
     @cached_property
     def capped(self) -> np.ndarray:
@@ -57,8 +57,7 @@ class Settled:
     @cached_property
     def modes(self) -> Modes:
         """The tangent kernel at that end."""
-        edge = self.edge
-        return Modes(edge.coordinates, edge.problem, self.capped, edge.moving, edge.lr)
+        return Modes(self.edge, self.capped)
 
     @cached_property
     def undershoot(self) -> tuple[float, bool]:
@@ -77,8 +76,8 @@ class Settled:
         return self.capped
 
 
-def settle(reachable: Interpolators, w0: np.ndarray, rule: UpdateRule, lr: float, warmup: int = 0) -> Settled:
-    """Follow descent by ``rule`` from weights w0 (block, d) at ``lr`` until it has settled, after its warm-up.
+def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, warmup: int = 0) -> Settled:
+    """Follow descent by ``rule`` from the start of ``edge`` at ``lr`` until it has settled, after its warm-up.
 
     Heavy ball is descent at the learning rate of the same cap, in small steps.
 
@@ -88,14 +87,14 @@ def settle(reachable: Interpolators, w0: np.ndarray, rule: UpdateRule, lr: float
         NoClosedForm: a weight changes its sign within the warm-up, for odd degrees.
         GdbiasError: the flow was not followed to its end.
     """
-    edge = Edge(reachable.coordinates, reachable.problem, w0, rate_of_edge(rule, lr))
-    start, begun, ended, losses = Warmed(w0[edge.moving], 0, False, np.empty(0))
+    edge = edge.at(rate_of_edge(rule, lr))
+    start, begun, ended, losses = Warmed(edge.w0[edge.moving], 0, False, np.empty(0))
     if warmup:
         start, begun, ended, losses = edge.warmed(warmup, rule.momentum)
     if ended:
         rank = len(reachable.problem.projected[1])
         return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
     if rule.schedule.steps:
-        start = scheduled(edge.coordinates, edge.problem, w0, lr, rule.schedule, NEAR_END)
+        start = scheduled(edge, lr, rule.schedule, NEAR_END)
     found = edge.follow(start, NEAR_END, exact_drift=not rule.momentum)
     return Settled(reachable, edge, start, begun, found.w, begun + found.steps, found.push, found.swing, losses=losses)
