@@ -164,14 +164,13 @@ def gram(C, e, H):
 @apart
 def factored(A):
     """``A = R R^T`` in its lower triangle, in place; whether A is positive definite."""
-    for j in range(len(A)):
-        row = A[j]
-        for k in range(j):
-            row[k] = (row[k] - dot(row, A[k], k)) / A[k, k]
-        rest = row[j] - dot(row, row, j)
+    for k in range(len(A)):
+        rest = A[k, k] - dot(A[k], A[k], k)
         if not rest > 0:
             return False
-        row[j] = np.sqrt(rest)
+        A[k, k] = np.sqrt(rest)
+        for j in range(k + 1, len(A)):  # none of which waits for another
+            A[j, k] = (A[j, k] - dot(A[j], A[k], k)) / A[k, k]
     return True
 
 
