@@ -69,17 +69,25 @@ def products(A, begin, B, first, count, out):
 
 
 @apart
+def weighted(C, e, first, count, out):
+    """``out = C diag(e)`` of so many columns, from ``first`` on."""
+    here = e[first:]  # each view counts its references, which is as long as ten products
+    for a in range(len(C)):
+        row = C[a, first:]
+        for i in range(count):
+            out[a, i] = here[i] * row[i]
+
+
+@apart
 def cross(A, e, C, out):
     """``out = A diag(e) C^T``, by blocks of columns that stay in the cache."""
     columns = len(e)
-    weighted = np.empty((len(A), min(columns, BLOCK)))
+    B = np.empty((len(A), min(columns, BLOCK)))
     out[:] = 0.0
     for first in range(0, columns, BLOCK):
         count = min(BLOCK, columns - first)
-        for a in range(len(A)):
-            for i in range(count):
-                weighted[a, i] = e[first + i] * A[a, first + i]
-        products(weighted, 0, C, first, count, out)
+        weighted(A, e, first, count, B)
+        products(B, 0, C, first, count, out)
 
 
 @apart
@@ -138,21 +146,18 @@ def taken_out(B, kept, k):
 def gram(C, e, H):
     """The lower triangle of ``H = C diag(e) C^T``, by blocks of columns that stay in the cache."""
     rows, columns = C.shape
-    width = min(columns, BLOCK)
-    one, other = np.empty(width), np.empty(width)
+    B = np.empty((rows, min(columns, BLOCK)))
     for a in range(rows):
         for c in range(a + 1):
             H[a, c] = 0.0
     for first in range(0, columns, BLOCK):
         count = min(BLOCK, columns - first)
+        weighted(C, e, first, count, B)
         for a in range(0, rows, 2):
             last = min(a + 1, rows - 1)
-            for i in range(count):
-                one[i] = e[first + i] * C[a, first + i]
-                other[i] = e[first + i] * C[last, first + i]
             for c in range(0, a + 1, 2):
                 next = min(c + 1, rows - 1)
-                p, q, r, s = four_dots(one, other, C[c, first:], C[next, first:], count)
+                p, q, r, s = four_dots(B[a], B[last], C[c, first:], C[next, first:], count)
                 H[a, c] += p
                 if last > a:
                     H[last, c] += r
