@@ -91,6 +91,22 @@ def test_starts_of_very_different_sizes(family, L):
     np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize(
+    "name, scale, off",
+    [("power(2)", 1e-9, 1e-9), ("difference(2)", 1e9, 1e-9), ("difference(3)", 1e-3, 1e-9), ("power(4)", 30, 1e-9),
+     ("product(2)", 0.01, 1e-5)],  # whose steps are judged by other weights
+)  # fmt: skip
+def test_flow_in_doubled_coordinates_takes_the_steps_of_the_weights_own(name, scale, off):
+    """On samples as they are flow goes by the model's own characteristics, on rotated ones by compiled steps."""
+    model, problem = theory.parse(name), drawn(name[:-3])
+    problem = theory.Problem(problem.X, scale * problem.y)
+    theta0 = model.theta0(0.1 * scale ** (1 / model.degree), 8)
+    one, other = (flow_path(Landscape(derive(model), problem, rotated), theta0) for rotated in (True, False))
+    assert len(one.step) == len(other.step) > 20
+    np.testing.assert_allclose(one.theta, other.theta, rtol=0, atol=off * np.abs(one.theta).max())
+    assert one.sharpness_max() == pytest.approx(other.sharpness_max(), rel=off / 10)
+
+
 @pytest.mark.parametrize("size", [1e-6, 1e-3, 1e3, 1e6])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("L", [2, 3])

@@ -62,7 +62,13 @@ class Doubled:
             theta = size / self.turn[:, None]
             theta[int(np.argmax(np.array(self.powers) % 2))] *= np.where(sign == -self.sign, -1.0, 1.0)
             return theta
-        return np.linalg.pinv(self.turn) @ np.stack([np.where(sign == s, size, 0.0) for s in self.signs])
+        return self.model_weights(np.stack([np.where(sign == s, size, 0.0) for s in self.signs]))
+
+    def model_weights(self, w: np.ndarray) -> np.ndarray:
+        """The model's own weights (weight, d) of w (block, d), of such as start at them; see :meth:`start`."""
+        if self.turn.ndim == 1:
+            return self.flattest(self.beta(w**self.degree))
+        return np.linalg.pinv(self.turn) @ w
 
     def columns(self, problem: Problem, moving: np.ndarray) -> np.ndarray:
         """The samples (rank X, c) on the c moving entries of b, an array of booleans (block, d)."""

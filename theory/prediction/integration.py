@@ -17,6 +17,7 @@ import scipy  # its parts on first use: they take half a second to import
 
 from ..derivation.landscape import Landscape
 from ..errors import GdbiasError
+from .doubled_flow import doubled_point
 from .rosenbrock import GAMMA, rosenbrock_step
 from .transport import Transport
 
@@ -34,8 +35,11 @@ BETWEEN = 16  # shares of a step at which a peak is looked for
 class FlowPoint(Protocol):
     """A point of gradient flow: its weights theta (weight, feature), and dL/dbeta there, (feature,)."""
 
-    theta: np.ndarray
-    pull: np.ndarray
+    @property
+    def theta(self) -> np.ndarray: ...
+
+    @property
+    def pull(self) -> np.ndarray: ...
 
     def after(self, step: float) -> tuple[FlowPoint, float]:
         """The point after a step, and an estimate of its error relative to the largest weights."""
@@ -76,12 +80,7 @@ def flow_path(landscape: Landscape, theta0: np.ndarray, end: float = 1e-6, accur
         GdbiasError: the path leaves what floats hold, or does not end.
     """
     name, theta0 = landscape.dynamics.model.name, theta0.astype(float)
-    transport = Transport(landscape.dynamics, theta0)
-    points: list[FlowPoint] = [
-        _DualPoint(landscape, transport, transport.start(theta0.shape[1:]))
-        if transport.closed
-        else _WeightPoint(landscape, theta0)
-    ]
+    points: list[FlowPoint] = [_start(landscape, theta0)]
     steps: list[float] = []
     with np.errstate(all="ignore"):
         velocity = np.array([slope * points[0].pull for slope in landscape.law.jacobian(*theta0)])
@@ -102,6 +101,15 @@ def flow_path(landscape: Landscape, theta0: np.ndarray, end: float = 1e-6, accur
                 raise GdbiasError(f"{name}: gradient flow did not end within {MOST} steps: {REMEDY}")
             step *= min(QUICKEST, max(0.2, 0.9 * max(missed, 1e-8) ** -0.25))
     return FlowPath(landscape, points, steps)
+
+
+def _start(landscape: Landscape, theta0: np.ndarray) -> FlowPoint:
+    if point := doubled_point(landscape, theta0):
+        return point
+    transport = Transport(landscape.dynamics, theta0)
+    if transport.closed:
+        return _DualPoint(landscape, transport, transport.start(theta0.shape[1:]))
+    return _WeightPoint(landscape, theta0)
 
 
 def followed_start(landscape: Landscape, theta0: np.ndarray) -> np.ndarray:
