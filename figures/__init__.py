@@ -13,6 +13,7 @@ FIGURES = {  # each with its module, and the options of gdbias plot that change 
     "contrast": ("deep_contrast", ("init_scale", "deep", "predict", "predicted")),
     "spectrum": ("deep_spectrum", ()),
     "bifurcation": ("orbits", ("init_scale", "iterates", "predict")),
+    "rules": ("rule_panels", ("init_scale", "endpoints", "predict")),
     "minimisers": ("one_sample", ("init_scale",)),
 }
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -29,4 +30,5 @@ if TYPE_CHECKING:
     from .one_sample import minimisers
     from .orbits import bifurcation
     from .overview import regimes
+    from .rule_panels import rules
     from .trade_off import norm_sharpness

@@ -16,12 +16,12 @@ from ..theory.validate import one_of
 from .look import BLACK, COLUMN, GREY, PAGE, Figure, styled
 from .parts.axes import Plane, plane
 from .parts.beside import draw_difference, predicted_plane
-from .parts.edge import limit_label, sharpness_limit
+from .parts.edge import edge_times_lr, limit_label, rate_at_edge, sharpness_limit
 from .parts.legends import legend_above
-from .parts.panels import CRITICAL_LABELS, CRITICAL_SYMBOLS, footnote, headline
+from .parts.panels import CRITICAL_SYMBOLS, critical_label, footnote, headline
 from .parts.phases import draw_phases, foreseen, phase_codes
 from .parts.rate_lines import why_no_lr_max
-from .parts.results import boundary, is_predicted, spec_of, value_in
+from .parts.results import boundary, is_predicted, momenta_of, spec_of, value_in
 from .parts.statuses import LOOKS, codes, end, hatch_cells, unconverged
 from .parts.titles import joined, start, subject
 
@@ -40,13 +40,17 @@ def phase_diagram(
     by: str = "sharpness",
     predicted: xr.Dataset | None = None,
 ) -> Figure:
-    """How every run of a sweep ended, over the learning rate and the scale of the start, the model or n/d.
+    """How every run of a sweep ended, over the learning rate and the scale of the start, the model, n/d or the rule.
 
     Converged runs are coloured by ``lr * sharpness / 2``: 1 at the edge of stability. Other runs have a
     flat colour by status, and so have all runs of a map of divergence. With ``by="phase"`` every run has the colour of
     its phase. The lines, predicted without any run: ``lr_critical = 2 / max_t S(flow(t))``, ``lr_critical_final = 2 /
     S(flow's end)``, ``lr_max``, above which no interpolator is stable, and ``lr_divergence``, above which descent
     diverges on its way (arXiv 2505.21423).
+
+    Over update rules, such as heavy ball with several momenta b, colour is ``sharpness_effective``, and each line is
+    where the rule's edge meets the same sharpness: ``(2 + 2 b) / S``, for Nesterov's step
+    ``(2 + 2 b) / (1 + 2 b) / S``; none where the edge hangs on a run's own state.
 
     A remark says how many runs are in a phase that theory allows by these lines: flow aligned or catapult below
     ``lr_critical``, converged up to ``lr_critical_final``, catapult or edge of stability from there to ``lr_max``, no
@@ -58,10 +62,11 @@ def phase_diagram(
     remark says how many end alike, and the share of sharpnesses within their bars.
 
     Args:
-        ds: a result with dimension ``lr`` and perhaps one of ``init_scale``, ``model`` and ``seed`` (problems,
-            by n/d where they differ in n), on any grid of positive values.
+        ds: a result with dimension ``lr`` and perhaps one of ``init_scale``, ``model``, ``seed`` (problems, by n/d
+            where they differ in n) and ``rule`` (by momentum where they differ in that alone), on any grid of positive
+            values.
         pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or an array of them; for
-            several models or problems a list of predictions, one each.
+            several models or problems a list of predictions, one each; for several rules that of plain descent.
         by: sharpness or phase.
         predicted: a predicted plane over the same cells.
 
@@ -129,7 +134,7 @@ def draw_plane(
         _draw_stability(figure, axes, found.edges, ds, status, bar)
     for name in LINES:
         _draw_critical(axes, found, pred, name, notes)
-    if pred is not None and "phase" in ds and _is_of(pred, found):
+    if pred is not None and "phase" in ds and not found.rules and _is_of(pred, found):
         notes.append(_judged(*foreseen(ds, pred)))
     found.prepare(axes)
     return patches
@@ -160,7 +165,9 @@ def _draw_stability(
 ) -> None:
     lr, many = ds["lr"].values, len(status) > 1
     limit = sharpness_limit(ds, lr)
-    if limit is None:  # a step of one's own: nothing tells its edge
+    if limit is None and "sharpness_effective" in ds:  # an edge that hangs on more than lr
+        limit, name = ds["sharpness"].values / ds["sharpness_effective"].values, "sharpness / edge"
+    elif limit is None:  # a step of one's own: nothing tells its edge
         limit, name = np.ones(len(lr)), "$S$"
     else:
         name = r"$\eta\,S/2$" if "rule" not in spec_of(ds) else f"$S\\;/\\;({limit_label(ds)})$"
@@ -201,6 +208,8 @@ def _draw_critical(
 ) -> None:
     ds, edges = found.ds, found.edges[1]
     at: np.ndarray | None = found.at
+    if found.rules and name == "lr_divergence":  # known of plain descent alone
+        return
     if pred is not None:
         further = name in ("lr_max", "lr_divergence")  # lines that need not exist
         values = boundary(pred, name, [] if further else notes)
@@ -213,14 +222,16 @@ def _draw_critical(
         if stored is None:
             return
         values = np.atleast_1d(np.asarray(stored, dtype=float)).ravel()
+    if found.rules:
+        values = np.array([rate_at_edge(rule, 2 / float(values[0])) for rule in found.rules])
     outlined: dict[str, Any] = dict(
         color="white",
         ls=LINES[name],
         lw=1.2,
         solid_capstyle="butt",
-        label=CRITICAL_LABELS[name],
+        label=critical_label(name, edge_times_lr(found.rules) if found.rules else "2"),
         gid=name,
-        path_effects=[withStroke(linewidth=2.4, foreground=BLACK)],
+        path_effects=[withStroke(linewidth=3.6, foreground="white"), withStroke(linewidth=2.4, foreground=BLACK)],
     )
     known, (low, high) = values[np.isfinite(values)], found.edges[0][[0, -1]]
     if not len(known) or name == "lr_divergence" and not ((known > low) & (known < high)).any():
@@ -231,7 +242,9 @@ def _draw_critical(
         outlined |= dict(label=label, gid=f"{name} beyond")
         axes.plot([], [], **outlined)
         return
-    if len(values) > 1 and found.labels is not None:  # a piece a row
+    if momenta_of(found.rules):
+        axes.plot(values, found.at, **outlined)
+    elif len(values) > 1 and found.labels is not None:  # a piece a row
         pieces = np.stack([edges[:-1], edges[1:], np.full(len(values), np.nan)], axis=1)
         axes.plot(np.repeat(values, 3), pieces.ravel(), **outlined)
     elif len(values) > 1 and at is not None:

@@ -129,6 +129,38 @@ PICTURES = (
         ),
     ),
     Picture(
+        "rules",
+        "rules",
+        "Sharpness, norm and test risk of six update rules over the learning rate, each in units of its own edge",
+        """One panel a rule. Descent follows the grey line, a minimum as sharp as gradient flow's, to the edge
+        and stays on it, Nesterov's step up to it. Heavy ball leaves the line early, as predicted up to a third
+        of its edge, and diverges before it. RMSProp with one scale for all weights is at its edge at every
+        learning rate, SAM comes to no rest, and Adam ends at a larger norm also where it is far from its edge.""",
+        (
+            "sweep rules.zarr --n 20 --signs random --lr 0.01:1.5:30:log --init-scale 0.1 --momentum 0.9"
+            " --rule gradient_descent,heavy_ball,nesterov,sam,adam,rmsprop_scalar --max-steps 100000",
+            "plot rules rules.zarr",
+        ),
+        wide=True,
+    ),
+    Picture(
+        "momentum",
+        "phase_diagram",
+        "Sharpness over the learning rate and momentum, with predicted boundaries",
+        """Heavy ball over momentum b: each line is where its edge, lr S = 2 + 2 b, meets one sharpness. Up to
+        b = 0.5 runs go on to the edge and along it; with more momentum the first steps throw them out before
+        they come to it. Nesterov's edge (`nesterov.png`), lr S = (2 + 2 b) / (1 + 2 b), falls with momentum, and
+        runs converge up to lr_max and no further.""",
+        made=("momentum.png", "nesterov.png"),
+        python="""
+model, problem = theory.difference(2), theory.sparse_regression(n=20, d=40, sparsity=5, signs="random")
+for name, step in (("momentum", "heavy_ball"), ("nesterov", "nesterov")):
+    momenta = [theory.UpdateRule(momentum=b / 20, step=step) for b in range(19)]
+    runs = sims.sweep(model, problem, sims.Grid(0.1, 1.5, 60), 0.1, rule=momenta, max_steps=40_000)
+    figures.save(figures.phase_diagram(runs, theory.predict(model, problem, 0.1)), f"{name}.png")
+""",
+    ),
+    Picture(
         "contrast",
         "contrast",
         "A diagonal network beside a deep one, over the learning rate in units of the critical one",

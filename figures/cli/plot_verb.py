@@ -41,13 +41,14 @@ class Plot:
 
     KIND says what is shown:
 
-        phase_diagram    how every run of a sweep ended, over learning rates and starts (or models, or n)
+        phase_diagram    how every run of a sweep ended, over learning rates and starts (or models, n, or rules)
         norm_sharpness   final sharpness, norms and test risk over the learning rate, of one start; also of gdbias deep
         frontier         the least norm at each sharpness, and where the runs of one start end in that plane
         regimes          the three above on one page; with --runs the loss along three runs as well
         trajectory       loss, sharpness and norms along one run, which gdbias run --store keeps
         contrast         a sweep beside one of a deep network: --deep STORE, which gdbias deep wrote
         spectrum         the largest eigenvalues of a deep network, measured by gdbias deep --top 5
+        rules            several update rules: sharpness, norm and test risk, each in units of the rule's own edge
         bifurcation      the points that runs end on, and whether nearby runs part: of a sweep with --window 2000
         minimisers       one sample: which fits have the least norm, sharpness and error, and where runs end
 

@@ -86,7 +86,7 @@ class Explored:
     @cached_property
     def row(self) -> str:
         """The dimension of the rows of a plane."""
-        return next((dim for dim in ROWS if self.ds.sizes.get(dim, 1) > 1), "init_scale")
+        return next((dim for dim in ROWS if dim != "rule" and self.ds.sizes.get(dim, 1) > 1), "init_scale")
 
     @property
     def has_rows(self) -> bool:

@@ -7,12 +7,13 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ... import theory
+from ... import sims, theory
 from ...theory.errors import InputError
 from .panels import log_axis, one_tick
-from .results import check_prediction, grid, scale_of
+from .results import check_prediction, grid, momenta_of, scale_of
 
-ROWS = ("init_scale", "model", "seed")  # dimensions that can be the upward axis
+MOST = 12  # rows that have their label beside them
+ROWS = ("init_scale", "model", "seed", "rule")  # dimensions that can be the upward axis
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Plane:
         title: of the axis.
         order: the rows of the given result, (row,), in the order drawn.
         known: whether a row stands for something; else its height alone is made up.
+        rules: the update rules of the rows, where they have one each: one prediction of gradient flow holds for all.
     """
 
     ds: xr.Dataset
@@ -36,6 +38,7 @@ class Plane:
     title: str
     order: np.ndarray
     known: bool = True
+    rules: "Sequence[theory.UpdateRule]" = ()
 
     def prepare(self, axes: Axes) -> None:
         """Scales, limits, ticks and labels."""
@@ -49,7 +52,8 @@ class Plane:
         else:
             one_tick(axes.xaxis, lr[0])
         if self.labels is not None:
-            axes.set_yticks(self.at, self.labels)
+            few = slice(None, None, -(-len(self.at) // MOST))
+            axes.set_yticks(self.at[few], self.labels[few])
         elif len(self.at) > 1:
             log_axis(axes.yaxis, self.at)
         else:
@@ -65,7 +69,7 @@ class Plane:
             InputError: predictions of another result, or a list that has not one for each row.
         """
         if not isinstance(pred, Sequence):
-            if pred is not None and self.labels is not None and len(self.at) > 1:
+            if pred is not None and self.labels is not None and len(self.at) > 1 and not self.rules:
                 raise InputError(
                     f"the result has {len(self.at)} rows of models or problems: give a list of predictions"
                 )
@@ -77,9 +81,9 @@ class Plane:
 
 
 def plane(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None" = None) -> Plane:
-    """The plane of a result over ``lr`` and one of ``init_scale``, ``model`` and ``seed``.
+    """The plane of a result over ``lr`` and one of ``init_scale``, ``model``, ``seed`` and ``rule``.
 
-    Problems of different ``n`` are ordered by it, their height is n/d.
+    Problems of different ``n`` are ordered by it, their height is n/d; rules that differ in momentum alone by that.
 
     Raises:
         InputError: not a result, one run, or several entries along two of the dimensions.
@@ -90,6 +94,7 @@ def plane(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction]
     check_prediction(ds, pred)
     ds = grid(ds, row, "lr", mapped=True)
     order, known = np.arange(ds.sizes.get(row, 1)), row in ds.dims or scale_of(ds) is not None
+    rules = sims.rebuild_rules(ds) if row == "rule" else []
     if row == "init_scale":
         if row not in ds.dims:
             ds = ds.drop_vars(row, errors="ignore").expand_dims({row: [scale_of(ds) or 1.0]})
@@ -97,14 +102,20 @@ def plane(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction]
         levels = log_edges(at)
     else:
         samples = np.ravel(ds["n"].values) if row == "seed" and "n" in ds else np.zeros(len(order))
-        order = np.argsort(samples, kind="stable")
+        momenta = momenta_of(rules)
+        order = np.argsort(momenta or samples, kind="stable")
         ds, at = ds.isel({row: order}), np.arange(len(order), dtype=float)
         labels = [str(value) for value in ds[row].values]
-        title = {"model": "model", "seed": "problem (seed)"}[row]
+        title = {"model": "model", "seed": "problem (seed)", "rule": "update rule"}[row]
+        if rules:
+            labels = [label.replace("(", "\n(") for label in labels]
+        if momenta:
+            labels, title = [f"{b:g}" for b in np.sort(momenta)], "momentum $b$"
         if len(set(samples)) == len(samples):
             labels, title = _ratios(ds)
         levels = np.arange(len(order) + 1) - 0.5
-    return Plane(ds.transpose(row, "lr", ...), at, (log_edges(ds["lr"].values), levels), labels, title, order, known)
+    edges, ordered = (log_edges(ds["lr"].values), levels), [rules[k] for k in order] if rules else []
+    return Plane(ds.transpose(row, "lr", ...), at, edges, labels, title, order, known, ordered)
 
 
 def _ratios(ds: xr.Dataset) -> tuple[list[str], str]:

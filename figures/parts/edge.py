@@ -1,15 +1,21 @@
 """The edge of stability of the runs of a result, under the update rule that they ran with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.optimize
+import sympy as sp
 import xarray as xr
 
-from ... import sims
+from ... import sims, theory
 from ...theory.errors import InputError
+from ...theory.rules.stability import edge_of
+from ...theory.rules.step import LEARNING_RATE, MOMENTUM
 from .results import spec_of
 
 OWN = r"\mathrm{the\ step's\ edge}"
+FAR = 1e12  # factor on both sides of 1 / S within which the learning rate at an edge is looked for
 
 
 def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
@@ -36,3 +42,34 @@ def limit_label(ds: xr.Dataset) -> str:
         return OWN
     edge = r"(2 + 2b)\,/\,\eta" if rule.get("momentum") else r"2\,/\,\eta"
     return edge + (r" - \lambda" if rule.get("weight_decay") else "")
+
+
+def edge_times_lr(rules: "Sequence[theory.UpdateRule]") -> str | None:
+    """The largest stable ``lr S`` as a formula of the momentum b, ``2 + 2 b`` for heavy ball.
+
+    None where the rules have no formula in common, plain descent aside.
+    """
+    steps = {rule.step for rule in rules if rule != theory.gradient_descent}
+    if len(steps) != 1:
+        return None
+    [step] = steps
+    product = sp.cancel(edge_of(step).sharpness(step) * LEARNING_RATE)
+    if not product.free_symbols <= {MOMENTUM}:
+        return None
+    formula = sp.latex(product.subs(MOMENTUM, sp.Symbol("b")))
+    return f"({formula})" if product.is_Add else formula
+
+
+def rate_at_edge(rule: "theory.UpdateRule", sharpness: float) -> float:
+    """The learning rate at which a minimum of this sharpness S is at the rule's edge, ``(2 + 2 b) / S`` for heavy ball.
+
+    NaN where no sharpness is at its edge, or one that hangs on the run's own state.
+    """
+
+    def beyond(log_lr: float) -> float:
+        return rule.sharpness_limit(float(np.exp(log_lr))) / sharpness - 1  # type: ignore[return-value]
+
+    low, high = np.log([1 / FAR / sharpness, FAR / sharpness])
+    if not (sharpness > 0 and np.isfinite(beyond(low)) and beyond(low) > 0 > beyond(high)):
+        return np.nan
+    return float(np.exp(scipy.optimize.brentq(beyond, low, high, xtol=1e-14)))  # type: ignore[arg-type]

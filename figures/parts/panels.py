@@ -25,16 +25,21 @@ NORMS = {  # name: label, colour, line style
     "theta_l1": (r"$\|\theta\|_1$", VERMILLION, "-"),
     "theta_l2": (r"$\|\theta\|_2$", ORANGE, (0, (4, 1.2))),
 }
-CRITICAL_LABELS = {
-    "lr_critical": r"$\eta_c = 2\,/\,\mathrm{max}\,S(\mathrm{flow})$",
-    "lr_critical_final": r"$2\,/\,S(\mathrm{flow\ end})$",
-    "lr_max": r"$\eta_{\mathrm{max}} = 2\,/\,\mathrm{min}\,S$",
+CRITICAL_LABELS = {  # with what the largest stable lr S is
+    "lr_critical": r"$\eta_c = %s\,/\,\mathrm{max}\,S(\mathrm{flow})$",
+    "lr_critical_final": r"$%s\,/\,S(\mathrm{flow\ end})$",
+    "lr_max": r"$\eta_{\mathrm{max}} = %s\,/\,\mathrm{min}\,S$",
     "lr_divergence": r"divergence",
 }
 CRITICAL_SYMBOLS = {  # where there is no room for a formula, or another panel has it
     "lr_critical": r"$\eta_c$",
     "lr_critical_final": r"$2\,/\,S(\mathrm{flow\ end})$",
     "lr_max": r"$\eta_{\mathrm{max}}$",
+}
+EDGE_LABELS = {  # of rules that have no such number in common
+    "lr_critical": r"edge at $\mathrm{max}\,S(\mathrm{flow})$",
+    "lr_critical_final": r"edge at $S(\mathrm{flow\ end})$",
+    "lr_max": r"edge at $\mathrm{min}\,S$",
 }
 LONG = 2000  # points of a curve that is drawn point by point
 BLOT = 600  # the same of one column over a linear axis
@@ -44,6 +49,11 @@ MINOR = 7  # decades of an axis up to which it has ticks between them
 LINES = 3  # of a remark
 MARGIN = 0.05  # of an axis, beyond the values that it is widened to
 NOTE = 0.12  # inches, a line below a figure
+
+
+def critical_label(name: str, stable: str | None = "2") -> str:
+    """A predicted learning rate as a formula, of the largest stable ``lr S``; in words where that is None."""
+    return EDGE_LABELS[name] if stable is None else CRITICAL_LABELS[name].replace("%s", stable)
 
 
 def stack(count: int) -> tuple[Figure, list[Axes]]:

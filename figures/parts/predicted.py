@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from ... import theory
 from ...theory.errors import GdbiasError, InputError, NoClosedForm
+from ...theory.prediction.rule_terms import spent
 from ..look import PURPLE
 from .panels import reach
 
@@ -31,16 +32,19 @@ class Ends:
         """Shape (ends,)."""
         return np.array([end.lr for end in self.ends])
 
-    def draw(self, axes: Axes, name: str, gid: str, label: str | None = None, unit: float = 1.0) -> None:
-        """The values over the learning rate, relative to a unit, in the bars that hold 68 % and 90 % of runs."""
-        values = np.array([getattr(end, name) for end in self.ends], dtype=float) / unit
-        axes.plot(self.lr, values, **PREDICTED, label=label, gid=gid)
+    def draw(
+        self, axes: Axes, name: str, gid: str, label: str | None = None, unit: float | np.ndarray = 1.0, rate: float = 1
+    ) -> None:
+        """The values over the learning rate, in units of ``unit`` and ``rate``, in bars of 68 % and 90 % of runs."""
+        x, values = self.lr / rate, np.array([getattr(end, name) for end in self.ends], dtype=float) / unit
+        axes.plot(x, values, **PREDICTED, label=label, gid=gid)
         reach(axes, values)
-        bars = np.array([getattr(end.error, name) for end in self.ends]) / unit
+        unknown = np.full(len(BANDS), np.nan)  # bars of a law that was not scored
+        bars = np.array([getattr(end.error, name, unknown) for end in self.ends]) / np.reshape(unit, (-1, 1))
         for k, opacity in BANDS.items():
             low = np.maximum(values - bars[:, k], 0)
             axes.fill_between(
-                self.lr, low, values + bars[:, k], color=PURPLE, alpha=opacity, lw=0, zorder=2, gid=f"{gid} bar {k}"
+                x, low, values + bars[:, k], color=PURPLE, alpha=opacity, lw=0, zorder=2, gid=f"{gid} bar {k}"
             )
 
 
@@ -63,7 +67,7 @@ def told(error: Exception, pred: "theory.Prediction") -> str:
 def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Ends | None:
     """Where the constrained flow ends at ``count`` learning rates in the range of ``lr``, as far as descent ends.
 
-    A quarter of them lies below lr_critical_final, from where on these ends move.
+    A quarter of them lies below lr_critical_final, from where on these ends move; those of other rules move everywhere.
     """
     found = []
     try:
@@ -71,8 +75,9 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
         turn = float(np.clip(pred.lr_critical_final, low, max(low, high)))
         few = count // 4 if turn > low else 0
         rates = [*np.geomspace(low, turn, few, endpoint=False), *np.linspace(turn, high, count - few)]
+        rates = rates if pred.rule == theory.gradient_descent else np.geomspace(low, high, count)
         for rate in rates if low < high else ():
-            found.append(pred.endpoint(float(rate)))
+            found.append(pred.endpoint(float(rate), warmup=spent(pred.rule)))
     except GdbiasError as error:
         if not notes:  # else it was said of gradient flow
             notes.append(f"no predicted endpoints: {told(error, pred)}")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from ... import theory
 from ...theory.errors import GdbiasError
 from ..look import BLACK
-from .panels import CRITICAL_LABELS, CRITICAL_SYMBOLS
+from .panels import CRITICAL_SYMBOLS, critical_label
 from .predicted import told
 from .results import LARGE, boundary, value_in
 
@@ -40,7 +40,7 @@ def mark_rates(
     would leave no room to them.
     """
     for name, value in known.items():
-        label = (CRITICAL_LABELS if full else CRITICAL_SYMBOLS)[name]
+        label = critical_label(name) if full else CRITICAL_SYMBOLS[name]
         side = "right" if value > near * lr.max() else "left" if value < lr.min() / near else ""
         look: dict[str, Any] = dict(color=BLACK, ls=LINES[name], lw=0.8)
         if side:

@@ -93,7 +93,8 @@ def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.
     spec = spec_of(ds)
     if pred is None or not spec.get("problem"):
         return
-    require_plain(ds)
+    if not has_rules(ds):
+        require_plain(ds)
     if isinstance(pred, list | tuple) and pred and None not in pred:
         for one in pred:
             check_prediction(ds, one)
@@ -120,6 +121,18 @@ def require_plain(ds: xr.Dataset) -> None:
             f"the runs are of {rule}, predictions are for plain gradient descent: phase_diagram, "
             "norm_sharpness, bifurcation and trajectory draw the runs alone"
         )
+
+
+def has_rules(ds: xr.Dataset) -> bool:
+    """Whether the result has several update rules: what is predicted of gradient flow holds beside all of them."""
+    return ds.sizes.get("rule", 1) > 1
+
+
+def momenta_of(rules: "Sequence[theory.UpdateRule]") -> list[float]:
+    """The momentum of each rule where they differ in nothing else, plain descent among them; else empty."""
+    others = [rule.spec | dict(momentum=0, step=rule.step) for rule in rules if rule != theory.gradient_descent]
+    alike = all(other == others[0] for other in others)
+    return [rule.momentum for rule in rules] if alike and any(rule.momentum for rule in rules) else []
 
 
 def rule_of(ds: xr.Dataset) -> str:
@@ -153,7 +166,8 @@ def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Predic
     """The prediction for every start of a stored result, computed when read; None where the result carries its own or
     is of a deep linear network.
 
-    A list, one a model or one a problem, where the result has several of one of them at one init_scale.
+    A list, one a model or one a problem, where the result has several of one of them at one init_scale; that of plain
+    descent beside several update rules.
 
     Raises:
         InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`, or with an update rule.
@@ -161,7 +175,8 @@ def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Predic
     spec = spec_of(ds)
     if value_in(ds, "lr_critical") is not None or "network" in spec:
         return None
-    require_plain(ds)
+    if not has_rules(ds):
+        require_plain(ds)
     models, problems = _chosen(ds, *sims.rebuild(ds))
     if len(models) > 1 or len(problems) > 1:
         if len(models) > 1 and len(problems) > 1 or ds["init_scale"].size > 1:  # no figure draws so many

@@ -28,7 +28,7 @@ def choose_row(ds: xr.Dataset, pred: "theory.Prediction | None", init_scale: flo
     if init_scale is not None:
         row = int(np.abs(np.log(scales / init_scale)).argmin())
     else:
-        count = (codes(ds.transpose("init_scale", "lr", ...)) == Status.CONVERGED).sum(axis=1)
+        count = (codes(ds.transpose("init_scale", ...)).reshape(len(scales), -1) == Status.CONVERGED).sum(axis=1)
         best = np.flatnonzero(count == count.max())
         row = int(best[np.abs(best - (len(scales) - 1) / 2).argmin()])
     asked = "" if init_scale is None or np.isclose(scales[row], init_scale) else f", nearest to {init_scale:.3g}"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ... import sims, theory
 from ...sims.store.dataset import labels_of
-from .results import rule_of, scale_of, spec_of
+from .results import has_rules, momenta_of, rule_of, scale_of, spec_of
 
 if TYPE_CHECKING:
     from ...theory.prediction.prediction import Prediction
@@ -29,7 +30,8 @@ def subject(ds: xr.Dataset) -> str:
         problems = [one for one, label in zip(problems, labels, strict=True) if label == ds["seed"].item()] or problems
     named = ", ".join(map(_network, models)) if len(models) <= FEW else f"{len(models)} models"
     width = {"d": ds.sizes["feature"]} if "feature" in ds.sizes else {}
-    return joined(f"{named} on {_data([width | dict(one) for one in problems])}", rule_of(ds))
+    rules = _rules(ds) if has_rules(ds) else rule_of(ds)
+    return joined(f"{named} on {_data([width | dict(one) for one in problems])}", rules)
 
 
 def start(ds: xr.Dataset) -> str:
@@ -53,6 +55,13 @@ def subject_of(pred: "Prediction") -> str:
     """The model and the data of a prediction."""
     made = dict(pred.problem.spec) | {"n": pred.problem.n, "d": pred.problem.d}
     return f"{pred.dynamics.model} on {_data([made])}"
+
+
+def _rules(ds: xr.Dataset) -> str:
+    """How many update rules there are, or momenta of one."""
+    rules = sims.rebuild_rules(ds)
+    [name, *_] = (rule.step.name for rule in rules if rule != theory.gradient_descent)
+    return f"{name} with {len(rules)} momenta" if momenta_of(rules) else f"{len(rules)} update rules"
 
 
 def _network(model: str | Mapping[str, Any]) -> str:
