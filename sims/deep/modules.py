@@ -105,7 +105,7 @@ class Residual(eqx.Module):
 
 
 def _resnet(net: Network, shape, classes: int, keys) -> eqx.Module:
-    """A convolution, ``depth`` residual blocks of two convolutions with pooling after the first, the mean, a head."""
+    """A convolution, ``depth`` residual blocks of two convolutions, pooling around the first; a head."""
     act = eqx.nn.Lambda(ACTIVATIONS[net.activation])
     layers: list = [_convolution(net, shape[0], keys, "input"), act, eqx.nn.Lambda(halved)]
     for i in range(net.depth):
@@ -113,12 +113,12 @@ def _resnet(net: Network, shape, classes: int, keys) -> eqx.Module:
         layers += [Residual(branch, 1 / sqrt(net.depth)), act]
         if i == 0:
             layers.append(eqx.nn.Lambda(halved))
-    mean = eqx.nn.Lambda(lambda x: x.mean(axis=(1, 2)))
-    return eqx.nn.Sequential([*layers, mean, _head(net, net.width, classes, keys)])
+    head = _head(net, net.width * (shape[1] // 4) * (shape[2] // 4), classes, keys)
+    return eqx.nn.Sequential([*layers, eqx.nn.Lambda(jnp.ravel), head])
 
 
 class Transformer(eqx.Module):
-    """Patches as tokens, blocks of attention and a two-layer network before which tokens are normalised, the mean."""
+    """Patches as tokens, blocks of attention and a two-layer network before which tokens are normalised, a head."""
 
     embed: Callable
     position: jax.Array
@@ -133,7 +133,7 @@ class Transformer(eqx.Module):
             y = jax.vmap(norm1)(x)
             x = x + attention(y, y, y)
             x = x + jax.vmap(mixer)(jax.vmap(norm2)(x))
-        return self.head(self.norm(x.mean(axis=0)))
+        return self.head(jax.vmap(self.norm)(x).ravel())
 
 
 def _vit(net: Network, shape, classes: int, keys) -> eqx.Module:
@@ -149,4 +149,4 @@ def _vit(net: Network, shape, classes: int, keys) -> eqx.Module:
         up, down = eqx.nn.Linear(d, 2 * d, key=next(keys)), eqx.nn.Linear(2 * d, d, key=next(keys))
         blocks.append((eqx.nn.LayerNorm(d), attention, eqx.nn.LayerNorm(d), eqx.nn.Sequential([up, act, down])))
     position = 0.02 * jax.random.normal(next(keys), (tokens, d))
-    return Transformer(embed, position, blocks, eqx.nn.LayerNorm(d), _head(net, d, classes, keys))
+    return Transformer(embed, position, blocks, eqx.nn.LayerNorm(d), _head(net, tokens * d, classes, keys))
