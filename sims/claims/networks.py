@@ -57,7 +57,7 @@ MNIST_4K = larger("mnist4k-fcn-relu", fcn("relu", 100), 0.01, lr=WIDE, train=400
 MNIST_ENTROPY = larger("mnist1k-fcn-entropy", fcn("relu", 100), 0.05, "cross_entropy", WIDE)
 MNIST_CNN = larger("mnist1k-cnn", Network("cnn", 8, 2, "relu"), 0.05)
 MNIST_RESNET = larger("mnist1k-resnet", Network("resnet", 8, 1, "relu"), 0.15)
-MNIST_VIT = larger("mnist1k-vit", Network("vit", 16, 1, "gelu"), 0.1)
+MNIST_VIT = larger("mnist1k-vit", Network("vit", 16, 1, "gelu"), 0.15)
 PATCHES: dict[str, Any] = dict(data="patches32", train=1000, test=1000)
 PATCHES_FCN = larger("patches32-fcn-relu", fcn("relu", 100), 0.05, lr=WIDE, **PATCHES)
 PATCHES_ENTROPY = larger("patches32-fcn-entropy", fcn("relu", 100), 0.2, "cross_entropy", WIDE, **PATCHES)

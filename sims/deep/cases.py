@@ -21,11 +21,11 @@ from ..store.provenance import result_attributes
 from .backend import jax
 from .checkpoint import Checkpoint
 from .gradient_flow import FlowPath
-from .one_run import flow_to_its_end, in_precision
+from .one_run import Tell, flow_to_its_end, in_precision
 from .plan import Case, DeepPlan, places
+from .side_by_side import at_once, side_by_side
 from .training_loss import Objective, check_network
 
-Tell = Callable[[str], None]
 One = Callable[[Case, Objective, jax.Array, float, Mapping[str, float], Tell, Checkpoint | None], dict]
 
 
@@ -82,13 +82,34 @@ def _compute(
                 flow = {name: found.get(name.removeprefix("flow_")) for name in names}
                 _write(arrays, case.index, flow, "flow_status")
             flow = {name: float(np.asarray(arrays[name][case.index])) for name in measured("deep", ("flow",))}
-            for i in sorted(missing, key=lambda i: -plan.lrs[i]):
-                checkpoint = Checkpoint(saved, plan.spec() | {"run": [*case.index, int(i)]}) if saved else None
-                found = one(case, target, theta0, float(plan.lrs[i]), flow, partial(add, 0), checkpoint)
-                _write(arrays, (*case.index, int(i)), found, "status")
-                if checkpoint:
-                    checkpoint.drop()
+
+            quickest_first = sorted(missing.tolist(), key=lambda i: -plan.lrs[i])
+            checkpoints = {i: _checkpoint(saved, plan, (*case.index, i)) for i in quickest_first} if saved else {}
+            find = partial(_run, one, case, target, theta0, plan.lrs, flow, checkpoints)
+            for i, found in side_by_side(find, quickest_first, at_once(target), partial(add, 0)):
+                _write(arrays, (*case.index, i), found, "status")
+                if i in checkpoints:
+                    checkpoints[i].drop()
                 add(1)
+
+
+def _run(
+    one: One,
+    case: Case,
+    target: Objective,
+    theta0: jax.Array,
+    lrs: np.ndarray,
+    flow: Mapping[str, float],
+    checkpoints: Mapping[int, Checkpoint],
+    i: int,
+    tell: Tell,
+) -> dict:
+    with in_precision(case.options.precision):  # which is a thread's own
+        return one(case, target, theta0, float(lrs[i]), flow, tell, checkpoints.get(i))
+
+
+def _checkpoint(saved: Path, plan: DeepPlan, run: tuple[int, ...]) -> Checkpoint:
+    return Checkpoint(saved.with_name(f"{saved.name}-{run[-1]}"), plan.spec() | {"run": run})
 
 
 def _absolute(plan: DeepPlan, store: Path | None, progress: bool | None) -> tuple[DeepPlan, dict | None]:

@@ -12,10 +12,11 @@ from ..grid import Grid
 from ..options import check_names, options_of
 from .architecture import Network
 from .backend import jax
-from .cases import Tell, computed
+from .cases import computed
 from .checkpoint import Checkpoint
 from .data import Data
 from .one_prediction import predict
+from .one_run import Tell
 from .options import DeepOptions, FollowingChanges, FollowingOptions
 from .plan import Case, planned
 from .training_loss import Objective

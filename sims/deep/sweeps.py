@@ -11,10 +11,10 @@ from ...theory.validate import truth, truth_or_none
 from ..grid import Grid
 from .architecture import Network
 from .backend import jax
-from .cases import Tell, computed
+from .cases import computed
 from .checkpoint import Checkpoint
 from .data import Data
-from .one_run import run
+from .one_run import Tell, run
 from .options import DeepOptions, DeepSweepChanges
 from .plan import Case, planned
 from .training_loss import Objective
@@ -40,9 +40,9 @@ def sweep(
     With ``relative`` the learning rates are given as multiples of ``lr_critical``.
 
     With ``store`` every run is written when done (Zarr), and calling again with the same arguments computes only
-    what is missing; a run under way is saved every minute in ``<store>.checkpoint`` and goes on from there. Gradient
-    flow, which takes about as long as one run, starts again if it is interrupted. Options are those of
-    :func:`gdbias.sims.deep.descend`.
+    what is missing. Runs of a small network go side by side, one a core, with the same numbers; those under way are
+    saved every minute, in ``<store>.checkpoint-<place>``, and go on from there. Gradient flow, which takes about as
+    long as one run, starts again if it is interrupted. Options are those of :func:`gdbias.sims.deep.descend`.
 
     Returns a dataset over lr in the schema of :func:`gdbias.sims.sweep`: status, steps, loss, sharpness with its
     residual and its maximum along the path, adaptive sharpness, norms, test risk, accuracies; ``averaged_*`` of the
