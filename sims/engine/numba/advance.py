@@ -7,7 +7,7 @@ import numpy as np
 
 from gdbias.sims.engine.draws import normal, stream, uniform
 from gdbias.sims.engine.numba.feature import added, bound, dot, nudged, plus, product, rest
-from gdbias.sims.engine.numba.lanes import fma, larger, less, sqrt, total
+from gdbias.sims.engine.numba.lanes import fma, larger, less, some, sqrt
 from gdbias.sims.engine.numba.law_stub import (
     ASCENDS,
     ASCENT_TOTALS,
@@ -57,8 +57,8 @@ from gdbias.theory.compiled.decorators import inlined, inner, kernel
 
 # Numbers of a block: 0, learning rate, excess loss, objective of the step before, limit of the loss, steps, steps
 # below tol, rises, 1 where the loss of the present step is not yet looked at, largest sharpness, prediction of one
-# sample.
-NONE, RATE, EXCESS, LAST, LIMIT, TIME, CALM, RISES, DUE, TOP, AHEAD = range(11)
+# sample, 1 where there is a run.
+NONE, RATE, EXCESS, LAST, LIMIT, TIME, CALM, RISES, DUE, TOP, AHEAD, ALIVE = range(12)
 CONVERGED, DIVERGED, STEP_LIMIT = map(int, (Status.CONVERGED, Status.DIVERGED, Status.STEP_LIMIT))
 
 
@@ -79,7 +79,7 @@ def advance(
     control = flush_denormals()
     # Weights and state, unit vectors of the power iteration; beta, then dL/dbeta; J v; loss slopes and curvatures over
     # n, predictions, X J v; numbers of a run.
-    counts = STATES * D, WEIGHTS * D, D, D, N, N, N, N, 11
+    counts = STATES * D, WEIGHTS * D, D, D, N, N, N, N, 12
     T, V, B, M, R, C, F, Q, A, memory = blocks(number, counts)
     run = wholes(LANES)
     for q in range(LANES):
@@ -97,7 +97,7 @@ def advance(
                         p = take_next(queue)
                         empty = p >= runs
                         if not empty:
-                            run[q], live, A[DUE, q] = p, live + 1, 1.0
+                            run[q], live, A[DUE, q], A[ALIVE, q] = p, live + 1, 1.0, 1.0
                             A[TIME, q], A[CALM, q], A[RISES, q] = 0.0, 0.0, 0.0
                             A[LAST, q], A[LIMIT, q], A[TOP, q] = np.inf, limit[p], sharpness_max[p]
                             A[RATE, q] = lr[p]
@@ -153,7 +153,7 @@ def advance(
                             for e in range(STATES):
                                 history[run[q], int(A[TIME, q]) // record_every, e, j] = T[e * D + j, q]
             store(A, DUE, 0.0)
-            if total(now * ended) == 0.0:
+            if not some(now * ended):
                 break
             for q in range(LANES):
                 p, below, held = run[q], A[EXCESS, q] < A[LIMIT, q], A[CALM, q] >= hold
@@ -161,7 +161,7 @@ def advance(
                     outcome[p] = CONVERGED if held else (STEP_LIMIT if below else DIVERGED)
                     steps[p], rising[p] = A[TIME, q], A[RISES, q]
                     loss[p], sharpness_max[p] = A[EXCESS, q], A[TOP, q]
-                    A[RATE, q] = 0.0
+                    A[RATE, q], A[ALIVE, q] = 0.0, 0.0
                     for j in range(d):
                         B[j, q] = 0.0
                         for e in range(STATES):
@@ -250,14 +250,15 @@ def advance(
             store(A, AHEAD, ahead)
         else:
             for j in range(0, d, ROWS):
-                if TRACKS and not DRAWS and not ASCENDS and tracked:
+                if TOTALS or (TRACKS and not DRAWS and not ASCENDS and tracked):  # those of the step are there already
                     gradients = gather(B, j, 1, ROWS)
+                elif DECAYS and not DRAWS and not ASCENDS:
+                    gradients = gather(M, j, 1, ROWS)
                 else:
                     gradients = tile(XT, j, R, XT_first[j], XT_last[j + ROWS - 1])
                 fold(move, rates, gradients, j, D, T, B, read)
-        for q in range(LANES):
-            A[TIME, q] += 1.0
-            A[DUE, q] = 1.0 if run[q] >= 0 else 0.0
+        store(A, TIME, load(A, TIME) + 1.0)
+        store(A, DUE, load(A, ALIVE))
         tick += 1
     restore_denormals(control)
     release(memory)

@@ -6,7 +6,7 @@ A kernel is this text with the law, and what is constant of it, in place of the 
 import numpy as np
 
 from gdbias.sims.engine.numba.feature import dot
-from gdbias.sims.engine.numba.lanes import less, log, sqrt, total
+from gdbias.sims.engine.numba.lanes import less, log, some, sqrt
 from gdbias.sims.engine.numba.law_stub import (
     LANES,
     PARAMETERS,
@@ -129,7 +129,7 @@ def follow(
                         store(V, e * D + j, load(V, e * D + j) * inverse)
                 for j in range(d):
                     store(M, j, load(M, j) * inverse)
-                if total(less(0.5, load(A, GONE))) == LANES:
+                if not some(less(load(A, GONE), 0.5)):
                     break
         for q in range(count):
             p = at + q

@@ -6,7 +6,7 @@ The kernel behind :mod:`gdbias.sims.measure.sharpness`, compiled from this file'
 
 import numpy as np
 
-from gdbias.sims.engine.numba.lanes import LANES, choose, larger, less, sqrt, total
+from gdbias.sims.engine.numba.lanes import LANES, choose, larger, less, some, sqrt
 from gdbias.sims.engine.numba.microkernel import matmul
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals
 from gdbias.sims.engine.numba.rows import blocks, load, release, store
@@ -52,7 +52,7 @@ def top_eigenvalues(
                                    enough, forward, backward, found, error, top, rest, undone, m, D, N,
                                    steps if left else 1, tolerance)  # fmt: skip
             now = load(undone, 0)
-            if total(now) == 0.0 or left == 0:
+            if not some(now) or left == 0:
                 break
             square = 0.0 * now
             for row in range(size):  # the Ritz vector
@@ -177,7 +177,7 @@ def tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, Q, 
             store(rest, 0, choose(now, length, load(rest, 0)))
             now = now * less(larger(tolerance * abs(own), 0.0 * own + EPSILON), length)
             store(undone, 0, now)
-            if total(now) == 0.0:
+            if not some(now):
                 return 1
         store(alpha, k, alive * own + (1.0 - alive) * below)
         alive = alive * less(1e-26 * before, norm)
@@ -189,7 +189,7 @@ def tridiagonalise(X, X_first, X_last, XT, XT_first, XT_last, J, G, A, M, F, Q, 
             for i in range(k + 1):
                 store(enough, i, choose(open, load(ritz, i), load(enough, i)))
             open = open * less(0.5 * tolerance * abs(load(found, 0)), load(error, 0))
-            if total(open) == 0.0:
+            if not some(open):
                 return k + 1
     return steps
 
@@ -231,7 +231,7 @@ def top_of_tridiagonal(alpha, beta, value, ritz, error, forward, backward, steps
         down = 1.0 / ratio
         top = choose(moving, top - down, top)
         moving = moving * less(EPSILON * abs(top), down)
-        if total(moving) == 0.0:
+        if not some(moving):
             break
     finite = less(abs(load(alpha, 0)), np.inf)
     for k in range(steps):

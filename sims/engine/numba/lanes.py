@@ -11,6 +11,7 @@ it by itself.
 import math
 import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
@@ -208,23 +209,26 @@ for _operator in (operator.neg, abs):
     _trace(_operator, _operator, _among_lanes, (Lanes,))
 
 
-def fma_of_registers(builder, register):
-    """LLVM's ``a b + c`` of three registers of a type, rounded once."""
-    bits = 8 * BYTES // register.count
-    kind = ir.FunctionType(register, [register] * 3)
-    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{register.count}f{bits}")
+def llvm_function(builder, name: str, kind, operands: int):
+    """LLVM's function ``name`` of so many registers, or numbers, of a type."""
+    wide = isinstance(kind, ir.VectorType)
+    suffix = f"v{kind.count}{kind.element.intrinsic_name}" if wide else kind.intrinsic_name
+    return cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * operands), f"llvm.{name}.{suffix}"
+    )
 
 
 @traced
 def fma(a, b, c):
     """``a b + c`` on every lane, rounded once."""
-    return _each(lambda builder, *parts: builder.call(fma_of_registers(builder, parts[0].type), parts), a, b, c)
+    return _each(lambda builder, *parts: builder.call(llvm_function(builder, "fma", parts[0].type, 3), parts), a, b, c)
 
 
 @traced
 def less(a, b):
     """1 where ``a < b``, else 0 (also where one is not a number)."""
-    return _each(lambda builder, x, y: builder.uitofp(builder.fcmp_ordered("<", x, y), x.type), a, b)
+    write = lambda builder, x, y, one, zero: builder.select(builder.fcmp_ordered("<", x, y), one, zero)  # noqa: E731
+    return _each(write, a, b, 1.0, 0.0)
 
 
 @traced
@@ -269,18 +273,14 @@ def choose(flag, a, b):
 
 
 @traced
-def total(a):
-    """The sum over the lanes."""
-    kind, place = a.kind.number, a.place
-    if place is None:
-        return Value(kind)
-    parts, builder = a.registers, place.builder
-    while len(parts) > 1:
-        parts = [builder.fadd(x, y) for x, y in zip(parts[::2], parts[1::2], strict=True)]
-    numbers = [builder.extract_element(parts[0], _INDEX(q)) for q in range(a.kind.register.count)]
-    while len(numbers) > 1:
-        numbers = [builder.fadd(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
-    return Value(kind, place, numbers)
+def some(a):
+    """Whether a number of any lane is not 0."""
+    if a.place is None:
+        return Value(types.boolean)
+    builder, zero = a.place.builder, ir.Constant(a.kind.register, [0.0] * a.kind.register.count)
+    bits = ir.IntType(a.kind.register.count)
+    found = [builder.bitcast(builder.fcmp_unordered("!=", part, zero), bits) for part in a.registers]
+    return Value(types.boolean, a.place, [builder.icmp_signed("!=", reduce(builder.or_, found), bits(0))])
 
 
 def _on_each(scalar: Callable, *operands) -> Any:
@@ -311,7 +311,15 @@ def _elementwise(scalar: Callable) -> Callable:
 
 
 # Of a number or of every lane.
-exp, sqrt, log, cos, log1p = map(_elementwise, (math.exp, math.sqrt, math.log, math.cos, math.log1p))
+exp, log, cos, log1p = map(_elementwise, (math.exp, math.log, math.cos, math.log1p))
+
+
+@traced
+def sqrt(x):
+    """The square root of a number or of every lane, rounded to the nearest."""
+    if not isinstance(x, Value):
+        return math.sqrt(x)
+    return _each(lambda builder, part: builder.call(llvm_function(builder, "sqrt", part.type, 1), [part]), x)
 
 
 @traced

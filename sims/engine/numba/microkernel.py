@@ -14,7 +14,7 @@ from numba.core import cgutils
 from ....theory.compiled.decorators import inner
 from ....theory.derivation.landscape import Landscape
 from .intrinsics import intrinsic
-from .lanes import KINDS, PARTS, WIDE, fma_of_registers, join, splat
+from .lanes import KINDS, PARTS, WIDE, join, llvm_function, splat
 from .rows import load_register, row_address, store
 
 # As many sums as the registers hold, and steps of the depth in one turn of the loop; results depend on neither.
@@ -37,7 +37,7 @@ def tile(_context, A, i, B, first, last):
     def generate(context, builder, signature, args):
         a, i, b, start, stop = args
         integer = i.type
-        fma = fma_of_registers(builder, lanes.register)
+        fma = llvm_function(builder, "fma", lanes.register, 3)
         rows = [_row_address(context, builder, signature.args[0], a, builder.add(i, integer(r))) for r in range(ROWS)]
 
         def accumulate(k, sums):  # sums[part, row] + A[row, k] B[k, part]
