@@ -42,11 +42,12 @@ def test_existence_in_any_unit(scale):
         scaled = theory.Problem(base.X, base.y * scale)
         model = theory.power(2)
         for problem, alpha in ((base, 0.1), (scaled, 0.1 * np.sqrt(scale))):
+            bounds = attainable_range(model, model.theta0(alpha, 14))
             if smallest_coefficient(base.X, base.y) > 1e-6:
-                require_interpolator(model, problem, model.theta0(alpha, 14))
+                require_interpolator(model, problem, bounds)
             else:
                 with pytest.raises(theory.NoInterpolator):
-                    require_interpolator(model, problem, model.theta0(alpha, 14))
+                    require_interpolator(model, problem, bounds)
 
 
 @pytest.mark.parametrize(

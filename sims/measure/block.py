@@ -114,7 +114,7 @@ def smallest_losses(landscape: Landscape, starts: np.ndarray) -> np.ndarray:
         if key not in known:
             known[key] = loss_min(problem, bounds)
             try:
-                require_interpolator(model, problem, theta0)
+                require_interpolator(model, problem, bounds)
             except NoInterpolator as reason:
                 warnings.warn(f"{reason}. Runs go on, but may approach their limit slowly", stacklevel=2)
         smallest[i] = known[key]

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from ...theory.derivation.hessian import Hessian, columns
+from ...theory.derivation.hessian import Hessian, columns, pairs
 from ...theory.derivation.landscape import Landscape
 
 EXACT = 10  # weights up to which all corners are tried
@@ -42,7 +42,7 @@ def _form(hessian: Hessian, v: np.ndarray) -> np.ndarray:
 def _climbed(hessian: Hessian, v: np.ndarray) -> np.ndarray:
     """``v' H v`` of corners (weight, feature, point) once no flip of one sign raises it."""
     m, d, count = v.shape
-    p, q = np.triu_indices(m)
+    p, q = pairs(m)
     own = (hessian.X**2).T @ hessian.curvature * hessian.jacobian**2 + hessian.diagonal[p == q]
     at = np.arange(count)
     for _ in range(4 * m * d):

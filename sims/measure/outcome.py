@@ -45,9 +45,9 @@ def _state(landscape: Landscape, theta: np.ndarray, top: Sharpness) -> dict:
         sharpness=top.value,
         sharpness_residual=top.residual,
         theta_l1=np.abs(theta).sum(axis=(1, 2)),
-        theta_l2=np.sqrt((theta**2).sum(axis=(1, 2))),
+        theta_l2=np.sqrt(np.einsum("pwf,pwf->p", theta, theta)),
         beta_l1=np.abs(beta).sum(axis=1),
-        beta_l2=np.sqrt((beta**2).sum(axis=1)),
+        beta_l2=np.sqrt(np.einsum("pf,pf->p", beta, beta)),
         beta=beta,
     )
     risk = problem.test_risk(beta)
@@ -56,8 +56,8 @@ def _state(landscape: Landscape, theta: np.ndarray, top: Sharpness) -> dict:
 
 def outcomes(landscape: Landscape, runs: Runs) -> dict:
     """Every outcome variable of finished runs, one entry a run; NaN measures where a run diverged."""
-    found = measure(landscape, ended(runs), runs.vector)
     theta = np.where((runs.outcome == Status.DIVERGED)[:, None, None], np.nan, runs.theta)
+    found = measure(landscape, theta[:, : runs.vector.shape[1]], runs.vector)
     given = runs.lr, runs.loss_min, found["sharpness"]
     with np.errstate(invalid="ignore", over="ignore"):
         found["sharpness_effective"] = sharpness_effective(landscape, theta, *given)

@@ -26,12 +26,14 @@ def settled_points(options: Options) -> tuple[Point, ...]:
 
 def measured_settled(job: Job, runs: Runs) -> dict:
     """The variables ``averaged_*`` and ``cooled_*`` of finished runs, NaN where a run diverged."""
-    found = {}
+    found, points = {}, settled_points(job.options)
+    if not points:
+        return found
     if job.options.average:
         found |= _measured("averaged", job.landscape, averaged(job, runs))
     if job.options.cool:
         found |= _measured("cooled", job.landscape, flow_ends(job.landscape, ended(runs), runs.loss_min))
-    return {name: found[name] for name in measured("diagonal", settled_points(job.options)) if name in found}
+    return {name: found[name] for name in measured("diagonal", points) if name in found}
 
 
 def averaged(job: Job, runs: Runs) -> np.ndarray:

@@ -45,6 +45,7 @@ class Hessians:
     def __init__(self, landscape: Landscape, theta: np.ndarray):
         self.landscape, self.count = landscape, len(theta)
         self.theta = self._side_by_side(theta)
+        self.finite = np.isfinite(self.theta).all(axis=(0, 1))
         self.hessian = landscape.hessian(rows(self.theta))
 
     def _side_by_side(self, values: np.ndarray) -> np.ndarray:
@@ -60,19 +61,17 @@ class Hessians:
         Lanczos begins with fixed noise, of which ``start`` gets a little; both have the shape of the points.
         """
         X, (m, d, wide) = self.landscape.samples[0], self.theta.shape
-        first = np.repeat(power_noise(m, d)[:, :, None], wide, axis=2)
-        if start is not None:
-            first = LITTLE * first + self._side_by_side(start)
+        noise = power_noise(m, d)[:, :, None]
+        first = np.repeat(noise, wide, axis=2) if start is None else LITTLE * noise + self._side_by_side(start)
         hessian = self.hessian if scale is None else self.hessian.scaled(self._side_by_side(scale))
-        parts = hessian.jacobian, hessian.diagonal, hessian.curvature
         value, residual = np.empty((2, wide))
         vector = np.zeros((m, d, wide if vectors else 0))
         _kernel().top_eigenvalues(
-            *sample_spans(self.landscape), np.abs(X).max(axis=0),
-            *(np.require(part, float, ["C", "W"]) for part in parts),  # one type, for which the kernel is compiled
-            first, min(m * d, max(LEAST, min(MOST, LARGEST // (m * d)))), ROUNDS, RESIDUAL, value, residual, vector,
+            *sample_spans(self.landscape, "float64"), np.abs(X).max(axis=0),
+            hessian.jacobian, hessian.diagonal, hessian.curvature, first,
+            min(m * d, max(LEAST, min(MOST, LARGEST // (m * d)))), ROUNDS, RESIDUAL, value, residual, vector,
         )  # fmt: skip
-        value[~np.isfinite(self.theta).all(axis=(0, 1))] = np.nan
+        value[~self.finite] = np.nan
         return Sharpness(value[: self.count], residual[: self.count], rows(vector)[: self.count])
 
     def trace(self) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The loss Hessian in the weights at many points at once, as an operator that holds no matrix."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,6 +14,20 @@ def columns(values: np.ndarray) -> np.ndarray:
 def rows(values: np.ndarray) -> np.ndarray:
     """Columns (weight, feature, point) with the points first again, a view."""
     return values.transpose(-1, *range(values.ndim - 1))
+
+
+def stacked(values: tuple, shape: tuple[int, ...]) -> np.ndarray:
+    """Values of the law as one array (value, ...) of their own: some may be one number."""
+    together = np.empty((len(values), *shape))
+    for place, value in zip(together, values, strict=True):
+        place[...] = value
+    return together
+
+
+@lru_cache(maxsize=16)
+def pairs(m: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two weights of each block of the upper triangle, row by row."""
+    return np.triu_indices(m)
 
 
 @dataclass(frozen=True)
@@ -36,8 +51,10 @@ class Hessian:
 
     def scaled(self, scale: np.ndarray) -> "Hessian":
         """``diag(scale) H diag(scale)`` for a scale (weight, feature, B)."""
-        p, q = np.triu_indices(len(scale))
-        return Hessian(self.X, self.jacobian * scale, self.diagonal * scale[p] * scale[q], self.curvature)
+        diagonal = np.empty_like(self.diagonal)
+        for place, block, p, q in zip(diagonal, self.diagonal, *pairs(len(scale)), strict=True):
+            np.multiply(block * scale[p], scale[q], out=place)
+        return Hessian(self.X, self.jacobian * scale, diagonal, self.curvature)
 
     def near_one(self) -> tuple["Hessian", np.ndarray]:
         """The Hessian over ``2^e``, with entries of size 1, and e (B,): what Lanczos squares must not leave floats."""
@@ -52,7 +69,7 @@ class Hessian:
     def __matmul__(self, v: np.ndarray) -> np.ndarray:
         pulled = self.X.T @ (self.curvature * (self.X @ (self.jacobian * v).sum(axis=0)))
         result = self.jacobian * pulled
-        for block, p, q in zip(self.diagonal, *np.triu_indices(len(v)), strict=True):
+        for block, p, q in zip(self.diagonal, *pairs(len(v)), strict=True):
             result[p] += block * v[q]
             if q > p:
                 result[q] += block * v[p]
@@ -63,6 +80,6 @@ class Hessian:
 
         Here ``A = X^T diag(l'') X / n``.
         """
-        p, q = np.triu_indices(len(self.jacobian))
-        A = (self.X**2).T @ self.curvature
-        return (A * self.jacobian**2 + self.diagonal[p == q]).sum(axis=(0, 1))
+        p, q = pairs(len(self.jacobian))
+        steepness = self.X**2 @ (self.jacobian**2).sum(axis=0)
+        return (self.curvature * steepness).sum(axis=0) + self.diagonal[p == q].sum(axis=(0, 1))

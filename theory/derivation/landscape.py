@@ -9,7 +9,7 @@ import numpy as np
 from ..lanczos import Sharpness, largest_eigenvalues
 from ..problem import Problem
 from .dynamics import Dynamics
-from .hessian import Hessian, columns, rows
+from .hessian import Hessian, columns, rows, stacked
 
 DIVERGENCE = 1e6  # times max(1, first loss)
 
@@ -81,11 +81,15 @@ class Landscape:
         points, law = columns(theta), self.law
         f = self.predictions(*points)
         g, shape = self.slope(f), points.shape[1:]
+        seconds = law.curvature(*points)
+        diagonal = np.empty((len(seconds), *shape))
+        for place, second in zip(diagonal, seconds, strict=True):
+            np.multiply(g, second, out=place)
         hessian = Hessian(
             self.samples[0],
-            np.stack([np.broadcast_to(slope, shape) for slope in law.jacobian(*points)]),
-            np.stack([np.broadcast_to(g * second, shape) for second in law.curvature(*points)]),
-            np.broadcast_to(law.loss_curvature(f, self.targets(f)) / self.problem.n, f.shape),
+            stacked(law.jacobian(*points), shape),
+            diagonal,
+            np.full(f.shape, law.loss_curvature(f, self.targets(f)) / self.problem.n),
         )
         scale = np.abs(theta) if adaptive else scale
         return hessian if scale is None else hessian.scaled(columns(scale))

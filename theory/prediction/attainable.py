@@ -99,16 +99,14 @@ def _follow(model: Parameterization, start: tuple[float, ...], sign: float) -> f
     return 0.0 if model.degree else bound  # the only critical value of a homogeneous polynomial is 0
 
 
-def require_interpolator(model: Parameterization, problem: Problem, theta0: np.ndarray) -> Range:
-    """The attainable range, if a coefficient strictly inside it fits the (projected) targets.
+def require_interpolator(model: Parameterization, problem: Problem, bounds: Range) -> None:
+    """Raise NoInterpolator unless coefficients strictly inside the bounds fit the (projected) targets.
 
-    Raises:
-        NoInterpolator: no such coefficient; AtBoundary: only ones on the boundary, which gradient flow approaches
-            too slowly for a loss threshold (existence by a linear program).
+    AtBoundary where only ones on the boundary do, which gradient flow approaches too slowly for a loss threshold
+    (existence by a linear program).
     """
-    bounds = attainable_range(model, theta0)
     if bounds.unbounded:
-        return bounds
+        return
     X, y = problem.interpolation if problem.loss == squared else (problem.X, problem.y)
     d, unit, length = problem.d, np.abs(y).max() or 1.0, np.linalg.norm(X, axis=0)
     size = unit / np.where(length > 0, length, 1.0)  # of each coefficient, were it alone to fit
@@ -117,7 +115,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     if problem.loss == squared and not (np.isfinite(low) & np.isfinite(high)).any():  # which settles most
         misfit, exact = partial(_misfit, X * size, y, low, high), EXACT * np.linalg.norm(y)
         if misfit(100 * LEAST_MARGIN)[0] <= exact:
-            return bounds
+            return
         at_bounds, beta = misfit(0.0)
         if at_bounds <= exact and misfit(LEAST_MARGIN)[0] > 100 * exact:
             raise _at_boundary(model, problem, bounds, beta * size)
@@ -130,7 +128,7 @@ def require_interpolator(model: Parameterization, problem: Problem, theta0: np.n
     answer = scipy.optimize.linprog(cost, slack, limits, equal, y / unit, bounds=box)
     margin = -answer.fun if answer.status == 0 else -np.inf
     if margin > LEAST_MARGIN:
-        return bounds
+        return
     if margin > -LEAST_MARGIN:
         raise _at_boundary(model, problem, bounds, np.clip(answer.x[:-1], low, high) * size)
     more = "more features, or a positive teacher" if problem.n < d else f"or more than {problem.n} features"

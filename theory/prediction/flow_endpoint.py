@@ -9,7 +9,7 @@ from ..derivation.dynamics import Dynamics
 from ..derivation.landscape import Landscape
 from ..errors import NoClosedForm, NoInterpolator
 from ..problem import Problem
-from .attainable import AtBoundary, require_interpolator
+from .attainable import AtBoundary, attainable_range, require_interpolator
 from .coordinates import doubled
 from .dual import DualRoot, dual_root
 from .integration import flow_path
@@ -49,7 +49,7 @@ class FlowEndpoint:
 def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transport: Transport) -> FlowEndpoint:
     """The endpoint from one start theta0 (weight, feature), by the dual root; raises NoInterpolator."""
     try:
-        require_interpolator(dynamics.model, problem, theta0)
+        require_interpolator(dynamics.model, problem, attainable_range(dynamics.model, theta0))
     except AtBoundary as reason:
         return _limit(dynamics, problem, theta0, reason)
     landscape, nu = Landscape(dynamics, problem), np.full(problem.n, np.nan)

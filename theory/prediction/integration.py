@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import scipy  # its parts on first use: they take half a second to import
 
+from ..derivation.hessian import pairs
 from ..derivation.landscape import Landscape
 from ..errors import GdbiasError
 from .doubled_flow import doubled_point
@@ -203,7 +204,7 @@ class _WeightPoint:
         hessian = self._hessian
         X, J, m = hessian.X, hessian.jacobian[:, :, 0], len(self.theta)
         blocks = np.zeros((self.theta.shape[1], m, m))
-        for block, p, q in zip(hessian.diagonal[:, :, 0], *np.triu_indices(m), strict=True):
+        for block, p, q in zip(hessian.diagonal[:, :, 0], *pairs(m), strict=True):
             blocks[:, p, q] = blocks[:, q, p] = block
         inverse = np.linalg.inv(blocks + np.eye(m) / (GAMMA * step))
         root = np.sqrt(hessian.curvature[:, 0])

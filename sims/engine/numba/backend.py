@@ -53,7 +53,7 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
         np.zeros((count, REPEATS), dtype=np.int64), np.zeros(count, dtype=np.int64),
     )  # fmt: skip
     arguments = (
-        *sample_spans(job.landscape), np.ascontiguousarray(y), 1.0 / problem.n,
+        *sample_spans(job.landscape, "float64"), np.ascontiguousarray(y), 1.0 / problem.n,
         options.window, measured_steps(options), EVERY, LONGEST, REPEATS, NEAR,
         np.array(dynamics.rule.parameters), np.zeros(1, dtype=np.int64), job.halt, power_noise(*runs.theta.shape[1:]),
         runs.lr[chosen], runs.divergence_limit[chosen] + (runs.loss_min[chosen] - floor), runs.theta[chosen], *found,

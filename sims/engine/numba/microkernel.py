@@ -93,7 +93,7 @@ def matmul(A, B, C, first, last):
 
 
 @lru_cache(maxsize=8)  # a problem's runs begin, are advanced and measured on the same samples
-def sample_spans(landscape: Landscape, number: str = "float64") -> tuple[np.ndarray, ...]:
+def sample_spans(landscape: Landscape, number: str) -> tuple[np.ndarray, ...]:
     """The samples that a landscape steps on, and their transpose, with the spans of their rows."""
     X = landscape.samples[0].astype(number)
     return *spans(X), *spans(X.T)
