@@ -77,6 +77,26 @@ def test_totals_the_loss_and_a_gradient_elsewhere_count_at_the_runs_own_state():
         np.testing.assert_allclose(found, value, rtol=1e-7, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "size, made_of",
+    [
+        ("sqrt(square)", lambda old, new: np.sqrt(old)),
+        ("sqrt(square) + sqrt(beta*square + (1 - beta)*gradient**2)", lambda old, new: np.sqrt(old) + np.sqrt(new)),
+    ],
+)
+def test_a_step_may_read_its_mean_of_squares_before_and_after_it_is_renewed(size, made_of):
+    kept = "square <- beta*square + (1 - beta)*gradient**2, from 1"
+    rule = UpdateRule(step=f"weight - lr*gradient/({size}); {kept}", step_parameters={"beta": 0.6})
+    theta, old = np.random.default_rng(0).standard_normal((2, 2, PROBLEM.d))
+    old = old**2 + 0.1
+    new = 0.6 * old + 0.4 * at(theta)[1] ** 2
+    q = 0.02 / made_of(old, new) / 2
+    H = landscape_of(theory.gradient_descent).dense_hessian(theta)
+    S = np.linalg.eigvalsh(H)[-1:]
+    found = sharpness_effective(landscape_of(rule), np.concatenate([theta, old])[None], np.array([0.02]), 0.0, S)
+    np.testing.assert_allclose(found, np.linalg.eigvals(q.reshape(-1, 1) * H).real.max(), rtol=1e-9)
+
+
 @pytest.mark.parametrize("d", [4, 6])
 def test_the_max_norm_sharpness_is_the_largest_at_a_corner(d):
     """Of 8 weights, where all are tried, and of 12, where some are climbed to."""

@@ -5,7 +5,9 @@ are written as products, since ``u**3`` and ``u*u*u`` differ in the last bit bet
 subexpressions are shared.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -120,3 +122,10 @@ def on_arrays(text: str) -> SimpleNamespace:
     functions: dict = {"xp": np}
     exec(text, functions)  # text printed from a SymPy tree, never typed by a user
     return SimpleNamespace(**functions)
+
+
+@lru_cache(maxsize=256)
+def function_of(expression: sp.Expr) -> tuple[tuple[sp.Symbol, ...], Callable]:
+    """The symbols of an expression, by name, and its value on arrays of them in that order."""
+    symbols = tuple(sorted(expression.free_symbols, key=str))
+    return symbols, sp.lambdify(symbols, expression, np)

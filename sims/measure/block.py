@@ -4,13 +4,12 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-import sympy as sp
 
 from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
+from ...theory.elementwise import function_of
 from ...theory.errors import NoInterpolator
 from ...theory.prediction.attainable import attainable_range, loss_min, require_interpolator
-from ...theory.rules.step import WEIGHT
 from ..engine.backends import backend
 from ..engine.draws import run_keys
 from ..engine.job import Job
@@ -33,7 +32,8 @@ def begin_runs(
     if number == "float64":  # which alone looks at the sharpness
         found = sharpness_at(landscape, starts)
         top, vector = found.value, found.vector
-    state = [sp.lambdify(WEIGHT, s.start, np)(row) + 0 * row for row in points for s in rule.step.memory]
+    begins = [function_of(s.start) for s in rule.step.memory]
+    state = [begin(*[row] * len(read)) + 0 * row for row in points for read, begin in begins]  # of the weight, if any
     state += [] if rule.step.ascent is None else [*points]  # where the gradient is taken
     theta = rows(np.concatenate([points, np.stack(state)])) if state else starts
     rates = np.ascontiguousarray(lr, dtype=float)

@@ -8,9 +8,11 @@ import sympy as sp
 
 from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
-from ...theory.rules.stability import edge_of, held_total
+from ...theory.elementwise import function_of
+from ...theory.rules.stability import edge_of, held_next, held_total, own_symbols
 from ...theory.rules.step import GRADIENT, LEARNING_RATE, LOSS, WEIGHT, Total
 from .max_norm import max_norm_sharpness
+from .pieces import over_pieces
 from .sharpness import sharpness_at
 
 
@@ -20,7 +22,7 @@ def sharpness_effective(
     """``lambda_max(diag(q) H)`` at points theta (point, weight and state, feature): 1 where a step flips signs.
 
     q is the :attr:`gdbias.theory.rules.stability.Edge.factor` of the step, ``lr / 2`` for descent and
-    ``lr / (2 + 2 b)`` with momentum b, at the state that the next step will have: a preconditioner stands in it. For
+    ``lr / (2 + 2 b)`` with momentum b, at the state that the next step reads: a preconditioner stands in it. For
     sign descent it is ``lr max_(|v|_inf <= 1) v' H v / (2 |g|_1)`` (2603.05002), by a search
     (:mod:`gdbias.sims.measure.max_norm`).
     Where the gradient is taken elsewhere, H is that at the point, and what the gradient has grown there along itself
@@ -32,12 +34,23 @@ def sharpness_effective(
         loss_min: the smallest attainable loss.
         sharpness: the largest Hessian eigenvalue S at the weights.
     """
-    rule, m = landscape.dynamics.rule.once_settled, len(landscape.dynamics.model.weights)
-    limit = np.asarray(rule.sharpness_limit(lr))
+    limit = np.asarray(landscape.dynamics.rule.once_settled.sharpness_limit(lr))
     if np.isfinite(limit).all():
         return sharpness / limit
-    edge, step, nothing = edge_of(rule.step), rule.step, np.full(len(theta), np.nan)
-    own = {WEIGHT, GRADIENT, *(s.symbol for s in step.state)}  # what differs from weight to weight
+    floor = np.broadcast_to(loss_min, len(theta))
+
+    def piece(part: slice) -> dict[str, np.ndarray]:
+        return dict(found=_at_state(landscape, theta[part], lr[part], floor[part], sharpness[part]))
+
+    return over_pieces(piece, theta)["found"]
+
+
+def _at_state(
+    landscape: Landscape, theta: np.ndarray, lr: np.ndarray, loss_min: np.ndarray, sharpness: np.ndarray
+) -> np.ndarray:
+    step, m = landscape.dynamics.rule.step, len(landscape.dynamics.model.weights)
+    edge, nothing = edge_of(step), np.full(len(theta), np.nan)
+    own = {WEIGHT, GRADIENT, *own_symbols(step)}  # what differs from weight to weight
     value, weights = _values(landscape, theta, lr, loss_min), theta[:, :m]
     with np.errstate(all="ignore"):
         if edge.signed is not None:
@@ -70,7 +83,7 @@ def gradient(landscape: Landscape, weights: np.ndarray) -> np.ndarray:
 
 
 def _values(
-    landscape: Landscape, theta: np.ndarray, lr: np.ndarray, loss_min: np.ndarray | float
+    landscape: Landscape, theta: np.ndarray, lr: np.ndarray, loss_min: np.ndarray
 ) -> Callable[[sp.Basic], np.ndarray]:
     """The value of what an equation of the step says of the next step, (point, weight, feature) or shaped alike."""
     rule, m = landscape.dynamics.rule, len(landscape.dynamics.model.weights)
@@ -79,17 +92,17 @@ def _values(
     known: dict[sp.Basic, Any] = {s.symbol: theta[:, m + k : m + m * kept : kept] for k, s in enumerate(step.memory)}
     known |= dict(zip(step.parameters, rule.parameters, strict=True))
     known |= {WEIGHT: weights, GRADIENT: gradient(landscape, weights)}
-    known |= {LEARNING_RATE: np.asarray(lr)[:, None, None]}
+    known |= {LEARNING_RATE: lr[:, None, None]}
     excess = landscape.problem.loss_at(landscape.beta(weights)) - loss_min
-    known[LOSS] = np.asarray(excess)[:, None, None]
+    known[LOSS] = excess[:, None, None]
 
     def value(equation: sp.Expr) -> np.ndarray:
         equation = equation.xreplace({total: held_total(total) for total in equation.atoms(Total)})
-        symbols = sorted(equation.free_symbols, key=str)
-        return np.asarray(sp.lambdify(symbols, equation, np)(*(known[symbol] for symbol in symbols)))
+        symbols, function = function_of(equation)
+        return np.asarray(function(*(known[symbol] for symbol in symbols)))
 
     for total in {*step.totals, *step.ascent_totals}:
         term = np.broadcast_to(value(total.args[0]), weights.shape)
         known[held_total(total)] = term.sum(axis=(1, 2), keepdims=True)
-    known |= {s.symbol: value(s.update) for s in edge_of(step).held}
+    known |= {held_next(s): value(s.update) for s in edge_of(step).held}
     return value

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...theory.derivation.landscape import Landscape
-from ...theory.rules.stability import edge_of
+from ...theory.rules.stability import edge_of, own_symbols
 from ...theory.rules.step import LOSS
 from ..engine.runs import Runs
 from ..status import Status
@@ -71,7 +71,7 @@ def _limit(landscape: Landscape, runs: Runs, found: dict) -> np.ndarray:
     """
     rule = landscape.dynamics.rule.once_settled
     limit, factor = np.asarray(rule.sharpness_limit(runs.lr)), edge_of(rule.step).factor
-    if factor is None or factor.free_symbols & {LOSS, *(s.symbol for s in rule.step.state)}:
+    if factor is None or factor.free_symbols & {LOSS, *own_symbols(rule.step)}:
         return limit
     at_end = found["sharpness"] / found["sharpness_effective"]
     return np.where(np.isinf(limit) & np.isfinite(at_end), at_end, limit)

@@ -26,7 +26,7 @@ class Edge:
             None where the step has no such map.
         signed: where the step moves all weights by c sign(gradient), ``c / 2``: then the edge is where
             ``c/2 max_(|v|_inf <= 1) v' H v`` is the l1 norm of the gradient (2603.05002).
-        held: state that is held, each symbol at its next value.
+        held: state that is held; :func:`held_next` is its next value where the step reads that.
     """
 
     factor: sp.Expr | None = None
@@ -83,7 +83,7 @@ def _linear(update: sp.Expr, moving: list[sp.Symbol]) -> bool:
 
 def held_at_next(equation: sp.Expr, held: tuple[StateVariable, ...]) -> sp.Expr:
     """An equation with the next value of held state, and totals, as symbols that no derivative reaches."""
-    values = {s.update: s.symbol for s in held}
+    values = {s.update: held_next(s) for s in held}
     equation = equation.subs(values)
     return equation.xreplace({total: held_total(total) for total in equation.atoms(Total)})
 
@@ -91,3 +91,13 @@ def held_at_next(equation: sp.Expr, held: tuple[StateVariable, ...]) -> sp.Expr:
 def held_total(total: Total) -> sp.Symbol:
     """The symbol of a total that is held."""
     return sp.Symbol(str(total), positive=True)
+
+
+def held_next(state: StateVariable) -> sp.Symbol:
+    """The symbol of state that is held, at its next value."""
+    return sp.Symbol(f"_next_{state.symbol}", real=True)
+
+
+def own_symbols(step: Step) -> set[sp.Symbol]:
+    """The symbols of a step's state, as it is and at its next value."""
+    return {symbol for s in step.state for symbol in (s.symbol, held_next(s))}
