@@ -136,6 +136,8 @@ def test_a_list_of_rules_is_a_dimension_of_a_sweep(tmp_path, capsys):
         ),
         (["sweep", "x.zarr", "--rule", "adam,rmsprop", "--step-parameters", "eps=1,eps=2"], "gives eps twice"),
         (["sweep", "x.zarr", "--rule", "adam,rmsprob"], "unknown rule 'rmsprob': do you mean rmsprop"),
+        (["run", "--lr", "0.1", "--rule", "polyak", "--batch", "3"], "polyak' reads the loss of all .* batch = 3"),
+        (["run", "--lr", "0.1", "--rule", "polyak", "--label-noise", "0.1"], "with label_noise = 0.1"),
         (["predict", "--rule", "adam"], "nothing is predicted for step=adam: use .* or run it with sims"),
     ],
 )

@@ -86,6 +86,12 @@ class UpdateRule:
                 "{'eps': 1e-8}"
             ) from None
         object.__setattr__(self, "step_parameters", self._values(given))
+        if self.stochastic and step.reads_loss:  # SPS (2002.10542) takes that of what it draws, and its least one
+            drawn = f"batch = {self.batch}" if self.batch is not None else f"label_noise = {self.label_noise:g}"
+            raise InputError(
+                f"the step {step.name!r} reads the loss of all samples as they are, and its gradient with {drawn} is of "
+                "others: leave that out, or use a step that does not read the loss"
+            )
 
     def _values(self, given: dict[str, float]) -> tuple[tuple[str, float], ...]:
         """The values of the step's parameters but for momentum and weight decay, which have fields of their own."""

@@ -103,9 +103,8 @@ def place(block, wide, widest, jacobian, diagonal, curvature, start, sizes, J, G
     store(sizes, 1, bent)
     scaled(J, 1.0 / steep, 0, m * D)
     scaled(A, 1.0 / bent, 0, n)
-    flatter, less_bent = 1.0 / steep, 1.0 / bent
     for row in range(m * (m + 1) // 2 * D):
-        store(G, row, load(G, row) * flatter * flatter * less_bent)
+        store(G, row, load(G, row) / steep / steep / bent)
 
 
 @inner
