@@ -52,8 +52,8 @@ class Hessian:
     def scaled(self, scale: np.ndarray) -> "Hessian":
         """``diag(scale) H diag(scale)`` for a scale (weight, feature, B)."""
         diagonal = np.empty_like(self.diagonal)
-        for place, block, p, q in zip(diagonal, self.diagonal, *pairs(len(scale)), strict=True):
-            np.multiply(block * scale[p], scale[q], out=place)
+        for pair, (p, q) in enumerate(zip(*pairs(len(scale)), strict=True)):
+            diagonal[pair] = self.diagonal[pair] * scale[p] * scale[q]
         return Hessian(self.X, self.jacobian * scale, diagonal, self.curvature)
 
     def near_one(self) -> tuple["Hessian", np.ndarray]:

@@ -83,8 +83,8 @@ class Landscape:
         g, shape = self.slope(f), points.shape[1:]
         seconds = law.curvature(*points)
         diagonal = np.empty((len(seconds), *shape))
-        for place, second in zip(diagonal, seconds, strict=True):
-            np.multiply(g, second, out=place)
+        for pair, second in enumerate(seconds):
+            diagonal[pair] = g * second
         hessian = Hessian(
             self.samples[0],
             stacked(law.jacobian(*points), shape),

@@ -89,8 +89,8 @@ class UpdateRule:
         if self.stochastic and step.reads_loss:  # SPS (2002.10542) takes that of what it draws, and its least one
             drawn = f"batch = {self.batch}" if self.batch is not None else f"label_noise = {self.label_noise:g}"
             raise InputError(
-                f"the step {step.name!r} reads the loss of all samples as they are, and its gradient with {drawn} is of "
-                "others: leave that out, or use a step that does not read the loss"
+                f"the step {step.name!r} reads the loss of all samples as they are, not that of what its gradient is "
+                f"of with {drawn}: leave that out, or use a step that does not read the loss"
             )
 
     def _values(self, given: dict[str, float]) -> tuple[tuple[str, float], ...]:
