@@ -11,6 +11,7 @@ from gdbias.theory.rules.steps import STEPS, parse_step
 SIGNED = theory.sparse_regression(n=6, d=16, sparsity=3, signs="random", seed=1, n_test=0)
 DENSE = theory.sparse_regression(n=6, d=16, sparsity=16, signs="positive", seed=1, n_test=0)
 OLD_VELOCITY = parse_step("weight - lr*velocity; velocity <- beta*velocity + gradient, from 0")
+HEAVY, SMALL_RADIUS = UpdateRule(momentum=0.5), UpdateRule(step="sam_max", step_parameters={"rho": 1e-3})
 FROM_HERE = {  # one step of a quadratic of curvature s, in weight and velocity
     "heavy_ball": lambda s, b: [[1 - s, b], [-s, b]],
     "nesterov": lambda s, b: [[1 - s * (1 + b), -(b**2)], [s, b]],
@@ -107,20 +108,42 @@ def test_label_noise_shrinks_the_start(name):
     assert distance(end.beta, found) < min(0.02, distance(pred.flow.beta, found) / 3)
 
 
-@pytest.mark.parametrize(
-    "step, parameters", [("sam", {"rho": 0.002}), ("sam_max", {"rho": 5e-4}), ("normalized_descent", {})]
-)
+def steps_of(end):
+    return int(float(end.note.split("after ")[1].split()[0]))
+
+
+def along(pred, lr, steps, **options):
+    """Where gradient flow comes to rest from the last weights of a run."""
+    run = run_of(pred, lr, max_steps=steps, tol=0, **options)
+    return sims.flow(pred.dynamics.model, pred.problem, theta0=run.theta.transpose("weight", "feature").values)
+
+
+HOVERING = ("sam", {"rho": 0.02}), ("sam_max", {"rho": 5e-4}), ("normalized_descent", {})
+
+
+@pytest.mark.parametrize("step, parameters", HOVERING)
 def test_rules_that_hover_arrive_at_the_end_from_their_effective_start(step, parameters):
     plain = predicted("difference(2)", UpdateRule())
-    lr = 0.1 * plain.lr_critical
-    pred = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters))
+    pred, lr = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters)), 0.1 * plain.lr_critical
     end = pred.endpoint(lr)
+    found = along(pred, lr, steps_of(end)).beta.values
     assert "does not rest" in end.note
-    steps = int(float(end.note.split(" steps")[0].split()[-1]))
-    run = run_of(pred, lr, max_steps=steps, tol=0)
-    rest = sims.flow(pred.dynamics.model, pred.problem, theta0=run.theta.transpose("weight", "feature").values)
-    found = rest.beta.values
-    assert distance(end.beta, found) < 0.7 * distance(plain.flow.beta, found) and distance(end.beta, found) < 0.01
+    assert distance(end.beta, found) < min(0.01, 0.7 * distance(plain.flow.beta, found))
+
+
+@pytest.mark.parametrize(
+    "name, step, parameters, lr, steps",
+    [("difference(2)", "normalized_descent", {}, 0.02, 10_000),
+     slow("difference(2)", "sam", {"rho": 0.05}, 0.05, 10_000),
+     slow("power(3)", "rmsprop_scalar", {"beta2": 0.9}, 0.01, 20_000)],
+)  # fmt: skip
+def test_what_does_not_rest_drifts_to_less_sharpness(name, step, parameters, lr, steps):
+    pred = predicted(name, UpdateRule(step=step, step_parameters=parameters))
+    end, found = pred.endpoint(lr, steps=steps), along(pred, lr, steps, backend="numba")
+    assert distance(pred.flow.beta, found.beta.values) > 0.05
+    assert distance(end.beta, found.beta.values) < 0.02
+    fallen = pred.flow.sharpness - float(found.sharpness)
+    assert pred.flow.sharpness - end.sharpness == pytest.approx(fallen, rel=0.05) and fallen > 0
 
 
 @pytest.mark.parametrize("name", ["difference(2)", slow("product(2)"), slow("power(3)")])
@@ -128,7 +151,7 @@ def test_sign_descent_slides(name):
     pred = predicted(name, UpdateRule(step="sign_descent"))
     lr = 1e-4
     end = pred.endpoint(lr)
-    steps = int(1.02 * float(end.note.split(" steps")[0].split()[-1]))
+    steps = int(1.02 * steps_of(end))
     found = run_of(pred, lr, max_steps=steps, tol=0).beta.values
     assert end.method == "sign_flow" and pred.problem.loss_at(end.beta) < 1e-12
     assert distance(end.beta, found) < 0.03 and distance(pred.flow.beta, found) > 0.2
@@ -139,7 +162,7 @@ def test_averages_of_squares_that_forget_fast_make_signs(step, parameters):
     pred = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters))
     lr = 2e-5
     end = pred.endpoint(lr)
-    steps = int(1.02 * float(end.note.split(" steps")[0].split()[-1]))
+    steps = int(1.02 * steps_of(end))
     found = run_of(pred, lr, max_steps=steps, tol=0, backend="numba").beta.values
     assert distance(end.beta, found) < 0.03
     with pytest.raises(NoClosedForm, match="use an lr below"):
@@ -170,11 +193,21 @@ def test_one_coefficient_of_signs_by_hand():
         (UpdateRule(step="clipped_descent"), lambda p: p.path(0.01), "the path.*step=clipped_descent"),
         (UpdateRule(label_noise=0.1, noise_steps=5), lambda p: p.steps(0.01), "number of steps.*label_noise"),
         (UpdateRule(step="sam"), lambda p: p.endpoint(10.0), "too far from gradient flow"),
+        (SMALL_RADIUS, lambda p: p.endpoint(1e-3, steps=10**9), "how sam_max goes on"),
+        (UpdateRule(step="sign_descent"), lambda p: p.endpoint(1e-4, steps=10**6), "how sign_descent goes on"),
     ],
 )  # fmt: skip
 def test_what_no_law_tells_is_refused_by_name(rule, ask, reason):
     with pytest.raises(NoClosedForm, match=reason):
         ask(predicted("power(2)", rule))
+
+
+def test_steps_are_of_rules_that_do_not_rest():
+    for rule in (UpdateRule(), UpdateRule(step="polyak"), HEAVY):
+        with pytest.raises(theory.InputError, match="does: leave it out"):
+            predicted("difference(2)", rule).endpoint(0.01, steps=100)
+    with pytest.raises(theory.InputError, match="steps = 2 is below the"):
+        predicted("difference(2)", UpdateRule(step="sam", step_parameters={"rho": 1e-3})).endpoint(0.01, steps=2)
 
 
 def test_label_noise_is_refused_for_other_degrees():

@@ -31,12 +31,19 @@ class EffectiveStart:
     Attributes:
         theta: at first order.
         beyond: by the whole force at the displaced point, which differs from that at second order.
-        steps: of the rule, until gradients are a millionth of the first.
+        steps: of the rule, along the flow, until gradients are a millionth of the first, shape (point,).
+        norms: of the gradients there.
     """
 
     theta: np.ndarray
     beyond: np.ndarray
-    steps: float
+    steps: np.ndarray
+    norms: np.ndarray
+
+    def until(self, norm: float) -> float:
+        """Steps until the gradient has come down to ``norm``."""
+        above = np.flatnonzero(self.norms > norm)
+        return float(self.steps[above[-1]]) if len(above) else 0.0
 
 
 def effective_start(
@@ -49,23 +56,28 @@ def effective_start(
         GdbiasError: a flow that cannot be followed.
     """
     theta0 = followed_start(landscape, theta0)
-    w0, path = coordinates.start(theta0), flow_path(landscape, theta0)
-    sides = np.sign(_doubled(coordinates, theta0))
-    moved, steps = np.zeros((2, *w0.shape)), 0.0
+    path, sides = flow_path(landscape, theta0), np.sign(doubled_weights(coordinates, theta0))
+    drift, steps = np.zeros((2, *sides.shape)), [0.0]
 
     def rates(point: FlowPoint) -> tuple[float, np.ndarray]:
         return _rates(landscape, coordinates, point, law, sides)
 
-    pace, drift = rates(path.points[0])
+    pace, force = rates(path.points[0])
     for point, after, time in zip(path.points[:-1], path.points[1:], path.step, strict=True):
         between, middle = rates(point.after(time / 2)[0])
         last, end = rates(after)
-        moved += time / 6 * (drift + 4 * middle + end)  # Simpson
-        steps += time / 6 * (pace + 4 * between + last)
-        pace, drift = last, end
-    lost = 0 * w0 if noise is None else noise
-    first, second = (_moved(coordinates, theta0, w0, sides, each - lost) for each in moved)
-    return EffectiveStart(first, second, steps)
+        drift += time / 6 * (force + 4 * middle + end)  # Simpson
+        steps.append(steps[-1] + time / 6 * (pace + 4 * between + last))
+        pace, force = last, end
+    drift -= 0.0 if noise is None else noise
+    first, second = moved_start(coordinates, theta0, drift[0]), moved_start(coordinates, theta0, drift[1])
+    norms = [float(np.linalg.norm(gradient(landscape, point))) for point in path.points]
+    return EffectiveStart(first, second, np.array(steps), np.array(norms))
+
+
+def gradient(landscape: Landscape, point: FlowPoint) -> np.ndarray:
+    """The gradient of the loss in the weights, (weight, d)."""
+    return np.array([slope * point.pull for slope in landscape.law.jacobian(*point.theta)])
 
 
 def _rates(
@@ -73,28 +85,27 @@ def _rates(
 ) -> tuple[float, np.ndarray]:
     """Steps per flow time, and the drifts of z (2, block, d) at first order and with the whole force."""
     theta, pull, powers = point.theta, point.pull, coordinates.degree - 1
-    slopes = np.array([slope + np.zeros_like(pull) for slope in landscape.law.jacobian(*theta)])
-    speed, uphill = law(theta, slopes * pull, float(landscape.mean_loss(landscape.predictions(*theta))))
-    w = sides * _doubled(coordinates, theta)
-    share = np.divide(sides * _doubled(coordinates, uphill), w, out=np.zeros_like(w), where=w > 0)
+    speed, uphill = law(theta, gradient(landscape, point), float(landscape.mean_loss(landscape.predictions(*theta))))
+    w = sides * doubled_weights(coordinates, theta)
+    share = np.divide(sides * doubled_weights(coordinates, uphill), w, out=np.zeros_like(w), where=w > 0)
     ahead = landscape.slope(landscape.predictions(*(theta + uphill)))
     g, there = (coordinates.signs[:, None] * each for each in (pull, ahead))
     return 1 / speed, -coordinates.rate * np.array([powers * g * share, there * ((1 + share) ** powers - 1)])
 
 
-def _doubled(coordinates: Doubled, theta: np.ndarray) -> np.ndarray:
+def doubled_weights(coordinates: Doubled, theta: np.ndarray) -> np.ndarray:
     """The weights w (block, d), with their signs, of theta (weight, d); of a balanced chain each layer is as good."""
     if coordinates.turn.ndim == 2:
         return coordinates.turn @ theta
     return np.where(coordinates.start(theta) > 0, coordinates.turn[0] * theta[0], 0.0)
 
 
-def _moved(
-    coordinates: Doubled, theta0: np.ndarray, w0: np.ndarray, sides: np.ndarray, drift: np.ndarray
-) -> np.ndarray:
-    """The start (weight, d) at which z is by ``drift`` from where it is at theta0."""
+def moved_start(coordinates: Doubled, theta0: np.ndarray, drift: np.ndarray) -> np.ndarray:
+    """The start (weight, d) at which z is by ``drift`` (block, d) from where it is at theta0."""
+    w0 = coordinates.start(theta0)
     with np.errstate(divide="ignore"):
         w = np.where(w0 > 0, coordinates.weights(coordinates.dual(w0) + drift), 0.0)
     if coordinates.turn.ndim == 2:
+        sides = np.sign(doubled_weights(coordinates, theta0))
         return theta0 + np.linalg.pinv(coordinates.turn) @ (sides * (w - w0))
     return theta0 * w.sum(axis=0) / w0.sum(axis=0)

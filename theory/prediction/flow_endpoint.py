@@ -61,6 +61,22 @@ def end_of_flow(dynamics: Dynamics, problem: Problem, theta0: np.ndarray, transp
     return measured(landscape, root.theta, nu)
 
 
+def end_of_moved(landscape: Landscape, theta: np.ndarray) -> FlowEndpoint:
+    """The endpoint from a start theta (weight, d) moved from one that is known to reach an interpolator.
+
+    Raises NoInterpolator.
+    """
+    dynamics, problem = landscape.dynamics, landscape.problem
+    transport = Transport(dynamics, theta)
+    if not transport.closed:
+        return end_of_flow(dynamics, problem, theta, transport)
+    try:
+        root = dual_root(dynamics, problem, transport)
+    except NoInterpolator:  # on the boundary, perhaps
+        return end_of_flow(dynamics, problem, theta, transport)
+    return measured(landscape, root.theta, np.linalg.lstsq(problem.X.T, root.clock)[0])
+
+
 def measured(landscape: Landscape, theta: np.ndarray, nu: np.ndarray) -> FlowEndpoint:
     """What an end of weights theta (weight, d) and dual vector nu (n,) has."""
     problem, beta = landscape.problem, landscape.beta(theta[None])[0]

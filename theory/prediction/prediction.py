@@ -42,7 +42,9 @@ LIKE_FLOW = 1e-4  # of lr_critical_final, below which descent ends 0.004 % at mo
 class Prediction(Boundaries):
     """Predictions for gradient descent started at ``init_scale``; see :func:`predict`."""
 
-    def endpoint(self, lr: float, method: Method = "constrained_flow", warmup: int = 0) -> Endpoint:
+    def endpoint(
+        self, lr: float, method: Method = "constrained_flow", warmup: int = 0, steps: int | None = None
+    ) -> Endpoint:
         """Predict where gradient descent ends at ``lr``; see :mod:`gdbias.theory.prediction.endpoints`.
 
         With ``warmup`` the constrained flow begins where descent itself is so many steps after its loss first rose: 20
@@ -53,12 +55,16 @@ class Prediction(Boundaries):
         constrained flow at ``lr / (1 + momentum)`` ends within 1 %. A schedule moves the cap on the way. With weight
         decay the end is the LASSO, for degree 2.
 
+        Steps other than descent's and label noise have an end of their own, whatever the method: gradient flow's from
+        an effective start, which plain descent and momentum have by ``method="effective_start"``, or that of the flow
+        of signs. Rules that do not rest are followed for ``steps``, at least until they arrive.
+
         Raises:
-            InputError: an unknown method, an lr that is not positive, a prediction of many starts, or a ``warmup``
-                that is negative or of another method.
+            InputError: an unknown method, an lr that is not positive, a prediction of many starts, a ``warmup`` that is
+                negative or of another method, or ``steps`` of a rule that rests or too few.
             NoInterpolator: no interpolator with ``S <= 2 / lr`` exists, that is ``lr > lr_max``.
             NoClosedForm: a model, loss or start outside the doubled coordinates (every method but "flow"); a weight
-                that changes its sign within the warm-up, for odd degrees.
+                that changes its sign within the warm-up, for odd degrees; an lr too far from a rule's law.
             Diverges: descent diverges within the warm-up.
         """
         one_of("method", method, get_args(Method))
@@ -66,12 +72,15 @@ class Prediction(Boundaries):
         if warmup and method != "constrained_flow":
             raise InputError(f"warmup = {warmup} has no meaning for method={method!r}: use 'constrained_flow', or 0")
         self._require_one_start(lr)
+        ruled = own_step(rule) or rule.label_noise > 0
+        if steps is not None and (method == "flow" or not ruled):
+            raise InputError(f"steps = {steps} is of rules that do not rest, and {rule.step.name} does: leave it out")
         if rule.weight_decay:
             return endpoint_of_decay(*self._decaying, lr, rule)
         if method == "flow":
             return endpoint_of_flow(self.flow, lr, rule)
-        if method == "effective_start" or own_step(rule) or rule.label_noise:
-            return self._endpoint_of_rule(lr, method, warmup)
+        if method == "effective_start" or ruled:
+            return self._endpoint_of_rule(lr, method, warmup, None if steps is None else whole("steps", steps, 1))
         require_method(rule, self.dynamics.model.name, method, warmup)
         reachable, w0 = self._reachable
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
@@ -85,7 +94,7 @@ class Prediction(Boundaries):
             return replace(endpoint_by_program(reachable, w0, rate_of_edge(rule, lr), method), lr=lr)
         return endpoint_of_settled(self._settled(lr, warmup), lr, self.flow, warmup, rule)
 
-    def _endpoint_of_rule(self, lr: float, method: Method, warmup: int) -> Endpoint:
+    def _endpoint_of_rule(self, lr: float, method: Method, warmup: int, steps: int | None) -> Endpoint:
         """By the law of a step other than descent's, which has one predictor."""
         rule = self.rule
         if method not in ("constrained_flow", "effective_start") or warmup:
@@ -95,11 +104,13 @@ class Prediction(Boundaries):
         landscape = Landscape(self.dynamics, self.problem)
         if signs(rule):
             _ = self.flow  # refuses what nothing fits
+            if steps is not None:
+                raise NoClosedForm(f"how {rule.step.name} goes on once it has arrived is not known: leave steps out")
             return endpoint_of_signs(landscape, self.starts[0], rule, lr)
         coordinates = doubled(self.dynamics.model)
         if coordinates.degree == 1:
             return replace(endpoint_of_flow(self.flow, lr), method="effective_start")
-        return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr)
+        return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr, steps)
 
     def steps(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> float:
         """Steps of descent at ``lr`` until its loss is below ``tol``; a run takes ``hold - 1`` more to be told.

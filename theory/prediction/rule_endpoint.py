@@ -1,20 +1,22 @@
 """Where rules other than descent end: gradient flow from their effective start, or the flow of signs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from ..derivation.landscape import Landscape
-from ..errors import NoClosedForm
+from ..errors import InputError, NoClosedForm
 from ..rules.lag import lag_of
+from ..rules.steps import STEPS
 from ..rules.update_rule import UpdateRule
 from .coordinates import Doubled
+from .drift import drifted
 from .effective_starts import effective_start
 from .endpoints import Endpoint, endpoint_of_flow
-from .flow_endpoint import FlowEndpoint, end_of_flow, measured
+from .flow_endpoint import FlowEndpoint, end_of_moved, measured
 from .rule_terms import near_minimum, slowest_average
 from .signed_flow import sign_flow
-from .transport import Transport
 
 NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much as along flow
 TOLD, MOST = 0.01, 0.1  # of beta, that the next order moves: what a note tells, and what is refused
@@ -23,11 +25,15 @@ WAITING = 0.01  # of beta, which weights that wait at 0 may move
 
 
 def endpoint_of_start(
-    landscape: Landscape, coordinates: Doubled, theta0: np.ndarray, flow: FlowEndpoint, rule: UpdateRule, lr: float
-) -> Endpoint:
+    landscape: Landscape, coordinates: Doubled, theta0: np.ndarray, flow: FlowEndpoint, rule: UpdateRule, lr: float,
+    steps: int | None = None,
+) -> Endpoint:  # fmt: skip
     """The end of gradient flow from the effective start of a rule at ``lr``; ``flow`` is that from theta0.
 
+    A rule that does not rest is followed for ``steps``, or until it arrives.
+
     Raises:
+        InputError: ``steps`` of a rule that rests, or of one that has not arrived by then.
         NoClosedForm: no effective start is known, or the rule is too far from gradient flow at ``lr``.
     """
     name, lag = rule.step.name, lag_of(rule.step)
@@ -43,8 +49,7 @@ def endpoint_of_start(
         )
     noise = _noise(landscape, coordinates, flow, rule, lr) if rule.label_noise else None
     start = effective_start(landscape, coordinates, theta0, lag.at(lr, rule.parameters), noise)
-    dynamics, problem = landscape.dynamics, landscape.problem
-    end, other = (end_of_flow(dynamics, problem, at, Transport(dynamics, at)) for at in (start.theta, start.beyond))
+    end, other = (end_of_moved(landscape, at) for at in (start.theta, start.beyond))
     moved = float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
     if moved > MOST:
         raise NoClosedForm(
@@ -52,9 +57,36 @@ def endpoint_of_start(
             f"by {moved:.0%}: use a smaller lr, or run it with sims"
         )
     notes = [f"the next order moves it by {moved:.1%}"] if moved > TOLD else []
-    if not rests:
-        notes.append(f"where it arrives after {start.steps:.3g} steps: it does not rest, and drifts to less sharpness")
+    if rests:
+        if steps is not None:
+            raise InputError(f"steps = {steps} is of rules that do not rest, and {name} does: leave it out")
+    else:
+        arrival = float(start.steps[-1])
+        if steps is not None and steps < arrival:
+            raise InputError(f"steps = {steps} is below the {arrival:.4g} in which {name} arrives: use more")
+        taken, swing = arrival if steps is None else float(steps), _swing(rule, lr)
+        if swing is not None:
+            begun = start.until(swing(sharpness)[1])
+            end = drifted(landscape, coordinates, start.theta, taken - begun, lambda top: swing(top)[0])
+        elif steps is not None:
+            raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
+        notes.append(f"after {taken:.4g} steps: it does not rest, and drifts to less sharpness")
     return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes))
+
+
+def _swing(rule: UpdateRule, lr: float) -> Callable[[float], tuple[float, float]] | None:
+    """Of a sharpness S: ``c a^2`` of the steps across a minimum, and the gradient there; None where no law is known.
+
+    Steps that grow as gradients shrink stay at the speed ``2 / S``; those of sharpness-aware minimization overshoot by
+    ``lr S rho / (2 - lr S)``, and go ``rho`` beyond (RULE-6).
+    """
+    step, parameters = rule.step, dict(rule.step_parameters)
+    if step == STEPS["sam"]:
+        rho = parameters["rho"]
+        return lambda top: (lr * (2 * rho / (2 - lr * top)) ** 2, lr * top**2 * rho / (2 - lr * top))
+    if step in (STEPS["normalized_descent"], STEPS["rmsprop_scalar"]):
+        return lambda top: (lr**2 / (2 * top), lr * top / 2)
+    return None
 
 
 def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, lr: float) -> Endpoint:
