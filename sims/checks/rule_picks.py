@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from ...theory import Problem, UpdateRule, difference
-from .. import Status, descend
-from .cases import beginning
+from ...theory import Problem, UpdateRule, difference, power
+from .. import Status, descend, flow
+from .cases import beginning, sparse_problem, unequal_weights
 from .registry import Case, Comparison, Formulas, NotApplicable, check
 from .stability import gradients_at
 
@@ -59,6 +59,63 @@ def ahead(f: Formulas, case: Case) -> Comparison:
     slope = (problem.X @ (uphill[0] ** 2 - uphill[1] ** 2) - problem.y) @ problem.X / problem.n
     factor = f.factor(lr=lr, rho=rho, g=residual[0] @ problem.X / problem.n, g_ahead=slope, norm=norm)
     return Comparison(theta[1].prod(axis=0) / theta0.prod(axis=0), factor)
+
+
+@check("RULE-14", cases=9, quick_cases=3)
+def lag(f: Formulas, case: Case) -> list[Comparison]:
+    """The rate at which a weight of small curvature falls, late in runs."""
+    s, b, found = 2e-4, case.rng.uniform(0.3, 0.7), []
+    for name in ("gradient_descent", "heavy_ball", "nesterov"):
+        momentum = 0.0 if name == "gradient_descent" else b
+        law = getattr(f, name)
+        settings: dict[str, Any] = dict(theta0=np.ones((1, 1)), tol=0, track_every=0, record_every=100, backend="numpy")
+        rule = UpdateRule(step=name, momentum=momentum)
+        problem = Problem(np.array([[np.sqrt(s)]]), np.zeros(1))
+        w = descend(power(1), problem, 1.0, max_steps=300, rule=rule, **settings).path_theta.values.ravel()
+        speed = 1 / (1 - momentum)
+        behind = (np.log(w[-2] / w[-1]) / (100 * speed * s) - 1) / s
+        found.append(Comparison(behind, law(**{"lr": 1.0, "b": b} if momentum else {"lr": 1.0}), label=name))
+    return found
+
+
+@check("RULE-15", cases=6, quick_cases=3)
+def drift(f: Formulas, case: Case) -> list[Comparison]:
+    """How far the sharpness falls between two late states, each brought to rest by gradient flow."""
+    problem, theta0 = sparse_problem(case, 4, 10), unequal_weights(case, MODEL, 10, 0.2)
+    found, rho = [], case.rng.uniform(0.01, 0.02)
+    lr = 0.2 * 2 / float(flow(MODEL, problem, theta0=theta0).sharpness)
+    for name, rate, steps in (("normalized_descent", 5e-3, 4000), ("sam", lr, 4000)):
+        rule = UpdateRule(step=name, step_parameters=dict(rho=rho) if name == "sam" else {})
+        settings: dict[str, Any] = dict(theta0=theta0, tol=0, track_every=0, record_every=steps // 4)
+        run = descend(MODEL, problem, rate, max_steps=steps, rule=rule, **settings)
+        ends = [
+            flow(MODEL, problem, theta0=theta).theta.transpose("weight", "feature").values
+            for theta in run.path_theta.transpose("step", "weight", "feature").values[2:]
+        ]
+        tops, slopes = zip(*(_slope_along(problem, theta) for theta in ends), strict=True)
+        law, tops = getattr(f, name), np.array(tops)
+        values = {"lr": rate, "rho": rho, "sharpness": tops}
+        paces = law(**{symbol: values[symbol] for symbol in law.symbols}) * np.array(slopes)
+        told = (paces[1:] + paces[:-1]).sum() / 2 * (steps // 4)
+        found.append(Comparison(np.log(tops[0] / tops[-1]), told, label=name))
+    return found
+
+
+def _slope_along(problem: Problem, theta: np.ndarray) -> tuple[float, float]:
+    """The sharpness of an interpolator, and the squared slope of its logarithm along the interpolators."""
+    jacobian = np.concatenate([2 * theta[0] * problem.X, -2 * theta[1] * problem.X], axis=1)
+    values, vectors = np.linalg.eigh(jacobian @ jacobian.T / problem.n)
+    slope = (8 * theta * (vectors[:, -1] @ problem.X) ** 2 / problem.n).ravel() / values[-1]
+    along = slope - np.linalg.pinv(jacobian) @ (jacobian @ slope)
+    return float(values[-1]), float(along @ along)
+
+
+@check("RULE-16", cases=9, quick_cases=3)
+def one_sum(f: Formulas, case: Case) -> Comparison:
+    """Twenty steps from weights that these leave positive."""
+    problem, theta0 = beginning(case, MODEL, 3, 6)
+    theta, *_ = _run(problem, theta0, case.rng.uniform(1e-3, 1e-2), 20, step="sign_descent")
+    return Comparison(theta[-1].sum(axis=0), f.sum(u=theta0[0], v=theta0[1]))
 
 
 @check("RULE-13", cases=30, quick_cases=6)

@@ -3,10 +3,15 @@
 import sympy as sp
 
 from ..derivation.dynamics import GRADIENT_BETA, derive
+from ..errors import InputError
 from ..families import difference
+from ..rules.lag import lag_of
+from ..rules.step import MOMENTUM
+from ..rules.steps import STEPS
 from .registry import Proof, statement
 
 LR, G, RHO, AHEAD = sp.Symbol("lr", real=True), GRADIENT_BETA, sp.Symbol("rho", real=True), sp.Symbol("g_ahead")
+B, SHARPNESS = sp.Symbol("b", real=True), sp.Symbol("sharpness", positive=True)
 NORM, LOSS, LIMIT, BEHIND, ALPHA = sp.symbols("norm loss max_norm behind alpha", positive=True)
 
 
@@ -73,3 +78,65 @@ def _plateau_derived() -> Proof:
 def _plateau():
     """Steps in which u grows from ``alpha^behind`` to 1; v does with -g, and a negative number of them is a fall."""
     return {"steps": -BEHIND * sp.log(ALPHA) / sp.log(1 - 2 * LR * G)}
+
+
+def _lag_derived() -> Proof:
+    for name, lag in _lag().items():
+        derived = lag_of(STEPS[name])
+        if derived is None:
+            raise InputError(f"{name} has no lag: its equations are those of no gradient flow")
+        yield lag, derived.behind.subs(MOMENTUM, B)
+
+
+@statement(
+    "RULE-14", "At the next order in lr a rule is gradient flow whose gradients are taken at theta + lag grad L: "
+    "momentum remembers, and ends as from a start that finite steps shrink more.",
+    kind="proved", source="2009.11162; 2302.00849; derived for any step", tolerance=1e-2, proof=_lag_derived,
+    families=("power(1)",), conditions="0 <= b < 1; on a quadratic of curvature s the rate is c s (1 + lag s), small s",
+)  # fmt: skip
+def _lag():
+    return {
+        "gradient_descent": LR / 2,
+        "heavy_ball": LR * (1 + B) / (2 * (1 - B) ** 2),
+        "nesterov": LR * (1 - B + 2 * B**2) / (2 * (1 - B) ** 2),
+    }
+
+
+def _drift_derived() -> Proof:
+    """``c a^2 / 2 grad S`` with the speed c and the distance a at which gradients are taken, along ``grad log S``."""
+    half = LR / 2  # a of steps of length lr, which swing about the minimum
+    yield _drift()["normalized_descent"], 2 / SHARPNESS * half**2 / 2 * SHARPNESS
+    beyond = LR * SHARPNESS * RHO / (2 - LR * SHARPNESS) + RHO  # RULE-6
+    yield _drift()["sam"], LR * beyond**2 / 2 * SHARPNESS
+
+
+@statement(
+    "RULE-15", "Normalized descent and sharpness-aware minimization never rest: on the interpolators they go down the "
+    "logarithm of the sharpness, by this many of its gradients a step.",
+    kind="empirical", source="2205.09745; 2211.05729", tolerance=0.05, proof=_drift_derived,
+    families=("difference(2)",), conditions="one largest eigenvalue; lr S < 2; late steps",
+    reason="steps and radius are finite, and the fall is that between two states",
+)  # fmt: skip
+def _drift():
+    return {
+        "normalized_descent": LR**2 / 4,
+        "sam": 2 * LR * RHO**2 * SHARPNESS / (2 - LR * SHARPNESS) ** 2,
+    }
+
+
+def _sum_derived() -> Proof:
+    weights, slopes = difference(2).weights, derive(difference(2)).gradient
+    positive = {w: sp.Symbol(w.name, positive=True) for w in weights}
+    after = [w - LR * sp.sign(slope) for w, slope in zip(weights, slopes, strict=True)]
+    yield sp.Add(*after).subs(positive), _sum()["sum"].subs(positive)
+
+
+@statement(
+    "RULE-16", "Sign descent conserves u + v of u^2 - v^2 where gradient flow conserves u v, as long as both are "
+    "positive.",
+    kind="identity", source="derived", tolerance=1e-9, proof=_sum_derived, families=("difference(2)",),
+    conditions="no weight below lr; slopes other than 0",
+)  # fmt: skip
+def _sum():
+    u, v = difference(2).weights
+    return {"sum": u + v}
