@@ -55,6 +55,8 @@ def test_steps_that_are_no_gradient_flow_have_no_lag():
         "gradient_descent", "heavy_ball", "nesterov", "normalized_descent", "clipped_descent", "polyak",
         "rmsprop_scalar", "sam", "sam_max",
     }  # fmt: skip
+    slow_average = "weight - lr*gradient/sqrt(kept); kept <- 0.9*kept + 0.1*total(gradient**2), from 1"  # as it was
+    assert str(lag_of(parse_step(slow_average)).speed) == "lr/sqrt(total(gradient**2))"
     assert lag_of(parse_step("weight - lr*gradient/(1 + step)")) is None
     assert lag_of(parse_step("weight - lr*gradient*abs(gradient)")) is None
     assert lag_of(parse_step("weight - lr*(gradient + 1)")) is None
@@ -183,7 +185,7 @@ def test_one_coefficient_of_signs_by_hand():
         (UpdateRule(step="adamw"), lambda p: p, "adamw.*no law"),
         (UpdateRule(label_noise=0.1), lambda p: p, "label_noise=0.1 without an end.*noise_steps"),
         (UpdateRule(step="sam", schedule="ramp(10)"), lambda p: p, "sam.*leave out schedule"),
-        (UpdateRule(step="polyak", batch=1), lambda p: p, "polyak.*leave out batch"),
+        (UpdateRule(step="sign_descent", batch=1), lambda p: p, "sign_descent.*leave out batch"),
         (UpdateRule(step="polyak"), lambda p: p.lr_max, "polyak has no learning rate"),
         (UpdateRule(step="sam"), lambda p: p.lr_critical, "sam has no learning rate"),
         (UpdateRule(step="normalized_descent"), lambda p: p.lr_max, "normalized_descent has no learning rate"),

@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from ..elementwise import simplest
-from .stability import JUMPS, following, held_at_next, held_total
+from .stability import JUMPS, following, held_at_next, held_next, held_total
 from .step import GRADIENT, LEARNING_RATE, LOSS, STEP, WEIGHT, StateVariable, Step
 
 _SHIFT = sp.Symbol("shift")  # of one step
@@ -56,7 +56,7 @@ def lag_of(step: Step) -> Lag | None:
     """The speed and the lag of a step; None where it is no change of time of gradient flow."""
     moving = following(step)
     held = tuple(s for s in step.state if s not in moving)
-    rest = {s.symbol: _at_rest(s) for s in held}
+    rest = {symbol: _at_rest(s) for s in held for symbol in (s.symbol, held_next(s))}
     if None in rest.values():
         return None
     equations = [held_at_next(e, held).subs(rest) for e in (step.update, *(s.update for s in moving))]
