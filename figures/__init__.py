@@ -6,14 +6,14 @@ import lazy_loader
 
 FIGURES = {  # each with its module, and the options of gdbias plot that change it: its keywords, and predict
     "phase_diagram": ("diagram", ("by", "predict", "predicted")),
-    "norm_sharpness": ("trade_off", ("init_scale", "endpoints", "predict", "predicted")),
+    "norm_sharpness": ("trade_off", ("init_scale", "endpoints", "panels", "predict", "predicted")),
     "frontier": ("frontier_plane", ("init_scale", "endpoints")),
     "regimes": ("overview", ("init_scale", "endpoints", "runs")),
-    "trajectory": ("course", ()),
+    "trajectory": ("course", ("panels",)),
     "contrast": ("deep_contrast", ("init_scale", "deep", "predict", "predicted")),
     "spectrum": ("deep_spectrum", ()),
     "bifurcation": ("orbits", ("init_scale", "iterates", "predict")),
-    "rules": ("rule_panels", ("init_scale", "endpoints", "predict")),
+    "rules": ("rule_panels", ("init_scale", "endpoints", "panels", "predict")),
     "minimisers": ("one_sample", ("init_scale",)),
 }
 __getattr__, __dir__, __all__ = lazy_loader.attach(

@@ -1,6 +1,6 @@
 """One run over time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -12,12 +12,23 @@ from ..theory.errors import InputError
 from .look import BLACK, BLUE, ORANGE, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
 from .parts.legends import legend_above
-from .parts.panels import BLOT, NORMS, band_note, choose_scale, draw_path, footnote, headline, log_axis, stack
+from .parts.panels import (
+    BLOT,
+    NORMS,
+    band_note,
+    choose_panels,
+    choose_scale,
+    draw_path,
+    footnote,
+    headline,
+    log_axis,
+    stack,
+)
 from .parts.titles import joined, start, subject
 
 
 @styled
-def trajectory(run: xr.Dataset) -> Figure:
+def trajectory(run: xr.Dataset, panels: Sequence[str] | None = None) -> Figure:
     """Loss, sharpness and norms along one run: over steps for descent, over time for gradient flow.
 
     The line in the panel of the sharpness is the edge of stability, ``S = 2 / lr`` for plain descent (2103.00065).
@@ -27,9 +38,10 @@ def trajectory(run: xr.Dataset) -> Figure:
     Args:
         run: a result of ``sims.descend(..., record_every=k)`` or ``sims.flow``, whose variables ``path_*`` have
             the dimension ``step`` or ``time``.
+        panels: which of loss, sharpness, norms and test_risk to draw; all that were recorded unless given.
 
     Raises:
-        InputError: nothing was recorded, or more than one run.
+        InputError: nothing was recorded, more than one run, or a panel that there is not.
     """
     x = next((dim for dim in ("step", "time") if dim in run.dims), None)
     paths = {str(name).removeprefix("path_"): run[name] for name in run.data_vars if str(name).startswith("path_")}
@@ -47,12 +59,15 @@ def trajectory(run: xr.Dataset) -> Figure:
     at = run[x].values
     curves = {name: np.ravel(path.values) for name, path in paths.items() if path.size == at.size}
     norms = {name: curves[name] for name in NORMS if name in curves}
-    names = [name for name in ("loss", "sharpness", "test_risk") if name in curves]
-    figure, panels = stack(len(names) + bool(norms))
+    known = {**curves, "norms": norms} if norms else curves
+    drawn = choose_panels(panels, [name for name in ("loss", "sharpness", "norms", "test_risk") if name in known])
+    figure, every = stack(len(drawn))
     sizes = [1]  # points of one on each curve
-    where = dict(zip([*names[:2], *(["norms"] if norms else []), *names[2:]], panels, strict=True))
+    where = dict(zip(drawn, every, strict=True))
 
-    for name in names:
+    for name in drawn:
+        if name == "norms":
+            continue
         sizes.append(draw_path(where[name], at, curves[name], color=BLUE, lw=0.8, long=BLOT, gid=name))
         where[name].set_ylabel({"loss": "loss", "sharpness": "sharpness $S$", "test_risk": "test risk"}[name])
         choose_scale(where[name], curves[name])
@@ -75,22 +90,22 @@ def trajectory(run: xr.Dataset) -> Figure:
         )
     if "sharpness" in where:
         legend_above(where["sharpness"])
-    if norms:
+    if "norms" in where:
         for name, values in norms.items():
             label, color, line = NORMS[name]
             draw_path(where["norms"], at, values, BLOT, color=color, ls=line, lw=0.9, label=label, gid=name)
         choose_scale(where["norms"], *norms.values())
         where["norms"].set_ylabel("norm")
         legend_above(where["norms"])
-    panels[-1].set_xlabel({"step": "step", "time": "time of gradient flow"}[x])
+    every[-1].set_xlabel({"step": "step", "time": "time of gradient flow"}[x])
     late = at[at > 0]
     if x == "time" and len(late) > 1:  # flow slows down by orders of magnitude
-        panels[-1].set_xscale("log")
-        log_axis(panels[-1].xaxis, late)
-        panels[-1].set_xlim(late.min(), late.max())
+        every[-1].set_xscale("log")
+        log_axis(every[-1].xaxis, late)
+        every[-1].set_xlim(late.min(), late.max())
     else:
-        panels[-1].xaxis.set_major_locator(MaxNLocator(6, integer=x == "step"))
-        panels[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
+        every[-1].xaxis.set_major_locator(MaxNLocator(6, integer=x == "step"))
+        every[-1].set_xlim(at.min(), at.max() if at.max() > at.min() else None)
     headline(figure, joined(subject(run), start(run), *_ended(run)))
     footnote(figure, band_note(sizes))
     return figure

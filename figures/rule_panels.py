@@ -1,6 +1,7 @@
 """Update rules beside each other, each over learning rates in units of its own edge."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from .look import BLACK, BLUE, COLUMN, GREEN, GREY, PAGE, Figure, styled
 from .parts.edge import rate_at_edge
 from .parts.flow_reference import reference
 from .parts.legends import legend_above
-from .parts.panels import NOTE, choose_scale, footnote, grow, headline, log_axis, widen
+from .parts.panels import NOTE, choose_panels, choose_scale, footnote, grow, headline, log_axis, widen
 from .parts.predicted import ENDPOINTS, Ends, predicted_ends
 from .parts.results import check_prediction, entry, grid, has_rules, scale_of
 from .parts.row import choose_row
@@ -27,6 +28,7 @@ from .parts.titles import joined, subject
 MOST = 6  # rules on a page
 LETTERS = 11  # of a panel's title in an inch of the figure
 SHARPNESS, NORM, RISK = "sharpness_effective", "beta_l1", "test_risk"
+PANELS = {"sharpness": SHARPNESS, "norms": NORM, "test_risk": RISK}
 PREDICTED = {SHARPNESS: "sharpness", NORM: "l1_norm", RISK: "test_risk"}  # as predicted ends call them
 ENDED = (Status.CONVERGED, Status.STEP_LIMIT, Status.UNSTABLE_MINIMUM, Status.BOUNDED)  # somewhere
 POINT: dict[str, Any] = dict(color=BLUE, lw=0.7, ms=2.4)
@@ -55,6 +57,7 @@ def rules(
     pred: "theory.Prediction | None" = None,
     init_scale: float | None = None,
     endpoints: int = ENDPOINTS,
+    panels: Sequence[str] | None = None,
 ) -> Figure:
     """Sharpness, norm and test risk that several update rules end at, each in units of its own edge.
 
@@ -72,10 +75,11 @@ def rules(
         init_scale: the scale to draw.
         endpoints: learning rates at which to predict what each rule ends at, where theory knows the rule, in bars that
             hold 68 % and 90 % of runs where it was scored; 0 for none.
+        panels: which of sharpness, norms and test_risk to draw; all that the result has unless given.
 
     Raises:
         InputError: not a result, one rule or more than six, several entries along another dimension, no run that
-            converged and no prediction, or one of another problem.
+            converged and no prediction, or one of another problem, or a panel that there is not.
     """
     endpoints = whole("endpoints", endpoints, 0, 1000)
     if not has_rules(ds) or ds.sizes["rule"] > MOST:
@@ -93,13 +97,13 @@ def rules(
     columns = [_column(ds.isel(rule=[k]), sharpness, pred, endpoints) for k in range(ds.sizes["rule"])]
     units = {SHARPNESS: 1.0, NORM: norm, RISK: 1.0}
     levels = {} if flow is None else {NORM: 1.0, RISK: flow.test_risk}
-    shown = [name for name in units if name in ds]
+    shown = [PANELS[name] for name in choose_panels(panels, [name for name, each in PANELS.items() if each in ds])]
 
     figure = Figure(figsize=(PAGE if len(columns) > 2 else COLUMN, 0.8 + 1.2 * len(shown)))
-    panels = figure.subplots(len(shown), len(columns), sharex=True, sharey="row")
+    every = figure.subplots(len(shown), len(columns), sharex=True, sharey="row", squeeze=False)
     letters = int(LETTERS * figure.get_figwidth() / len(columns))
     names = [_wrapped(column.rule.label, letters) for column in columns]
-    for axes, column, name in zip(panels.T, columns, names, strict=True):
+    for axes, column, name in zip(every.T, columns, names, strict=True):
         axes[0].set_title(name)
         _draw_edge(axes, column)
         for panel, measure in zip(axes, shown, strict=True):
@@ -111,16 +115,20 @@ def rules(
         axes[-1].set_xlabel(r"$\eta\,/\,\eta_{\mathrm{edge}}$" if column.own else r"$\eta\,/\,(2\,/\,S)$")
     relative = r"$\|\beta\|_1$ / " + ("first run's" if flow is None else "flow's")
     told = {SHARPNESS: "sharpness / edge", NORM: relative, RISK: "test risk"}
-    for row, measure in zip(panels, shown, strict=True):
+    for row, measure in zip(every, shown, strict=True):
         choose_scale(row[0], *(column.measured[measure] / units[measure] for column in columns))
         widen(row[0])
         row[0].set_ylabel(told[measure])
         for axes, column in zip(row, columns, strict=True):
             _draw_told(axes, column, measure, units[measure])
-    panels[0, 0].set_xscale("log")
-    log_axis(panels[0, 0].xaxis, np.concatenate([column.lr / column.rate for column in columns]))
-    named = {str(one.get_label()): one for axes in panels.flat for one in axes.get_legend_handles_labels()[0]}
-    legend_above(panels[1, 0], named.values(), span=len(columns))
+    every[0, 0].set_xscale("log")
+    log_axis(every[0, 0].xaxis, np.concatenate([column.lr / column.rate for column in columns]))
+    named = {str(one.get_label()): one for axes in every.flat for one in axes.get_legend_handles_labels()[0]}
+    second = every[min(1, len(shown) - 1)]  # below the names of the rules; of one row they stand over the legend
+    legend_above(second[0], named.values(), span=len(columns))
+    if len(shown) == 1 and (legend := second[0].get_legend()) is not None:
+        for axes in second:
+            axes.set_title(axes.get_title(), pad=72 * legend.get_window_extent().height / figure.dpi + 9)
     grow(figure, NOTE * max(name.count("\n") for name in names))
     headline(figure, joined(subject(ds), title))
     footnote(figure, notes)

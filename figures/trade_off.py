@@ -1,5 +1,7 @@
 """The trade-off of arXiv 2505.21423: what descent ends at, against the learning rate."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -11,7 +13,7 @@ from .look import BLUE, GREEN, GREY, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
 from .parts.flow_reference import Reference, reference
 from .parts.legends import legend_above
-from .parts.panels import NORMS, choose_scale, footnote, headline, log_axis, stack, widen
+from .parts.panels import NORMS, choose_panels, choose_scale, footnote, headline, log_axis, stack, widen
 from .parts.predicted import ENDPOINTS, LABEL, LARGE, POINTS, curve, predicted_ends
 from .parts.rate_lines import mark_rates, note_lr_max, rates
 from .parts.results import check_prediction, entry, grid, is_predicted, rule_of, scale_of
@@ -31,6 +33,7 @@ def norm_sharpness(
     init_scale: float | None = None,
     endpoints: int = ENDPOINTS,
     predicted: xr.Dataset | None = None,
+    panels: Sequence[str] | None = None,
 ) -> Figure:
     """Final sharpness, norms and test risk of the converged runs against the learning rate.
 
@@ -51,10 +54,11 @@ def norm_sharpness(
             flow, in bars that hold 68 % and 90 % of runs, and on small data the least ``||beta||_1`` with
             ``S <= 2 / lr``.
         predicted: what :func:`gdbias.sims.deep.predicted` tells of the same deep network, drawn with its brackets.
+        panels: which of sharpness, norms and test_risk to draw; all that the result has unless given.
 
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that is not positive or not
-            within 5% of one of the result's; a prediction of another network.
+            within 5% of one of the result's; a prediction of another network; a panel that there is not.
     """
     endpoints = whole("endpoints", endpoints, 0, 1000)
     ds = grid(ds, "init_scale", "lr")
@@ -82,20 +86,20 @@ def norm_sharpness(
     norms = {name: measured[name] for name in NORMS if name in measured}
     risk = measured.get("test_risk")
     risk = risk if risk is not None and np.isfinite(risk).any() else None
-    figure, panels = stack(1 + bool(norms) + (risk is not None))
-    remaining = iter(panels)
+    there = {"sharpness": True, "norms": bool(norms), "test_risk": risk is not None}
+    drawn = choose_panels(panels, [name for name in there if there[name]])
+    figure, every = stack(len(drawn))
+    where = dict(zip(drawn, every, strict=True))
 
-    axes = next(remaining)
-    draw_sharpness(axes, ds, measured["sharpness"], flow)
-    if told is not None:
-        told.draw(axes, "sharpness", "predicted_sharpness", LABEL)
-    if deep is not None:
-        draw_told(axes, deep, "sharpness", deep["lr"].values, 1.0, "predicted")
-    mark_unconverged(axes, lr, codes(ds), is_predicted(ds))
-    mark_rates(panels, lr, known)
-    legend_above(axes)
-    if norms:
-        axes = next(remaining)
+    if axes := where.get("sharpness"):
+        draw_sharpness(axes, ds, measured["sharpness"], flow)
+        if told is not None:
+            told.draw(axes, "sharpness", "predicted_sharpness", LABEL)
+        if deep is not None:
+            draw_told(axes, deep, "sharpness", deep["lr"].values, 1.0, "predicted")
+    mark_unconverged(every[0], lr, codes(ds), is_predicted(ds))
+    mark_rates(every, lr, known, full=False)
+    if axes := where.get("norms"):
         units = _draw_norms(axes, lr, norms, flow)
         unit = units.get("beta_l1", 0.0)
         if told is not None and unit:
@@ -108,18 +112,17 @@ def norm_sharpness(
             axes.plot(
                 at[seen], line.l1_norm[seen] / unit, color=GREY, ls=":", label=r"least $\|\beta\|_1$", gid="frontier"
             )
-        legend_above(axes)
-    if risk is not None:
-        axes = next(remaining)
+    if risk is not None and (axes := where.get("test_risk")):
         _draw_risk(axes, lr, risk, flow)
         if told is not None and told.ends[0].test_risk is not None:
             told.draw(axes, "test_risk", "predicted_test_risk")
         if deep is not None:
             draw_told(axes, deep, "test_risk", deep["lr"].values, 1.0)
-        legend_above(axes)
-    axes.set_xlabel(r"learning rate $\eta$")
-    axes.set_xscale("log")
-    log_axis(axes.xaxis, lr)
+    for axes in every:
+        legend_above(axes, flush=axes is every[0])
+    every[-1].set_xlabel(r"learning rate $\eta$")
+    every[-1].set_xscale("log")
+    log_axis(every[-1].xaxis, lr)
     headline(figure, title)
     note_lr_max(pred, known, notes)
     footnote(figure, notes)

@@ -107,6 +107,33 @@ def test_the_command_line_draws_a_rule_without_predictions(tmp_path, capsys):
     assert "plain gradient descent" in capsys.readouterr().err
 
 
+def test_panels_are_chosen_by_name(tmp_path, capsys):
+    ds = swept(store=tmp_path / "a.zarr", lr=[0.1, 0.2])
+    figure = figures.norm_sharpness(ds, panels=["test_risk", "sharpness"])
+    assert [bool(line(figure, name)) for name in ("sharpness", "beta_l1", "test_risk")] == [True, False, True]
+    run = sims.descend(MODEL, PROBLEM, 0.1, max_steps=50, record_every=1)
+    for panels, names in ((["loss"], ["loss"]), (["norms", "loss"], ["loss", "beta_l1"])):
+        figure = figures.trajectory(run, panels=panels)
+        assert len(figure.axes) == len(panels) and all(line(figure, name) for name in names)
+        assert line(figure, "sharpness") is None and figure.axes[-1].get_xlabel() == "step"
+    with pytest.raises(InputError, match="'norm'.*norms.*test_risk"):
+        figures.norm_sharpness(ds, panels=["norm"])
+    with pytest.raises(InputError, match="empty"):
+        figures.trajectory(run, panels=[])
+    main(["plot", "norm_sharpness", str(tmp_path / "a.zarr"), "--panels", "norms", "--out", str(tmp_path / "a.png")])
+    for wrong in (["norm_sharpnes"], ["frontier", "--panels", "norms"]):
+        with pytest.raises(SystemExit):
+            main(["plot", wrong[0], str(tmp_path / "a.zarr"), *wrong[1:]])
+        assert "norm_sharpness" in capsys.readouterr().err.split("trajectory")[0]
+
+
+def test_a_title_names_the_file_of_a_table(tmp_path):
+    table = tmp_path / "prices of houses.csv"
+    np.savetxt(table, np.random.default_rng(1).normal(size=(4, 6)), delimiter=",", header="a,b,c,d,e,y", comments="")
+    ds = sims.sweep(MODEL, theory.Problem.from_csv(table, "y"), [0.1, 0.2], 0.1, max_steps=5, backend="numpy")
+    assert "on prices of houses.csv, d = 5" in " ".join(figures.phase_diagram(ds).get_suptitle().split())
+
+
 def test_the_least_norm_is_below_every_run():
     """Also between the points of the curve, near lr_max, where it is steep."""
     problem = theory.sparse_regression(n=20, d=40, signs="random", n_test=0)

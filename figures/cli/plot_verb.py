@@ -12,6 +12,7 @@ import tyro
 
 from ... import figures, sims, theory
 from ...theory.errors import GdbiasError, InputError
+from ...theory.validate import meant
 from .effect import require_effect
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class Plot:
             "predicted", "Folder that gdbias predict, or gdbias deep --predict, wrote for the same runs, drawn by {}."
         ),
     ] = None
+    panels: Annotated[
+        str | None,
+        _drawn_by("panels", "Panels of {}: some of sharpness,norms,test_risk, and loss of a run; all unless given."),
+    ] = None
     by: Annotated[Literal["sharpness", "phase"], _drawn_by("by", "Colours of {}.")] = "sharpness"
     predict: Annotated[bool, _drawn_by("predict", "Draw the predictions, in {}.")] = True
     endpoints: Annotated[
@@ -92,7 +97,8 @@ class Plot:
 
     def __call__(self) -> None:
         if self.figure not in OPTIONS:
-            raise InputError(f"unknown figure {self.figure!r}: use {_listed(tuple(OPTIONS), 'or')}")
+            guess = meant(self.figure, OPTIONS)
+            raise InputError(f"unknown figure {self.figure!r}: {guess}use {_listed(tuple(OPTIONS), 'or')}")
         require_effect(self, USERS, self.figure)
         # What draws is slow to import: not for --help, and not for what was typed wrongly.
         from ..look import check_picture
@@ -111,6 +117,8 @@ class Plot:
         names = list(signature(draw).parameters)
         given: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS[self.figure] if name in names}
         given |= {name: ds for name in names if name in RESULT}
+        if self.panels is not None:
+            given["panels"] = [name.strip() for name in self.panels.split(",")]
         if "deep" in given:
             given["deep"] = self._beside()
         if self.predicted is not None:

@@ -1,7 +1,7 @@
 """Panels stacked in one column over a common x axis, and the axes and legends that figures share."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from ...theory.errors import InputError
+from ...theory.validate import meant
 from ..look import BLUE, COLUMN, GREY, ORANGE, SKY, VERMILLION, Figure
 from .legends import grow
 
@@ -61,6 +63,20 @@ def stack(count: int) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(COLUMN, 0.5 + 1.2 * count))
     axes = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     return figure, list(axes)
+
+
+def choose_panels(asked: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    """The panels asked for, in the figure's order; all unless asked.
+
+    Raises:
+        InputError: none, or a name that is not among those known.
+    """
+    names = [asked] if isinstance(asked, str) else known if asked is None else list(asked)
+    strange = [name for name in names if name not in known]
+    if strange or not names:
+        told = f"no panel is {strange[0]!r}: {meant(str(strange[0]), known)}" if strange else "panels is empty: "
+        raise InputError(f"{told}use some of {', '.join(known)}")
+    return [name for name in known if name in names]
 
 
 class RoundValues(Locator):

@@ -1,6 +1,7 @@
 """What a figure is of, for its title: model, data and the scale of the start."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,8 +77,13 @@ def _data(problems: Sequence[Mapping[str, Any]]) -> str:
     """Where data come from, and their size as far as a spec tells it and all of them share it."""
     first, *others = [_size(one) for one in problems]
     shared = [f"{name} = {value}" for name, value in first.items() if all(one.get(name) == value for one in others)]
-    kinds = " and ".join(dict.fromkeys(str(one.get("kind", "data")) for one in problems))
+    kinds = " and ".join(dict.fromkeys(_source(one) for one in problems))
     return ", ".join([kinds if not others else f"{len(problems)} x {kinds}", *shared])
+
+
+def _source(made: Mapping[str, Any]) -> str:
+    """The file of a table by its name; of other data what kind they are."""
+    return Path(made["path"]).name if "path" in made else str(made.get("kind", "data"))
 
 
 def _size(made: Mapping[str, Any]) -> dict[str, int]:
