@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...theory import Problem, UpdateRule
-from ...theory.derivation.hessian import columns
+from ...theory.derivation.hessian import columns, stacked
 from ...theory.derivation.landscape import Landscape
 from ..status import Status
 from .backends import EVERY, LONGEST, NEAR, REPEATS, Followed, measured_steps
@@ -26,7 +26,7 @@ def advance(job: Job, runs: Runs) -> None:
     noise = power_noise(*runs.vector.shape[1:])[:, :, None]
     lr, limit, top = runs.lr, runs.divergence_limit, runs.sharpness_max
     calm, rising, last = np.zeros(N, dtype=int), np.zeros(N, dtype=int), np.full(N, np.inf)
-    first, key = runs.first_lr, runs.draw_key
+    first, key, parameters, reads_loss = runs.first_lr, runs.draw_key, rule.parameters, rule.step.reads_loss
     alive = np.arange(N)
     step = 0
     with np.errstate(all="ignore"):
@@ -46,8 +46,8 @@ def advance(job: Job, runs: Runs) -> None:
                 history[step // job.record_every][..., alive] = T
             held, bounded = calm >= options.hold, excess < limit
             stop = held | ~bounded | (step >= options.max_steps)
-            ended = np.select([held, bounded], [Status.CONVERGED, Status.STEP_LIMIT], Status.DIVERGED)
             if stop.any():
+                ended = np.select([held, bounded], [Status.CONVERGED, Status.STEP_LIMIT], Status.DIVERGED)
                 done, keep = alive[stop], ~stop
                 theta[..., done], vector[..., done] = T[:, :, stop], V[:, :, stop]
                 runs.steps[done] = step
@@ -68,23 +68,18 @@ def advance(job: Job, runs: Runs) -> None:
             if rule.stochastic:
                 g = _drawn(landscape, rule, f, key, step)
             rate = law.schedule(first, lr, step / rule.schedule.steps) if step < rule.schedule.steps else lr
-            read = rule.parameters
+            read = parameters
             if rule.step.ascent is not None:
                 sums = _sums(law.ascent_totals(rate, g, *read, *T), g) if rule.step.ascent_totals else ()
-                there = _stacked(law.ascent(rate, g, *read, *sums, *T), g)
+                there = stacked(law.ascent(rate, g, *read, *sums, *T), g.shape)
                 T, f = np.concatenate([T[:-m], there]), landscape.predictions(*there)
                 g = _drawn(landscape, rule, f, key, step) if rule.stochastic else landscape.slope(f)
             if rule.step.totals:
                 read += _sums(law.totals(rate, g, *read, *T), g)
-            if rule.step.reads_loss:
+            if reads_loss:
                 read += (excess,)
-            T = _stacked(law.step(rate, g, *read, *T), g)
+            T = stacked(law.step(rate, g, *read, *T), g.shape)
             step += 1
-
-
-def _stacked(values, g):
-    """Weights and state, or their tangents, (row, feature, run): some may be one number."""
-    return np.stack([np.broadcast_to(value, g.shape) for value in values])
 
 
 def _sums(parts, g) -> tuple[np.ndarray, ...]:
@@ -180,8 +175,8 @@ def follow(job: Job, runs: Runs, chosen: np.ndarray) -> Followed:
                 peak = np.fmax(peak, loss)
             f_dot = X @ sum(slope * v for slope, v in zip(law.jacobian(*T[:m]), V, strict=False))
             g, g_dot = landscape.slope(f), landscape.pulled(law.loss_curvature(f, landscape.targets(f)) * f_dot)
-            V = _stacked(law.tangent(lr, g, g_dot, *values, *T, *V), g)
-            T = _stacked(law.step(lr, g, *values, *T), g)
+            V = stacked(law.tangent(lr, g, g_dot, *values, *T, *V), g.shape)
+            T = stacked(law.step(lr, g, *values, *T), g.shape)
             if k >= 0:
                 near = abs(T[:m] - snapshot[:m]).max(axis=(0, 1)) < NEAR * abs(T[:m]).max(axis=(0, 1))
                 first = LONGEST - (left - 1) % LONGEST

@@ -46,7 +46,7 @@ class Landscape:
 
     def predictions(self, *weights: np.ndarray) -> np.ndarray:
         """``f = X beta``, shape (sample, ...), at weights of shape (feature, ...) each."""
-        return self.samples[0] @ np.broadcast_to(self.law.effective(*weights), weights[0].shape)
+        return self.samples[0] @ self.law.effective(*weights)
 
     def targets(self, f: np.ndarray) -> np.ndarray:
         """The targets shaped to go with predictions (sample, ...)."""
@@ -66,8 +66,7 @@ class Landscape:
 
     def beta(self, theta: np.ndarray) -> np.ndarray:
         """The coefficients, shape (point, feature)."""
-        points = columns(theta)
-        return np.broadcast_to(self.law.effective(*points), points.shape[1:]).T
+        return self.law.effective(*columns(theta)).T
 
     def divergence_limits(self, theta: np.ndarray) -> np.ndarray:
         """The loss above the floor at which runs from each of the points have diverged, shape (point,)."""
