@@ -212,6 +212,12 @@ def test_steps_are_of_rules_that_do_not_rest():
         predicted("difference(2)", UpdateRule(step="sam", step_parameters={"rho": 1e-3})).endpoint(0.01, steps=2)
 
 
+def test_gradient_flow_is_a_predictor_of_every_rule():
+    sam = predicted("difference(2)", UpdateRule(step="sam"))
+    end = sam.endpoint(0.02, "flow")
+    assert not end.note and np.array_equal(end.beta, sam.flow.beta) and end.method == "flow"
+
+
 def test_label_noise_is_refused_for_other_degrees():
     with pytest.raises(NoClosedForm, match="degree 2"):
         predicted("power(3)", UpdateRule(label_noise=0.1, noise_steps=10)).endpoint(1e-3)

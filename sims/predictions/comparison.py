@@ -78,7 +78,7 @@ def compare(
 
     Raises:
         InputError: a value outside its limits, an unknown option or method.
-        NoClosedForm: a rule with batches, label noise or a step of its own.
+        NoClosedForm: a rule with batches, label noise without an end or a step of which no law is known.
     """
     options, warmup = options_of("compare", CompareOptions(), options, changes), whole("warmup", warmup, 0)
     asked = options.sweep()

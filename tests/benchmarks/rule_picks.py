@@ -1,6 +1,6 @@
 """What each update rule picks on each family: predicted ends beside those of runs (see README.md).
 
-python tests/benchmarks/rule_picks.py [--problems 20] [--families "power(2),difference(2)"]
+python tests/benchmarks/rule_picks.py [--problems 20] [--families "power(2),difference(2)"] [--rules "polyak; sam 0.02"]
 """
 
 import os
@@ -88,11 +88,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=20, help="of each family")
     parser.add_argument("--families", default=",".join(SCALES))
+    parser.add_argument("--rules", default="; ".join(RULES), help="of those below RULES, with '; ' between them")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     for name in options.families.split(","):
         problems = [problem_of(name, index) for index in range(options.problems)]
-        for what, (rule, *settings) in RULES.items():
+        for what in options.rules.split("; "):
+            rule, *settings = RULES[what]
             found = [measure(name, *problem, rule, *settings) for problem in problems]
             errors = 100 * np.array([row for row in found if not isinstance(row, str)]).reshape(-1, 2)
             told = f"{'-':>8} {'-':>8}   flow {'-':>8}"

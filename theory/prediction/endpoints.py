@@ -63,7 +63,10 @@ class Endpoint:
 def endpoint_of_flow(flow: FlowEndpoint, lr: float, rule: UpdateRule = gradient_descent) -> Endpoint:
     """Gradient flow's endpoint as that of descent at ``lr``, with a note where descent cannot stay there."""
     top = float(flow.sharpness)
-    final = float(limit(rule, top))
+    try:
+        final = float(limit(rule, top))
+    except NoClosedForm:  # an edge that hangs on more than the minimum
+        final = np.inf
     note = "" if lr <= final else f"unstable for descent: lr > lr_critical_final = {final:.4g}"
     return Endpoint(lr, "flow", flow.beta, top, float(flow.l1_norm), _number(flow.test_risk), 0.0, note)
 

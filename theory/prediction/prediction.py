@@ -255,12 +255,13 @@ def predict(
     """Predict gradient flow's endpoint and the critical learning rates, computed when first read.
 
     ``init_scale`` may be a one-dimensional array: every prediction then has a leading axis. ``theta0``
-    (weight, feature) overrides the standard start. ``rule`` may have momentum, a schedule or weight decay; what is not
-    predicted with one of these is refused by name.
+    (weight, feature) overrides the standard start. ``rule`` may have momentum, a schedule or weight decay, label noise
+    that ends, or a step that is gradient flow in another time or descent by signs; what is not predicted with one of
+    these is refused by name.
 
     Raises:
         InputError: an init_scale or theta0 outside its limits, or no rule.
-        NoClosedForm: a rule with batches, label noise or a step of its own.
+        NoClosedForm: a rule with batches, label noise without an end or a step of which no law is known.
         NoInterpolator: (on reading) nothing attainable from the start fits the data.
     """
     dynamics, rule = derive(model, require_problem(problem).loss), require_predicted(rule)
