@@ -139,13 +139,13 @@ def law_of(features, errors, problems):
 
     target = np.log(np.maximum(errors, ROUNDING))
     columns = np.column_stack([np.ones(len(target)), features])
-    stiff = np.sqrt(RIDGE * len(target)) * np.eye(columns.shape[1])[1:]
-    least = np.array([-np.inf, 0.0, 0.0, 0.0, 0.0, -np.inf, -np.inf])  # far, start, edge, near
+    ridge = np.diag([0.0] + [RIDGE * len(target)] * features.shape[1])
+    least = np.array([-np.inf, 0.0, 0.0, 0.0, 0.0, -np.inf, -np.inf, -np.inf])  # far, start, edge, near
     weight, slopes = np.ones(len(target)), np.zeros(features.shape[1])
     for _ in range(50):  # least absolute deviations
-        weighted = np.sqrt(weight)
-        system = np.vstack([columns * weighted[:, None], stiff])
-        fit = lsq_linear(system, np.append(target * weighted, np.zeros(len(stiff))), (least, np.inf)).x
+        weighted = columns * weight[:, None]
+        factor = np.linalg.cholesky(weighted.T @ columns + ridge)
+        fit = lsq_linear(factor.T, np.linalg.solve(factor, weighted.T @ target), (least, np.inf)).x
         off, slopes = target - columns @ fit, fit[1:].round(2)
         weight = np.where(off > 0, SHARE, 1 - SHARE) / np.maximum(np.abs(off), SOFT)
     told = np.array(COVERAGE)
@@ -177,7 +177,7 @@ def show(fitted):
         for course, laws in courses.items():
             print(f'        "{course}": (')
             for law in laws:
-                values = law.sizes, law.far, law.start, law.edge, law.near, law.few, law.square
+                values = law.sizes, law.far, law.start, law.edge, law.near, law.samples, law.dense, law.square
                 print(f"            Law({', '.join(map(str, values))}),")
             print("        ),")
         print("    },")
@@ -230,7 +230,8 @@ def drawn(options):
         (name, index)
         for index in range(options.first, options.first + options.problems)
         for name in FAMILIES
-        if not (degree(name) == SLOW and index % 2)
+        if SIZES[index % len(SIZES)][0] <= options.most
+        and not (degree(name) == SLOW and index % 2)
         and not (degree(name) > 2 and SIZES[index % len(SIZES)][0] == SLOW_SAMPLES)
     ]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
@@ -245,6 +246,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=80, help="of each family")
     parser.add_argument("--first", type=int, default=0, help="index of the first: others are other problems")
+    parser.add_argument("--most", type=int, default=SIZES[-1][0], help="samples: problems of more are left out")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--installed", action="store_true", help="count with the bars of this version, on all problems")
     parser.add_argument("--rows", help="file for what is measured, read where it is there")

@@ -79,7 +79,7 @@ def endpoint_like_flow(
     if method != "constrained_flow" or rule != gradient_descent:
         return end
     problem, degree = reachable.problem, reachable.coordinates.degree
-    moved = Moved(0.0, 0.0, 0.0, bound=False, held=False, samples=problem.n, degree=degree)
+    moved = Moved(0.0, 0.0, 0.0, False, False, problem.n, _dense(end.beta, problem.n), degree)
     return replace(end, error=_error(end, problem, moved, 0))
 
 
@@ -133,8 +133,14 @@ def _moved(state: Settled, found: Endpoint, flow: FlowEndpoint) -> Moved:
         bound=bool(state.push.any()) or edge.thrown(),
         held=state.modes.pinned > 0,
         samples=edge.problem.n,
+        dense=_dense(found.beta, edge.problem.n),
         degree=edge.coordinates.degree,
     )
+
+
+def _dense(beta: np.ndarray, n: int) -> float:
+    """How many coefficients there are in effect, over the samples: k of one size alone count k."""
+    return float(np.abs(beta).sum() ** 2 / (beta @ beta)) / n
 
 
 def _error(end: Endpoint, problem: Problem, moved: Moved, warmup: int) -> EndpointError:
