@@ -176,6 +176,6 @@ def _reason(error: GdbiasError, pred: theory.Prediction) -> str:
 def _steps(pred: theory.Prediction, lr: float, warmup: int) -> list[str]:
     try:
         note = pred.steps_note(lr, warmup=warmup)
-        return [f"steps {pred.steps(lr, warmup=warmup):.3g}{note and f' ({note})'}"]
+        return [f"steps {pred.steps(lr, warmup=warmup):.0f}{note and f' ({note})'}"]
     except GdbiasError:  # a linear model
         return []
