@@ -79,7 +79,7 @@ def rules(
 
     Raises:
         InputError: not a result, one rule or more than six, several entries along another dimension, no run that
-            converged and no prediction, or one of another problem, or a panel that there is not.
+            converged and no prediction, one of another problem, or a panel that there is not.
     """
     endpoints = whole("endpoints", endpoints, 0, 1000)
     if not has_rules(ds) or ds.sizes["rule"] > MOST:
@@ -105,7 +105,8 @@ def rules(
     names = [_wrapped(column.rule.label, letters) for column in columns]
     for axes, column, name in zip(every.T, columns, names, strict=True):
         axes[0].set_title(name)
-        _draw_edge(axes, column)
+        for panel in axes:
+            panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, gid="lr_edge")
         for panel, measure in zip(axes, shown, strict=True):
             _draw(panel, column, measure, units[measure])
             if levels.get(measure) is not None:
@@ -171,16 +172,11 @@ def _under(rule: "theory.UpdateRule", pred: "theory.Prediction") -> "theory.Pred
         return None
 
 
-def _draw_edge(panels: np.ndarray, column: Column) -> None:
-    x = column.lr / column.rate
-    at = np.geomspace(x.min(), x.max(), 100)
-    panels[0].plot(at, np.minimum(at, 1) if column.own else np.ones(len(at)), color=GREY, gid="edge")
-    for panel in panels:
-        panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, gid="lr_edge")
-
-
 def _draw(axes: Axes, column: Column, name: str, unit: float) -> None:
     x, values, converged = column.lr / column.rate, column.measured[name] / unit, column.status == Status.CONVERGED
+    if name == SHARPNESS:
+        at = np.geomspace(x.min(), x.max(), 100)
+        axes.plot(at, np.minimum(at, 1) if column.own else np.ones(len(at)), color=GREY, gid="edge")
     axes.plot(x, np.where(converged, values, np.nan), "o-", **POINT, label="converged", gid=name)
     if (~converged & np.isfinite(values)).any():
         other = np.where(converged, np.nan, values)

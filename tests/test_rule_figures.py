@@ -61,6 +61,8 @@ def test_rules_are_drawn_in_units_of_their_edges(tmp_path):
     bare = figures.rules(ds.isel(rule=[0, 1]))
     first = ds.isel(rule=0, init_scale=0, lr=int(np.argmax(ds.status.values[0, 0] == Status.CONVERGED)))
     np.testing.assert_allclose(drawn(bare, "beta_l1")[0][0], LR * float(first.sharpness) / 2)
+    of_norms = figures.rules(ds, panels=["norms"])
+    assert faults(of_norms) == [] and len(drawn(of_norms, "beta_l1")) == 3 and not drawn(of_norms, "edge")
     main(["plot", "rules", str(store), "--endpoints", "0", "--out", str(tmp_path / "rules.png")])
     for few in (ds.isel(rule=[0]), ds.isel(rule=0)):
         with pytest.raises(InputError, match="2 to 6"):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from ... import theory
 from ...theory.errors import GdbiasError, InputError, NoClosedForm
-from ...theory.prediction.rule_terms import spent
+from ...theory.prediction.rule_terms import own_step, spent
 from ..look import PURPLE
 from .panels import reach
 
@@ -77,7 +77,7 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
         rates = [*np.geomspace(low, turn, few, endpoint=False), *np.linspace(turn, high, count - few)]
         rates = rates if pred.rule == theory.gradient_descent else np.geomspace(low, high, count)
         for rate in rates if low < high else ():
-            found.append(pred.endpoint(float(rate), warmup=spent(pred.rule)))
+            found.append(pred.endpoint(float(rate), warmup=0 if own_step(pred.rule) else spent(pred.rule)))
     except GdbiasError as error:
         if not notes:  # else it was said of gradient flow
             notes.append(f"no predicted endpoints: {told(error, pred)}")
