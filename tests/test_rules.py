@@ -138,7 +138,6 @@ def test_a_list_of_rules_is_a_dimension_of_a_sweep(tmp_path, capsys):
         (["sweep", "x.zarr", "--rule", "adam,rmsprob"], "unknown rule 'rmsprob': do you mean rmsprop"),
         (["run", "--lr", "0.1", "--rule", "polyak", "--batch", "3"], "polyak' reads the loss of all .* batch = 3"),
         (["run", "--lr", "0.1", "--rule", "polyak", "--label-noise", "0.1"], "with label_noise = 0.1"),
-        (["predict", "--rule", "adam"], "nothing is predicted for step=adam: use .* or run it with sims"),
     ],
 )
 def test_what_a_verb_cannot_do_with_rules_is_told(words, message, capsys):
