@@ -23,7 +23,7 @@ from .checkpoint import Checkpoint
 from .gradient_flow import FlowPath
 from .one_run import Tell, flow_to_its_end, in_precision
 from .plan import Case, DeepPlan, places
-from .side_by_side import at_once, side_by_side
+from .threads import at_once, side_by_side
 from .training_loss import Objective, check_network
 
 One = Callable[[Case, Objective, jax.Array, float, Mapping[str, float], Tell, Checkpoint | None], dict]

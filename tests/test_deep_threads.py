@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("jax", reason="needs pip install 'gdbias[deep]'")
 pytest.importorskip("equinox", reason="needs pip install 'gdbias[deep]'")
 
-from gdbias.sims.deep.side_by_side import side_by_side
+from gdbias.sims.deep.threads import side_by_side
 
 PATIENCE = 60.0  # seconds
 
