@@ -111,6 +111,8 @@ class Page:
 
     def _complete(self) -> None:
         """What goes with the diagram: the linked plane of norm and sharpness, and the panels."""
+        if self.left:  # before the browser had drawn it
+            return
         self.plane = NormPlane(self.diagram.figure)
         self.plane.points.selected.on_change("indices", self._point_chosen)
         self._show_points()
