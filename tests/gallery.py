@@ -218,8 +218,8 @@ CLAIM = """
 
 <img src="gallery/REG-5.png" width="420" alt="Transformers: what a claim is judged by, in units of the critical rate">
 
-*The same claim of transformers, on MNIST-1k and on 400 tiles of photographs, with their runs in `gallery/mnist1k-vit.json` and
-`gallery/patches32-vit.json`. It takes 18 minutes of one core; made by:*
+*The same claim of transformers, on MNIST-1k and on 400 tiles of photographs, with their runs in
+`gallery/mnist1k-vit.json` and `gallery/patches32-vit.json`. It takes 18 minutes of one core; made by:*
 
     gdbias reproduce --only REG-5
 """

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from ...theory import Problem, UpdateRule, difference, power
+from ...theory.rules.steps import STEPS
 from .. import Status, descend, flow
 from .cases import beginning, sparse_problem, unequal_weights
 from .registry import Case, Comparison, Formulas, NotApplicable, check
@@ -69,7 +70,7 @@ def lag(f: Formulas, case: Case) -> list[Comparison]:
         momentum = 0.0 if name == "gradient_descent" else b
         law = getattr(f, name)
         settings: dict[str, Any] = dict(theta0=np.ones((1, 1)), tol=0, track_every=0, record_every=100, backend="numpy")
-        rule = UpdateRule(step=name, momentum=momentum)
+        rule = UpdateRule(momentum=momentum, step=STEPS[name])
         problem = Problem(np.array([[np.sqrt(s)]]), np.zeros(1))
         w = descend(power(1), problem, 1.0, max_steps=300, rule=rule, **settings).path_theta.values.ravel()
         speed = 1 / (1 - momentum)
@@ -85,7 +86,7 @@ def drift(f: Formulas, case: Case) -> list[Comparison]:
     found, rho = [], case.rng.uniform(0.01, 0.02)
     lr = 0.2 * 2 / float(flow(MODEL, problem, theta0=theta0).sharpness)
     for name, rate, steps in (("normalized_descent", 5e-3, 4000), ("sam", lr, 4000)):
-        rule = UpdateRule(step=name, step_parameters=dict(rho=rho) if name == "sam" else {})
+        rule = UpdateRule(step=STEPS[name], step_parameters=dict(rho=rho) if name == "sam" else {})
         settings: dict[str, Any] = dict(theta0=theta0, tol=0, track_every=0, record_every=steps // 4)
         run = descend(MODEL, problem, rate, max_steps=steps, rule=rule, **settings)
         ends = [
