@@ -31,7 +31,7 @@ class Phase(_Named):
     PERIODIC = 3  # bounded, the weights return after `period` steps and nearby runs stay near
     CHAOTIC = 4  # bounded, the weights do not return and nearby runs part
     DIVERGED = 5  # the loss blew up, if only in the window
-    UNDECIDED = 6  # bounded and none of these, no window was asked for, or converged with momentum or draws
+    UNDECIDED = 6  # bounded and none of these, no window was asked for, or converged by no plain descent
     CONVERGING = 7  # not there yet: in the window the loss never rose and a nearby run did not part
 
 

@@ -12,11 +12,16 @@ SIGNED = theory.sparse_regression(n=6, d=16, sparsity=3, signs="random", seed=1,
 DENSE = theory.sparse_regression(n=6, d=16, sparsity=16, signs="positive", seed=1, n_test=0)
 OLD_VELOCITY = parse_step("weight - lr*velocity; velocity <- beta*velocity + gradient, from 0")
 HEAVY, SMALL_RADIUS = UpdateRule(momentum=0.5), UpdateRule(step="sam_max", step_parameters={"rho": 1e-3})
+READS_WEIGHTS = UpdateRule(step="weight - lr*gradient/(1+total(weight**2))")
 FROM_HERE = {  # one step of a quadratic of curvature s, in weight and velocity
     "heavy_ball": lambda s, b: [[1 - s, b], [-s, b]],
     "nesterov": lambda s, b: [[1 - s * (1 + b), -(b**2)], [s, b]],
     "custom": lambda s, b: [[1, -1], [s, b]],
 }
+
+
+def own(step, **parameters):
+    return UpdateRule(step=step, step_parameters=parameters)
 
 
 def slow(*values):
@@ -197,11 +202,35 @@ def test_one_coefficient_of_signs_by_hand():
         (UpdateRule(step="sam"), lambda p: p.endpoint(10.0), "too far from gradient flow"),
         (SMALL_RADIUS, lambda p: p.endpoint(1e-3, steps=10**9), "how sam_max goes on"),
         (UpdateRule(step="sign_descent"), lambda p: p.endpoint(1e-4, steps=10**6), "how sign_descent goes on"),
+        (own("rmsprop", beta2=0.9, eps=1.0), lambda p: p.endpoint(1e-5), "eps = 1 is not small beside"),
+        (own("rmsprop", beta2=1.0), lambda p: p.endpoint(1e-5), "beta2 = 1 is no rate"),
+        (own("rmsprop_scalar", beta2=0.9999), lambda p: p.endpoint(0.01), "remembers 1e.04 steps, and arrives after"),
+        (own("normalized_descent", eps=0.01), lambda p: p.endpoint(0.01), "eps = 0.01 is neither small nor large"),
+        (UpdateRule(step="polyak"), lambda p: p.endpoint(10.0), "polyak at lr = 10 is too far"),
+        (own("clipped_descent", max_norm=0.0), lambda p: p.endpoint(0.01), "clipped_descent.*hangs on"),
+        (READS_WEIGHTS, lambda p: p.lr_critical_final, "no learning rate below which"),
+        (READS_WEIGHTS, lambda p: p.endpoint(0.01), "hangs on the weights"),
     ],
 )  # fmt: skip
 def test_what_no_law_tells_is_refused_by_name(rule, ask, reason):
     with pytest.raises(NoClosedForm, match=reason):
         ask(predicted("power(2)", rule))
+
+
+def test_what_is_added_to_a_norm_brings_its_rule_to_rest():
+    pred = predicted("difference(2)", own("normalized_descent", eps=0.1))
+    run = run_of(pred, 0.01)
+    assert run.status == sims.Status.CONVERGED
+    assert distance(pred.endpoint(0.01).beta, run.beta.values) < 1e-3
+
+
+def test_a_start_that_a_rule_moves_to_nothing_is_refused_by_that():
+    with pytest.raises(NoClosedForm, match="sam moves this start to"):
+        predicted("difference(2)", own("sam", rho=1e-3), 1e-12).endpoint(0.02)
+    nothing = theory.Problem(SIGNED.X, 0 * SIGNED.y)
+    for step in ("polyak", "sign_descent"):
+        with pytest.raises(NoClosedForm, match="the start fits the targets"):
+            theory.predict(theory.difference(2), nothing, 0.1, rule=UpdateRule(step=step)).endpoint(0.01)
 
 
 def test_steps_are_of_rules_that_do_not_rest():

@@ -90,7 +90,9 @@ def _rates(
     share = np.divide(sides * doubled_weights(coordinates, uphill), w, out=np.zeros_like(w), where=w > 0)
     ahead = landscape.slope(landscape.predictions(*(theta + uphill)))
     g, there = (coordinates.signs[:, None] * each for each in (pull, ahead))
-    return 1 / speed, -coordinates.rate * np.array([powers * g * share, there * ((1 + share) ** powers - 1)])
+    return 1 / np.float64(speed), -coordinates.rate * np.array(
+        [powers * g * share, there * ((1 + share) ** powers - 1)]
+    )
 
 
 def doubled_weights(coordinates: Doubled, theta: np.ndarray) -> np.ndarray:
@@ -103,9 +105,9 @@ def doubled_weights(coordinates: Doubled, theta: np.ndarray) -> np.ndarray:
 def moved_start(coordinates: Doubled, theta0: np.ndarray, drift: np.ndarray) -> np.ndarray:
     """The start (weight, d) at which z is by ``drift`` (block, d) from where it is at theta0."""
     w0 = coordinates.start(theta0)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # what is not finite is refused
         w = np.where(w0 > 0, coordinates.weights(coordinates.dual(w0) + drift), 0.0)
-    if coordinates.turn.ndim == 2:
-        sides = np.sign(doubled_weights(coordinates, theta0))
-        return theta0 + np.linalg.pinv(coordinates.turn) @ (sides * (w - w0))
-    return theta0 * w.sum(axis=0) / w0.sum(axis=0)
+        if coordinates.turn.ndim == 2:
+            sides = np.sign(doubled_weights(coordinates, theta0))
+            return theta0 + np.linalg.pinv(coordinates.turn) @ (sides * (w - w0))
+        return theta0 * w.sum(axis=0) / w0.sum(axis=0)

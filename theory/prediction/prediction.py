@@ -55,7 +55,7 @@ class Prediction(Boundaries):
         constrained flow at ``lr / (1 + momentum)`` ends within 1 %. A schedule moves the cap on the way. With weight
         decay the end is the LASSO, for degree 2.
 
-        Steps other than descent's and label noise have an end of their own, whatever the method: gradient flow's from
+        Steps other than descent's and label noise have an end of their own, but for method "flow": gradient flow's from
         an effective start, which plain descent and momentum have by ``method="effective_start"``, or that of the flow
         of signs. Rules that do not rest are followed for ``steps``, at least until they arrive.
 
@@ -99,7 +99,7 @@ class Prediction(Boundaries):
         rule = self.rule
         if method not in ("constrained_flow", "effective_start") or warmup:
             what = f"a warm-up of {warmup}" if warmup else f"method={method!r}"
-            raise NoClosedForm(f"{what} is of descent, and the rule is {rule}: leave it out")
+            raise NoClosedForm(f"{what} is of descent, and the rule is {rule.label}: leave it out")
         refuse(rule, "the effective start", "weight_decay", "schedule")
         landscape = Landscape(self.dynamics, self.problem)
         if signs(rule):
@@ -109,7 +109,9 @@ class Prediction(Boundaries):
             return endpoint_of_signs(landscape, self.starts[0], rule, lr)
         coordinates = doubled(self.dynamics.model)
         if coordinates.degree == 1:
-            return replace(endpoint_of_flow(self.flow, lr), method="effective_start")
+            if steps is not None:
+                raise NoClosedForm(f"{rule.step.name} of a linear model is not followed in steps: leave steps out")
+            return replace(endpoint_of_flow(self.flow, lr, rule), method="effective_start")
         return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr, steps)
 
     def steps(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> float:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import sympy as sp
 
 from ..derivation.landscape import Landscape
-from ..errors import InputError, NoClosedForm
+from ..errors import InputError, NoClosedForm, NoInterpolator
 from ..rules.lag import lag_of
 from ..rules.steps import STEPS
 from ..rules.update_rule import UpdateRule
@@ -15,12 +16,14 @@ from .drift import drifted
 from .effective_starts import effective_start
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_moved, measured
-from .rule_terms import near_minimum, slowest_average
+from .rule_terms import GONE, near_minimum, slowest_average, slowest_total
 from .signed_flow import sign_flow
 
 NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much as along flow
 TOLD, MOST = 0.01, 0.1  # of beta, that the next order moves: what a note tells, and what is refused
-SMALL = 1 / 400  # of the flow of signs, what a rule may remember: then it ends within some 3 % of it
+SMALL = 1 / 400  # of the flow of signs, what a rule may remember: then it ends within some 3 % of it, at worst 7
+LITTLE = 0.01  # of the gradients of a swing, what may be added to them
+REMEMBERED = 0.5  # of the steps to arrival, what averages may remember
 WAITING = 0.01  # of beta, which weights that wait at 0 may move
 
 
@@ -39,19 +42,31 @@ def endpoint_of_start(
     name, lag = rule.step.name, lag_of(rule.step)
     if lag is None:
         raise NoClosedForm(f"{name} has no effective start: it is no change of time of gradient flow")
-    behind, sharpness = near_minimum(rule, lag.behind, lr), float(flow.sharpness)
-    rests = rule.step.ascent is None and (behind is not None or rule.step.reads_loss)
-    most = NOISY if rule.label_noise else 1.0
-    if behind is not None and behind * sharpness > most:
+    _require_motion(landscape, theta0, name)
+    sharpness = float(flow.sharpness)
+    behind, swing = _behind(rule, lag.behind, lr, sharpness), _swing(rule, lr)
+    rests = behind is not None or rule.step.reads_loss
+    if not rests and swing is None and rule.step.ascent is None:
+        raise NoClosedForm(
+            f"{name}: how far it is from gradient flow hangs on the weights of its end: run it with sims"
+        )
+    most, far = NOISY if rule.label_noise else 1.0, (lr / 2 if behind is None else behind) * sharpness
+    if rests and far > most:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
-            f"below {lr * most / (behind * sharpness):.4g}, or run it with sims"
+            f"below {lr * most / far:.4g}, or run it with sims"
         )
     noise = _noise(landscape, coordinates, flow, rule, lr) if rule.label_noise else None
     start = effective_start(landscape, coordinates, theta0, lag.at(lr, rule.parameters), noise)
-    end, other = (end_of_moved(landscape, at) for at in (start.theta, start.beyond))
+    remembered = slowest_total(rule)
+    if not remembered <= max(1.0, REMEMBERED * start.steps[-1]):
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and arrives after {start.steps[-1]:.4g}: use a "
+            "smaller lr or a shorter memory, or run it with sims"
+        )
+    end, other = (_end(landscape, at, name) for at in (start.theta, start.beyond))
     moved = float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
-    if moved > MOST:
+    if not moved <= MOST:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow: the next order of its effective start moves the end "
             f"by {moved:.0%}: use a smaller lr, or run it with sims"
@@ -64,7 +79,7 @@ def endpoint_of_start(
         arrival = float(start.steps[-1])
         if steps is not None and steps < arrival:
             raise InputError(f"steps = {steps} is below the {arrival:.4g} in which {name} arrives: use more")
-        taken, swing = arrival if steps is None else float(steps), _swing(rule, lr)
+        taken = arrival if steps is None else float(steps)
         if swing is not None:
             begun = start.until(swing(sharpness)[1])
             end = drifted(landscape, coordinates, start.theta, taken - begun, lambda top: swing(top)[0])
@@ -74,6 +89,45 @@ def endpoint_of_start(
     return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes))
 
 
+def _require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None:
+    if not (landscape.predictions(*theta0) - landscape.problem.y).any():
+        raise NoClosedForm(f"the start fits the targets, and {name} does not move: use another init_scale")
+
+
+def _behind(rule: UpdateRule, behind: sp.Expr, lr: float, sharpness: float) -> float | None:
+    """The lag at the end, None of a rule that does not rest there; raises NoClosedForm where it hardly does.
+
+    What is added to a norm in a denominator brings a rule to rest where it is above the gradients of its swings.
+    """
+    parameters, swing = dict(rule.step_parameters), _swing(rule, lr)
+    if rule.step.ascent is not None and not (rule.step == STEPS["sam"] and parameters["rho"] == 0):
+        return None
+    added = parameters.get("eps", 0.0)
+    if swing is None or not added:
+        return near_minimum(rule, behind, lr)
+    if added <= LITTLE * swing(sharpness)[1]:
+        return None
+    found = near_minimum(rule, behind, lr, GONE)
+    if found is None or found * sharpness > 1:
+        raise NoClosedForm(
+            f"{rule.step.name} at lr = {lr:g}: eps = {added:g} is neither small nor large beside the gradients of its "
+            f"swings, {swing(sharpness)[1]:.3g}: use another eps, or run it with sims"
+        )
+    return found
+
+
+def _end(landscape: Landscape, theta: np.ndarray, name: str) -> FlowEndpoint:
+    if not np.isfinite(theta).all():
+        raise NoClosedForm(f"{name} is too far from gradient flow to have an effective start: use a smaller lr")
+    try:
+        return end_of_moved(landscape, theta)
+    except NoInterpolator:
+        raise NoClosedForm(
+            f"{name} moves this start to {np.abs(theta).min():.3g}, from where no interpolator is reached: use a "
+            "smaller lr or radius, a larger init_scale, or run it with sims"
+        ) from None
+
+
 def _swing(rule: UpdateRule, lr: float) -> Callable[[float], tuple[float, float]] | None:
     """Of a sharpness S: ``c a^2`` of the steps across a minimum, and the gradient there; None where no law is known.
 
@@ -81,7 +135,7 @@ def _swing(rule: UpdateRule, lr: float) -> Callable[[float], tuple[float, float]
     ``lr S rho / (2 - lr S)``, and go ``rho`` beyond (RULE-6).
     """
     step, parameters = rule.step, dict(rule.step_parameters)
-    if step == STEPS["sam"]:
+    if step == STEPS["sam"] and parameters["rho"]:
         rho = parameters["rho"]
         return lambda top: (lr * (2 * rho / (2 - lr * top)) ** 2, lr * top**2 * rho / (2 - lr * top))
     if step in (STEPS["normalized_descent"], STEPS["rmsprop_scalar"]):
@@ -95,14 +149,21 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
     Raises:
         NoClosedForm: another model, an lr that is too large, or averages while a weight of odd power passes 0.
     """
-    flow, name = sign_flow(landscape, theta0), rule.step.name
-    remembered = slowest_average(rule)
+    name, remembered = rule.step.name, slowest_average(rule)
+    _require_motion(landscape, theta0, name)
+    flow = sign_flow(landscape, theta0)
     if lr * remembered > SMALL * flow.time:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and is sign descent, whose end is known, where "
             f"these are small: use an lr below {SMALL * flow.time / remembered:.3g}, or run it with sims"
         )
     end = measured(landscape, flow.theta, np.full(landscape.problem.n, np.nan))
+    added, swing = dict(rule.step_parameters).get("eps", 0.0), lr * float(end.sharpness) / 2
+    if added > LITTLE * swing:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g}: eps = {added:g} is not small beside the gradients of its swings, {swing:.3g}, and "
+            f"it is sign descent where eps is below {LITTLE * swing:.3g}: use a smaller eps, or run it with sims"
+        )
     if remembered > 1 and (theta0 * flow.theta < 0).any():
         waiting = landscape.beta(sign_flow(landscape, theta0, through=False).theta[None])[0]
         if np.linalg.norm(waiting - end.beta) > WAITING * np.linalg.norm(end.beta):

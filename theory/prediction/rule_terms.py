@@ -13,14 +13,15 @@ import sympy as sp
 from ..errors import NoClosedForm
 from ..rules.lag import lag_of
 from ..rules.schedule import constant
-from ..rules.stability import edge_of, held_total
-from ..rules.step import LEARNING_RATE
+from ..rules.stability import edge_of, following, held_at_next, held_total
+from ..rules.step import GRADIENT, LEARNING_RATE
 from ..rules.steps import STEPS, descent_step
 from ..rules.update_rule import UpdateRule, gradient_descent, require_rule
 
 TERMS = ("momentum", "weight_decay", "schedule")
 MOST = 0.98  # momentum
 VANISHING = 1e-20, 1e-40  # totals, such as the squared norm of the gradient, near a minimum
+GONE = 1e-200, 1e-300  # the same, where nothing that is added to their roots is as small
 SAME = 1e-9  # relative, of what they leave as it is
 SIGNS = {"sign_descent": (), "rmsprop": ("beta2",), "adam": ("beta1", "beta2")}  # by the rates of their averages
 
@@ -76,7 +77,23 @@ def signs(rule: UpdateRule) -> bool:
 def slowest_average(rule: UpdateRule) -> float:
     """The steps that a rule of signs remembers, 1 at least."""
     values = dict(rule.step_parameters)
-    return max([1.0, *(1 / (1 - values[name]) for name in SIGNS[rule.step.name])])
+    return max([1.0, *(_memory(name, values[name]) for name in SIGNS[rule.step.name])])
+
+
+def slowest_total(rule: UpdateRule) -> float:
+    """The steps that averages of what all weights have in common, such as the gradient's norm, remember; 1 at least."""
+    step, found = rule.step, [1.0]
+    values = dict(zip(step.parameters, rule.parameters, strict=True))
+    for state in (s for s in step.state if s not in following(step)):
+        rate = sp.diff(held_at_next(state.update, ()), state.symbol).subs(values)
+        found.append(_memory(f"the rate of {state.symbol}", float(rate)) if rate.is_number else np.inf)
+    return max(found)
+
+
+def _memory(name: str, rate: float) -> float:
+    if not 0 <= rate < 1:
+        raise NoClosedForm(f"{name} = {rate:g} is no rate of an average: use one of at least 0 and below 1")
+    return 1 / (1 - rate)
 
 
 def refuse(rule: UpdateRule, what: str, *terms: str) -> None:
@@ -108,14 +125,20 @@ def cap(rule: UpdateRule) -> float:
     return 1 / found
 
 
-def near_minimum(rule: UpdateRule, expression: sp.Expr, lr: float) -> float | None:
-    """The value of an expression of lr, parameters and totals where these vanish; None where it goes on changing."""
-    totals = [held_total(total) for total in rule.step.totals]
+def near_minimum(
+    rule: UpdateRule, expression: sp.Expr, lr: float, sizes: tuple[float, float] = VANISHING
+) -> float | None:
+    """The value of an expression of lr, parameters and totals where these vanish; None where it goes on changing.
+
+    None too of a total that does not vanish with the gradient, such as that of the squared weights.
+    """
+    totals = [held_total(total) for total in rule.step.totals if total.args[0].subs(GRADIENT, 0) == 0]
     if not expression.free_symbols <= {LEARNING_RATE, *rule.step.parameters, *totals}:
         return None
     value = sp.lambdify([LEARNING_RATE, *rule.step.parameters, *totals], expression, np)
-    far, near = (float(value(lr, *rule.parameters, *(np.float64(size) for _ in totals))) for size in VANISHING)
-    return near if abs(far / near - 1) < SAME else None
+    with np.errstate(all="ignore"):
+        far, near = (np.float64(value(lr, *rule.parameters, *(np.float64(size) for _ in totals))) for size in sizes)
+        return float(near) if abs(far / near - 1) < SAME else None
 
 
 def limit(rule: UpdateRule, sharpness: float | np.ndarray) -> float | np.ndarray:
