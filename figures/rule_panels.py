@@ -73,7 +73,7 @@ def rules(
             in ``norm_sharpness``.
         pred: :func:`gdbias.theory.predict` of the same problem, under plain descent.
         init_scale: the scale to draw.
-        endpoints: learning rates at which to predict what each rule ends at, where theory knows the rule, in bars that
+        endpoints: learning rates at which to predict what each rule ends at that has an edge at a minimum, in bars that
             hold 68 % and 90 % of runs where it was scored; 0 for none.
         panels: which of sharpness, norms and test_risk to draw; all that the result has unless given.
 
@@ -95,6 +95,8 @@ def rules(
     flow = reference(ds, pred, notes)
     sharpness, norm = _first(ds) if flow is None else (flow.sharpness, flow.norms[NORM])
     columns = [_column(ds.isel(rule=[k]), sharpness, pred, endpoints) for k in range(ds.sizes["rule"])]
+    if pred is not None and endpoints and (untold := [c.rule.label for c in columns if c.told is None]):
+        notes.append(f"no predicted ends of {', '.join(untold)}")
     units = {SHARPNESS: 1.0, NORM: norm, RISK: 1.0}
     levels = {} if flow is None else {NORM: 1.0, RISK: flow.test_risk}
     shown = [PANELS[name] for name in choose_panels(panels, [name for name, each in PANELS.items() if each in ds])]
@@ -106,7 +108,8 @@ def rules(
     for axes, column, name in zip(every.T, columns, names, strict=True):
         axes[0].set_title(name)
         for panel in axes:
-            panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, gid="lr_edge")
+            if column.own:
+                panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, gid="lr_edge")
         for panel, measure in zip(axes, shown, strict=True):
             _draw(panel, column, measure, units[measure])
             if levels.get(measure) is not None:
@@ -147,9 +150,8 @@ def _first(ds: xr.Dataset) -> tuple[float, float]:
     for rule, lr in np.argwhere(codes(ds) == Status.CONVERGED)[:1]:
         cell = ds.isel(rule=rule, lr=lr)
         return float(cell["sharpness"]), float(cell[NORM])
-    raise InputError(
-        "no run of the result converged and nothing is predicted: sweep smaller lr, for a sharpness at hand"
-    )
+    remedy = "more max_steps" if (codes(ds) == Status.STEP_LIMIT).any() else "smaller lr"
+    raise InputError(f"no run of the result converged, so no sharpness is at hand: sweep with {remedy}")
 
 
 def _column(ds: xr.Dataset, sharpness: float, pred: "theory.Prediction | None", endpoints: int) -> Column:

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 import sympy as sp
 import xarray as xr
 
 from ... import sims, theory
 from ...theory.errors import InputError
+from ...theory.prediction.rule_terms import limit
 from ...theory.rules.stability import edge_of
 from ...theory.rules.step import LEARNING_RATE, MOMENTUM
 from .results import spec_of
 
 OWN = r"\mathrm{the\ step's\ edge}"
-FAR = 1e12  # factor on both sides of 1 / S within which the learning rate at an edge is looked for
 
 
 def sharpness_limit(ds: xr.Dataset, lr: Any) -> np.ndarray | None:
@@ -65,11 +64,7 @@ def rate_at_edge(rule: "theory.UpdateRule", sharpness: float) -> float:
 
     NaN where no sharpness is at its edge, or one that hangs on the run's own state.
     """
-
-    def beyond(log_lr: float) -> float:
-        return rule.sharpness_limit(float(np.exp(log_lr))) / sharpness - 1  # type: ignore[return-value]
-
-    low, high = np.log([1 / FAR / sharpness, FAR / sharpness])
-    if not (sharpness > 0 and np.isfinite(beyond(low)) and beyond(low) > 0 > beyond(high)):
+    try:
+        return float(limit(rule, sharpness)) if sharpness > 0 else np.nan
+    except theory.NoClosedForm:
         return np.nan
-    return float(np.exp(scipy.optimize.brentq(beyond, low, high, xtol=1e-14)))  # type: ignore[arg-type]

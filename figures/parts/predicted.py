@@ -72,10 +72,12 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
     found = []
     try:
         low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max, INSIDE * _divergence(pred))
-        turn = float(np.clip(pred.lr_critical_final, low, max(low, high)))
-        few = count // 4 if turn > low else 0
-        rates = [*np.geomspace(low, turn, few, endpoint=False), *np.linspace(turn, high, count - few)]
-        rates = rates if pred.rule == theory.gradient_descent else np.geomspace(low, high, count)
+        turn = pred.lr_critical_final
+        rates = np.geomspace(low, high, count) if low < high else np.array([])
+        if pred.rule == theory.gradient_descent and turn < high:
+            few = count // 4 if turn > low else 0
+            before = np.geomspace(low, turn, few, endpoint=False) if few else []
+            rates = np.array([*before, *np.linspace(max(turn, low), high, count - few)])
         for rate in rates if low < high else ():
             found.append(pred.endpoint(float(rate), warmup=0 if own_step(pred.rule) else spent(pred.rule)))
     except GdbiasError as error:

@@ -107,7 +107,8 @@ def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.
             f"the prediction is for {model}, the result is of {', '.join(spec['model'])}: predict that one"
         )
     if pred.rule != theory.gradient_descent:
-        raise InputError(f"the prediction has {pred.rule}, the runs are plain gradient descent: predict without a rule")
+        runs = "beside several rules it is of plain descent" if has_rules(ds) else "the runs are plain gradient descent"
+        raise InputError(f"the prediction has {pred.rule}, {runs}: predict without a rule")
     if pred.problem.fingerprint not in [problem.get("fingerprint") for problem in spec["problem"]]:
         raise InputError(
             "the prediction is for other data than the result's: predict its problem (sims.rebuild gives it)"
@@ -130,8 +131,9 @@ def has_rules(ds: xr.Dataset) -> bool:
 
 def momenta_of(rules: "Sequence[theory.UpdateRule]") -> list[float]:
     """The momentum of each rule where they differ in nothing else, plain descent among them; else empty."""
-    others = [rule.spec | dict(momentum=0, step=rule.step) for rule in rules if rule != theory.gradient_descent]
-    alike = all(other == others[0] for other in others)
+    steps = {rule.step for rule in rules if rule != theory.gradient_descent}
+    others = [rule.spec | dict(momentum=0, step=None) for rule in rules]
+    alike = len(steps) == 1 and all(other == others[0] for other in others)
     return [rule.momentum for rule in rules] if alike and any(rule.momentum for rule in rules) else []
 
 

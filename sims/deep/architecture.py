@@ -64,7 +64,8 @@ class Network:
     def spec(self) -> dict:
         """What decides the network and its start, for a stored result."""
         unread = {"base_width": self.parameterization != "mup", "patches": self.kind != "vit"}
-        return {f.name: getattr(self, f.name) for f in fields(self) if not unread.get(f.name)}
+        head = {"head": "all positions"} if self.kind in ("resnet", "vit") else {}  # a mean of them in older results
+        return {f.name: getattr(self, f.name) for f in fields(self) if not unread.get(f.name)} | head
 
 
 def network(

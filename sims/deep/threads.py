@@ -45,10 +45,16 @@ def side_by_side(
     with ThreadPoolExecutor(workers) as pool:
         try:
             under_way = {pool.submit(begun, run): run for run in runs}
-            for future in as_completed(under_way):
-                error = future.exception()
+            while under_way:
+                try:
+                    future = next(as_completed(under_way))
+                except KeyboardInterrupt as interrupt:
+                    failure = interrupt
+                    halted.set()
+                    continue
+                run, error = under_way.pop(future), future.exception()
                 if error is None:
-                    yield under_way[future], future.result()
+                    yield run, future.result()
                 elif not isinstance(error, _Halted):
                     failure = failure or error
                     halted.set()
