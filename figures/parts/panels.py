@@ -17,7 +17,7 @@ from matplotlib.ticker import (
 )
 
 from ...theory.errors import InputError
-from ...theory.validate import meant
+from ...theory.validate import meant, shown
 from ..look import BLUE, COLUMN, GREY, ORANGE, SKY, VERMILLION, Figure
 from .legends import grow
 
@@ -71,6 +71,8 @@ def choose_panels(asked: Sequence[str] | None, known: Sequence[str]) -> list[str
     Raises:
         InputError: none, or a name that is not among those known.
     """
+    if not isinstance(asked, str | Iterable | None):
+        raise InputError(f"panels = {shown(asked)} are no names: use some of {', '.join(known)}")
     names = [asked] if isinstance(asked, str) else known if asked is None else list(asked)
     strange = [name for name in names if name not in known]
     if strange or not names:
