@@ -1,6 +1,7 @@
 """Deep runs on digits: regimes, statuses, resume, and the same numbers however a run is cut."""
 
 import importlib
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -99,6 +100,30 @@ def test_only_missing_runs_are_computed_and_another_spec_is_refused(tmp_path, da
     assert ds.drop_attrs().equals(plain.drop_attrs())
     with pytest.raises(InputError, match="tol"):
         sims.deep.sweep(NET, data, [0.05, 0.1], **(protocol | dict(tol=0.3)))
+
+
+def test_an_interrupted_sweep_goes_on_inside_its_run(tmp_path, data, monkeypatch):
+    store, run, notes = tmp_path / "deep.zarr", SWEEP.run, []
+    saved = tmp_path / "deep.zarr.checkpoint-0"
+    protocol = PROTOCOL | dict(store=store)
+    monkeypatch.setattr(CASES, "Checkpoint", partial(Checkpoint, seconds=0))
+
+    def told(objective, theta0, lr, options, every, tell, checkpoint):
+        def each(note):
+            tell(note)
+            notes.append(note)
+            if len(notes) == 3:
+                raise KeyboardInterrupt
+
+        return run(objective, theta0, lr, options, every, each, checkpoint)
+
+    monkeypatch.setattr(SWEEP, "run", told)
+    with pytest.raises(KeyboardInterrupt):
+        sims.deep.sweep(NET, data, [0.1], **protocol)
+    assert saved.exists()
+    ds = sims.deep.sweep(NET, data, [0.1], **protocol)
+    assert ["step 0," in note for note in notes[:4]] == [True, False, False, False] and not saved.exists()
+    assert ds.drop_attrs().equals(sims.deep.sweep(NET, data, [0.1], **PROTOCOL).drop_attrs())
 
 
 def test_relative_rates_resume(tmp_path, data, capsys):
