@@ -100,7 +100,8 @@ class Predict:
                 said("finding the least sharpness of any interpolator")
                 reason = self._tell_limits(pred, settled)
             if rates:
-                print("\nwhere descent ends, +- what holds 68 % of runs, and after how many steps")
+                bars = "where descent ends, +- what holds 68 % of runs, and after how many steps"
+                print("\n" + (f"where {pred.rule.step.name} ends" if own_step(pred.rule) else bars))
             for lr, end in zip(rates, ends, strict=True):
                 told = end.result()
                 print(f"lr {lr:<12.6g}{'none, as lr_max' if told == reason else told}", flush=True)

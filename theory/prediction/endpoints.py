@@ -39,7 +39,7 @@ class Endpoint:
         multiplier: of the constraint ``S <= 2 / lr``; 0 where it never binds. What the objective, ``||beta||_1`` or
             ``D_psi``, gains for each unit of sharpness (frontier, bregman), or the matrix of the whole push along
             the flow (constrained_flow).
-        note: why the predictor may not apply here; empty where it does.
+        note: why the predictor may not apply here, and after how many steps a rule that never rests is there.
         error: bars that hold 68 % and 90 % of runs, None for predictors other than the constrained flow, and with
             momentum or a schedule.
     """
