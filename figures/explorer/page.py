@@ -243,8 +243,11 @@ class Page:
             if self.answered[slot] != asked:
                 show(seen)
 
+        def meanwhile() -> None:
+            if self.asked[slot] == asked != self.answered[slot]:
+                self._aside(partial(stored, explored, found, row, column), early)
+
         self._aside(partial(with_run, explored, found, row, column), follow)
-        meanwhile = partial(self._aside, partial(stored, explored, found, row, column), early)
         self.document.add_timeout_callback(meanwhile, LONG)
 
     def _forget(self, slot: str) -> None:
