@@ -116,7 +116,7 @@ def warm_up(f: Formulas, case: Case) -> list[Comparison]:
 def coverage(f: Formulas, case: Case) -> list[Comparison]:
     """The shares of errors within the narrow and the wide bars, from starts and at rates of all sizes."""
     model, held = case.choose((power(2), difference(2), power(3))), []
-    for at in range(24):
+    for at in range(16):
         problem, scale = sparse_problem(case, *SIZES[at % 4], only_positive(model)), float(case.rng.uniform(0.1, 0.6))
         try:
             pred = predicted(case, model, problem, scale)
