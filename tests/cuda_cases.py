@@ -15,10 +15,11 @@ RULES = [
         "mean <- beta*mean + (1 - beta)*(max(gradient, -cap) - abs(gradient)*sign(weight)/9), from 0",
         step_parameters=dict(beta=0.8, cap=0.5),
     ),
-    theory.UpdateRule(  # the loss, and the gradient at other weights
-        step="weight - lr*gradient*(1 + loss + total(gradient**2)); "
+    theory.UpdateRule(  # the gradient at other weights, of the same samples
+        step="weight - lr*gradient*(1 + total(gradient**2)); "
         "gradient at weight + rho*gradient/sqrt(total(gradient**2))",
         step_parameters=dict(rho=0.05),
+        batch=3,
     ),
     theory.UpdateRule(batch=2, label_noise=0.1, noise_seed=3),
 ]
