@@ -10,8 +10,8 @@ RULES = [
     theory.UpdateRule(),
     theory.UpdateRule(momentum=0.5, weight_decay=0.1, schedule="cosine(50)"),
     theory.UpdateRule(momentum=0.3, label_noise=0.1, noise_steps=20, schedule="ramp(50, start=0.5)"),
-    theory.UpdateRule(  # the number of the step, a total over all weights, parameters of any name, corners
-        step="weight - lr*mean/(1 - beta**(step + 1))/sqrt(1 + total(gradient**2)); "
+    theory.UpdateRule(  # the number of the step, the loss, a total over all weights, parameters of any name, corners
+        step="weight - lr*mean/(1 - beta**(step + 1))/sqrt(1 + loss + total(gradient**2)); "
         "mean <- beta*mean + (1 - beta)*(max(gradient, -cap) - abs(gradient)*sign(weight)/9), from 0",
         step_parameters=dict(beta=0.8, cap=0.5),
     ),
