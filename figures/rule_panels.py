@@ -107,9 +107,8 @@ def rules(
     names = [_wrapped(column.rule.label, letters) for column in columns]
     for axes, column, name in zip(every.T, columns, names, strict=True):
         axes[0].set_title(name)
-        for panel in axes:
-            if column.own:
-                panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, gid="lr_edge")
+        for panel in axes if column.own else ():
+            panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, gid="lr_edge")
         for panel, measure in zip(axes, shown, strict=True):
             _draw(panel, column, measure, units[measure])
             if levels.get(measure) is not None:

@@ -74,11 +74,12 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
         low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max, INSIDE * _divergence(pred))
         turn = pred.lr_critical_final
         rates = np.geomspace(low, high, count) if low < high else np.array([])
-        if pred.rule == theory.gradient_descent and turn < high:
-            few = count // 4 if turn > low else 0
-            before = np.geomspace(low, turn, few, endpoint=False) if few else []
-            rates = np.array([*before, *np.linspace(max(turn, low), high, count - few)])
-        for rate in rates if low < high else ():
+        if pred.rule == theory.gradient_descent and low < turn < high:
+            before = np.geomspace(low, turn, count // 4, endpoint=False)
+            rates = np.array([*before, *np.linspace(turn, high, count - len(before))])
+        elif pred.rule == theory.gradient_descent and turn <= low < high:
+            rates = np.linspace(low, high, count)
+        for rate in rates:
             found.append(pred.endpoint(float(rate), warmup=0 if own_step(pred.rule) else spent(pred.rule)))
     except GdbiasError as error:
         if not notes:  # else it was said of gradient flow

@@ -90,9 +90,8 @@ def _rates(
     share = np.divide(sides * doubled_weights(coordinates, uphill), w, out=np.zeros_like(w), where=w > 0)
     ahead = landscape.slope(landscape.predictions(*(theta + uphill)))
     g, there = (coordinates.signs[:, None] * each for each in (pull, ahead))
-    return 1 / np.float64(speed), -coordinates.rate * np.array(
-        [powers * g * share, there * ((1 + share) ** powers - 1)]
-    )
+    drifts = np.array([powers * g * share, there * ((1 + share) ** powers - 1)])
+    return 1 / np.float64(speed), -coordinates.rate * drifts
 
 
 def doubled_weights(coordinates: Doubled, theta: np.ndarray) -> np.ndarray:

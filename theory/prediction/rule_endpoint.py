@@ -44,7 +44,8 @@ def endpoint_of_start(
         raise NoClosedForm(f"{name} has no effective start: it is no change of time of gradient flow")
     _require_motion(landscape, theta0, name)
     sharpness = float(flow.sharpness)
-    behind, swing = _behind(rule, lag.behind, lr, sharpness), _swing(rule, lr)
+    swing = _swing(rule, lr)
+    behind = _behind(rule, lag.behind, lr, None if swing is None else swing(sharpness)[1])
     rests = behind is not None or rule.step.reads_loss
     if not rests and swing is None and rule.step.ascent is None:
         raise NoClosedForm(
@@ -94,26 +95,26 @@ def _require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None
         raise NoClosedForm(f"the start fits the targets, and {name} does not move: use another init_scale")
 
 
-def _behind(rule: UpdateRule, behind: sp.Expr, lr: float, sharpness: float) -> float | None:
+def _behind(rule: UpdateRule, behind: sp.Expr, lr: float, swinging: float | None) -> float | None:
     """The lag at the end, None of a rule that does not rest there; raises NoClosedForm where it hardly does.
 
-    What is added to a norm in a denominator brings a rule to rest where it is above the gradients of its swings.
+    What is added to a norm in a denominator brings a rule to rest where it is above ``swinging``, the gradient of its
+    swings, which is None of a rule that has none.
     """
-    parameters, swing = dict(rule.step_parameters), _swing(rule, lr)
+    parameters = dict(rule.step_parameters)
     if rule.step.ascent is not None and not (rule.step == STEPS["sam"] and parameters["rho"] == 0):
         return None
     added = parameters.get("eps", 0.0)
-    if swing is None or not added:
+    if swinging is None or not added:
         return near_minimum(rule, behind, lr)
-    if added <= LITTLE * swing(sharpness)[1]:
+    if added <= LITTLE * swinging:
         return None
-    found = near_minimum(rule, behind, lr, GONE)
-    if found is None or found * sharpness > 1:
+    if added < swinging:
         raise NoClosedForm(
             f"{rule.step.name} at lr = {lr:g}: eps = {added:g} is neither small nor large beside the gradients of its "
-            f"swings, {swing(sharpness)[1]:.3g}: use another eps, or run it with sims"
+            f"swings, {swinging:.3g}: use another eps, or run it with sims"
         )
-    return found
+    return near_minimum(rule, behind, lr, GONE)
 
 
 def _end(landscape: Landscape, theta: np.ndarray, name: str) -> FlowEndpoint:
