@@ -20,6 +20,7 @@ from ...theory import (
     gradient_descent,
     predict,
 )
+from ...theory.blas import one_thread
 from ...theory.prediction.bars import COVERAGE
 from ...theory.prediction.coordinates import doubled
 from ...theory.prediction.endpoints import Endpoint
@@ -74,6 +75,7 @@ class PredictedChanges(TypedDict, total=False):
     threads: int | None
 
 
+@one_thread
 def predicted(
     model: Parameterization | Sequence[Parameterization],
     problem: Problem | Sequence[Problem],

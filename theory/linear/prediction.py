@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..blas import one_thread
 from ..errors import Diverges, GdbiasError, InputError, NoClosedForm, NoInterpolator
 from ..validate import real, real_array, whole
 from . import chain
@@ -71,6 +72,7 @@ class LinearPrediction:
         return f"LinearPrediction({self.net})"
 
     @cached_property
+    @one_thread
     def _flow(self) -> tuple[list[np.ndarray], float, float]:
         """The layers at gradient flow's end, the sharpness there, and the largest on the way."""
         net, one, states = self.net, [w[None] for w in self.start], []
@@ -139,6 +141,7 @@ class LinearPrediction:
             )
         return LinearEndpoints(**{field: value[0] for field, value in vars(found).items()})
 
+    @one_thread
     def endpoints(self, lr: np.ndarray, warmup: int = WARMUP, tol: float = TOL) -> LinearEndpoints:
         """Where descent ends at learning rates (B,), all followed together: the constrained flow after a warm-up.
 

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..blas import one_thread
 from ..derivation.dynamics import Dynamics
 from ..derivation.landscape import Landscape
 from ..errors import NoClosedForm
@@ -46,6 +47,7 @@ class Boundaries:
         }  # no pickle has functions
 
     @cached_property
+    @one_thread
     def flow(self) -> FlowEndpoint:
         """The endpoint of gradient flow: the interpolator nearest to the start in the mirror divergence.
 
@@ -72,6 +74,7 @@ class Boundaries:
         return limit(self.rule, self.flow.sharpness)
 
     @cached_property
+    @one_thread
     def sharpness_max(self) -> float | np.ndarray:
         """The largest sharpness along the gradient-flow path, its endpoint included."""
         ends = self.flow.sharpness if self.problem.loss == squared else -np.inf  # refuses before any path
@@ -112,6 +115,7 @@ class Boundaries:
         return float(limit(self.rule, found)), float(limit(self.rule, least))
 
     @cached_property
+    @one_thread
     def _sharpness_bounds(self) -> tuple[float, float]:
         return sharpness_bounds(self.dynamics.model, self.problem)
 

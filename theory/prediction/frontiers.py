@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..blas import one_thread
 from ..parameterization import Parameterization, require_model
 from ..problem import Problem, require_problem
 from ..validate import whole
@@ -54,6 +55,7 @@ class Frontier:
         return 2 / self.sharpness_min
 
 
+@one_thread
 def frontier(model: Parameterization, problem: Problem, points: int = 50) -> Frontier:
     """The least ``||beta||_1`` of an interpolator at each of ``points`` values of the sharpness.
 

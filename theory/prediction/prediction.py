@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 
+from ..blas import one_thread
 from ..derivation.dynamics import derive
 from ..derivation.landscape import Landscape
 from ..errors import GdbiasError, InputError, NoClosedForm, NoInterpolator, NotFollowed
@@ -42,6 +43,7 @@ LIKE_FLOW = 1e-4  # of lr_critical_final, below which descent ends 0.004 % at mo
 class Prediction(Boundaries):
     """Predictions for gradient descent started at ``init_scale``; see :func:`predict`."""
 
+    @one_thread
     def endpoint(
         self, lr: float, method: Method = "constrained_flow", warmup: int = 0, steps: int | None = None
     ) -> Endpoint:
@@ -114,6 +116,7 @@ class Prediction(Boundaries):
             return replace(endpoint_of_flow(self.flow, lr, rule), method="effective_start")
         return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr, steps)
 
+    @one_thread
     def steps(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> float:
         """Steps of descent at ``lr`` until its loss is below ``tol``; a run takes ``hold - 1`` more to be told.
 
@@ -132,6 +135,7 @@ class Prediction(Boundaries):
         """
         return float(steps_to_loss(*self._lasting(lr, tol, warmup)))
 
+    @one_thread
     def steps_note(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> str:
         """Why a run may take more steps than :meth:`steps` tells; empty where a law of its end is known.
 
@@ -158,6 +162,7 @@ class Prediction(Boundaries):
         stays = bool(lr <= self.lr_critical_final)
         return self._settled(lr, warmup), loss, stays
 
+    @one_thread
     def path(self, lr: float, record_every: int = 1) -> Path:
         """The course of gradient descent at ``lr`` without its oscillation: the constrained flow.
 
@@ -175,6 +180,7 @@ class Prediction(Boundaries):
         with self._followed(lr):
             return path(*self._reachable, lr, record_every)
 
+    @one_thread
     def reachable(self, lr: float) -> tuple[Interpolators, np.ndarray]:
         """The interpolators that the one start reaches, and its weights in doubled coordinates, (block, d).
 
