@@ -9,6 +9,9 @@ from functools import lru_cache, wraps
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
+import scipy.linalg  # noqa: F401  so that its BLAS is loaded
+from threadpoolctl import ThreadpoolController
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -20,9 +23,6 @@ _numbers: list[int] = []  # of threads, before the first of them
 @lru_cache(maxsize=1)
 def _pools() -> list[Any]:
     """Every BLAS loaded, SciPy's among them, but for those that OpenMP runs: theirs is a number for each caller."""
-    import scipy.linalg  # noqa: F401
-    from threadpoolctl import ThreadpoolController
-
     found = ThreadpoolController().select(user_api="blas").lib_controllers
     return [pool for pool in found if getattr(pool, "threading_layer", "") != "openmp"]
 
