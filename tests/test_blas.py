@@ -4,9 +4,10 @@ from threading import Barrier, Thread
 
 import pytest
 import scipy.linalg  # noqa: F401
+from threadpoolctl import ThreadpoolController
+
 from gdbias import sims, theory
 from gdbias.theory.blas import one_thread
-from threadpoolctl import ThreadpoolController
 
 POOLS = ThreadpoolController().select(user_api="blas")  # as many as the wheels of NumPy and SciPy bring
 BEFORE = 3  # threads, which a test process has not by itself

@@ -66,6 +66,6 @@ def _set(numbers: list[int]) -> None:
 
 
 def _release(pool: Any) -> None:
-    """Newer versions of threadpoolctl let only the thread that set a number change it; here the last call to end does."""
+    """Newer threadpoolctl lets the thread that set a number alone change it; here the last call to end does."""
     if hasattr(pool, "clear_controlling_thread"):
         pool.clear_controlling_thread(force=True)
