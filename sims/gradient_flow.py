@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ..theory import Parameterization, derive
+from ..theory.blas import one_thread
 from ..theory.derivation.landscape import Landscape
 from ..theory.problem import Problem, require_problem
 from .engine.integrator import integrate
@@ -17,6 +18,7 @@ from .store.dataset import add_path, single_result
 from .store.provenance import result_attributes, result_spec
 
 
+@one_thread
 def flow(
     model: Parameterization,
     problem: Problem,

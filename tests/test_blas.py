@@ -1,4 +1,4 @@
-"""Predictions let BLAS use one thread, and give it back its threads."""
+"""Predictions and sweeps let BLAS use one thread, and give it back its threads."""
 
 from threading import Barrier, Thread
 
@@ -62,8 +62,12 @@ def test_the_last_of_several_calls_side_by_side_gives_the_threads_back():
     assert found == {"first": {1}, "second": {1}}
 
 
-@pytest.mark.parametrize("name", ["flow", "lr_critical", "lr_max", "endpoint", "frontier", "predicted", "linear"])
-def test_predictions_are_made_by_one_thread(name, monkeypatch):
+@pytest.mark.parametrize(
+    "name", ["flow", "lr_critical", "lr_max", "endpoint", "frontier", "predicted", "linear", "sweep", "sims.flow"]
+)
+def test_predictions_and_sweeps_are_made_by_one_thread(name, monkeypatch):
+    from gdbias.sims import gradient_flow
+    from gdbias.sims.parallel import local
     from gdbias.theory.linear import prediction as linear
     from gdbias.theory.prediction import boundaries, frontiers, prediction
 
@@ -77,6 +81,8 @@ def test_predictions_are_made_by_one_thread(name, monkeypatch):
         "frontier": (frontiers, "Interpolators", lambda: theory.frontier(model, problem, points=3)),
         "predicted": (prediction, "settle", lambda: sims.predicted(model, problem, lr=[0.9 * pred.lr_max])),
         "linear": (linear, "ConstrainedFlow", lambda: theory.predict_linear(net).lr_critical),
+        "sweep": (local, "compute", lambda: sims.sweep(model, problem, lr=[0.1], max_steps=10)),
+        "sims.flow": (gradient_flow, "integrate", lambda: sims.flow(model, problem)),
     }[name]
     plain, seen = getattr(place, inner), []
 

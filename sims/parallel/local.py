@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...theory.blas import one_thread
 from ..machine import cores
 from ..options import SweepOptions
 from ..store.layout import Region
@@ -16,6 +17,11 @@ from .plan import Plan
 
 def run_here(plan: Plan, missing: list[Region], arrays: Mapping[str, Any], add: Callable[[int], None]) -> None:
     """Compute the missing chunks and write each when it is done; an exception stops all, written chunks stay."""
+    run = _run if plan.options.backend == "numpy" else one_thread(_run)  # its steps alone are products of large arrays
+    run(plan, missing, arrays, add)
+
+
+def _run(plan: Plan, missing: list[Region], arrays: Mapping[str, Any], add: Callable[[int], None]) -> None:
     beside = side_by_side(len(missing), plan.options)
     plan = replace(plan, options=replace(plan.options, threads=1 if beside > 1 else plan.options.threads or cores()))
     halt = np.zeros(1, dtype=np.int64)
