@@ -146,3 +146,17 @@ def test_a_tiny_learning_rate_ends_with_gradient_flow(name, method):
     run = sims.descend(theory.parse(name), problem, lr, 0.1, max_steps=10**6, track_every=0)
     assert error(run.beta.values, pred.flow.beta) < 5e-3
     assert error(run.beta.values, pred.endpoint(lr).beta) < 5e-4  # descent's own drift is followed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_start_of_1e_12_is_followed_past_every_saddle_of_degree_3(seed):
+    n, d = ((4, 12), (10, 20), (20, 40))[seed]
+    problem = theory.sparse_regression(n=n, d=d, sparsity=3, signs="random", n_test=0, seed=seed)
+    pred = theory.predict(theory.difference(3), problem, 1e-12)
+    larger = theory.predict(theory.difference(3), problem, 1e-6)
+    for share in (0.2, 0.5, 0.85):  # below the edge descent ends with gradient flow, which the dual root finds alone
+        assert error(pred.endpoint(share * pred.lr_critical).beta, pred.flow.beta) < 1e-3
+    for share in (0.9, 1.2):
+        lr = share * pred.lr_critical_final
+        if lr < pred.lr_max:  # a start this small or a millionth: the limit is the same
+            assert error(pred.endpoint(lr).beta, larger.endpoint(lr).beta) < 3e-3

@@ -96,12 +96,13 @@ def test_a_flow_too_long_to_follow_is_not_predicted_and_nothing_is_said_of_its_r
     rng = np.random.default_rng(0)
     X = rng.standard_normal((5, 12))
     problem = theory.Problem(X, X[:, 0] + X[:, 1])
-    pred = theory.predict(theory.difference(3), problem, 1e-12)
-    rates = np.array([0.5, 0.95]) * pred.lr_critical_final
-    with pytest.raises(theory.GdbiasError, match="did not end within"):
+    pred = theory.predict(theory.power(4), problem, 1e-12)  # 1e24 steps of descent and more
+    rates = np.array([0.5]) * pred.lr_critical_final
+    with pytest.raises(theory.GdbiasError, match="did not end within.*use method='bregman'"):
         pred.endpoint(rates[0])
-    found = sims.predicted(theory.difference(3), problem, rates, 1e-12)
-    assert found.status.values.tolist() == [[Status.NOT_RUN, Status.CONVERGED]]
+    assert pred.endpoint(rates[0], method="bregman").l1_norm == pytest.approx(pred.flow.l1_norm, rel=1e-3)
+    found = sims.predicted(theory.power(4), problem, rates, 1e-12)
+    assert found.status.values.tolist() == [[Status.NOT_RUN]]
     assert found.phase.values[0, 0] == Phase.NOT_RUN and np.isnan(found.sharpness.values[0, 0])
 
 

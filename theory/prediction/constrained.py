@@ -164,7 +164,7 @@ class Edge:
         if outcome != run.ENDED:
             raise NotFollowed(
                 f"{self.coordinates.model.name}: the constrained flow at lr = {self.lr:g} did not end within {STEPS} "
-                "steps of its integration: use a smaller lr, a larger tol, or method='bregman'"
+                "steps of its integration: use method='bregman', a larger init_scale, or a smaller lr"
             )
         push = push * self.problem.n * self.unit ** (2 - L) / length**2
         states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))

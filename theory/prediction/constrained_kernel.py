@@ -105,6 +105,20 @@ def ahead_of(U, U1, ratio, span):
     return found
 
 
+@inner
+def leads_away(C, L, begun, nu, near, pull, w):
+    """Whether the step from z = ``begun`` that nu makes ends far from the weights ``near``."""
+    pulled(C, nu, pull)
+    for i in range(len(pull)):
+        pull[i] += begun[i]
+    if not weights(pull, np.zeros(len(pull)), L, w):
+        return True
+    for i in range(len(w)):
+        if not abs(np.log(w[i] / near[i])) < 1:
+            return True
+    return False
+
+
 @kernel
 def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     """The flow from w0 until the squared residual is ``end`` of |y|^2, or for ``until`` steps of descent.
@@ -123,7 +137,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     w, near, found, no_push = w0.copy(), np.empty(D), np.empty(D), np.zeros(D)
     z, z1, z2, ahead, begun = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
     b, g, full, size = np.empty(D), np.empty(D), np.empty(D), np.empty(D)
-    rho, rho_near, guess = np.zeros(rows), np.empty(rows), np.empty(rows)
+    rho, rho_near, speed, guess = np.zeros(rows), np.empty(rows), np.zeros(rows), np.empty(rows)
     for i in range(D):
         z[i] = dual(w[i], L)
     pushed, pushed1 = np.zeros((rows, rows)), np.zeros((rows, rows))
@@ -182,8 +196,11 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
                 begun[i] += new_span * beyond[i]
             for a in range(rows):
                 guess[a] = -new_span * eta * rho[a]
+            if known and len(U) == 0 and leads_away(C, L, begun, guess, near, g, full):
+                for a in range(rows):  # a long step magnifies the residual that a settled weight gets by extrapolation
+                    guess[a] = new_span * speed[a]
             newton = min(accuracy, np.sqrt(NEWTONS * accuracy * np.sqrt(square / target)))
-            good, _, turned, count = implicit(
+            good, nu, turned, count = implicit(
                 C,
                 y,
                 L,
@@ -235,6 +252,8 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
         for k in range(turned.shape[0]):
             for a in range(rows):
                 turned[k, a] /= np.sqrt(new_span)
+        for a in range(rows):
+            speed[a] = nu[a] / new_span
         U, U1, h2, h1, known = turned, U, h1, h, min(known + 1, 2)
         t += h
         steps += 1
