@@ -142,8 +142,9 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
         z[i] = dual(w[i], L)
     pushed, pushed1 = np.zeros((rows, rows)), np.zeros((rows, rows))
     U = U1 = np.zeros((0, rows))  # the push of a step of descent is that of U^T U
+    nu = np.zeros(rows)
     times, kept = np.empty(most + 1 if record else 1), np.empty((most + 1 if record else 1, D))
-    good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, np.zeros(rows), U, accuracy, found)
+    good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, nu, U, accuracy, found)
     if not good:
         return LOST, w, 0.0, 0.0, pushed, 0.0, times[:0], kept[:0], 0, 0
     for i in range(D):  # onto the cap, where the start is above it
