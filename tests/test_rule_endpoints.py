@@ -115,10 +115,6 @@ def test_label_noise_shrinks_the_start(name):
     assert distance(end.beta, found) < min(0.02, distance(pred.flow.beta, found) / 3)
 
 
-def steps_of(end):
-    return int(float(end.note.split("after ")[1].split()[0]))
-
-
 def along(pred, lr, steps, **options):
     """Where gradient flow comes to rest from the last weights of a run."""
     run = run_of(pred, lr, max_steps=steps, tol=0, **options)
@@ -133,8 +129,8 @@ def test_rules_that_hover_arrive_at_the_end_from_their_effective_start(step, par
     plain = predicted("difference(2)", UpdateRule())
     pred, lr = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters)), 0.1 * plain.lr_critical
     end = pred.endpoint(lr)
-    found = along(pred, lr, steps_of(end)).beta.values
-    assert "does not rest" in end.note
+    found = along(pred, lr, int(end.steps)).beta.values
+    assert "does not rest" in end.note and f"{end.steps:.4g} steps" in end.note
     assert distance(end.beta, found) < min(0.01, 0.7 * distance(plain.flow.beta, found))
 
 
@@ -158,7 +154,7 @@ def test_sign_descent_slides(name):
     pred = predicted(name, UpdateRule(step="sign_descent"))
     lr = 1e-4
     end = pred.endpoint(lr)
-    steps = int(1.02 * steps_of(end))
+    steps = int(1.02 * end.steps)
     found = run_of(pred, lr, max_steps=steps, tol=0).beta.values
     assert end.method == "sign_flow" and pred.problem.loss_at(end.beta) < 1e-12
     assert distance(end.beta, found) < 0.03 and distance(pred.flow.beta, found) > 0.2
@@ -169,7 +165,7 @@ def test_averages_of_squares_that_forget_fast_make_signs(step, parameters):
     pred = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters))
     lr = 2e-5
     end = pred.endpoint(lr)
-    steps = int(1.02 * steps_of(end))
+    steps = int(1.02 * end.steps)
     found = run_of(pred, lr, max_steps=steps, tol=0, backend="numba").beta.values
     assert distance(end.beta, found) < 0.03
     with pytest.raises(NoClosedForm, match="use an lr below"):

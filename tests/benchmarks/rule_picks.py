@@ -71,8 +71,7 @@ def measure(name, problem, critical, rule, share, rate, steps):
     signed = end.method == "sign_flow"
     settings = dict(rule=rule, track_every=0, max_steps=400_000)
     if steps is not None:
-        told = float(end.note.split("after ")[1].split()[0])
-        settings |= dict(tol=0, max_steps=int(told * (1.02 if signed else 1)))
+        settings |= dict(tol=0, max_steps=int(end.steps * (1.02 if signed else 1)))
     run = sims.descend(model, problem, lr, scale, **settings)
     if steps is None and run.status != sims.Status.CONVERGED:
         return sims.Status(int(run.status)).name

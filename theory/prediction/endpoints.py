@@ -39,9 +39,10 @@ class Endpoint:
         multiplier: of the constraint ``S <= 2 / lr``; 0 where it never binds. What the objective, ``||beta||_1`` or
             ``D_psi``, gains for each unit of sharpness (frontier, bregman), or the matrix of the whole push along
             the flow (constrained_flow).
-        note: why the predictor may not apply here, and after how many steps a rule that never rests is there.
+        note: why the predictor may not apply here, and that a rule never rests.
         error: bars that hold 68 % and 90 % of runs, None for predictors other than the constrained flow, and with
             momentum or a schedule.
+        steps: after which a rule that never rests is there; None where descent ends.
     """
 
     lr: float
@@ -53,6 +54,7 @@ class Endpoint:
     multiplier: float | np.ndarray
     note: str
     error: EndpointError | None = None
+    steps: float | None = None
 
     def __repr__(self) -> str:
         risk = "" if self.test_risk is None else f", test_risk={self.test_risk:.4g}"

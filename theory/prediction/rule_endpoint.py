@@ -72,7 +72,7 @@ def endpoint_of_start(
             f"{name} at lr = {lr:g} is too far from gradient flow: the next order of its effective start moves the end "
             f"by {moved:.0%}: use a smaller lr, or run it with sims"
         )
-    notes = [f"the next order moves it by {moved:.1%}"] if moved > TOLD else []
+    notes, taken = [f"the next order moves it by {moved:.1%}"] if moved > TOLD else [], None
     if rests:
         if steps is not None:
             raise InputError(f"steps = {steps} is of rules that do not rest, and {name} does: leave it out")
@@ -87,7 +87,7 @@ def endpoint_of_start(
         elif steps is not None:
             raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
         notes.append(f"after {taken:.4g} steps: it does not rest, and drifts to less sharpness")
-    return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes))
+    return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes), steps=taken)
 
 
 def _require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None:
@@ -172,8 +172,9 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
                 f"{landscape.dynamics.model.name}: a weight passes 0, where its gradient vanishes and {name} waits for "
                 "as long as it remembers: run it with sims"
             )
-    note = f"where it arrives after {flow.time / lr:.3g} steps, with swings of lr in every weight"
-    return replace(endpoint_of_flow(end, lr), method="sign_flow", note=note)
+    taken = float(flow.time / lr)
+    note = f"where it arrives after {taken:.3g} steps, with swings of lr in every weight"
+    return replace(endpoint_of_flow(end, lr), method="sign_flow", note=note, steps=taken)
 
 
 def _noise(landscape: Landscape, coordinates: Doubled, flow: FlowEndpoint, rule: UpdateRule, lr: float) -> np.ndarray:
