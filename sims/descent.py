@@ -14,6 +14,7 @@ from ..theory.validate import truth, whole
 from .engine.backends import backend
 from .engine.job import Job
 from .grid import one_value
+from .measure.batches import batch_sharpness
 from .measure.block import advance_block, measure_block
 from .measure.effective import sharpness_effective
 from .measure.outcome import largest, measure
@@ -100,6 +101,8 @@ def descend(
     if rule != gradient_descent:
         rates = rule.schedule.at(lr, step)
         path["sharpness_effective"] = sharpness_effective(landscape, states, rates, runs.loss_min[0], path["sharpness"])
+    if rule.batch:
+        path["batch_sharpness"] = batch_sharpness(landscape, history)
     found["sharpness_max"] = largest(found["sharpness_max"], path["sharpness"], found["status"]).max(keepdims=True)
     ds = single_result(found, model, coordinates, attrs)
     ds = add_path(ds, "step", step, path)

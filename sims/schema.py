@@ -92,7 +92,8 @@ _DECLARED: Mapping[str, Variable] = {
         at=("end", "path"), along=_ASIDE, asked=("momentum", "batch", "rule"),
     ),
     "batch_sharpness": Variable(
-        "mean over batches of g' H g / |g|^2, of the loss of a batch with gradient g and Hessian H", kinds=("deep",),
+        "mean over batches of g' H g / |g|^2, of the loss of a batch with gradient g and Hessian H",
+        kinds=("diagonal", "deep"),
         at=("end", "path"), along=_ASIDE, asked=("batch",),
     ),
     "spectrum": Variable(

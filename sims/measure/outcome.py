@@ -7,6 +7,7 @@ from ...theory.rules.stability import edge_of, own_symbols
 from ...theory.rules.step import LOSS
 from ..engine.runs import Runs
 from ..status import Status
+from .batches import batch_sharpness
 from .effective import sharpness_effective
 from .pieces import over_pieces
 from .sharpness import Hessians, Sharpness
@@ -61,6 +62,8 @@ def outcomes(landscape: Landscape, runs: Runs) -> dict:
     given = runs.lr, runs.loss_min, found["sharpness"]
     with np.errstate(invalid="ignore", over="ignore"):
         found["sharpness_effective"] = sharpness_effective(landscape, theta, *given)
+        if landscape.dynamics.rule.batch:
+            found["batch_sharpness"] = batch_sharpness(landscape, found["theta"])
         return with_end(found, runs, _limit(landscape, runs, found))
 
 

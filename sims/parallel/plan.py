@@ -128,7 +128,8 @@ class Plan:
 
     @property
     def _asked(self) -> tuple[str, ...]:
-        return ("rule",) if any(rule != gradient_descent for rule in self.rules) else ()
+        told = {"rule": lambda rule: rule != gradient_descent, "batch": lambda rule: rule.batch is not None}
+        return tuple(name for name, asks in told.items() if any(map(asks, self.rules)))
 
     @property
     def _chunk_sides(self) -> tuple[int, int]:
