@@ -24,6 +24,7 @@ STEPS = 4000
 WARM = 700  # steps at most of descent itself
 CONVERGED = 1e-14  # squared residual, for targets of size 1
 PROJECTED = 1e-5  # relative, of a weight, before the last of Newton's iterations
+BESIDE = "newton.py", "first_order.py", "implicit_step.py", "flow_terms.py"  # what the kernel imports
 
 
 @lru_cache(maxsize=1)
