@@ -1,5 +1,6 @@
 """A reproduction that is killed in the midst of a deep sweep ends with the numbers of one that was not."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -23,15 +24,22 @@ reproduce(quick=True, folder=sys.argv[1], known={"T-1": Claim("T-1", "It takes s
 """
 
 
-def started(folder):
-    return subprocess.Popen([sys.executable, "-c", CODE, str(folder)])
+@pytest.fixture
+def started(tmp_path):
+    """Processes that reproduce in a folder of the test's; what the first of them compiled serves the others."""
+    compiled = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    return lambda name: subprocess.Popen([sys.executable, "-c", CODE, str(tmp_path / name)], env=os.environ | compiled)
 
 
 @pytest.mark.slow
-def test_a_killed_reproduction_ends_with_the_same_numbers(tmp_path):
-    assert started(tmp_path / "whole").wait() == 0
+def test_a_killed_reproduction_ends_with_the_same_numbers(tmp_path, started):
+    assert started("whole").wait() == 0
     store = tmp_path / "part" / "quick" / "digits-tiny.zarr"
-    process = started(tmp_path / "part")
+    process = started("part")
     while not list((store / "status").rglob("c/*")):  # until the first run is done
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
@@ -39,7 +47,7 @@ def test_a_killed_reproduction_ends_with_the_same_numbers(tmp_path):
     assert process.wait() == -signal.SIGKILL
     assert store.exists() and not store.with_suffix(".json").exists()
     store.with_suffix(".seconds").write_text("1000")  # as if it had gone on for long
-    assert started(tmp_path / "part").wait() == 0
+    assert started("part").wait() == 0
     whole, part = (read_text(tmp_path / name / "quick" / "digits-tiny.json") for name in ("whole", "part"))
     assert part.drop_attrs().identical(whole.drop_attrs()) and not store.exists()
     assert part.attrs["seconds"] > 1000 > whole.attrs["seconds"] and not list(store.parent.glob("*.seconds"))
