@@ -67,7 +67,7 @@ def test_gradients_in_both_precisions_and_by_differences(data, kind, loss):
     assert slope == pytest.approx(double @ v, rel=1e-5, abs=1e-8)
 
 
-@pytest.mark.parametrize("kind", ["fcn", pytest.param("resnet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["fcn", pytest.param("cnn", marks=pytest.mark.slow)])
 def test_a_chunk_at_a_time_is_the_same_to_rounding(data, kind):
     net = sims.deep.network(kind, activation="gelu", **KINDS[kind])
     (theta, whole), (_, parts) = objective(net, data), objective(net, data, chunk=7)
