@@ -167,6 +167,6 @@ def test_weights_that_never_move_are_named_and_do_not_move(text, zeros, still):
         model = theory.custom(text, dict.fromkeys(zeros, 0))
     assert [str(one.message).split("'")[1] for one in told] == list(still)
     problem = theory.sparse_regression(n=3, d=4, sparsity=2, n_test=0)
-    theta = sims.descend(model, problem, 0.05, 0.3, max_steps=4, tol=0).theta.values
+    theta = sims.descend(model, problem, 0.05, 0.3, max_steps=4, tol=0, backend="numpy").theta.values
     moved = {str(w): theta[j].any() for j, w in enumerate(model.weights)}
     assert not any(moved[w] for w in still) and all(moved[w] for w in moved if w not in still)
