@@ -1,7 +1,7 @@
 """Exact laws of the model, for predictions and for runs, on random settings far from friendly scales.
 
 A law maps a setting onto another whose coefficients, sharpness and learning rates are known from the first.
-``GDBIAS_EXAMPLES`` says how many examples of each law are tried; the gate takes 200.
+``GDBIAS_EXAMPLES`` says how many examples of each law are tried; the gate takes 100.
 """
 
 import os
