@@ -109,6 +109,21 @@ def test_statements_of_an_imported_module_run_beside_worker_processes(mine, monk
     assert workers.travels("EXA-2", theory.statements(), checks.checks(), None)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", [False, True], ids=["a script", "standard input"])
+def test_a_script_without_a_guard_is_not_run_again_by_worker_processes(tmp_path, typed):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from gdbias import sims\n"
+        "report = sims.verify(['ALG-1', 'ALG-2'], quick=True, workers=2, progress=False)\n"
+        "print('failures', report.failures)\n"
+    )
+    words = [sys.executable, *([] if typed else [str(script)])]
+    given = script.read_text() if typed else ""
+    ended = subprocess.run(words, input=given, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "failures []\n", "")
+
+
 def test_no_result_is_lost_when_workers_fail(monkeypatch):
     outcomes = {"ALG-1": None, "ALG-2": BrokenProcessPool(), "ALG-3": KeyError("ALG-3"), "ALG-4": BrokenProcessPool()}
 
@@ -128,6 +143,8 @@ def test_no_result_is_lost_when_workers_fail(monkeypatch):
     report = sims.verify(list(outcomes), quick=True, workers=2)
     assert report.failures == ["ALG-2", "ALG-4"]
     assert "worker process died" in report["ALG-2"].cases[0].broke
+    with pytest.raises(theory.GdbiasError, match="workers=1"):  # none could start: no statement fails by that
+        sims.verify(["ALG-2", "ALG-4"], quick=True, workers=2)
     assert len(report["ALG-1"].errors) == len(report["ALG-3"].errors) == 3  # the latter here
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...theory.errors import GdbiasError
 from ...theory.statements import Formulas, Statement, select, statements, unproved
 from ...theory.validate import truth, truth_or_none, whole
 from ..machine import cores
@@ -36,11 +37,13 @@ def verify(
     declares more statements and checks. ``registry`` replaces the catalogue, and is checked in this process. Results
     depend on the seed only, not on ``workers`` or on which statements run beside. Statements of a user's modules are
     checked in this process; when a worker dies, its unfinished statements fail and all other results are kept.
+    Workers do not import the main module, so that a script needs no guard.
 
     Returns a :class:`Report`, a mapping from id to :class:`Result` with the errors of all cases.
 
     Raises:
         InputError: an unknown id, a file that cannot be read.
+        GdbiasError: all workers died before a check ended, as where they cannot start.
     """
     quick, progress = truth("quick", quick), truth_or_none("progress", progress)
     loaded = None if load is None else load_file(load)
@@ -57,6 +60,7 @@ def verify(
     if min(workers, len(away)) == 1 or any(known[id].formulas.__module__ == "__main__" for id in chosen):
         away = []
     results: dict[str, Result] = {}
+    died = 0
     with progress_bar("statements", len(chosen), progress) as add:
 
         def here(id: str) -> None:
@@ -74,11 +78,14 @@ def verify(
                     here(id)  # such as a registry that differs in the worker
                     continue
                 if isinstance(found, Exception):
-                    died = CaseResult(0, broke="a worker process died: check it with workers=1")
-                    results[id] = Result(known[id], (died,))
+                    died += 1
+                    lost = CaseResult(0, broke="a worker process died: check it with workers=1")
+                    results[id] = Result(known[id], (lost,))
                 else:
                     results[id] = Result(known[id], **found)
                 add(1, id)
+    if calls and died == len(calls):
+        raise GdbiasError("the worker processes died before a check ended, so nothing is known: use workers=1")
     attrs = dict(seed=seed, quick=quick, versions=versions(), only=list(chosen) if only else None)
     return Report({id: results[id] for id in chosen}, attrs)
 

@@ -1,10 +1,12 @@
 """Worker processes for checks: what travels to them, and what becomes of the results when one of them dies."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context
+from types import ModuleType
 from typing import Any
 
 from ...theory.statements import Statement
@@ -35,12 +37,24 @@ def in_processes(
         return
     with _single_threaded(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         # The slow ones first would need their times; the catalogue's order is near enough.
-        tasks = {pool.submit(function, *arguments): name for name, arguments in calls.items()}
+        with _main_unread():
+            tasks = {pool.submit(function, *arguments): name for name, arguments in calls.items()}
         try:
             yield ((tasks[task], task.exception() or task.result()) for task in as_completed(tasks))
         except BaseException:
             pool.shutdown(cancel_futures=True, wait=False)
             raise
+
+
+@contextmanager
+def _main_unread() -> Iterator[None]:
+    """Workers that start here do not import the main module, which a script without a guard would run again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager
