@@ -19,7 +19,7 @@ from .parts.edge import rate_at_edge
 from .parts.flow_reference import reference
 from .parts.legends import legend_above
 from .parts.panels import NOTE, choose_panels, choose_scale, footnote, grow, headline, log_axis, widen
-from .parts.predicted import ENDPOINTS, Ends, predicted_ends
+from .parts.predicted import ENDPOINTS, SECONDS, Ends, predicted_ends
 from .parts.results import check_prediction, entry, grid, has_rules, scale_of
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
@@ -97,6 +97,8 @@ def rules(
     columns = [_column(ds.isel(rule=[k]), sharpness, pred, endpoints) for k in range(ds.sizes["rule"])]
     if pred is not None and endpoints and (untold := [c.rule.label for c in columns if c.told is None]):
         notes.append(f"no predicted ends of {', '.join(untold)}")
+    if few := [c.rule.label for c in columns if c.told is not None and c.told.late]:
+        notes.append(f"ends of {', '.join(few)} are predicted as far as {SECONDS} s allow; lines between are straight")
     units = {SHARPNESS: 1.0, NORM: norm, RISK: 1.0}
     levels = {} if flow is None else {NORM: 1.0, RISK: flow.test_risk}
     shown = [PANELS[name] for name in choose_panels(panels, [name for name, each in PANELS.items() if each in ds])]

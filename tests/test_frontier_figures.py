@@ -6,6 +6,7 @@ import pytest
 from gdbias import figures, sims, theory
 from gdbias.figures.cli.command import main
 from gdbias.figures.look import Figure
+from gdbias.figures.parts import predicted
 from gdbias.figures.parts.panels import footnote
 from gdbias.sims.status import Status
 from small_results import MODEL, SCALES, drawn, measured_sweep, small_problem, text_of
@@ -97,6 +98,38 @@ def test_predicted_endpoints_run_through_the_measured_ones(ds):
     assert end.error.sharpness[1] > end.error.sharpness[0] > 0
     plain = figures.norm_sharpness(ds, PRED, init_scale=0.1, endpoints=0)
     assert not drawn(plain, "predicted_sharpness") and drawn(plain, "lr_max")
+
+
+def test_the_predicted_curve_passes_through_the_end_at_every_run_and_turns_at_the_boundaries(ds):
+    rates = np.geomspace(0.5 * PRED.lr_critical, 0.98 * PRED.lr_max, 30)
+    runs = ds.sel(init_scale=0.1).interp(lr=rates, method="nearest").assign_attrs(ds.attrs)
+    [(lr, S)] = drawn(figures.norm_sharpness(runs, PRED), "predicted_sharpness")
+    ends = np.array([PRED.endpoint(rate).sharpness for rate in rates])
+    np.testing.assert_allclose(np.interp(np.log(rates), np.log(lr), S), ends, rtol=1e-3)
+    assert {float(PRED.lr_critical), float(PRED.lr_critical_final)} <= set(lr)
+    [(at, _)] = drawn(figures.frontier(PRED, runs), "predicted")
+    np.testing.assert_allclose(at, S)
+
+
+def test_predicted_ends_that_take_long_are_few_and_said_to_be(monkeypatch):
+    monkeypatch.setattr(predicted, "SECONDS", 0)
+    notes = []
+    told = predicted.predicted_ends(PRED, np.geomspace(0.5, 0.9, 30) * PRED.lr_max, 40, notes)
+    assert told.late and len(told.ends) == predicted.LEAST and "straight" in notes[0]
+
+
+def test_a_predicted_curve_ends_below_what_is_refused(monkeypatch):
+    lr, bound, endpoint = np.geomspace(0.3, 0.9, 9) * PRED.lr_max, 0.6 * PRED.lr_max, type(PRED).endpoint
+
+    def refusing(pred, rate, **rest):
+        if rate > bound:
+            raise theory.NoClosedForm("no law up there")
+        return endpoint(pred, rate, **rest)
+
+    monkeypatch.setattr(type(PRED), "endpoint", refusing)
+    notes = []
+    told = predicted.predicted_ends(PRED, lr, 20, notes)
+    assert bound / 1.1 < told.lr[-1] <= bound and len(told.ends) > 8 and notes[0].endswith("no law up there")
 
 
 def test_the_plane_has_the_predicted_ends_of_descent(ds):

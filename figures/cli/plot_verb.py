@@ -89,7 +89,7 @@ class Plot:
     predict: Annotated[bool, _drawn_by("predict", "Draw the predictions, in {}.")] = True
     endpoints: Annotated[
         int, _drawn_by("endpoints", "Learning rates at which to predict what descent ends at, in {}; 0 for none.")
-    ] = 12
+    ] = 48
     iterates: Annotated[int, _drawn_by("iterates", "Points of each orbit, in {}; 1 for the last weights alone.")] = 64
     runs: Annotated[bool, _drawn_by("runs", "Make three short runs and draw them instead of the test risk, in {}.")] = (
         False

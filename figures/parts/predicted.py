@@ -1,6 +1,7 @@
 """Predictions that are drawn over measured points: the frontier, and where the constrained flow ends, with bars."""
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,29 @@ from ...theory.errors import GdbiasError, InputError, NoClosedForm
 from ...theory.prediction.rule_terms import own_step, spent
 from ..look import PURPLE
 from .panels import reach
+from .results import read
 
 POINTS = 40  # of a frontier that is drawn
 LARGE = 4000  # numbers of X above which a frontier takes minutes: only the figure of that name draws it
-ENDPOINTS = 12  # learning rates that make a curve
+ENDPOINTS = 48  # learning rates that make a curve
+LEAST, SECONDS = 12, 5  # learning rates of a curve however long they take, and how long there may be more
+TURNS = ("lr_critical", "lr_critical_final")
+TINY = np.finfo(float).tiny
 INSIDE = 0.999  # of lr_max, and of lr_divergence: the largest learning rate for which an endpoint is drawn
 LABEL = "predicted (68, 90 % bars)"
 PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
 BANDS = {0: 0.22, 1: 0.1}  # opacity of the bars that hold 68 % and 90 % of runs
 
 
+Found = dict[float, theory.Endpoint | GdbiasError]  # by learning rate, an end or why there is none
+
+
 @dataclass(frozen=True)
 class Ends:
-    """Where descent is predicted to end at rising learning rates."""
+    """Where descent is predicted to end at rising learning rates; ``late`` if time allowed fewer than were asked."""
 
     ends: list["theory.Endpoint"]
+    late: bool = False
 
     @property
     def lr(self) -> np.ndarray:
@@ -65,26 +74,69 @@ def told(error: Exception, pred: "theory.Prediction") -> str:
 
 
 def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Ends | None:
-    """Where the constrained flow ends at ``count`` learning rates in the range of ``lr``, as far as descent ends.
+    """Where descent is predicted to end in the range of ``lr``: at ``count`` learning rates and at the boundaries.
 
-    A quarter of them lies below lr_critical_final, from where on these ends move; those of other rules move everywhere.
+    Each splits the longest piece of the curve so far, at a run's learning rate where one lies in it. After
+    :data:`SECONDS` it stays at :data:`LEAST` of them. The curve ends below the first learning rate that is refused.
     """
-    found = []
+    found: Found = {}
+    begun, late = monotonic(), False
     try:
         low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max, INSIDE * _divergence(pred))
-        turn = pred.lr_critical_final
-        rates = np.geomspace(low, high, count) if low < high else np.array([])
-        if pred.rule == theory.gradient_descent and low < turn < high:
-            before = np.geomspace(low, turn, count // 4, endpoint=False)
-            rates = np.array([*before, *np.linspace(turn, high, count - len(before))])
-        elif pred.rule == theory.gradient_descent and turn <= low < high:
-            rates = np.linspace(low, high, count)
-        for rate in rates:
-            found.append(pred.endpoint(float(rate), warmup=0 if own_step(pred.rule) else spent(pred.rule)))
+        asked = [low, *_turns(pred, low, high), high] if low < high else []
+        warmup = 0 if own_step(pred.rule) else spent(pred.rule)
     except GdbiasError as error:
-        if not notes:  # else it was said of gradient flow
-            notes.append(f"no predicted endpoints: {told(error, pred)}")
-    return Ends(found) if found else None
+        asked, warmup, found[0.0] = [], 0, error
+    while asked:
+        rate = asked.pop()
+        try:
+            found[rate] = pred.endpoint(rate, warmup=warmup)
+        except GdbiasError as error:
+            found[rate] = error
+        late = len(found) >= LEAST and monotonic() - begun > SECONDS
+        if not asked and len(found) < count and not late:
+            asked = _next(found, lr)
+    ends, refused = _until_refused(found)
+    if refused and not notes:  # else it was said of gradient flow
+        since = f"from lr = {refused[0]:.3g} on" if ends else "endpoints"
+        notes.append(f"no predicted {since}: {told(refused[1], pred)}")
+    if late:
+        notes.append(f"ends predicted at {len(found)} learning rates, in {SECONDS} s; lines between them are straight")
+    return Ends(ends, late) if ends else None
+
+
+def _turns(pred: "theory.Prediction", low: float, high: float) -> list[float]:
+    """The boundaries inside the range, where the curve has its kinks."""
+    turns = [np.nan if (value := read(pred, name, [])) is None else float(value) for name in TURNS]
+    return [turn for turn in turns if low < turn < high]
+
+
+def _until_refused(found: Found) -> tuple[list, tuple[float, GdbiasError] | None]:
+    """Endpoints at rising learning rates, and the first of these without one."""
+    ends = []
+    for rate, end in sorted(found.items()):
+        if isinstance(end, GdbiasError):
+            return ends, (rate, end)
+        ends.append(end)
+    return ends, None
+
+
+def _next(found: Found, lr: np.ndarray) -> list[float]:
+    """The learning rate that splits the longest piece of the curve, none where no curve begins."""
+    ends, refused = _until_refused(found)
+    if not ends:
+        return []
+    rates = [end.lr for end in ends]
+    values = np.array([[end.sharpness, end.l1_norm] for end in ends], dtype=float)
+    risen = np.abs(np.diff(values, axis=0)) / np.maximum(np.ptp(values, axis=0), TINY)
+    heights = np.nan_to_num(risen).sum(axis=1)
+    if refused:
+        rates, heights = [*rates, refused[0]], np.append(heights, 0)
+    widths = np.diff(np.log(rates)) / np.log(max(found) / min(found))
+    k = int(np.argmax(widths * (widths + heights)))  # the product, since a jump stays as high however it is split
+    inside = lr[(rates[k] < lr) & (lr < rates[k + 1])]
+    middle = np.sqrt(rates[k] * rates[k + 1])
+    return [float(inside[np.argmin(np.abs(np.log(inside / middle)))] if inside.size else middle)]
 
 
 def _divergence(pred: "theory.Prediction") -> float:
