@@ -45,8 +45,8 @@ def phase_diagram(
     Converged runs are coloured by ``lr * sharpness / 2``: 1 at the edge of stability. Other runs have a
     flat colour by status, and so have all runs of a map of divergence. With ``by="phase"`` every run has the colour of
     its phase. The lines, predicted without any run: ``lr_critical = 2 / max_t S(flow(t))``, ``lr_critical_final = 2 /
-    S(flow's end)``, ``lr_max``, above which no interpolator is stable, and ``lr_divergence``, above which descent
-    diverges on its way (arXiv 2505.21423).
+    S(flow's end)``, ``lr_max``, above which no interpolator is stable, and ``lr_divergence``, above which most
+    runs diverge on their way (arXiv 2505.21423).
 
     Over update rules, such as heavy ball with several momenta b, colour is ``sharpness_effective``, and each line is
     where the rule's edge meets the same sharpness: ``(2 + 2 b) / S``, for Nesterov's step

@@ -151,7 +151,7 @@ _DECLARED: Mapping[str, Variable] = {
     "lr_critical": Variable("2 / largest sharpness along gradient flow", kinds=("deep", *FORESEEN), at=("flow",)),
     "lr_critical_final": Variable("2 / sharpness at gradient flow's end", kinds=FORESEEN, at=("flow",)),
     "lr_divergence": Variable(
-        "learning rate above which descent diverges on its way", kinds=("predicted",), at=("flow",)
+        "learning rate above which most runs diverge on their way", kinds=("predicted",), at=("flow",)
     ),
     "imbalance": Variable(
         "largest Frobenius norm of W_(l+1)^T W_(l+1) - W_l W_l^T over the layers", kinds=CHAINS,

@@ -24,8 +24,9 @@ def test_predict_prints_what_python_predicts(capsys):
     call("predict", *SMALL, "--init-scale", 0.2)
     problem = theory.sparse_regression(4, 12, 2, signs="positive", n_test=50)
     expected = theory.predict(theory.power(2), problem, 0.2).lr_critical
-    printed = capsys.readouterr().out.split("lr_critical")[1].split()[0]
-    assert float(printed) == pytest.approx(expected, rel=1e-5)
+    printed = capsys.readouterr().out
+    assert float(printed.split("lr_critical")[1].split()[0]) == pytest.approx(expected, rel=1e-5)
+    assert "most runs above it diverge" in printed.split("lr_divergence")[1].splitlines()[0]
 
 
 def test_sweep_then_plot_and_resume(tmp_path, capsys):

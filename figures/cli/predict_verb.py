@@ -117,7 +117,7 @@ class Predict:
             option = "" if choice else fewer_rows(pred.problem)
             print(f"lr_max             none: {reason}{option and f' ({option})'}")
         try:
-            print(f"lr_divergence      {pred.lr_divergence:.6g}   above it descent diverges on its way")
+            print(f"lr_divergence      {pred.lr_divergence:.6g}   most runs above it diverge on their way, few below")
         except NoClosedForm:  # degree 4 and above, or an update rule
             pass
         print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
@@ -153,7 +153,7 @@ def _endpoints(pred: theory.Prediction, lrs: list[float], warmup: int) -> Iterat
 def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
     try:
         if lr >= pred.lr_divergence:
-            return f"diverges: lr_divergence is {pred.lr_divergence:.6g}"
+            return f"diverges, as most runs above lr_divergence do, {pred.lr_divergence:.6g}"
     except NoClosedForm:
         pass
     try:

@@ -4,8 +4,8 @@ Below ``lr_critical`` descent follows gradient flow. Up to ``lr_critical_final``
 on the way to the flow's endpoint: it converges, and nothing is said of its loss. From there to ``lr_max`` that
 endpoint is unstable: the loss rises, and descent ends at a minimum that is stable. Above ``lr_max`` there is none,
 and no run converges. Wherever runs converge one that was stopped before may be converging. Above ``lr_divergence``
-descent diverges where gradient flow is at its sharpest, wherever that lies below ``lr_max``; above ``lr_max``, where it
-never settles, surely from the same multiple of ``lr_critical_final``.
+most runs diverge where gradient flow is at its sharpest, wherever that lies below ``lr_max``; above ``lr_max``, where
+they never settle, the same multiple of ``lr_critical_final`` is taken.
 """
 
 from collections.abc import Sequence
