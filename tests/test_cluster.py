@@ -80,7 +80,7 @@ def done(store):
 
 def test_an_address_where_nobody_answers_is_one_line():
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
-        connect("tcp://127.0.0.1:9")
+        connect("tcp://127.0.0.1:9", seconds=1)
 
 
 def test_the_command_line_sweeps_on_a_cluster(tmp_path, cluster, capsys):

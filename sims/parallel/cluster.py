@@ -26,8 +26,8 @@ UNDER_WAY = 8  # chunks sent ahead for each thread of the cluster
 DECIDING = ("gdbias", "numpy", "scipy", "numba")  # packages that decide the numbers
 
 
-def connect(address: str) -> Any:
-    """A client of the scheduler at an address such as ``tcp://host:8786``.
+def connect(address: str, seconds: float = 10) -> Any:
+    """A client of the scheduler at an address such as ``tcp://host:8786``, which is waited for so many seconds.
 
     Raises:
         MissingExtra: Dask is not installed.
@@ -39,7 +39,7 @@ def connect(address: str) -> Any:
         raise MissingExtra("a cluster needs Dask: pip install 'gdbias[cluster]'") from None
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told in one line
     try:
-        return Client(address, timeout="10s")
+        return Client(address, timeout=seconds)
     except (OSError, ValueError) as error:
         raise InputError(f"no Dask scheduler answers at {address} ({error}): start one, or check the address") from None
 
