@@ -163,6 +163,17 @@ def drawn(monkeypatch):
     return given
 
 
+def test_plot_says_which_row_it_drew_and_that_it_replaced_a_picture(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call("sweep", "runs.zarr", *SMALL, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", 50)
+    for options, last in (
+        ([], "written to norm_sharpness.png, init_scale 0.1 of 0.1, 0.2: choose with --init-scale"),
+        (["--init-scale", 0.2], "written to norm_sharpness.png (replaced)"),
+    ):
+        call("plot", "norm_sharpness", "runs.zarr", "--no-predict", *options)
+        assert capsys.readouterr().err.splitlines()[-1] == last
+
+
 @pytest.mark.parametrize("figure", ["phase_diagram", "norm_sharpness"])
 def test_plot_predicts_for_the_stored_model_and_data(figure, tmp_path, capsys, drawn):
     store, out = tmp_path / "runs.zarr", tmp_path / "figure.png"

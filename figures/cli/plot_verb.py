@@ -105,12 +105,14 @@ class Plot:
 
         out = check_picture(self.out or f"{self.figure}.png")
         draw, notes = getattr(figures, self.figure), []
-        drawn = draw(**self._arguments(draw, self._selected(sims.store.open_result(self.store)), notes))
+        given = self._arguments(draw, self._selected(sims.store.open_result(self.store)), notes)
+        drawn = draw(**given)
         if not self.title:
             drawn.suptitle("")
         for note in (*notes, *drawn.remarks):  # what theory does not give
             print(f"gdbias: {note}", file=sys.stderr)
-        print(f"written to {figures.save(drawn, out)}", file=sys.stderr)
+        replaced = " (replaced)" * out.exists()
+        print(f"written to {figures.save(drawn, out)}{replaced}{self._chosen(given)}", file=sys.stderr)
 
     def _arguments(self, draw: Callable, ds: "xr.Dataset", notes: list[str]) -> dict[str, Any]:
         """What the figure is called with: the result, its prediction, and the options that it has, by its own names."""
@@ -128,6 +130,16 @@ class Plot:
         if "runs" in given:
             given["runs"] = self._runs(ds, given["pred"])
         return given
+
+    def _chosen(self, given: dict[str, Any]) -> str:
+        """The row that the figure took by itself, of several."""
+        from ..parts.row import choose_row, scales_told
+
+        [ds] = [given[name] for name in RESULT if name in given]
+        if "init_scale" not in given or self.init_scale is not None or ds.sizes.get("init_scale", 1) == 1:
+            return ""
+        row, _ = choose_row(ds, None, None)
+        return f", init_scale {row['init_scale'].item():.4g} of {scales_told(ds)}: choose with --init-scale"
 
     def _selected(self, ds: "xr.Dataset") -> "xr.Dataset":
         """The result of the asked model, n, seed and rule alone."""

@@ -36,6 +36,12 @@ def choose_row(ds: xr.Dataset, pred: "theory.Prediction | None", init_scale: flo
     return ds.isel(init_scale=row), f"init_scale {scales[row]:.3g}{several}"
 
 
+def scales_told(ds: xr.Dataset) -> str:
+    """The scales of a result, or how many it has and from where to where."""
+    scales = [f"{scale:.4g}" for scale in ds["init_scale"].values]
+    return ", ".join(scales) if len(scales) <= SHOWN else f"{len(scales)} from {scales[0]} to {scales[-1]}"
+
+
 def _require_near(init_scale: float | None, scales: np.ndarray) -> None:
     """Raises InputError where the result has no row near the asked one."""
     if init_scale is None or (abs(np.log(scales / init_scale)) <= np.log(NEAR)).any():
