@@ -127,7 +127,7 @@ def test_a_large_penalty_leaves_nothing():
 @pytest.mark.parametrize(
     "rule, ask, reason",
     [
-        (HEAVY, lambda p: p.endpoint(0.1), "inertia.*warm-up of 20 steps"),
+        (HEAVY, lambda p: p.endpoint(0.1), "inertia.*warm-up of 20 steps .--warmup 20"),
         (UpdateRule(momentum=0.9), lambda p: p.endpoint(0.1), "warm-up of 100 steps"),
         (UpdateRule(momentum=0.999), lambda p: p.endpoint(0.1, warmup=100), "0.999 is above 0.98"),
         (HEAVY, lambda p: p.endpoint(0.1, "bregman"), "constrained flow"),

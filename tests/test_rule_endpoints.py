@@ -1,5 +1,7 @@
 """Where rules other than descent end, beside runs; lags beside the slow root of a step; what no law tells."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -233,8 +235,11 @@ def test_steps_are_of_rules_that_do_not_rest():
     for rule in (UpdateRule(), UpdateRule(step="polyak"), HEAVY):
         with pytest.raises(theory.InputError, match="does: leave it out"):
             predicted("difference(2)", rule).endpoint(0.01, steps=100)
-    with pytest.raises(theory.InputError, match="steps = 2 is below the"):
-        predicted("difference(2)", UpdateRule(step="sam", step_parameters={"rho": 1e-3})).endpoint(0.01, steps=2)
+    pred = predicted("difference(2)", UpdateRule(step="sam", step_parameters={"rho": 1e-3}))
+    with pytest.raises(theory.InputError, match="steps = 2 is below the") as refused:
+        pred.endpoint(1e-3, steps=2)
+    enough = int(re.findall(r"below the (\d+) in", str(refused.value))[0])  # what is told is taken when typed back
+    assert f"after {enough} steps" in pred.endpoint(1e-3, steps=enough).note
 
 
 def test_gradient_flow_is_a_predictor_of_every_rule():

@@ -48,6 +48,6 @@ def drifted(
         taken = min(steps - done, PIECE * float(values[-1]) / fall) if fall else steps - done
         lost, done = lost + taken * pace, done + taken
     raise GdbiasError(
-        f"{coordinates.model.name}: {steps:.3g} steps drift farther than was followed, towards the flattest "
+        f"{coordinates.model.name}: {steps:.0f} steps drift farther than was followed, towards the flattest "
         "interpolator (theory.frontier): ask for fewer, or run them with sims"
     )

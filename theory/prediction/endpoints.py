@@ -122,7 +122,9 @@ def endpoint_of_settled(
         return replace(found, note="not predicted: descent itself ended within the warm-up", error=NONE)
     found = endpoint_at(reachable, state.end, state.push, lr, "constrained_flow")
     if rule != gradient_descent:
-        return replace(found, note=f"inertia is left: use a warm-up of {spent(rule)}" if warmup < spent(rule) else "")
+        enough = spent(rule)
+        left = f"inertia is left: use a warm-up of {enough} (--warmup {enough})"
+        return replace(found, note=left if warmup < enough else "")
     return replace(found, error=_error(found, edge.problem, _moved(state, found, flow), warmup))
 
 

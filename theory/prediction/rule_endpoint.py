@@ -62,7 +62,7 @@ def endpoint_of_start(
     remembered = slowest_total(rule)
     if not remembered <= max(1.0, REMEMBERED * start.steps[-1]):
         raise NoClosedForm(
-            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and arrives after {start.steps[-1]:.4g}: use a "
+            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and arrives after {_whole(start.steps[-1])}: use a "
             "smaller lr or a shorter memory, or run it with sims"
         )
     end, other = (_end(landscape, at, name) for at in (start.theta, start.beyond))
@@ -79,15 +79,20 @@ def endpoint_of_start(
     else:
         arrival = float(start.steps[-1])
         if steps is not None and steps < arrival:
-            raise InputError(f"steps = {steps} is below the {arrival:.4g} in which {name} arrives: use more")
+            raise InputError(f"steps = {steps} is below the {_whole(arrival)} in which {name} arrives: use more")
         taken = arrival if steps is None else float(steps)
         if swing is not None:
             begun = start.until(swing(sharpness)[1])
             end = drifted(landscape, coordinates, start.theta, taken - begun, lambda top: swing(top)[0])
         elif steps is not None:
             raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
-        notes.append(f"after {taken:.4g} steps: it does not rest, and drifts to less sharpness")
+        notes.append(f"after {_whole(taken)} steps: it does not rest, and drifts to less sharpness")
     return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes), steps=taken)
+
+
+def _whole(steps: float) -> str:
+    """Rounded up, so that what is told is enough when it is asked for."""
+    return f"{np.ceil(steps):.0f}"
 
 
 def _require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None:
@@ -173,7 +178,7 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
                 "as long as it remembers: run it with sims"
             )
     taken = float(flow.time / lr)
-    note = f"where it arrives after {taken:.3g} steps, with swings of lr in every weight"
+    note = f"where it arrives after {_whole(taken)} steps, with swings of lr in every weight"
     return replace(endpoint_of_flow(end, lr), method="sign_flow", note=note, steps=taken)
 
 

@@ -170,8 +170,8 @@ def require_method(rule: UpdateRule, name: str, method: str, warmup: int) -> Non
     if momentum and not (method == "constrained_flow" and warmup):
         raise NoClosedForm(
             f"{name}: with momentum = {momentum:g} the end hangs on the inertia of the first steps: use the "
-            f"constrained flow after a warm-up of {spent(rule)} steps, which takes them, or method='effective_start' "
-            "well below lr_critical"
+            f"constrained flow after a warm-up of {spent(rule)} steps (--warmup {spent(rule)}), which takes them, or "
+            "method='effective_start' well below lr_critical"
         )
     if schedule != constant and warmup:
         raise NoClosedForm(f"{name}: a warm-up with {schedule} is not predicted: use no warm-up, or run it with sims")
