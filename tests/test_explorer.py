@@ -213,6 +213,15 @@ def test_what_a_predicted_plane_does_not_carry_is_drawn_over_it_too(explored):
         assert [lr for lr, _ in lines["lr_max"]] == pytest.approx([most, most])
 
 
+def test_lines_have_the_rows_of_the_runs_beside_a_plane_of_fewer():
+    ds = sims.sweep(MODEL, PROBLEM, LR, [0.05, 0.1, 0.2, 0.4], max_steps=10)
+    few = sims.predicted(MODEL, PROBLEM, LR, [0.05, 0.4], keep=())
+    lines = boundaries(Explored("in memory", ds, few), {})
+    preds = theory.predict(MODEL, PROBLEM, ds.init_scale.values)
+    for name in ("lr_critical", "lr_critical_final", "lr_divergence"):
+        np.testing.assert_allclose(lines[name], np.c_[getattr(preds, name), ds.init_scale])
+
+
 def test_differences_are_of_the_run_from_the_prediction_and_what_contradicts_words_changes_them(explored):
     seen = replace(
         runs.stored(explored, explored.plane({}), 0, 0), status=Status.CONVERGED, phase=Phase.FLOW_ALIGNED,

@@ -21,10 +21,11 @@ Lines = dict[str, list[tuple[float, float]]]
 def boundaries(explored: Explored, chosen: Mapping[str, int]) -> Lines:
     """For each boundary that is known its points (lr, row) from below to above; what takes minutes is left out."""
     found, other = explored.plane(chosen), explored.other(chosen)
+    count = min(ROWS, len(found.at))
     for told in (other, found):
-        if told is not None and value_in(told.ds, "lr_critical") is not None:
+        if told is not None and len(told.at) >= count and value_in(told.ds, "lr_critical") is not None:
             return lines_of(told, _lr_max(explored, found) | _of_result(told.ds))
-    rows = np.unique(np.linspace(0, len(found.at) - 1, min(ROWS, len(found.at))).astype(int))
+    rows = np.unique(np.linspace(0, len(found.at) - 1, count).astype(int))
     row = str(found.ds["status"].dims[0])
     some = Plane(found.ds.isel({row: rows}), found.at[rows], found.edges, found.labels, found.title, found.order[rows])
     try:
