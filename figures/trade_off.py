@@ -1,6 +1,7 @@
 """The trade-off of arXiv 2505.21423: what descent ends at, against the learning rate."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -158,10 +159,18 @@ def _draw_norms(axes: Axes, lr: np.ndarray, norms: dict[str, np.ndarray], flow: 
     for name, values in norms.items():
         if unit.get(name, 0.0) > 0:
             label, color, line = NORMS[name]
-            axes.plot(lr, values / unit[name], color=color, ls=line, label=label, gid=name)
+            alone = _alone(values)
+            dots: dict[str, Any] = dict(marker="o", ms=1.8, markevery=alone) if alone.any() else {}
+            axes.plot(lr, values / unit[name], color=color, ls=line, **dots, label=label, gid=name)
     widen(axes)
     axes.set_ylabel("norm / flow's" if flow is not None else "norm / first run's")
     return unit
+
+
+def _alone(values: np.ndarray) -> np.ndarray:
+    """Where a value stands between two that are NaN, or at an end beside one: no line leads there."""
+    gone = np.isnan(np.pad(values, 1, constant_values=np.nan))
+    return ~gone[1:-1] & gone[:-2] & gone[2:]
 
 
 def _draw_risk(axes: Axes, lr: np.ndarray, risk: np.ndarray, flow: Reference | None) -> None:

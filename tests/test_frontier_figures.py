@@ -111,6 +111,28 @@ def test_the_predicted_curve_passes_through_the_end_at_every_run_and_turns_at_th
     np.testing.assert_allclose(at, S)
 
 
+def test_where_the_predicted_curve_stops_there_is_a_boundary():
+    pred = theory.predict(MODEL, PROBLEM, 1.0)
+    ds = sims.sweep(MODEL, PROBLEM, np.geomspace(0.5, 1.5, 4) * pred.lr_divergence, 1.0, max_steps=500)
+    figure = figures.norm_sharpness(ds, pred)
+    [(lr, _)] = drawn(figure, "predicted_sharpness")
+    lines = drawn(figure, "lr_divergence")
+    assert lr[-1] < pred.lr_divergence < pred.lr_max and len(lines) == len(figure.axes)
+    np.testing.assert_allclose(lines[0][0], pred.lr_divergence)
+    assert f"divergence above $\\eta$ = {pred.lr_divergence:.3g}" in text_of(figure)
+    below = ds.isel(lr=(ds.lr < pred.lr_divergence).values)
+    assert not drawn(figures.norm_sharpness(below, pred), "lr_divergence")
+
+
+def test_a_norm_between_two_runs_that_diverged_is_a_mark(ds):
+    runs = ds.sel(init_scale=0.1).copy(deep=True)
+    runs.status[:5] = [Status.CONVERGED, Status.CONVERGED, Status.DIVERGED, Status.CONVERGED, Status.DIVERGED]
+    runs.status[5:] = Status.DIVERGED
+    lines = [line for axes in figures.norm_sharpness(runs).axes for line in axes.lines if line.get_gid() == "beta_l1"]
+    assert [line.get_marker() for line in lines] == ["o"]
+    np.testing.assert_array_equal(np.flatnonzero(lines[0].get_markevery()), [3])
+
+
 def test_predicted_ends_that_take_long_are_few_and_said_to_be(monkeypatch):
     monkeypatch.setattr(predicted, "SECONDS", 0)
     notes = []

@@ -37,6 +37,7 @@ CRITICAL_SYMBOLS = {  # where there is no room for a formula, or another panel h
     "lr_critical": r"$\eta_c$",
     "lr_critical_final": r"$2\,/\,S(\mathrm{flow\ end})$",
     "lr_max": r"$\eta_{\mathrm{max}}$",
+    "lr_divergence": r"divergence above $\eta$",
 }
 EDGE_LABELS = {  # of rules that have no such number in common
     "lr_critical": r"edge at $\mathrm{max}\,S(\mathrm{flow})$",

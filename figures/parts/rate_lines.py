@@ -14,20 +14,29 @@ from .panels import CRITICAL_SYMBOLS, critical_label
 from .predicted import told
 from .results import LARGE, boundary, value_in
 
-LINES = {"lr_critical": "--", "lr_critical_final": ":", "lr_max": "-."}
+LINES: dict[str, Any] = {
+    "lr_critical": "--", "lr_critical_final": ":", "lr_max": "-.", "lr_divergence": (0, (4, 1, 1, 1, 1, 1)),
+}  # fmt: skip
+FURTHER = ("lr_max", "lr_divergence")  # that need not exist
 NEAR = 2.0  # factor beyond the runs up to which an axis is drawn for a predicted learning rate
 
 
 def rates(ds: xr.Dataset, pred: "theory.Prediction | None", notes: list[str]) -> dict[str, float]:
-    """The learning rates of :data:`LINES` that are known of one row, from the prediction or else from the result."""
+    """The learning rates of :data:`LINES` that are known of one row, from the prediction or else from the result.
+
+    ``lr_divergence`` only where it, and not ``lr_max``, ends what is predicted of the runs.
+    """
     known = {}
     for name in LINES:
         if pred is None:
             value = value_in(ds, name)
         else:
-            value = boundary(pred, name, [] if name == "lr_max" else notes)
+            value = boundary(pred, name, [] if name in FURTHER else notes)
         if value is not None and np.size(value) == 1 and np.isfinite(value := float(np.ravel(value)[0])):
             known[name] = value
+    lr, divergence = ds["lr"].values, known.pop("lr_divergence", np.inf)
+    if lr.min() < divergence < min(lr.max(), known.get("lr_max", np.inf)):
+        known["lr_divergence"] = divergence
     return known
 
 
