@@ -62,8 +62,8 @@ def endpoint_of_start(
     remembered = slowest_total(rule)
     if not remembered <= max(1.0, REMEMBERED * start.steps[-1]):
         raise NoClosedForm(
-            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and arrives after {_whole(start.steps[-1])}: use a "
-            "smaller lr or a shorter memory, or run it with sims"
+            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and arrives after {_whole(start.steps[-1])}: use "
+            "a smaller lr or a shorter memory, or run it with sims"
         )
     end, other = (_end(landscape, at, name) for at in (start.theta, start.beyond))
     moved = float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
