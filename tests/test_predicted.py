@@ -81,6 +81,17 @@ def test_a_plane_beside_the_runs_shows_their_difference(plane, runs, by):
     within = (np.abs(runs.sharpness - plane.sharpness) <= plane.error_sharpness.sel(coverage=0.9)).values[both].mean()
     told = " ".join(figure.get_supxlabel().split())
     assert f"{within:.0%} in the 90% bar" in told and f"of the {both.sum()} that converge" in told
+    assert "errors of one plane are alike" in told
+
+
+def test_the_counts_beside_a_plane_are_of_all_runs(plane, runs):
+    run, told = runs.copy(deep=True), plane.copy(deep=True)
+    run["status"][0, :2] = Status.STEP_LIMIT  # where it is predicted to converge
+    run["status"][:, -1] = told["status"][:, -1] = Status.STEP_LIMIT
+    remark = " ".join(figures.phase_diagram(run, predicted=told).get_supxlabel().split())
+    alike = int((run.status.values == told.status.values).sum())
+    assert f"{alike} of {run.status.size - 2} runs end as predicted, 2 of which never settle" in remark
+    assert "; 2 were stopped before their end" in remark
 
 
 def test_a_plane_of_other_cells_or_of_runs_is_not_drawn_beside(plane, runs):

@@ -21,6 +21,7 @@ ENDS = {  # other than that both converge
     SHORT: ("#bcb6a8", "run not at its end"),
     OTHER: (GREEN, "ends differ"),
 }
+NEVER = (Status.STEP_LIMIT, Status.UNSTABLE_MINIMUM)  # at the limit of steps, where theory has no end
 LEAST = 0.02  # difference that fills the scale of colours
 FARTHEST = 0.98  # quantile that does
 
@@ -48,7 +49,8 @@ def predicted_plane(found: Plane, predicted: xr.Dataset) -> Plane:
 
 def draw_difference(figure: Figure, axes: Axes, found: Plane, other: Plane, notes: list[str]) -> list[Patch]:
     """``lr (S - S_predicted) / 2`` where both converge, else how the ends compare; returns the patches of a legend."""
-    ends = compare_ends(codes(found.ds), codes(other.ds))
+    run = codes(found.ds)
+    ends = compare_ends(run, codes(other.ds))
     off = found.ds["sharpness"].values - other.ds["sharpness"].values
     drawn = np.where(ends == CONVERGE, found.ds["lr"].values * off / 2, np.nan)
     sizes = np.abs(drawn[np.isfinite(drawn)])
@@ -64,7 +66,7 @@ def draw_difference(figure: Figure, axes: Axes, found: Plane, other: Plane, note
     bar = figure.colorbar(mesh, ax=axes, extend="both" if (sizes > top).any() else "neither", aspect=28, pad=0.02)
     bar.set_label(r"$\eta\,(S - S_{\mathrm{predicted}})/2$")
     bar.outline.set_linewidth(0.5)  # type: ignore[operator]
-    notes.append(_told(ends, off, other.ds))
+    notes.append(_told(ends, run, off, other.ds))
     return [
         Patch(facecolor=color, edgecolor=GREY, lw=0.4, label=label)
         for end, (color, label) in ENDS.items()
@@ -74,18 +76,22 @@ def draw_difference(figure: Figure, axes: Axes, found: Plane, other: Plane, note
 
 def compare_ends(run: np.ndarray, told: np.ndarray) -> np.ndarray:
     """How each run's end compares with the predicted one, both by status."""
-    converge, never = Status.CONVERGED, (Status.STEP_LIMIT, Status.UNSTABLE_MINIMUM)
-    alike = (run == told) | np.isin(run, never) & np.isin(told, never)
+    converge = Status.CONVERGED
+    alike = (run == told) | np.isin(run, NEVER) & np.isin(told, NEVER)
     short = (told == converge) & (run == Status.STEP_LIMIT)
     unknown = (run == Status.NOT_RUN) | (told == Status.NOT_RUN)
     both = (run == converge) & (told == converge)
     return np.select([unknown, both, alike, short], [UNKNOWN, CONVERGE, ALIKE, SHORT], OTHER)
 
 
-def _told(ends: np.ndarray, off: np.ndarray, predicted: xr.Dataset) -> str:
+def _told(ends: np.ndarray, run: np.ndarray, off: np.ndarray, predicted: xr.Dataset) -> str:
     both = ends == CONVERGE
     alike, settled = int((both | (ends == ALIKE)).sum()), int((~np.isin(ends, (SHORT, UNKNOWN))).sum())
-    text = f"{alike} of {settled} runs that came to their end have the predicted one"
+    text = f"{alike} of {settled} runs end as predicted"
+    if never := int(((ends == ALIKE) & np.isin(run, NEVER)).sum()):
+        text += f", {never} of which never settle"
+    if short := int((ends == SHORT).sum()):
+        text += f"; {short} were stopped before their end"
     if both.any() and "error_sharpness" in predicted:
         bars = predicted["error_sharpness"].transpose(..., "coverage")
         shares = (np.abs(off)[..., None] <= bars.values)[both].mean(axis=0)
@@ -93,4 +99,5 @@ def _told(ends: np.ndarray, off: np.ndarray, predicted: xr.Dataset) -> str:
             f"{share:.0%} in the {cover:.0%} bar" for share, cover in zip(shares, bars["coverage"].values, strict=True)
         )
         text += f"; of the {int(both.sum())} that converge, the sharpness of {held}"
+        text += ": errors of one plane are alike, so such shares scatter widely"
     return text
