@@ -102,7 +102,7 @@ def _draw_beside(
     """Measured, predicted, and the difference in three panels, all three named; the first two share what tells them."""
     panels = list(figure.subplots(1, 3, sharey=True))
     patches = draw_plane(figure, panels[0], found, pred, by, notes, bar=False)
-    patches += draw_plane(figure, panels[1], other, None, by, notes)
+    patches = _together(patches + draw_plane(figure, panels[1], other, None, by, notes))
     lines = [line for axes in panels[:2] for line in axes.get_legend_handles_labels()[0]]
     legend_above(panels[0], {str(one.get_label()): one for one in (*lines, *patches)}.values(), span=2, flush=True)
     legend_above(panels[2], draw_difference(figure, panels[2], found, other, notes))
@@ -112,6 +112,16 @@ def _draw_beside(
             0.03, 0.03, name, transform=axes.transAxes, va="bottom", bbox=dict(fc="white", ec=GREY, lw=0.4, pad=2)
         )
         axes.set_ylabel(axes.get_ylabel() if axes is panels[0] else "")
+
+
+def _together(patches: list[Patch]) -> list[Patch]:
+    """The patches of a measured and a predicted plane, with one entry for what both call otherwise and draw alike."""
+    measured, foretold = (end(Status.STEP_LIMIT, predicted) for predicted in (False, True))
+    by_label = {str(patch.get_label()): patch for patch in patches}
+    if measured in by_label and foretold in by_label:
+        del by_label[foretold]
+        by_label[measured].set_label(f"{measured} (predicted: {foretold})")
+    return list(by_label.values())
 
 
 def draw_plane(

@@ -107,19 +107,20 @@ def rules(
     every = figure.subplots(len(shown), len(columns), sharex=True, sharey="row", squeeze=False)
     letters = int(LETTERS * figure.get_figwidth() / len(columns))
     names = [_wrapped(column.rule.label, letters) for column in columns]
+    whose = "first run's" if flow is None else "flow's"
+    edge = f"{whose} end, then edge" if any(column.own for column in columns) else "edge"
     for axes, column, name in zip(every.T, columns, names, strict=True):
         axes[0].set_title(name)
         for panel in axes if column.own else ():
-            panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, gid="lr_edge")
+            panel.axvline(1, color=BLACK, ls=":", lw=0.8, zorder=1, label=r"$\eta_{\mathrm{edge}}$", gid="lr_edge")
         for panel, measure in zip(axes, shown, strict=True):
-            _draw(panel, column, measure, units[measure])
+            _draw(panel, column, measure, units[measure], edge)
             if levels.get(measure) is not None:
                 panel.axhline(levels[measure], color=GREEN, lw=0.8, label="gradient flow", gid="flow")
         gone = np.where(np.isin(column.status, ENDED), Status.CONVERGED, column.status)
         mark_unconverged(axes[0], column.lr / column.rate, gone)
         axes[-1].set_xlabel(r"$\eta\,/\,\eta_{\mathrm{edge}}$" if column.own else r"$\eta\,/\,(2\,/\,S)$")
-    relative = r"$\|\beta\|_1$ / " + ("first run's" if flow is None else "flow's")
-    told = {SHARPNESS: "sharpness / edge", NORM: relative, RISK: "test risk"}
+    told = {SHARPNESS: "sharpness / edge", NORM: rf"$\|\beta\|_1$ / {whose}", RISK: "test risk"}
     for row, measure in zip(every, shown, strict=True):
         choose_scale(row[0], *(column.measured[measure] / units[measure] for column in columns))
         widen(row[0])
@@ -175,11 +176,11 @@ def _under(rule: "theory.UpdateRule", pred: "theory.Prediction") -> "theory.Pred
         return None
 
 
-def _draw(axes: Axes, column: Column, name: str, unit: float) -> None:
+def _draw(axes: Axes, column: Column, name: str, unit: float, edge: str) -> None:
     x, values, converged = column.lr / column.rate, column.measured[name] / unit, column.status == Status.CONVERGED
     if name == SHARPNESS:
         at = np.geomspace(x.min(), x.max(), 100)
-        axes.plot(at, np.minimum(at, 1) if column.own else np.ones(len(at)), color=GREY, gid="edge")
+        axes.plot(at, np.minimum(at, 1) if column.own else np.ones(len(at)), color=GREY, label=edge, gid="edge")
     axes.plot(x, np.where(converged, values, np.nan), "o-", **POINT, label="converged", gid=name)
     if (~converged & np.isfinite(values)).any():
         other = np.where(converged, np.nan, values)

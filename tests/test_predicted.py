@@ -94,6 +94,14 @@ def test_the_counts_beside_a_plane_are_of_all_runs(plane, runs):
     assert "; 2 were stopped before their end" in remark
 
 
+def test_cells_that_look_alike_beside_each_other_have_one_entry(plane, runs):
+    some, told = runs.copy(deep=True), plane.copy(deep=True)
+    some.status[0, 0] = told.status[0, 1] = Status.STEP_LIMIT
+    legend = figures.phase_diagram(some, predicted=told).axes[0].get_legend()
+    names = [text.get_text() for text in legend.texts if "settles" in text.get_text() or "limit" in text.get_text()]
+    assert names == ["step limit (predicted: never settles)"]
+
+
 def test_a_plane_of_other_cells_or_of_runs_is_not_drawn_beside(plane, runs):
     for other, told in ((runs, "not what sims.predicted"), (plane.isel(lr=slice(3)), "predict at the result's own lr")):
         with pytest.raises(theory.InputError, match=told):

@@ -69,6 +69,15 @@ def test_rules_are_drawn_in_units_of_their_edges(tmp_path):
             figures.rules(few)
 
 
+def test_every_line_between_rules_is_in_the_legend():
+    ds = sims.sweep(MODEL, PROBLEM, LR[::2], 0.1, rule=[theory.gradient_descent, HALF], max_steps=3000)
+    figure = figures.rules(ds, theory.predict(MODEL, PROBLEM, 0.1), endpoints=0)
+    legend = next(axes.get_legend() for axes in figure.axes if axes.get_legend() is not None)
+    named = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
+    assert {(line.get_color(), line.get_linestyle()) for axes in figure.axes for line in axes.lines} <= named
+    assert faults(figure) == []
+
+
 @pytest.mark.parametrize("step", STABLE)
 def test_a_plane_of_momenta_has_its_boundaries(step):
     momenta = np.array([0.6, 0.2, 0.4])

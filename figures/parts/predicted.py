@@ -19,7 +19,7 @@ LARGE = 4000  # numbers of X above which a frontier takes minutes: only the figu
 ENDPOINTS = 48  # learning rates that make a curve
 LEAST, SECONDS = 12, 5  # learning rates of a curve however long they take, and how long there may be more
 TURNS = ("lr_critical", "lr_critical_final")
-TINY = np.finfo(float).tiny
+FAINT = 0.02  # of a value, what a curve may move by and is drawn as level
 INSIDE = 0.999  # of lr_max, and of lr_divergence: the largest learning rate for which an endpoint is drawn
 LABEL = "predicted (68, 90 % bars)"
 PREDICTED: dict[str, Any] = dict(color=PURPLE, ls=(0, (3, 1)), lw=1.4, zorder=3)
@@ -128,8 +128,8 @@ def _next(found: Found, lr: np.ndarray) -> list[float]:
         return []
     rates = [end.lr for end in ends]
     values = np.array([[end.sharpness, end.l1_norm] for end in ends], dtype=float)
-    risen = np.abs(np.diff(values, axis=0)) / np.maximum(np.ptp(values, axis=0), TINY)
-    heights = np.nan_to_num(risen).sum(axis=1)
+    span = np.maximum(np.ptp(values, axis=0), FAINT * np.abs(values[0]))
+    heights = np.nan_to_num(np.abs(np.diff(values, axis=0)) / span).sum(axis=1)
     if refused:
         rates, heights = [*rates, refused[0]], np.append(heights, 0)
     widths = np.diff(np.log(rates)) / np.log(max(found) / min(found))
