@@ -76,6 +76,7 @@ MODELS = {
     "power(2.0)": "whole number from 1 to 64",
     "Power(2)": "do you mean power",
     "power(2": "unknown model",
+    "u**3 - v**3": "do you mean custom[(]u[*][*]3 - v[*][*]3[)][?] Else use power",
     "": "unknown model",
 }
 SCHEDULES = [

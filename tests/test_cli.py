@@ -33,12 +33,16 @@ def test_sweep_then_plot_and_resume(tmp_path, capsys):
     store = tmp_path / "runs.zarr"
     arguments = ["sweep", store, *SMALL, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", 50]
     call(*arguments)
+    assert "6 runs were stopped after 50 steps" in capsys.readouterr().err
     first = open_result(store)
     assert first.sizes["lr"] == 3 and np.allclose(first.init_scale, [0.1, 0.2])
     call(*arguments)
     assert open_result(store).equals(first)
     call("plot", "phase_diagram", store, "--out", tmp_path / "phases.png")
     assert (tmp_path / "phases.png").stat().st_size > 1000
+    with pytest.raises(SystemExit):
+        call("plot", "phase_diagram", store, "--predicted", store)
+    assert f"{store} (kind: sweep) is not what sims.predicted" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_run_draws_its_trajectory(tmp_path, capsys):

@@ -47,7 +47,7 @@ def parse(text: str) -> Parameterization:
     match = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", text, re.DOTALL)
     known = ", ".join(f"{name}(L)" for name in FAMILIES)
     if not match or match[1] not in (*FAMILIES, "custom"):
-        told = meant(match[1] if match else "", (*FAMILIES, "custom"))
+        told = meant(match[1], (*FAMILIES, "custom")) if match else _custom_meant(text)
         raise InputError(f"unknown model {shown(text)}: {told}use {known} with L >= 1, or custom(EXPRESSION)")
     name, inside = match.groups()
     if name == "custom":
@@ -58,6 +58,18 @@ def parse(text: str) -> Parameterization:
             f"model {shown(text)}: the depth must be a whole number from 1 to {HIGHEST_DEGREE}, as in {name}(2)"
         )
     return FAMILIES[name](int(inside))
+
+
+def _custom_meant(text: str) -> str:
+    """The advice to call an expression custom; empty for other texts."""
+    if not re.search(r"[-+*/]", text):  # a word
+        return ""
+    named = f"custom({text.strip()})"
+    try:
+        parse(named)
+    except InputError:
+        return ""
+    return f"do you mean {named}? Else "
 
 
 def _unquoted(text: str) -> str:

@@ -12,7 +12,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
 
 from ... import figures, sims, theory
@@ -24,6 +23,7 @@ from ...theory.errors import GdbiasError, InputError
 from .data_options import Data, Shown
 from .deep_verb import Deep
 from .effect import require_one
+from .ends import tell_ends
 from .explore_verb import Explore
 from .plot_verb import Plot
 from .predict_verb import Predict, say
@@ -193,11 +193,7 @@ class Sweep:
             ds = sims.sweep(model, problem, **asked, store=self.store, client=client)
         for setting in (model, problem):
             print(*(map(str, setting) if isinstance(setting, list) else [setting]), sep="\n")
-        for value, count in zip(*np.unique(ds.status.values, return_counts=True), strict=True):
-            print(f"{count:8d} {Status(int(value)).name}")
-        if self.options.window:
-            for value, count in zip(*np.unique(ds.phase.values, return_counts=True), strict=True):
-                print(f"{count:8d} {Phase(int(value)).name.lower()}")
+        tell_ends(ds, self.options)
         print(f"written to {self.store}", file=sys.stderr)
 
     def _client(self) -> AbstractContextManager:

@@ -133,7 +133,7 @@ class Plot:
 
     def _chosen(self, given: dict[str, Any]) -> str:
         """The row that the figure took by itself, of several."""
-        from ..parts.row import choose_row, scales_told
+        from ..parts.row import choose_row, scales_told  # xarray
 
         [ds] = [given[name] for name in RESULT if name in given]
         if "init_scale" not in given or self.init_scale is not None or ds.sizes.get("init_scale", 1) == 1:

@@ -8,10 +8,9 @@ from matplotlib.patches import Patch
 
 from ...sims.status import Status
 from ...theory.errors import InputError
-from ...theory.validate import shown
 from ..look import GREEN, GREY, Figure
 from .axes import Plane, plane
-from .results import is_predicted, spec_of
+from .results import described, is_predicted, spec_of
 from .statuses import codes
 
 CONVERGE, UNKNOWN, ALIKE, SHORT, OTHER = range(5)
@@ -30,7 +29,7 @@ def predicted_plane(found: Plane, predicted: xr.Dataset) -> Plane:
     """The plane of a predicted result over the same cells; raises InputError where it has others."""
     if not isinstance(predicted, xr.Dataset) or not is_predicted(predicted):
         raise InputError(
-            f"predicted = {shown(predicted)} is not what sims.predicted, or gdbias predict FOLDER --lr ..., gives: "
+            f"predicted = {described(predicted)} is not what sims.predicted, or gdbias predict FOLDER --lr ..., gives: "
             "use that"
         )
     other = plane(predicted)

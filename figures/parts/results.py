@@ -159,6 +159,13 @@ def spec_of(ds: xr.Dataset) -> dict:
     return spec if isinstance(spec, dict) else {}
 
 
+def described(value: object) -> str:
+    """What a message calls a value that is another than was asked for: a result by its store and its kind."""
+    if not isinstance(value, xr.Dataset):
+        return shown(value)
+    return f"{value.encoding.get('source', 'a result')} (kind: {spec_of(value).get('kind', 'unknown')})"
+
+
 def is_predicted(ds: xr.Dataset) -> bool:
     """Whether the result is of :func:`gdbias.sims.predicted`, or of that of other networks: no run was made."""
     return spec_of(ds).get("kind") in ("predicted", "linear predicted", "deep predicted")

@@ -6,10 +6,9 @@ from matplotlib.axes import Axes
 
 from ...sims.status import Doubt, Status
 from ...theory.errors import InputError
-from ...theory.validate import shown
 from ..look import PURPLE
 from .predicted import BANDS, PREDICTED
-from .results import grid, spec_of
+from .results import described, grid, spec_of
 from .statuses import codes
 
 SAME = ("model", "problem", "loss", "tol", "rule")  # of a spec, what a prediction of the same runs has
@@ -23,8 +22,8 @@ def deep_predicted(ds: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     """
     if not isinstance(predicted, xr.Dataset) or spec_of(predicted).get("kind") != "deep predicted":
         raise InputError(
-            f"predicted = {shown(predicted)} is not what sims.deep.predicted, or gdbias deep FOLDER --predict, gives: "
-            "use that"
+            f"predicted = {described(predicted)} is not what sims.deep.predicted, or gdbias deep FOLDER --predict, "
+            "gives: use that"
         )
     mine, theirs = spec_of(ds), spec_of(predicted)
     for name in SAME:
