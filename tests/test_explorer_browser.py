@@ -20,6 +20,11 @@ pytestmark = pytest.mark.slow
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, n_test=20)
 LR, SCALES = np.geomspace(0.02, 0.6, 12), np.geomspace(0.05, 0.4, 5)
+TITLE_WIDTH = """(name) => {
+    const context = document.createElement("canvas").getContext("2d"), title = named(name).title
+    context.font = `${title.text_font_size} ${title.text_font}`
+    return context.measureText(title.text).width
+}"""
 
 
 def swept(folder, lr=LR, init_scale=SCALES, **other):
@@ -177,6 +182,8 @@ def test_the_page_fits_its_window(visit, stored, width):
     here.until("model('told A').text.includes('±')")
     assert here.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert here.value("diagram", "inner_width") > width / 4
+    for name in ("norm plane", "loss", "stability", "norms", "coefficients"):
+        assert here.page.evaluate(TITLE_WIDTH, name) < here.value(name, "inner_width")
     here.shot(f"width {width}")
 
 

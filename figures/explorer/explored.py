@@ -134,6 +134,14 @@ class Explored:
             raise InputError("a run of a deep network takes minutes: what is stored of it is shown, and not made again")
         return sims.rebuild(self.ds)
 
+    @cached_property
+    def has_truth(self) -> bool:
+        """Whether it is known what made the targets: a teacher's coefficients, or its singular values."""
+        try:
+            return any(problem is None or problem.beta_star is not None for problem in self.setting[1])
+        except GdbiasError:  # data that are not stored, or a deep network
+            return False
+
     def setting_at(self, cell: xr.Dataset) -> tuple:
         """The model and the problem of a cell."""
         models, problems = self.setting

@@ -25,7 +25,7 @@ class NormPlane:
         )
         self.figure = dressed(bk.plotting.figure(
             name="norm plane", height=HIGH, sizing_mode="stretch_width", tools="tap,box_select,pan,wheel_zoom,reset",
-            x_axis_label="sharpness S", title="norm over sharpness (dark: small lr; curve: the least norm)",
+            x_axis_label="sharpness S", title="dark: small lr; curve: the least norm",
         ))  # fmt: skip
         self.frontier = models.ColumnDataSource(dict(sharpness=[], norm=[]), name="frontier")
         self.figure.line("sharpness", "norm", source=self.frontier, line_color="black", line_width=1.5)

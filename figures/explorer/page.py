@@ -54,7 +54,7 @@ class Page:
     @cached_property
     def runs(self) -> RunView:
         """The panels and texts of the cells looked at, half of the page: made when the diagram is there."""
-        runs = RunView([str(name) for name in self.explored.ds.data_vars], self.explored.ends)
+        runs = RunView(self.explored)
         self.frame.put("told", self.hint, runs.words)
         return runs
 

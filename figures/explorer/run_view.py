@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from .bokeh_door import bk, models
+from .explored import Explored
 from .looks import LOW, NORM_COLORS, SLOTS, TEXT, WRAPPED, dressed
 from .runs import NORMS, Seen
-from .words import described
+from .words import SHORT, described
 
 DASHES = {"A": "solid", "B": "dashed"}
 COPY = """
@@ -31,8 +32,8 @@ COPY = """
 class RunView:
     """Panels for the norms that a result has; ``show`` fills those of a slot."""
 
-    def __init__(self, names: list[str], ends: str):
-        self.norms, self.ends = [name for name in NORMS if name in names], ends
+    def __init__(self, explored: Explored):
+        self.norms, self.explored = [name for name in NORMS if name in explored.ds], explored
         self.columns: dict[str, Any] = {}
         self.seen: dict[str, Seen | None] = {}
         self.paths = {slot: models.ColumnDataSource(_path(None, self.norms), name=f"path {slot}") for slot in SLOTS}
@@ -106,14 +107,18 @@ class RunView:
     def _norms(self) -> Any:
         figure = self._panel("norms", "norms over steps")
         for name, color in zip(self.norms, NORM_COLORS, strict=False):
-            self._curve(figure, name, dict.fromkeys(SLOTS, color), NORMS[name])
+            self._curve(figure, name, dict.fromkeys(SLOTS, color), SHORT[name])
         if self.norms:
-            figure.legend.update(label_text_font_size="10px", padding=3, spacing=0, background_fill_alpha=0.7)
+            figure.legend.update(
+                label_text_font_size="12px", padding=0, spacing=8, border_line_color=None, orientation="horizontal"
+            )
             figure.legend.click_policy = "hide"
+            figure.add_layout(figure.legend[0], "above")  # over the curves it hides them
         return figure
 
     def _coefficients(self) -> Any:
-        figure = self._panel("coefficients", f"{self.ends}: dots run, x predicted, - truth")
+        truth = ", - truth" if self.explored.has_truth else ""
+        figure = self._panel("coefficients", f"{self.explored.ends}: dots run, x predicted{truth}")
         for slot, source in self.coefficients.items():
             figure.segment("at", 0, "at", "found", source=source, color=SLOTS[slot], line_alpha=0.4)
             figure.scatter("at", "found", source=source, color=SLOTS[slot], size=5)

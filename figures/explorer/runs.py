@@ -146,21 +146,22 @@ def with_prediction(explored: Explored, found: Plane, row: int, column: int, see
         scale = float(seen.at["init_scale"])
         if problem is not None:
             pred = theory.predict(model, problem, scale, rule=sims.rebuild_rule(cell))
-            return _with_endpoint(seen, pred, float(explored.spec.get("tol", Options.tol)))
+            tol, hold = (explored.spec.get(name, getattr(Options, name)) for name in ("tol", "hold"))
+            return _with_endpoint(seen, pred, float(tol), hold)
         start = {name: explored.spec[name] for name in ("start", "seed")}
         return _with_plane(seen, sims.linear.predicted(model, seen.lr, scale, **start).isel(init_scale=0, lr=0))
     except GdbiasError as error:
         return seen.but(f"not predicted: {error}")
 
 
-def _with_endpoint(seen: Seen, pred: theory.Prediction, tol: float) -> Seen:
+def _with_endpoint(seen: Seen, pred: theory.Prediction, tol: float, hold: int) -> Seen:
     ended = pred.endpoint(seen.lr)
     values = {"sharpness": ended.sharpness, "beta_l1": ended.l1_norm, "test_risk": ended.test_risk}
     error = ended.error or NONE
     bars = {"sharpness": error.sharpness, "beta_l1": error.l1_norm, "test_risk": error.test_risk}
     predicted = {name: (float(v), _half_width(bars[name])) for name, v in values.items() if v is not None}
     with suppress(GdbiasError):  # a linear model has no number of steps
-        predicted["steps"] = float(pred.steps(seen.lr, tol)), np.nan
+        predicted["steps"] = float(np.ceil(pred.steps(seen.lr, tol)) + hold - 1), np.nan
     flow = {"sharpness": pred.flow.sharpness, "beta_l1": pred.flow.l1_norm, "test_risk": pred.flow.test_risk}
     flow = {name: float(value) for name, value in flow.items() if value is not None}
     told = replace(seen, flow=flow, predicted=predicted, ends=seen.ends | {"predicted": ended.beta})

@@ -83,7 +83,7 @@ def single_file(explored: Explored, say: Callable[[str], None]) -> str:
     frame = Frame(document, explored.title)
     diagram = DiagramView(found, True, True, explored.has_rows)
     diagram.draw_lines(boundaries(explored, {}))
-    plane, runs = NormPlane(diagram.figure), RunView([str(name) for name in explored.ds.data_vars], explored.ends)
+    plane, runs = NormPlane(diagram.figure), RunView(explored)
     plane.show(found, None)
     plane.draw_frontier(least_norms(explored, {}))
     hint = models.Div(text=HINT, stylesheets=TEXT, sizing_mode="stretch_width")

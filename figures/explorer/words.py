@@ -13,6 +13,7 @@ SHORT = {  # of a table
     "sharpness": "S", "beta_l1": "‖β‖₁", "beta_l2": "‖β‖₂", "theta_l1": "‖θ‖₁", "theta_l2": "‖θ‖₂",
     "product_nuclear": "‖W‖ nuclear",
 }  # fmt: skip
+HEADS = ("", "run", "predicted", "run - predicted", "flow")
 AT = {"rule": "", "model": "", "seed": "problem ", "init_scale": "init_scale ", "lr": "lr "}
 PHASES = {
     Phase.FLOW_ALIGNED: "its loss never rose: it followed gradient flow",
@@ -68,11 +69,19 @@ def described(seen: Seen) -> str:
         ]
         cells.append(f"{value / told[0] - 1:+.1%}" if told is not None and told[0] and value and ended else "")
         cells.append(_number(seen.flow[name]) if name in seen.flow else "")
-        rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
-    heads = "".join(f"<th>{head}</th>" for head in ("", "run", "predicted", "run - predicted", "flow"))
+        rows.append(cells)
     notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in seen.notes)
-    table = f"<table><tr>{heads}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>" if rows else ""
-    return f"<p><b>{escape(name_of(seen))}</b></p><p>{escape(outcome(seen))}</p>{table}{notes}"
+    return f"<p><b>{escape(name_of(seen))}</b></p><p>{escape(outcome(seen))}</p>{_table(rows)}{notes}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    """The rows under their heads, without the columns that are empty in all of them."""
+    if not rows:
+        return ""
+    columns = [(head, *cells) for head, *cells in zip(HEADS, *rows, strict=True) if any(cells)]
+    heads, *lines = zip(*columns, strict=True)
+    table = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
+    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{table}</table>"
 
 
 def _number(value: float | str) -> str:
