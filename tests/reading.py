@@ -36,9 +36,12 @@ def texts(figure):
     return list(seen(figure))
 
 
-def faults(figure):
-    """Texts that lie over each other or leave the figure, and axes with neither a label nor a neighbour that has it."""
-    found, whole = texts(figure), figure.bbox
+def faults(figure, found=None):
+    """Texts that lie over each other or leave the figure, and axes with neither a label nor a neighbour that has it.
+
+    ``found`` are its texts where they are known: to find them it is drawn.
+    """
+    found, whole = found or texts(figure), figure.bbox
     over = [
         (one, other)
         for (one, a), (other, b) in combinations(found, 2)
