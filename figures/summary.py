@@ -201,7 +201,7 @@ def _unsettled(ds: xr.Dataset, pred: Prediction, final: np.ndarray, max_steps: i
     return [
         f"{stopped.sum()} runs had not ended after {max_steps} steps: {beyond} above lr_critical_final, which "
         f"oscillate or settle slowly, and {slow.sum()} below it, which are slow"
-        + (f": the slowest converges after {longest:.3g} steps, predicted." if longest else "."),
+        + (f": the slowest converges after {np.ceil(longest):.0f} steps, predicted." if longest else "."),
         "",
     ]
 

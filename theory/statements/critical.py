@@ -118,7 +118,7 @@ def _bracket():
 
 
 @statement(
-    "CRIT-7", "Descent diverges above lr = 4 / max S along gradient flow, and not below, for degree 2.",
+    "CRIT-7", "Most runs diverge above lr = 4 / max S along gradient flow, and few below, for degree 2.",
     kind="empirical", source="derived", tolerance=0.5, families=("power(2)", "difference(2)"),
     conditions="4 / max S below lr_max, or one feature, where it is exact; lr at least 7% away from it",
     reason="whether a run diverges is 0 or 1: the error is 0, or 1",
