@@ -35,6 +35,7 @@ LOWEST, HIGHEST = 0.15, 0.995  # learning rates, of the smaller of lr_critical_f
 SLOW, SLOW_SAMPLES = 4, 50  # the degree of which every other problem is drawn, and the n of which degree 2 alone is
 WARMUPS = (0, 20, 50)
 FOLDS = 3
+TAIL = 3  # wide bars, beyond which errors are told of as a tail
 ROUNDING = 1e-6  # of an error, relative
 SHARE, SOFT, RIDGE = 0.8, 0.05, 1e-4  # of the runs below the law whose slopes count; of its least absolute deviations
 
@@ -198,13 +199,14 @@ def classes(row):
 
 
 def held(rows, fitted):
-    """Whether each error is in its bars, by row."""
+    """Whether each error is in its bars, and in several of the wide ones, by row."""
     from gdbias.theory.prediction.bars import QUANTITIES
 
     for row in rows:
         laws, features = fitted[row["warmup"]][row["moved"].course], row["moved"].features
-        within = [relative(row, q) <= law.widths(features) for q, law in zip(QUANTITIES, laws, strict=True)]
-        yield row, within
+        widths = [law.widths(features) for law in laws]
+        bars = [np.append(width, TAIL * width[-1]) for width in widths]
+        yield row, [relative(row, q) <= bar for q, bar in zip(QUANTITIES, bars, strict=True)]
 
 
 def tell(counted, lost, least):
@@ -217,8 +219,11 @@ def tell(counted, lost, least):
             for kind in classes(row) if row["warmup"] == warmup else ():
                 shares[kind].append(within)
         for kind in sorted(kind for kind in shares if len(shares[kind]) >= least):
-            told = " | ".join(f"{low:.2f} / {high:.2f}" for low, high in np.mean(shares[kind], axis=0))
+            told = " | ".join(f"{low:.2f} / {high:.2f}" for low, high, _ in np.mean(shares[kind], axis=0))
             print(f"| {kind} | {len(shares[kind])} | {told} |")
+        if shares["all"]:
+            beyond = " | ".join(f"{1 - far:.1%}" for *_, far in np.mean(shares["all"], axis=0))
+            print(f"| beyond {TAIL} of the wide bars | {len(shares['all'])} | {beyond} |")
 
 
 def drawn(options):
