@@ -26,7 +26,6 @@ from gdbias.figures.explorer.cells import cell_at, pixels  # noqa: E402
 from gdbias.figures.explorer.explored import Explored  # noqa: E402
 from gdbias.figures.explorer.foretold import can_foretell, foretell  # noqa: E402
 from gdbias.figures.explorer.lines import boundaries, least_norms  # noqa: E402
-from gdbias.figures.explorer.run_view import RunView  # noqa: E402
 from gdbias.figures.parts.axes import plane  # noqa: E402
 
 MODEL = theory.difference(2)
@@ -231,23 +230,6 @@ def test_differences_are_of_the_run_from_the_prediction_and_what_contradicts_wor
     assert "+10.0%" in words.described(seen)
     calm, beyond = (replace(seen, path={"stability": np.array([0.5, top])}) for top in (0.9, 1.2))
     assert words.outcome(calm) == words.outcome(seen) != words.outcome(beyond)
-
-
-def test_a_table_has_no_empty_columns(explored):
-    seen = replace(runs.stored(explored, explored.plane({}), 0, 0), status=Status.CONVERGED)
-    bare, told = (words.described(each) for each in (seen, replace(seen, predicted={"sharpness": (10.0, np.nan)})))
-    assert "<th>run</th>" in bare and not any(f"<th>{head}</th>" in bare for head in words.HEADS[2:])
-    assert "<th>predicted</th><th>run - predicted</th></tr>" in told
-    assert len({row.count("<td>") for row in told.split("<tr>")[2:]}) == 1
-
-
-def test_no_legend_lies_over_curves_and_truth_is_named_where_there_is_one(explored):
-    _, _, norms, coefficients = RunView(explored).panels.children
-    assert norms.legend[0] in norms.above and norms.legend[0] not in norms.center
-    assert coefficients.title.text.endswith("- truth")
-    unknown = theory.Problem(PROBLEM.X, PROBLEM.y)
-    other = Explored("in memory", sims.sweep(MODEL, unknown, LR, SCALES, max_steps=10))
-    assert "truth" not in RunView(other).panels.children[3].title.text
 
 
 def test_a_number_of_steps_far_from_the_predicted_one_is_told(explored):

@@ -91,7 +91,7 @@ def read_csv(
             y = y - y[train].mean()
     spec = dict(
         kind="csv", path=str(path), target=target, loss=loss, standardize=standardize,
-        test_fraction=test_fraction, seed=seed, **({"drop": list(drop)} if drop else {}),
+        test_fraction=test_fraction, seed=seed, **({"drop": list(drop)} if drop else {}), features=features,
     )  # fmt: skip
     held_out = dict(X_test=X[test], y_test=y[test]) if n_test else {}
     return dict(X=X[train], y=y[train], loss=parse_loss(loss), spec=spec, **held_out)

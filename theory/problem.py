@@ -50,7 +50,7 @@ class Problem:
 
     def __repr__(self) -> str:
         made = ", ".join(
-            f"{name}={value}" for name, value in self.spec.items() if name not in ("kind", "n", "d", "loss")
+            f"{name}={value}" for name, value in self.spec.items() if name not in ("kind", "n", "d", "loss", "features")
         )
         kind = self.spec["kind"]
         return f"Problem({kind}: n={self.n}, d={self.d}, loss={self.loss}{', ' + made if made else ''})"

@@ -142,6 +142,13 @@ class Explored:
         except GdbiasError:  # data that are not stored, or a deep network
             return False
 
+    @cached_property
+    def features(self) -> list[str]:
+        """The names that all of its problems have for their coefficients; none where they have numbers alone."""
+        problems = self.spec.get("problem", [])
+        named = [one.get("features", []) for one in (problems if isinstance(problems, list) else [problems])]
+        return named[0] if named and all(names == named[0] for names in named) else []
+
     def setting_at(self, cell: xr.Dataset) -> tuple:
         """The model and the problem of a cell."""
         models, problems = self.setting

@@ -25,7 +25,7 @@ class NormPlane:
         )
         self.figure = dressed(bk.plotting.figure(
             name="norm plane", height=HIGH, sizing_mode="stretch_width", tools="tap,box_select,pan,wheel_zoom,reset",
-            x_axis_label="sharpness S", title="dark: small lr; curve: the least norm",
+            x_axis_label="sharpness S", title="dark: small lr",
         ))  # fmt: skip
         self.frontier = models.ColumnDataSource(dict(sharpness=[], norm=[]), name="frontier")
         self.figure.line("sharpness", "norm", source=self.frontier, line_color="black", line_width=1.5)
@@ -42,6 +42,7 @@ class NormPlane:
     def draw_frontier(self, curve: tuple[np.ndarray, np.ndarray] | None) -> None:
         """The curve, sharpness and least norm, where there is one."""
         if curve is not None:
+            self.figure.title.text = "dark: small lr; curve: the least norm"
             self.frontier.data = dict(zip(("sharpness", "norm"), curve, strict=True))
 
     def show(self, found: Plane, row: int | None) -> None:

@@ -11,6 +11,7 @@ from .looks import LOW, NORM_COLORS, SLOTS, TEXT, WRAPPED, dressed
 from .runs import NORMS, Seen
 from .words import SHORT, described
 
+LETTERS = 12  # of a coefficient's name below its panel
 DASHES = {"A": "solid", "B": "dashed"}
 COPY = """
     const told = () => { button.label = "copied"; setTimeout(() => button.label = "copy", 1500) }
@@ -110,8 +111,9 @@ class RunView:
             self._curve(figure, name, dict.fromkeys(SLOTS, color), SHORT[name])
         if self.norms:
             figure.legend.update(
-                label_text_font_size="12px", padding=0, spacing=8, border_line_color=None, orientation="horizontal"
-            )
+                label_text_font_size="12px", padding=0, margin=0, spacing=8, border_line_color=None,
+                orientation="horizontal", location="left",
+            )  # fmt: skip
             figure.legend.click_policy = "hide"
             figure.add_layout(figure.legend[0], "above")  # over the curves it hides them
         return figure
@@ -119,11 +121,20 @@ class RunView:
     def _coefficients(self) -> Any:
         truth = ", - truth" if self.explored.has_truth else ""
         figure = self._panel("coefficients", f"{self.explored.ends}: dots run, x predicted{truth}")
+        dots = []
         for slot, source in self.coefficients.items():
             figure.segment("at", 0, "at", "found", source=source, color=SLOTS[slot], line_alpha=0.4)
-            figure.scatter("at", "found", source=source, color=SLOTS[slot], size=5)
+            dots.append(figure.scatter("at", "found", source=source, color=SLOTS[slot], size=5))
             figure.scatter("at", "predicted", source=source, color="black", marker="x", size=7)
             figure.scatter("at", "teacher", source=source, color="#7f7f7f", marker="dash", size=10, line_width=2)
+        if names := self.explored.features:
+            figure.xaxis.ticker = list(range(len(names)))
+            short = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names]
+            figure.xaxis.major_label_overrides = dict(enumerate(short))
+            figure.xaxis.major_label_orientation = 0.6
+            named = models.CustomJSHover(args=dict(names=names), code="return names[Math.round(value)]")
+            tips = [("", "@at{custom}"), ("run", "@found")]
+            figure.add_tools(models.HoverTool(renderers=dots, tooltips=tips, formatters={"@at": named}))
         return figure
 
 
