@@ -22,6 +22,6 @@ def tell_ends(ds: "xr.Dataset", options: SweepOptions) -> None:
     if stopped := int((ds.status.values == Status.STEP_LIMIT).sum()):
         print(
             f"gdbias: {stopped} runs were stopped after {options.max_steps} steps: to see where they end use a larger "
-            "--max-steps and another STORE, since a store holds one sweep; above lr_max none settles",
+            "--max-steps and another STORE, since a store holds one sweep; some may never settle",
             file=sys.stderr,
         )
