@@ -17,7 +17,7 @@ from .results import read
 POINTS = 40  # of a frontier that is drawn
 LARGE = 4000  # numbers of X above which a frontier takes minutes: only the figure of that name draws it
 ENDPOINTS = 48  # learning rates that make a curve
-LEAST, SECONDS = 12, 5  # learning rates of a curve however long they take, and how long there may be more
+LEAST, SECONDS = 12, 10  # learning rates of a curve however long they take, and how long there may be more
 TURNS = ("lr_critical", "lr_critical_final")
 FAINT = 0.02  # of a value, what a curve may move by and is drawn as level
 INSIDE = 0.999  # of lr_max, and of lr_divergence: the largest learning rate for which an endpoint is drawn
