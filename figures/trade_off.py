@@ -52,8 +52,8 @@ def norm_sharpness(
         pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or for all.
         init_scale: the scale to draw.
         endpoints: learning rates at which to predict what descent ends at, the runs' and the boundaries first, fewer
-            where they take long, 0 for none: the endpoint of the constrained flow, in bars that hold 68 % and 90 % of runs, and on small data the least ``||beta||_1`` with
-            ``S <= 2 / lr``.
+            where they take long, 0 for none: the endpoint of the constrained flow, in bars that hold 68 % and 90 % of
+            runs, and on small data the least ``||beta||_1`` with ``S <= 2 / lr``.
         predicted: what :func:`gdbias.sims.deep.predicted` tells of the same deep network, drawn with its brackets.
         panels: which of sharpness, norms and test_risk to draw; all that the result has unless given.
 
