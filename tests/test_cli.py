@@ -29,6 +29,19 @@ def test_predict_prints_what_python_predicts(capsys):
     assert "most runs above it diverge" in printed.split("lr_divergence")[1].splitlines()[0]
 
 
+def test_predict_takes_the_steps_of_a_rule_that_never_rests(capsys):
+    asked = ["predict", "--n", 20, "--signs", "random", "--lr", 0.02]
+    call(*asked, "--rule", "sam", "--steps", 20_000)
+    problem = theory.sparse_regression(20, 40, 5, signs="random", n_test=200)
+    pred = theory.predict(theory.difference(2), problem, 0.1, rule=theory.UpdateRule(step="sam"))
+    printed = capsys.readouterr().out
+    assert f"sharpness {pred.endpoint(0.02, steps=20_000).sharpness:.6g}" in printed and "after 20000 steps" in printed
+    for wrong in (["--steps", 20_000], ["--rule", "sam", "--steps", 3], ["plane.zarr", "--steps", 20_000]):
+        with pytest.raises(SystemExit) as end:
+            call(*asked, *wrong)
+        assert end.value.code == 2 and "steps" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_sweep_then_plot_and_resume(tmp_path, capsys):
     store = tmp_path / "runs.zarr"
     arguments = ["sweep", store, *SMALL, "--lr", "0.01:0.05:3:log", "--init-scale", "0.1,0.2", "--max-steps", 50]

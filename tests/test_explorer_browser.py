@@ -328,6 +328,12 @@ def test_a_problem_is_made_in_the_page(browser, tmp_path):
         here.page.get_by_text("predict and run").click()
         here.until("model('note').text.includes('is no number')")
         assert not trace.exists()
+        here.set("n", value="5")
+        here.set("max_steps", value="12")
+        here.page.get_by_text("predict and run").click()
+        here.until("!model('go').disabled && model('note').text.length == 0")
+        here.click(lr, row)
+        here.page.get_by_text("after 12 steps").wait_for()
         here.close()
 
 

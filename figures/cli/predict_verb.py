@@ -45,6 +45,8 @@ class Predict:
     warmup: int = 0
     """Steps of descent itself after the first rise of its loss, from which endpoints are predicted: 20 to 50 halve and
     halve again the error."""
+    steps: int | None = None
+    """Steps after which the end is told of a rule that never rests, as SAM; otherwise of its arrival."""
     max_steps: int | None = None
     """Steps after which runs of a plane are stopped: those that need more are converging."""
     data: Annotated[Data, tyro.conf.arg(name="")] = field(default_factory=Data)
@@ -52,8 +54,11 @@ class Predict:
 
     def __call__(self) -> None:
         scales, lrs = read_grid(self.init_scale), None if self.lr is None else learning_rates(read_grid(self.lr))
-        if self.warmup and lrs is None:
-            raise InputError(f"--warmup {self.warmup} has no effect: it needs --lr")
+        for name, given in (("warmup", self.warmup), ("steps", self.steps)):
+            if given and lrs is None:
+                raise InputError(f"--{name} {given} has no effect: it needs --lr")
+        if self.plane is not None and self.steps is not None:
+            raise InputError(f"--steps {self.steps} is of single endpoints: leave it out, or {self.plane}")
         if self.plane is None:
             if self.max_steps is not None:
                 raise InputError(f"--max-steps {self.max_steps} is of a plane: name its folder, or leave it out")
@@ -95,7 +100,7 @@ class Predict:
         if squared:
             print(f"lr_critical_final  {pred.lr_critical_final:.6g}   {settled} / sharpness at its endpoint")
         rates, reason = ([] if lrs is None else lrs.tolist()), ""
-        with _endpoints(pred, rates, self.warmup) as ends:
+        with _endpoints(pred, rates, self.warmup, self.steps) as ends:
             if squared:
                 said("finding the least sharpness of any interpolator")
                 reason = self._tell_limits(pred, settled)
@@ -121,7 +126,7 @@ class Predict:
         except NoClosedForm:  # degree 4 and above, or an update rule
             pass
         print(f"sharpness          {pred.flow.sharpness:.6g}   at the endpoint")
-        print(f"beta_l1            {pred.flow.l1_norm:.6g}   at the endpoint")
+        print(f"l1_norm            {pred.flow.l1_norm:.6g}   at the endpoint")
         if pred.flow.test_risk is not None:
             print(f"test_risk          {pred.flow.test_risk:.6g}   at the endpoint")
         return reason
@@ -141,23 +146,27 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def _endpoints(pred: theory.Prediction, lrs: list[float], warmup: int) -> Iterator[list[Future[str]]]:
+def _endpoints(
+    pred: theory.Prediction, lrs: list[float], warmup: int, steps: int | None
+) -> Iterator[list[Future[str]]]:
     """Where descent ends at each learning rate, found side by side, and beside whatever else is asked."""
     with ThreadPoolExecutor(min(cores(), ABREAST)) as pool:
         try:
-            yield [pool.submit(_ended, pred, lr, warmup) for lr in lrs]
+            yield [pool.submit(_ended, pred, lr, warmup, steps) for lr in lrs]
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _ended(pred: theory.Prediction, lr: float, warmup: int) -> str:
+def _ended(pred: theory.Prediction, lr: float, warmup: int, steps: int | None) -> str:
     try:
         if lr >= pred.lr_divergence:
             return f"diverges, as most runs above lr_divergence do, {pred.lr_divergence:.6g}"
     except NoClosedForm:
         pass
     try:
-        end = pred.endpoint(lr, warmup=warmup)
+        end = pred.endpoint(lr, warmup=warmup, steps=steps)
+    except InputError:
+        raise
     except GdbiasError as error:
         return _reason(error, pred).removeprefix(f"lr = {lr:g} ")
     bar = end.error

@@ -23,12 +23,12 @@ from .page import Page
 RATES, FEW_RATES = 32, 16  # learning rates that are run, and predicted
 FEW_ROWS = 6  # starts that are predicted: what is at hand in a second
 MOST_ROWS, MOST_SAMPLES, MOST_FEATURES = 32, 100, 400  # of a plane that takes seconds
-MAX_STEPS = 20_000
+MOST_STEPS = 1_000_000
 ABOVE = 1.1  # of lr_max, where the plane ends
 BELOW = 0.25  # of the smallest lr_critical, where it begins
 FIELDS = {  # of the form, as they stand at first
     "model": "difference(2)", "n": "20", "d": "40", "sparsity": "5", "noise": "0", "seed": "0",
-    "init_scale": "0.01:0.5:12:log",
+    "init_scale": "0.01:0.5:12:log", "max_steps": "20000",
 }  # fmt: skip
 SAID = "predicting where descent ends, then running it from {} starts at {} learning rates each"
 
@@ -54,7 +54,7 @@ class Live:
     def begin(self) -> None:
         """Take up what the form asks for, or say what is wrong with it."""
         try:
-            model, problem, scales = self._asked()
+            model, problem, scales, max_steps = self._asked()
         except GdbiasError as error:
             self.frame.say(str(error))
             return
@@ -62,9 +62,9 @@ class Live:
         self.go.disabled = True
         self.frame.say(SAID.format(len(scales), RATES))
         folder = Path(self.folder.name) / str(self.turn)
-        Thread(target=self._work, args=(model, problem, scales, folder), daemon=True).start()
+        Thread(target=self._work, args=(model, problem, scales, max_steps, folder), daemon=True).start()
 
-    def _asked(self) -> "tuple[theory.Parameterization, theory.Problem, np.ndarray]":
+    def _asked(self) -> "tuple[theory.Parameterization, theory.Problem, np.ndarray, int]":
         value = {name: field.value for name, field in self.fields.items()}
         n, d = _whole("n", value["n"], 1, MOST_SAMPLES), _whole("d", value["d"], 1, MOST_FEATURES)
         scales = learning_rates(read_grid(value["init_scale"]), "init_scale")
@@ -75,9 +75,9 @@ class Live:
             n, d, _whole("sparsity", value["sparsity"], 0, d), _number("noise", value["noise"]),
             seed=_whole("seed", value["seed"], 0),
         )  # fmt: skip
-        return model, problem, np.sort(scales)
+        return model, problem, np.sort(scales), _whole("max_steps", value["max_steps"], 1, MOST_STEPS)
 
-    def _work(self, model: Any, problem: Any, scales: np.ndarray, folder: Path) -> None:
+    def _work(self, model: Any, problem: Any, scales: np.ndarray, max_steps: int, folder: Path) -> None:
         """In a thread: predict, then run; each is shown as soon as its store is there."""
         plane, runs = folder / "predicted.zarr", folder / "runs.zarr"
         try:
@@ -89,7 +89,7 @@ class Live:
                 told = str(plane)
             except GdbiasError as error:
                 self._later(self.frame.say, f"no predicted plane: {error}")
-            asked = dict(max_steps=MAX_STEPS, store=runs, chunk_runs=len(lrs))
+            asked = dict(max_steps=max_steps, store=runs, chunk_runs=len(lrs))
             self._watched(partial(sims.sweep, model, problem, lrs, scales, **asked), runs, told)
             self._later(self.frame.say, "")
         except (GdbiasError, OSError) as error:
