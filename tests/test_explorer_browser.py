@@ -20,6 +20,17 @@ pytestmark = pytest.mark.slow
 MODEL = theory.difference(2)
 PROBLEM = theory.sparse_regression(n=5, d=8, sparsity=2, n_test=20)
 LR, SCALES = np.geomspace(0.02, 0.6, 12), np.geomspace(0.05, 0.4, 5)
+HIDDEN_OF_TABLES = """() => {
+    const found = []
+    const walk = (root) => {
+        for (const one of root.querySelectorAll("*")) {
+            if (one.tagName == "TABLE") found.push(one.scrollWidth - one.clientWidth)
+            if (one.shadowRoot) walk(one.shadowRoot)
+        }
+    }
+    walk(document)
+    return found
+}"""
 TITLE_WIDTH = """(name) => {
     const context = document.createElement("canvas").getContext("2d"), title = named(name).title
     context.font = `${title.text_font_size} ${title.text_font}`
@@ -184,6 +195,8 @@ def test_the_page_fits_its_window(visit, stored, width):
     assert here.value("diagram", "inner_width") > width / 4
     for name in ("norm plane", "loss", "stability", "norms", "coefficients"):
         assert here.page.evaluate(TITLE_WIDTH, name) < here.value(name, "inner_width")
+    beyond = here.page.evaluate(HIDDEN_OF_TABLES)
+    assert beyond and max(beyond) <= 0
     here.shot(f"width {width}")
 
 

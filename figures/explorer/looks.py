@@ -50,6 +50,7 @@ table { border-collapse: collapse; display: block; overflow-x: auto; max-width: 
 td, th { text-align: right; padding: .05rem .5rem .05rem 0; font-weight: 400; white-space: nowrap; }
 td:first-child { text-align: left; white-space: normal; }
 th { color: #666; }
+@media (max-width: 480px) { table { font-size: 12px; } td, th { padding-right: .25rem; } }
 .key { display: flex; flex-wrap: wrap; gap: 0 .5rem; align-items: center; font-size: 12px; margin: 0 0 0 .5rem; }
 .key i { width: 14px; height: 12px; border: 1px solid #999; }
 .note { color: #8a4b00; }
