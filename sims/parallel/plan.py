@@ -128,8 +128,11 @@ class Plan:
 
     @property
     def _asked(self) -> tuple[str, ...]:
-        told = {"rule": lambda rule: rule != gradient_descent, "batch": lambda rule: rule.batch is not None}
-        return tuple(name for name, asks in told.items() if any(map(asks, self.rules)))
+        asked = {
+            "rule": any(rule != gradient_descent for rule in self.rules),
+            "batch": any(rule.batch is not None for rule in self.rules),
+        }
+        return tuple(name for name, wanted in asked.items() if wanted)
 
     @property
     def _chunk_sides(self) -> tuple[int, int]:

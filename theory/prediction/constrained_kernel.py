@@ -102,7 +102,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
                 begun[i] += new_span * beyond[i]
             for a in range(rows):
                 guess[a] = -new_span * eta * rho[a]
-            if known and len(U) == 0 and leads_away(C, L, begun, guess, near, g, full):
+            if known and len(U) == 0 and leads_away(C, L, begun, guess, no_push, near, g, full):
                 for a in range(rows):  # a long step magnifies the residual that a settled weight gets by extrapolation
                     guess[a] = new_span * speed[a]
             newton = min(accuracy, np.sqrt(NEWTONS * accuracy * np.sqrt(square / target)))

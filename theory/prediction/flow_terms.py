@@ -91,12 +91,12 @@ def ahead_of(U, U1, ratio, span):
 
 
 @inner
-def leads_away(C, L, begun, nu, near, pull, w):
+def leads_away(C, L, begun, nu, no_push, near, pull, w):
     """Whether the step from z = ``begun`` that nu makes ends far from the weights ``near``."""
     pulled(C, nu, pull)
     for i in range(len(pull)):
         pull[i] += begun[i]
-    if not weights(pull, np.zeros(len(pull)), L, w):
+    if not weights(pull, no_push, L, w):
         return True
     for i in range(len(w)):
         if not abs(np.log(w[i] / near[i])) < 1:
