@@ -192,7 +192,7 @@ def test_one_coefficient_of_signs_by_hand():
         (UpdateRule(step="polyak"), lambda p: p.lr_max, "polyak has no learning rate"),
         (UpdateRule(step="sam"), lambda p: p.lr_critical, "sam has no learning rate"),
         (UpdateRule(step="normalized_descent"), lambda p: p.lr_max, "normalized_descent has no learning rate"),
-        (UpdateRule(step="nesterov", momentum=0.9), lambda p: p.endpoint(0.02), "too far.*use an lr below"),
+        (UpdateRule(step="nesterov", momentum=0.9), lambda p: p.endpoint(0.02), "too far.*an lr below.*--warmup 100"),
         (UpdateRule(step="clipped_descent"), lambda p: p.endpoint(0.01, warmup=5), "a warm-up of 5"),
         (UpdateRule(step="clipped_descent"), lambda p: p.endpoint(0.01, "frontier"), "method='frontier'"),
         (UpdateRule(step="clipped_descent"), lambda p: p.path(0.01), "the path.*step=clipped_descent"),
@@ -240,6 +240,43 @@ def test_steps_are_of_rules_that_do_not_rest():
         pred.endpoint(1e-3, steps=2)
     enough = int(re.findall(r"below the (\d+) in", str(refused.value))[0])  # what is told is taken when typed back
     assert f"after {enough} steps" in pred.endpoint(1e-3, steps=enough).note
+
+
+@pytest.mark.parametrize("name, way", [("difference(2)", 0.1), ("power(3)", 0.2)])
+@pytest.mark.parametrize("momentum", [0.3, 0.5])
+def test_nesterov_above_its_edge_ends_where_the_constrained_flow_does_after_a_warm_up(name, way, momentum):
+    rule = UpdateRule(step="nesterov", momentum=momentum)
+    pred = predicted(name, rule)
+    lr = pred.lr_critical_final + way * (pred.lr_max - pred.lr_critical_final)
+    run = run_of(pred, lr)
+    assert run.status == sims.Status.CONVERGED
+    told = pred.endpoint(lr, warmup=20)
+    assert not told.note.startswith("not predicted") and told.method == "constrained_flow"
+    assert distance(told.beta, run.beta.values) < 0.01 < distance(pred.flow.beta, run.beta.values)
+    assert told.sharpness == pytest.approx(float(run.sharpness), rel=0.01)
+    assert rule.sharpness_limit(lr) == pytest.approx(told.sharpness, rel=0.03)
+
+
+def test_the_first_steps_of_nesterov_are_its_own():
+    """A run that ends within its warm-up is told as it is."""
+    pred = predicted("difference(2)", UpdateRule(step="nesterov", momentum=0.5))
+    lr = 0.7 * pred.lr_critical_final
+    told = pred.endpoint(lr, warmup=600)
+    assert told.note.startswith("not predicted")
+    np.testing.assert_allclose(told.beta, run_of(pred, lr, tol=1e-20).beta, rtol=1e-5, atol=1e-7)
+
+
+def test_nesterov_above_lr_max_is_told_so():
+    pred = predicted("difference(2)", UpdateRule(step="nesterov", momentum=0.5))
+    for warmup in (0, 50):
+        with pytest.raises(theory.NoInterpolator, match="above lr_max"):
+            pred.endpoint(1.1 * pred.lr_max, warmup=warmup)
+
+
+def test_a_warm_up_leaves_steps_without_meaning():
+    pred = predicted("difference(2)", UpdateRule(step="nesterov", momentum=0.5))
+    with pytest.raises(theory.InputError, match="nesterov does: leave it out"):
+        pred.endpoint(0.1, warmup=20, steps=1000)
 
 
 def test_gradient_flow_is_a_predictor_of_every_rule():

@@ -1,6 +1,6 @@
 """How far predicted endpoints lie from those of runs with momentum, a schedule or weight decay (see README.md).
 
-python tests/benchmarks/endpoint_rules.py [--problems 20] [--workers 2]
+python tests/benchmarks/endpoint_rules.py [--problems 20] [--workers 2] [--only nesterov]
 """
 
 import os
@@ -73,28 +73,37 @@ def rows_of(name, problem, told, rule, rates, ends):
             yield *key, "", float(np.linalg.norm(end.beta - found) / np.linalg.norm(found)), int(run.steps)
 
 
+def inertial(only):
+    """Each rule with momentum by what is told of it, with its warm-ups."""
+    from gdbias import theory
+
+    for momentum, warmups in MOMENTA.items():
+        for told, terms in (("momentum", {}), ("nesterov", {"step": "nesterov"})):
+            if only in told:
+                yield f"{told} {momentum}", theory.UpdateRule(momentum=momentum, **terms), warmups
+
+
 def measure(task):
     from gdbias import theory
 
-    name, index = task
+    name, index, only = task
     problem, rows = problem_of(name, index), []
     if problem is None:
         return rows
     model, scale = theory.parse(name), SCALES[name]
     plain = theory.predict(model, problem, scale)
-    for momentum, warmups in MOMENTA.items():
-        rule = theory.UpdateRule(momentum=momentum)
+    for told, rule, warmups in inertial(only):
         pred = theory.predict(model, problem, scale, rule=rule)
         low, high = pred.lr_critical_final, pred.lr_max
 
-        def after(rate, pred=pred, warmups=warmups, factor=1 + momentum):
+        def after(rate, pred=pred, warmups=warmups, factor=pred.lr_critical_final / plain.lr_critical_final):
             yield ", the cap alone", lambda: plain.endpoint(rate / factor)
             for steps in warmups:
                 yield f", warmup {steps:3}", lambda steps=steps: pred.endpoint(rate, warmup=steps)
 
         for side, rates in (("below", [s * low for s in BELOW]), ("above", [low + s * (high - low) for s in BETWEEN])):
-            rows += rows_of(name, problem, f"momentum {momentum} {side}", rule, np.array(rates), after)
-    for text in SCHEDULES:
+            rows += rows_of(name, problem, f"{told} {side}", rule, np.array(rates), after)
+    for text in filter(lambda text: only in text, SCHEDULES):
         rule = theory.UpdateRule(schedule=text)
         pred = theory.predict(model, problem, scale, rule=rule)
         low, high = plain.lr_critical_final, plain.lr_max
@@ -105,7 +114,7 @@ def measure(task):
             yield "", lambda: pred.endpoint(rate)
 
         rows += rows_of(name, problem, text, rule, rates, moved)
-    if model.degree == 2:
+    if model.degree == 2 and only in "weight_decay":
         for decay in DECAYS:
             rule = theory.UpdateRule(weight_decay=decay)
             pred = theory.predict(model, problem, scale, rule=rule)
@@ -118,8 +127,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=20, help="of each family")
     parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--only", default="", help="what names hold: momentum, nesterov, ramp, cosine or weight_decay")
     options = parser.parse_args()
-    tasks = [(name, index) for index in range(options.problems) for name in SCALES]
+    tasks = [(name, index, options.only) for index in range(options.problems) for name in SCALES]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         rows = [row for found in pool.map(measure, tasks) for row in found]
     for what, name in dict.fromkeys(row[:2] for row in rows):

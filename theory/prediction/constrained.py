@@ -171,10 +171,11 @@ class Edge:
         states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
         return Followed(end * self.unit, count - late, push, swing, times, states)
 
-    def warmed(self, after: int, momentum: float = 0.0) -> Warmed:
+    def warmed(self, after: int, momentum: float = 0.0, ahead: bool = False) -> Warmed:
         """Descent itself to ``after`` steps beyond the loss's first rise, at most 700, or to its end.
 
-        With momentum descent takes steps of ``(1 + momentum) lr``, which the same sharpness holds to its cap.
+        With momentum b it takes steps that the same sharpness holds to their cap: of ``(1 + b) lr``, and of
+        ``(1 + b) lr / (1 + 2b)`` where it looks ``ahead``, as Nesterov's does.
 
         Raises:
             Diverges: descent's loss has left what a minimum can hold.
@@ -182,9 +183,9 @@ class Edge:
         """
         C, y, *_ = self._columns
         L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
-        start, faster = self.w0[self.moving] / self.unit, 1 + momentum
+        start, faster = self.w0[self.moving] / self.unit, (1 + momentum) / (1 + 2 * momentum * ahead)
         lr, eta = faster * self.lr, faster * self.eta
-        outcome, steps, w, losses = run.descend(C, y, L, eta, momentum, start, after, WARM, CONVERGED)
+        outcome, steps, w, losses = run.descend(C, y, L, eta, momentum, ahead, start, after, WARM, CONVERGED)
         if outcome == run.DIVERGED:
             raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")
         if outcome == run.CROSSED:

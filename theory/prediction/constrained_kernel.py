@@ -240,8 +240,10 @@ def sizes(w):
 
 
 @kernel
-def descend(C, y, L, eta, momentum, w0, after, most, end):
-    """Descent itself from w0, of heavy-ball momentum, until ``after`` steps beyond the loss's first rise, or ``most``.
+def descend(C, y, L, eta, momentum, ahead, w0, after, most, end):
+    """Descent itself from w0, with momentum, until ``after`` steps beyond the loss's first rise, or ``most``.
+
+    The heavy ball moves by its velocity, or ``ahead`` by the next one too, as Nesterov's does.
 
     Returns the outcome; the steps; |weights|, without their last alternation where it is still moving; and the squared
     residual before each step and after the last.
@@ -249,7 +251,7 @@ def descend(C, y, L, eta, momentum, w0, after, most, end):
     rows, D = C.shape
     losses = np.empty(most + 2)
     w, b, g, rho = w0.copy(), np.empty(D), np.empty(D), np.empty(rows)
-    before, now = w0.copy(), w0.copy()
+    before, now, v = w0.copy(), w0.copy(), np.zeros(D)
     small, rise, t, last = 0.0, -1, 0, np.inf
     for a in range(rows):
         small += end * y[a] ** 2
@@ -268,7 +270,9 @@ def descend(C, y, L, eta, momentum, w0, after, most, end):
         pulled(C, rho, g)
         for i in range(D):
             before[i], now[i] = now[i], w[i]
-            w[i] += momentum * (now[i] - before[i]) - eta * L * w[i] ** (L - 1) * g[i]
+            push = eta * L * w[i] ** (L - 1) * g[i]
+            v[i] = momentum * v[i] + push
+            w[i] -= push + momentum * v[i] if ahead else v[i]
         t += 1
     mean = np.empty(D)
     for i in range(D):

@@ -16,7 +16,7 @@ from .drift import drifted
 from .effective_starts import effective_start
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_moved, measured
-from .rule_terms import GONE, near_minimum, slowest_average, slowest_total
+from .rule_terms import GONE, inert, near_minimum, slowest_average, slowest_total, spent
 from .signed_flow import sign_flow
 
 NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much as along flow
@@ -53,9 +53,10 @@ def endpoint_of_start(
         )
     most, far = NOISY if rule.label_noise else 1.0, (lr / 2 if behind is None else behind) * sharpness
     if rests and far > most:
+        followed = f"a warm-up of {spent(rule)} (--warmup {spent(rule)}), " if inert(rule) else ""
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
-            f"below {lr * most / far:.4g}, or run it with sims"
+            f"below {lr * most / far:.4g}, {followed}or run it with sims"
         )
     noise = _noise(landscape, coordinates, flow, rule, lr) if rule.label_noise else None
     start = effective_start(landscape, coordinates, theta0, lag.at(lr, rule.parameters), noise)

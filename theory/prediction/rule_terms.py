@@ -148,14 +148,19 @@ def limit(rule: UpdateRule, sharpness: float | np.ndarray) -> float | np.ndarray
     return rate if np.ndim(rate) else float(rate)
 
 
+def inert(rule: UpdateRule) -> bool:
+    """Whether the rule is descent with momentum, heavy ball's or Nesterov's."""
+    return rule.momentum > 0 and (not own_step(rule) or rule.step == STEPS["nesterov"])
+
+
 def spent(rule: UpdateRule) -> int:
-    """Steps after which little inertia of heavy ball is left; 0 without momentum."""
+    """Steps after which little inertia is left; 0 without momentum."""
     return max(20, round(10 / (1 - rule.momentum))) if rule.momentum else 0
 
 
 def rate_of_edge(rule: UpdateRule, lr: float) -> float:
     """The learning rate at which plain descent has the same cap."""
-    return rule.schedule.final * lr / (1 + rule.momentum)
+    return 2 * rule.schedule.final * lr / cap(rule)
 
 
 def require_method(rule: UpdateRule, name: str, method: str, warmup: int) -> None:

@@ -11,7 +11,7 @@ from .constrained import LOSS, Edge, Warmed
 from .interpolators import Interpolators
 from .moving_cap import scheduled
 from .oscillation import Modes, undershoot
-from .rule_terms import rate_of_edge
+from .rule_terms import own_step, rate_of_edge
 
 NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: endpoints move by 0.03 % at most
 
@@ -79,7 +79,7 @@ class Settled:
 def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, warmup: int = 0) -> Settled:
     """Follow descent by ``rule`` from the start of ``edge`` at ``lr`` until it has settled, after its warm-up.
 
-    Heavy ball is descent at the learning rate of the same cap, in small steps.
+    With momentum it is descent at the learning rate of the same cap, in small steps.
 
     Raises:
         NoInterpolator: no interpolator that the weights reach is stable at ``lr``.
@@ -90,7 +90,7 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
     edge = edge.at(rate_of_edge(rule, lr))
     start, begun, ended, losses = Warmed(edge.w0[edge.moving], 0, False, np.empty(0))
     if warmup:
-        start, begun, ended, losses = edge.warmed(warmup, rule.momentum)
+        start, begun, ended, losses = edge.warmed(warmup, rule.momentum, ahead=own_step(rule))
     if ended:
         rank = len(reachable.problem.projected[1])
         return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
