@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import tyro
 
 from ... import figures, sims, theory
+from ...sims.deep.program_cache import keep_programs
 from ...sims.grid import read_grid
 from ...sims.options import Options, SweepOptions
 from ...sims.status import Phase, Status
@@ -48,6 +49,7 @@ class Quickstart:
         from .quickstart_verb import quickstart  # all there is
 
         model, problem = self.data.setting()
+        keep_programs()
         summary = quickstart(model, problem, self.out, say)
         print(summary.read_text(encoding="utf-8"))
         print(f"written to {self.out}", file=sys.stderr)

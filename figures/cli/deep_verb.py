@@ -11,6 +11,7 @@ import tyro
 from ...sims import Status, deep, rebuild_rule
 from ...sims.deep.architecture import Network
 from ...sims.deep.options import DeepOptions, FollowingOptions
+from ...sims.deep.program_cache import keep_programs
 from ...sims.grid import read_grid
 from ...sims.status import Doubt
 from ...theory.errors import InputError
@@ -61,6 +62,7 @@ class Deep:
         require_effect(self.network, {"patches": ("vit",)}, self.network.kind, "--kind {}".format)
         if self.following != FollowingOptions() and not self.predict:
             raise InputError("warm, land and rtol are of predictions: give --predict with them")
+        keep_programs()
         data = deep.load(i.data, i.train, i.test, i.split_seed, i.folder, i.channels)
         find = partial(deep.predicted, **vars(self.following)) if self.predict else deep.sweep
         ds = find(

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from ... import sims
+from ...sims.deep.program_cache import keep_programs
 from ...sims.store.place import check_file
 from ...theory.errors import InputError
 from .effect import flag
@@ -57,6 +58,7 @@ class Reproduce:
                     f"--html {self.html} does not end in .html, and might be a kept result: use {self.html}.html"
                 )
             check_file(self.html)
+        keep_programs()
         made = sims.reproduce(self.only or None, self.quick, self.out, tell=_say)
         from ..reproduction.table import markdown, print_table  # rich
 

@@ -39,7 +39,7 @@ def load_kernel(text: str, title: str, imported: tuple[Path, ...] = ()) -> Modul
 
 @lru_cache(maxsize=64)
 def _load(text: str, title: str, imported: tuple[Path, ...]) -> ModuleType:
-    return make_kernel(text, title, _cache_folder(), imported)
+    return make_kernel(text, title, cache_folder(), imported)
 
 
 def make_kernel(text: str, title: str, folder: Path, imported: tuple[Path, ...] = ()) -> ModuleType:
@@ -99,7 +99,7 @@ def _digest(text: str, imported: tuple[Path, ...]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """The user's cache folder, GDBIAS_CACHE_DIR where set, a temporary folder where neither can be written."""
     folder = Path(os.environ.get("GDBIAS_CACHE_DIR") or user_cache_path("gdbias") / "kernels")
     try:
