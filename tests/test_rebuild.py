@@ -125,3 +125,17 @@ def test_other_data_than_those_of_the_runs_are_refused():
 def test_a_path_is_no_result():
     with pytest.raises(InputError, match="open_result"):
         sims.rebuild("runs.zarr")
+
+
+@pytest.mark.parametrize(
+    "argv, command",
+    [
+        (["/usr/bin/gdbias", "sweep", "my runs.zarr"], "gdbias sweep 'my runs.zarr'"),
+        (["/lib/gdbias/__main__.py", "sweep", "runs.zarr"], "python -m gdbias sweep runs.zarr"),
+        (["./mine.py"], "mine.py"),
+        ([""], "''"),
+    ],
+)
+def test_a_result_says_by_which_command_it_was_made(argv, command, monkeypatch):
+    monkeypatch.setattr("sys.argv", argv)
+    assert sims.descend(theory.power(2), theory.Problem(np.eye(2), np.ones(2)), 0.1, max_steps=2).command == command

@@ -53,11 +53,17 @@ def result_attributes(spec: dict, problems: list[Problem]) -> dict:
         spec=json.dumps(spec),
         versions=json.dumps({"python": sys.version.split()[0], **versions()}),
         git=_git_hash(),
-        command=" ".join(shlex.quote(Path(a).name if i == 0 else a) for i, a in enumerate(sys.argv)),
+        command=_command(),
     )
     if not all(p.made_by_spec for p in problems):
         attributes["data"] = json.dumps([_data(p) for p in problems])
     return attributes
+
+
+def _command() -> str:
+    program = Path(sys.argv[0])
+    module = program.name == "__main__.py"
+    return shlex.join([*(["python", "-m", program.parent.name] if module else [program.name]), *sys.argv[1:]])
 
 
 def _data(problem: Problem) -> dict:
