@@ -218,6 +218,16 @@ def test_below_the_edge_it_is_gradient_flow(small):
     assert np.linalg.norm(after.theta - exact) < 0.01 * np.linalg.norm(exact - theta0)
 
 
+@pytest.mark.parametrize("multiple", [0.3, 0.9])
+def test_below_the_edge_it_ends_on_the_step_of_the_run(small, multiple):
+    theta0, target, flow = small
+    lr = multiple * flow["flow_lr_critical"]
+    told = predict(target, theta0, lr, OPTIONS, FollowingOptions(rtol=1e-3), flow)
+    found = run(target, theta0, lr, OPTIONS)[0]
+    assert abs(told["steps"] - found["steps"]) <= 1 and found["steps"] > 300
+    assert told["theta_l1"] - flow["flow_theta_l1"] == pytest.approx(found["theta_l1"] - flow["flow_theta_l1"], abs=2e-3)
+
+
 def test_means_over_a_swing_are_those_of_its_ends(small):
     theta, target, _ = small
     s = 0.3 * np.random.default_rng(0).standard_normal(theta.size)

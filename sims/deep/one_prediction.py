@@ -53,10 +53,11 @@ def predict(
         tell(f"lr {lr:.4g}: {at}, lr S / 2 {lr * center.sharpness / 2:.3f}, {len(center.X)} held")
 
     hold, mean, limited = (options.hold - 1) * lr, (options.average + 1) / 2 * lr, options.max_steps * lr
-    beyond, back = hold + mean, following.land * lr
+    beyond, back = hold + mean + lr, following.land * lr
     course = complete(objective, start, lr, warm * lr, tol, limited + mean, beyond, back, following.rtol, kinks, told)
     share, arrival = course.ending(MEMORY * lr)
-    times = [min(time + hold, limited) for time in (arrival, course.center_arrival, course.arrival)]
+    seen = [np.ceil(time / lr) * lr for time in (arrival, course.center_arrival, course.arrival)]  # once a step
+    times = [min(time + hold, limited) for time in seen]
     times.append(times[0] + mean)
     pairs = [course.between(time) for time in times]
     if None in pairs:  # not followed so far: nothing is said

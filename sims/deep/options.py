@@ -140,7 +140,8 @@ class FollowingOptions:
     """Steps before the flow's own loss is below tol, or before max_steps, from where descent itself goes on from the
     flow to its end; 0 for an end by the flow alone, the mean of descent's."""
     rtol: float = 1e-2
-    """Local error of one step of the flow, relative to the weights' norm."""
+    """Local error of one step of the flow, relative to the weights' norm: three times as much where an oscillation is
+    held, whose next step makes it good, and a thirtieth elsewhere."""
 
     def __post_init__(self):
         for name in ("warm", "land"):
