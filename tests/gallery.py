@@ -216,9 +216,16 @@ CLAIM = """
 
     gdbias reproduce --only REG-1
 
+<img src="gallery/REG-4.png" width="420" alt="Residual networks: what a claim is judged by, in units of the critical rate">
+
+*The same claim of residual networks, on MNIST-1k and on 400 tiles of photographs, with their runs in
+`gallery/mnist1k-resnet.json` and `gallery/patches32-resnet.json`. It takes two hours; made by:*
+
+    gdbias reproduce --only REG-4
+
 <img src="gallery/REG-5.png" width="420" alt="Transformers: what a claim is judged by, in units of the critical rate">
 
-*The same claim of transformers, on MNIST-1k and on 400 tiles of photographs, with their runs in
+*And of transformers, on the same images, with their runs in
 `gallery/mnist1k-vit.json` and `gallery/patches32-vit.json`. It takes 18 minutes of one core; made by:*
 
     gdbias reproduce --only REG-5

@@ -7,6 +7,7 @@ MINUTES: dict[str, float] = {
     "digits-resnet": 0.5,
     "digits-vit": 0.91,
     "mnist1k-resnet": 65.0,
+    "patches32-resnet": 54.0,
     "mnist1k-vit": 12.0,
     "patches32-vit": 6.5,
     "digits-fcn-entropy": 0.31,
