@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ..theory import InputError, Parameterization, derive
+from ..theory.blas import one_thread
 from ..theory.derivation.landscape import Landscape
 from ..theory.problem import Problem, require_problem
 from ..theory.rules.update_rule import UpdateRule, gradient_descent, require_rule
@@ -84,11 +85,19 @@ def descend(
     )  # fmt: skip
     attrs = result_attributes(spec, [problem])  # before the run, which nothing may spoil afterwards
     job = Job(landscape, options, np.zeros(1, dtype=np.int64), record_every=record_every)
+    run = _run if options.backend == "numpy" else one_thread(_run)  # as sweeps have it
+    return run(job, start, lr, {"lr": lr} | ({} if scale is None else {"init_scale": scale}), gfs_sharpness, attrs)
+
+
+def _run(
+    job: Job, start: np.ndarray, lr: float, coordinates: dict[str, float], gfs_sharpness: bool, attrs: dict
+) -> xr.Dataset:
+    landscape, record_every = job.landscape, job.record_every
+    model, rule = landscape.dynamics.model, landscape.dynamics.rule
     runs = advance_block(job, start[None], np.array([lr]))
     found = measure_block(job, runs)
     if rule == gradient_descent:  # of which lr S / 2 says the same
         del found["sharpness_effective"]
-    coordinates = {"lr": lr} | ({} if scale is None else {"init_scale": scale})
     if not record_every:
         return single_result(found, model, coordinates, attrs)
     kept = int(runs.steps[0]) // record_every + 1

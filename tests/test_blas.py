@@ -63,10 +63,11 @@ def test_the_last_of_several_calls_side_by_side_gives_the_threads_back():
 
 
 @pytest.mark.parametrize(
-    "name", ["flow", "lr_critical", "lr_max", "endpoint", "frontier", "predicted", "linear", "sweep", "sims.flow"]
+    "name",
+    ["flow", "lr_critical", "lr_max", "endpoint", "frontier", "predicted", "linear", "sweep", "descend", "sims.flow"],
 )
 def test_predictions_and_sweeps_are_made_by_one_thread(name, monkeypatch):
-    from gdbias.sims import gradient_flow
+    from gdbias.sims import descent, gradient_flow
     from gdbias.sims.parallel import local
     from gdbias.theory.linear import prediction as linear
     from gdbias.theory.prediction import boundaries, frontiers, prediction
@@ -82,6 +83,7 @@ def test_predictions_and_sweeps_are_made_by_one_thread(name, monkeypatch):
         "predicted": (prediction, "settle", lambda: sims.predicted(model, problem, lr=[0.9 * pred.lr_max])),
         "linear": (linear, "ConstrainedFlow", lambda: theory.predict_linear(net).lr_critical),
         "sweep": (local, "compute", lambda: sims.sweep(model, problem, lr=[0.1], max_steps=10)),
+        "descend": (descent, "measure_block", lambda: sims.descend(model, problem, 0.1, max_steps=10)),
         "sims.flow": (gradient_flow, "integrate", lambda: sims.flow(model, problem)),
     }[name]
     plain, seen = getattr(place, inner), []
