@@ -10,9 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from avx2 import narrowed
 from workloads import Outcome
 
-FLAGS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=native", *(["-mno-avx512f"] if narrowed() else []), "-fopenmp", "-shared", "-fPIC")
 SOURCE = Path(__file__).with_name("ceiling.c")
 
 

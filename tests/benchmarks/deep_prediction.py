@@ -39,8 +39,10 @@ def rows(asked: argparse.Namespace) -> Iterator[dict]:
                 theta0, target = objective(net, data, options.loss, options.precision)
                 flow = {f"flow_{name}": value for name, value in flow_to_its_end(target, theta0, options)[0].items()}
                 rng = np.random.default_rng(seed)
-                near = 1 + 1e-6 * rng.standard_normal((asked.starts, theta0.size))
+                apart = np.repeat([1e-6, asked.repeat], asked.starts)[:, None]
+                near = 1 + apart * rng.standard_normal((len(apart), theta0.size))
                 starts = [theta0 * jnp.asarray(factor, theta0.dtype) for factor in near]
+                starts, others = starts[: asked.starts], starts[asked.starts :]
                 critical, follow = (
                     flow["flow_lr_critical"],
                     (FollowingOptions(land=asked.land), flow, activation == "relu"),
@@ -49,11 +51,23 @@ def rows(asked: argparse.Namespace) -> Iterator[dict]:
                 run(target, theta0, critical, replace(options, max_steps=5))
                 for rate in map(float, asked.rates.split(",")):
                     began = time.process_time()
-                    told = predict(target, theta0, rate * critical, options, *follow)
+                    if asked.repeat or asked.beside:
+                        rates = rate * critical * (1 + asked.beside * np.linspace(-1, 1, asked.starts))
+                        pairs = zip(others, rates, strict=True)
+                        told = repeated([run(target, start, float(lr), options)[0] for start, lr in pairs])
+                    else:
+                        told = predict(target, theta0, rate * critical, options, *follow)
                     middle = time.process_time()
                     runs = [run(target, start, rate * critical, options)[0] for start in starts]
                     spent = middle - began, (time.process_time() - middle) / len(runs)
                     yield row(told, runs, flow) | dict(activation=activation, seed=seed, rate=rate, seconds=spent)
+
+
+def repeated(runs: list[dict]) -> dict:
+    """What other runs end with in the mean, in the place of a prediction."""
+    mean = {name: float(np.mean([found[name] for found in runs])) for name in KEPT}
+    ends = {f"{side}_{name}": mean[name] for side in ("low", "high") for name in ("steps", *NORMS)}
+    return mean | ends | dict(status=max(found["status"] for found in runs), doubts=Doubt(0))
 
 
 def row(told: dict, runs: list[dict], flow: dict) -> dict:
@@ -148,6 +162,9 @@ def main() -> None:
     parser.add_argument("--max-steps", type=int, default=100_000)
     parser.add_argument("--land", type=int, default=FollowingOptions.land, help="last steps of descent, 0 for none")
     parser.add_argument("--starts", type=int, default=4)
+    instead = "score the mean of as many other runs instead, whose {} differ by so much of themselves"
+    parser.add_argument("--repeat", type=float, default=0.0, help=instead.format("starts"))
+    parser.add_argument("--beside", type=float, default=0.0, help=instead.format("learning rates"))
     parser.add_argument("--out", help="a JSON file of all numbers")
     asked, found = parser.parse_args(), []
     for each in rows(asked):

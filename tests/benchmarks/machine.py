@@ -6,6 +6,7 @@ import platform
 import subprocess
 from pathlib import Path
 
+from avx2 import narrowed
 from ceiling import FLAGS, compiler
 
 from gdbias.sims.engine.cuda.gpu import gpu_module
@@ -35,7 +36,8 @@ def _processor():
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    wide = next((f for f in ("avx512f", "avx2") if any(f in line for line in lines if line.startswith("flags"))), "")
+    asked = ("avx2",) if narrowed() else ("avx512f", "avx2")
+    wide = next((f for f in asked if any(f in line for line in lines if line.startswith("flags"))), "")
     return f"{names[0]} ({wide})" if names else platform.processor() or platform.machine()
 
 

@@ -1,5 +1,12 @@
 """Time gdbias and its peers on the same work, how its cost grows, and how long it takes to start (see README.md)."""
 
+import sys
+
+from avx2 import narrow
+
+if "--avx2" in sys.argv:
+    narrow()  # first of all
+
 import argparse
 import json
 import statistics
@@ -100,6 +107,7 @@ def parse():
     parser.add_argument("--workloads", default=",".join(SECTIONS), help=f"comma-separated, from {', '.join(SECTIONS)}")
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), help=f"from {', '.join(CONTESTANTS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: whether all works, not how fast")
+    parser.add_argument("--avx2", action="store_true", help="all contestants without AVX-512, where there is more")
     parser.add_argument("--rounds", type=int, default=3, help="timed calls of each contestant")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw ratios and curves here")
