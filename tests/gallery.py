@@ -216,7 +216,7 @@ CLAIM = """
 
     gdbias reproduce --only REG-1
 
-<img src="gallery/REG-4.png" width="420" alt="Residual networks: what a claim is judged by, in units of the critical rate">
+<img src="gallery/REG-4.png" width="420" alt="Residual networks: what a claim is judged by, in critical units">
 
 *The same claim of residual networks, on MNIST-1k and on 400 tiles of photographs, with their runs in
 `gallery/mnist1k-resnet.json` and `gallery/patches32-resnet.json`. It takes two hours; made by:*
