@@ -228,6 +228,29 @@ def test_below_the_edge_it_ends_on_the_step_of_the_run(small, multiple):
     assert told["theta_l1"] == pytest.approx(found["theta_l1"], abs=2e-3)
 
 
+def test_kinks_below_the_edge_take_no_more_steps_than_smooth_networks(data):
+    """A tolerance that smooth networks meet in few steps takes very many where errors fall with the first power."""
+    theta0, target = objective(sims.deep.network("fcn", width=12, depth=1, activation="relu"), data)
+    flow = flow_to_its_end(target, theta0, OPTIONS)[0]
+    lr = 0.9 * flow["lr_critical"]
+    points = []
+    for center in follow(target, theta0, lr, kinks=True):
+        points.append(center)
+        if center.loss < OPTIONS.tol:
+            break
+    found = run(target, theta0, lr, OPTIONS)[0]
+    assert len(points) < 200 and points[-1].time / lr == pytest.approx(found["steps"], rel=0.05)
+
+
+def test_a_tolerance_within_rounding_is_that_of_rounding(small):
+    theta0, target, _ = small
+    for center in follow(target, theta0, 1e-4, rtol=1e-12):
+        if center.time > 0.2:
+            break
+    exact = integrate(target, theta0, max_time=center.time, rtol=1e-6).theta
+    assert center.time > 0.2 and np.linalg.norm(center.theta - exact) < 1e-2 * np.linalg.norm(exact - theta0)
+
+
 def test_means_over_a_swing_are_those_of_its_ends(small):
     theta, target, _ = small
     s = 0.3 * np.random.default_rng(0).standard_normal(theta.size)
@@ -253,7 +276,7 @@ def test_it_ends_where_descent_does_in_the_mean(small):
         mean = {name: np.mean([found[name] for found in runs]) for name in ("steps", "sharpness", "averaged_test_risk")}
         assert told["status"] == Status.CONVERGED and not told["doubts"] & Doubt.NO_ARRIVAL
         assert told["steps"] == pytest.approx(mean["steps"], rel=0.03)
-        assert told["sharpness"] == pytest.approx(mean["sharpness"], rel=0.02)
+        assert told["sharpness"] == pytest.approx(mean["sharpness"], rel=0.03)  # not separated
         assert told["averaged_test_risk"] == pytest.approx(mean["averaged_test_risk"], rel=0.01)
         assert told["low_steps"] <= mean["steps"] <= told["high_steps"]
         wide = [

@@ -31,7 +31,7 @@ def programs(folder):
     return sorted(folder.glob("jax-*/*-cache"))
 
 
-def test_programs_are_kept_and_found_and_made_again_where_damaged(tmp_path):
+def test_programs_are_kept_and_found_and_do_without_where_damaged(tmp_path):
     cache = {"GDBIAS_CACHE_DIR": str(tmp_path / "kernels")}
     first, _ = told(tmp_path / "first", **cache)
     kept = programs(tmp_path / "kernels")
@@ -45,7 +45,7 @@ def test_programs_are_kept_and_found_and_made_again_where_damaged(tmp_path):
     for path in kept:
         path.write_bytes(path.read_bytes()[:20])
     damaged, said = told(tmp_path / "damaged", **cache)
-    assert damaged == first and "Traceback" not in said
+    assert damaged == first and "Error reading" in said and "Traceback" not in said
 
 
 def test_a_place_that_the_user_names_stays(tmp_path):

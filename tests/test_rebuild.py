@@ -1,7 +1,9 @@
 """A result holds what made it: its models and problems come back from its attributes, or the reason why not."""
 
 import json
+import sys
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
@@ -128,14 +130,17 @@ def test_a_path_is_no_result():
 
 
 @pytest.mark.parametrize(
-    "argv, command",
+    "argv, module, command",
     [
-        (["/usr/bin/gdbias", "sweep", "my runs.zarr"], "gdbias sweep 'my runs.zarr'"),
-        (["/lib/gdbias/__main__.py", "sweep", "runs.zarr"], "python -m gdbias sweep runs.zarr"),
-        (["./mine.py"], "mine.py"),
-        ([""], "''"),
+        (["/usr/bin/gdbias", "sweep", "my runs.zarr"], None, "gdbias sweep 'my runs.zarr'"),
+        (["/lib/gdbias/__main__.py", "sweep", "runs.zarr"], "gdbias.__main__", "python -m gdbias sweep runs.zarr"),
+        (["/lib/mine/sub.py", "5"], "mine.sub", "python -m mine.sub 5"),
+        (["./mine.py"], None, "mine.py"),
+        ([""], None, "''"),
+        ([], None, ""),
     ],
 )
-def test_a_result_says_by_which_command_it_was_made(argv, command, monkeypatch):
+def test_a_result_says_by_which_command_it_was_made(argv, module, command, monkeypatch):
     monkeypatch.setattr("sys.argv", argv)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", module and ModuleSpec(module, None))
     assert sims.descend(theory.power(2), theory.Problem(np.eye(2), np.ones(2)), 0.1, max_steps=2).command == command

@@ -273,6 +273,43 @@ def test_nesterov_above_lr_max_is_told_so():
             pred.endpoint(1.1 * pred.lr_max, warmup=warmup)
 
 
+@pytest.mark.parametrize("rule", [HEAVY, UpdateRule(step="nesterov", momentum=0.5)], ids=["heavy_ball", "nesterov"])
+def test_the_lr_that_is_asked_for_is_told_where_the_start_reaches_nothing_stable(rule):
+    rng, beta = np.random.default_rng(0), np.zeros(16)
+    X, beta[:2] = rng.standard_normal((8, 16)), (1.0, -0.5)
+    one_sign = np.stack([np.zeros(16), np.full(16, 0.1)])
+    pred = theory.predict(theory.difference(2), theory.Problem(X, X @ beta), theta0=one_sign, rule=rule)
+    lr = 1.02 * pred.lr_critical_final
+    with pytest.raises(theory.NoInterpolator, match=re.escape(f"lr = {lr:g} is above lr_max of this start")):
+        pred.endpoint(lr, warmup=20)
+
+
+def test_remedies_of_momentum_work():
+    """A warm-up is not advised where it is refused, nor none where one is needed."""
+    with pytest.raises(NoClosedForm, match="^((?!warm-up).)*$"):
+        predicted("difference(2)", UpdateRule(step="nesterov", momentum=0.99)).endpoint(0.3)
+    for rule in (HEAVY, UpdateRule(step="nesterov", momentum=0.5)):
+        pred = predicted("difference(2)", rule)
+        lr = pred.lr_critical_final * 1.05
+        with pytest.raises(NoClosedForm, match=r"the constrained flow after a warm-up of 20 steps \(--warmup 20\)"):
+            pred.endpoint(lr, "effective_start")
+    assert pred.endpoint(lr, warmup=20).method == "constrained_flow"
+
+
+def test_nesterov_without_momentum_is_descent():
+    plain = predicted("difference(2)", UpdateRule())
+    pred, lr = predicted("difference(2)", UpdateRule(step="nesterov")), 1.2 * plain.lr_critical_final
+    np.testing.assert_allclose(pred.endpoint(lr, warmup=20).beta, plain.endpoint(lr, warmup=20).beta, rtol=1e-12)
+
+
+def test_data_that_nothing_fits_end_at_the_least_squares():
+    rng = np.random.default_rng(0)
+    noisy = theory.Problem(rng.standard_normal((20, 6)), rng.standard_normal(20))
+    pred = theory.predict(theory.difference(2), noisy, 0.1, rule=UpdateRule(step="clipped_descent"))
+    beta = np.linalg.lstsq(noisy.X, noisy.y, rcond=None)[0]
+    assert distance(pred.endpoint(1e-3).beta, beta) < 1e-6 and distance(run_of(pred, 0.1).beta.values, beta) < 1e-4
+
+
 def test_a_warm_up_leaves_steps_without_meaning():
     pred = predicted("difference(2)", UpdateRule(step="nesterov", momentum=0.5))
     with pytest.raises(theory.InputError, match="nesterov does: leave it out"):

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ... import theory
 from ...theory.errors import GdbiasError, InputError, NoClosedForm
-from ...theory.prediction.rule_terms import own_step, spent
+from ...theory.prediction.rule_terms import inert, spent
 from ..look import PURPLE
 from .panels import reach
 from .results import read
@@ -84,7 +84,7 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
     try:
         low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max, INSIDE * _divergence(pred))
         asked = [low, *_turns(pred, low, high), high] if low < high else []
-        warmup = 0 if own_step(pred.rule) else spent(pred.rule)
+        warmup = spent(pred.rule) if inert(pred.rule) else 0
     except GdbiasError as error:
         asked, warmup, found[0.0] = [], 0, error
     while asked:

@@ -3,7 +3,7 @@
 ``d theta / dt = -grad L - 1/2 sum_ij X_ij grad(u_i' H u_j)``, with the covariance ``X >= 0`` of the oscillation along
 the top eigenvectors U complementary to ``2 / lr I - U' H U >= 0`` (arXiv 2410.24206). A step of descent is ``lr`` of
 time. That it is finite adds ``-lr / 2 H grad L`` off the top, by backward error analysis (2009.11162), which is a step
-or two of a run and makes those below the edge exact to the step.
+or two of a run and makes those below the edge exact to the step. At kinks, of which H says nothing, it is left out.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,10 @@ from .several import hessian_products
 from .top_eigenspace import Eigenspace, leading
 from .training_loss import Objective
 
-RTOL = 1e-2  # of the weights' norm, the local error of one step
+RTOL = 1e-2  # of the weights' norm, a local error of one step
 HELD = 3.0  # times as much where something is held: the next step makes good what this one misses
-CALM = 0.03  # times as much elsewhere, where steps are cheap and nothing makes good what they miss
+CALM = 0.03  # times as much elsewhere, where steps are cheap and nothing makes good what they miss; not at kinks
+ROUNDING = 10  # units of rounding, below which an estimated error says nothing
 NEAR = 0.97  # of 2 / lr, from where an eigenvalue may be held
 CLOSE, FAR = (0.9, 5e-3), 2e-2  # from there on, of 2 / lr, relative residuals of eigenvectors; and before
 MARGIN = 1.1  # the sharpness may grow by so much within a step
@@ -81,18 +82,19 @@ def follow(
     The estimated local error of a step is at most ``3 rtol |theta|``, the force being constant within it, and a
     hundredth of that where nothing is held. The largest eigenvalues are then held at ``2 / lr`` anew, by what they are,
     so that what a step misses the next one makes good.
-    Of a network with ``kinks``, whose Hessian says little of what lies around, the curvature over swings is held.
+    Of a network with ``kinks``, whose Hessian says little of what lies around, the curvature over swings is held, and
+    ``rtol`` is taken as it is where nothing is: at kinks errors fall with the first power of the step.
     """
     loss, velocity = start(objective, theta)
     nothing = Eigenspace(np.empty(0), np.empty((0, theta.size)), np.empty(0))
     zero, space = jnp.zeros_like(theta), _space(objective, theta, nothing, 0, lr)
-    at = _center(objective, lr, time, theta, float(loss), -velocity, zero, space, np.zeros((0, 0)), zero)
+    at = _center(objective, lr, time, theta, float(loss), -velocity, zero, space, np.zeros((0, 0)), zero, kinks)
     yield at
-    h, growth = 1.0 / max(at.sharpness, 1e-9), 0.0
+    h, growth, calm = 1.0 / max(at.sharpness, 1e-9), 0.0, 1.0 if kinks else CALM
     while h > 1e-6 * lr:
         h = min(h, _longest(at, growth))
         new = _stepped(objective, at, h)
-        allowed = rtol * (HELD if len(at.X) else CALM)
+        allowed = max(rtol * (HELD if len(at.X) else calm), ROUNDING * float(jnp.finfo(theta.dtype).eps))
         error = float(new.error) / (allowed * float(jnp.linalg.norm(at.theta)))
         if not error <= 1:
             h *= max(0.1, 0.8 / error ** (1 / 3)) if np.isfinite(error) else 0.1
@@ -157,7 +159,7 @@ def _held(objective: Objective, new: Step, at: Center, h: float, kinks: bool) ->
     k = max(int(np.sum(space.values > NEAR * bound)), len(at.X))
     if not k or not np.isfinite(space.values).all():
         zero = jnp.zeros_like(new.theta)
-        return _center(objective, at.lr, time, new.theta, float(new.loss), gradient, zero, space, at.X, zero)
+        return _center(objective, at.lr, time, new.theta, float(new.loss), gradient, zero, space, at.X, zero, kinks)
     vectors = space.vectors[:k]
     turned = vectors @ at.space.vectors[: len(at.X)].T
     before = turned @ at.X @ turned.T
@@ -170,14 +172,17 @@ def _held(objective: Objective, new: Step, at: Center, h: float, kinks: bool) ->
     loss, velocity = start(objective, theta)
     last = int(np.flatnonzero(np.diag(X) > NOTHING * np.trace(X)).max(initial=-1)) + 1
     bend = float(np.abs(np.diag(over_swings - point)).max()) / bound
-    return _center(objective, at.lr, time, theta, float(loss), -velocity, push, space, X[:last, :last], shift, bend)
+    X = X[:last, :last]
+    return _center(objective, at.lr, time, theta, float(loss), -velocity, push, space, X, shift, kinks, bend)
 
 
 def _center(
     objective: Objective, lr: float, time: float, theta: jax.Array, loss: float, gradient: jax.Array, push: jax.Array,
-    space: Eigenspace, X: np.ndarray, shift: jax.Array, bend: float = 0.0,
+    space: Eigenspace, X: np.ndarray, shift: jax.Array, kinks: bool, bend: float = 0.0,
 ) -> Center:  # fmt: skip
     """The point at which the loss has this gradient and the oscillation pushes so."""
-    [bent], U = hessian_products(objective, theta, np.asarray(gradient, dtype=float)[None]), space.vectors
-    force = push + jnp.asarray(lr / 2 * (bent - U.T @ (U @ bent)), theta.dtype)
+    force = push
+    if not kinks:
+        [bent], U = hessian_products(objective, theta, np.asarray(gradient, dtype=float)[None]), space.vectors
+        force = push + jnp.asarray(lr / 2 * (bent - U.T @ (U @ bent)), theta.dtype)
     return Center(lr, time, theta, loss, -gradient - force, force, space, X, shift, bend)

@@ -141,7 +141,7 @@ class FollowingOptions:
     flow to its end; 0 for an end by the flow alone, the mean of descent's."""
     rtol: float = 1e-2
     """Local error of one step of the flow, relative to the weights' norm: three times as much where an oscillation is
-    held, whose next step makes it good, and a thirtieth elsewhere."""
+    held, whose next step makes it good, and 0.03 times elsewhere if the network is smooth."""
 
     def __post_init__(self):
         for name in ("warm", "land"):

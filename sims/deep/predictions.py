@@ -38,7 +38,7 @@ def predicted(
     ``d theta / dt = -grad L - 1/2 sum_ij X_ij grad(u_i' H u_j)``: gradient flow, and what the oscillation of covariance
     ``X >= 0`` along the top eigenvectors adds, just so that the sharpness stays at ``2 / lr``, beside what steps are
     finite by, ``-lr / 2 H grad L`` off these (2009.11162). It begins after ``warm`` steps of descent itself and has a
-    local error of some ``rtol |theta|`` a step. A run ends where its oscillation happens to be small: of the w steps
+    local error by ``rtol |theta|`` a step. A run ends where its oscillation happens to be small: of the w steps
     from where L is below ``tol`` to where the mean loss of descent ``L + tr(X) / lr`` is, a share of
     ``1 / (1 + w / 300)`` passes, and so much of the oscillation is left; the 300 is a fit. ``loss``, ``test_risk`` and
     norms are means over that oscillation. With ``land``, descent itself goes on from the flow so many steps before its

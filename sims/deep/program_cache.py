@@ -7,22 +7,19 @@ import llvmlite.binding as llvm
 
 from ...theory.compiled.cache import cache_folder
 
-LARGEST = 1 << 28  # bytes: of more, what was not used for longest goes
+KEPT = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}  # all
 
 
 def keep_programs() -> None:
-    """Before JAX is imported: compiled programs are kept beside the kernels. A place that the user has named stays.
+    """Before JAX is imported: compiled programs are kept beside the kernels. What the user has set of this stays.
 
     It decides for all that the process compiles, which is for a command line to do and not for a library. Programs
-    hold instructions of this processor, and JAX does not ask which: each kind of processor has a folder of its own.
+    hold instructions of this processor, and JAX does not ask which: each kind of processor has a folder of its own. Of
+    a damaged one JAX warns, and compiles it again whenever it is needed, until it is deleted.
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     processor = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     folder = cache_folder() / f"jax-{hashlib.sha256(processor.encode()).hexdigest()[:16]}"
-    os.environ |= {
-        "JAX_COMPILATION_CACHE_DIR": str(folder),
-        "JAX_COMPILATION_CACHE_MAX_SIZE": str(LARGEST),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+    for name, value in {"JAX_COMPILATION_CACHE_DIR": str(folder), **KEPT}.items():
+        os.environ.setdefault(name, value)

@@ -61,9 +61,11 @@ def result_attributes(spec: dict, problems: list[Problem]) -> dict:
 
 
 def _command() -> str:
-    program = Path(sys.argv[0])
-    module = program.name == "__main__.py"
-    return shlex.join([*(["python", "-m", program.parent.name] if module else [program.name]), *sys.argv[1:]])
+    module = getattr(sys.modules["__main__"], "__spec__", None)  # None of a script
+    program = [Path(word).name for word in sys.argv[:1]]
+    if module:
+        program = ["python", "-m", module.name.removesuffix(".__main__")]
+    return shlex.join([*program, *sys.argv[1:]])
 
 
 def _data(problem: Problem) -> dict:

@@ -39,7 +39,8 @@ def rows(asked: argparse.Namespace) -> Iterator[dict]:
                 theta0, target = objective(net, data, options.loss, options.precision)
                 flow = {f"flow_{name}": value for name, value in flow_to_its_end(target, theta0, options)[0].items()}
                 rng = np.random.default_rng(seed)
-                apart = np.repeat([1e-6, asked.repeat], asked.starts)[:, None]
+                instead = asked.repeat or asked.beside
+                apart = np.repeat([1e-6, asked.repeat] if instead else [1e-6], asked.starts)[:, None]
                 near = 1 + apart * rng.standard_normal((len(apart), theta0.size))
                 starts = [theta0 * jnp.asarray(factor, theta0.dtype) for factor in near]
                 starts, others = starts[: asked.starts], starts[asked.starts :]
@@ -51,7 +52,7 @@ def rows(asked: argparse.Namespace) -> Iterator[dict]:
                 run(target, theta0, critical, replace(options, max_steps=5))
                 for rate in map(float, asked.rates.split(",")):
                     began = time.process_time()
-                    if asked.repeat or asked.beside:
+                    if instead:
                         rates = rate * critical * (1 + asked.beside * np.linspace(-1, 1, asked.starts))
                         pairs = zip(others, rates, strict=True)
                         told = repeated([run(target, start, float(lr), options)[0] for start, lr in pairs])

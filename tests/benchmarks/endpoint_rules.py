@@ -129,6 +129,8 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--only", default="", help="what names hold: momentum, nesterov, ramp, cosine or weight_decay")
     options = parser.parse_args()
+    if not any(options.only in name for name in (*SCHEDULES, "momentum", "nesterov", "weight_decay")):
+        parser.error(f"--only {options.only}: no name holds it")
     tasks = [(name, index, options.only) for index in range(options.problems) for name in SCALES]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         rows = [row for found in pool.map(measure, tasks) for row in found]

@@ -103,7 +103,7 @@ def benchmark(work, names, rounds):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)  # --avx2 is looked for by its name
     parser.add_argument("--workloads", default=",".join(SECTIONS), help=f"comma-separated, from {', '.join(SECTIONS)}")
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), help=f"from {', '.join(CONTESTANTS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: whether all works, not how fast")

@@ -161,7 +161,7 @@ class Edge:
             C, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, until, STEPS, record
         )
         if outcome == run.NONE:
-            raise self.unstable()
+            raise self.unstable(self.lr)
         if outcome != run.ENDED:
             raise NotFollowed(
                 f"{self.coordinates.model.name}: the constrained flow at lr = {self.lr:g} did not end within {STEPS} "
@@ -189,9 +189,10 @@ class Edge:
         if outcome == run.DIVERGED:
             raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")
         if outcome == run.CROSSED:
+            instead = "" if momentum else "no warm-up, "
             raise NoClosedForm(
                 f"{name}: descent at lr = {lr:g} changes the sign of a weight within {steps} steps, and no "
-                "prediction goes on from there: use no warm-up, a smaller lr, or an even degree"
+                f"prediction goes on from there: use {instead}a smaller lr, or an even degree"
             )
         return Warmed(w * self.unit, steps, outcome == run.CONVERGED, losses / float(y @ y))
 
@@ -213,11 +214,12 @@ class Edge:
         b[..., self.moving] = w**self.coordinates.degree
         return b
 
-    def unstable(self) -> NoInterpolator:
-        """What to say where no interpolator is stable."""
+    def unstable(self, lr: float) -> NoInterpolator:
+        """What to say of an lr at which no interpolator is stable."""
+        name = self.coordinates.model.name
         return NoInterpolator(
-            f"{self.coordinates.model.name}: lr = {self.lr:g} is above lr_max, where no interpolator is stable: use a "
-            "smaller lr"
+            f"{name}: lr = {lr:g} is above lr_max of this start, where no interpolator that it reaches is stable: use "
+            "a smaller lr"
         )
 
 

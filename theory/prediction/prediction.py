@@ -54,9 +54,9 @@ class Prediction(Boundaries):
         Below ``lr_critical_final / 10000`` it ends with gradient flow.
 
         With momentum a warm-up is needed: the inertia of the first steps takes runs 10 to 90 % away, and after it the
-        constrained flow at the lr of the same cap, ``lr / (1 + momentum)`` of heavy ball, ends within 1 %. Nesterov's
-        goes without one too, below its edge. A schedule moves the cap on the way. With weight decay the end is the
-        LASSO, for degree 2.
+        constrained flow at the lr of the same cap, ``lr / (1 + momentum)`` of heavy ball, mostly ends within 1 %.
+        Nesterov's goes without one too, well below its edge. A schedule moves the cap on the way. With weight decay the
+        end is the LASSO, for degree 2.
 
         Steps other than descent's and label noise have an end of their own, but for method "flow": gradient flow's from
         an effective start, which plain descent and momentum have by ``method="effective_start"``, or that of the flow

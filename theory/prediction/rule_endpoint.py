@@ -16,11 +16,11 @@ from .drift import drifted
 from .effective_starts import effective_start
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_moved, measured
-from .rule_terms import GONE, inert, near_minimum, slowest_average, slowest_total, spent
+from .rule_terms import GONE, MOST, inert, near_minimum, slowest_average, slowest_total, warm_up
 from .signed_flow import sign_flow
 
 NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much as along flow
-TOLD, MOST = 0.01, 0.1  # of beta, that the next order moves: what a note tells, and what is refused
+TOLD, FARTHEST = 0.01, 0.1  # of beta, that the next order moves: what a note tells, and what is refused
 SMALL = 1 / 400  # of the flow of signs, what a rule may remember: then it ends within some 3 % of it, at worst 7
 LITTLE = 0.01  # of the gradients of a swing, what may be added to them
 REMEMBERED = 0.5  # of the steps to arrival, what averages may remember
@@ -53,7 +53,7 @@ def endpoint_of_start(
         )
     most, far = NOISY if rule.label_noise else 1.0, (lr / 2 if behind is None else behind) * sharpness
     if rests and far > most:
-        followed = f"a warm-up of {spent(rule)} (--warmup {spent(rule)}), " if inert(rule) else ""
+        followed = f"the constrained flow after {warm_up(rule)}, " if inert(rule) and rule.momentum <= MOST else ""
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
             f"below {lr * most / far:.4g}, {followed}or run it with sims"
@@ -68,7 +68,7 @@ def endpoint_of_start(
         )
     end, other = (_end(landscape, at, name) for at in (start.theta, start.beyond))
     moved = float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
-    if not moved <= MOST:
+    if not moved <= FARTHEST:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow: the next order of its effective start moves the end "
             f"by {moved:.0%}: use a smaller lr, or run it with sims"
@@ -97,7 +97,7 @@ def _whole(steps: float) -> str:
 
 
 def _require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None:
-    if not (landscape.predictions(*theta0) - landscape.problem.y).any():
+    if not landscape.slope(landscape.predictions(*theta0)).any():
         raise NoClosedForm(f"the start fits the targets, and {name} does not move: use another init_scale")
 
 

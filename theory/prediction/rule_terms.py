@@ -150,12 +150,18 @@ def limit(rule: UpdateRule, sharpness: float | np.ndarray) -> float | np.ndarray
 
 def inert(rule: UpdateRule) -> bool:
     """Whether the rule is descent with momentum, heavy ball's or Nesterov's."""
-    return rule.momentum > 0 and (not own_step(rule) or rule.step == STEPS["nesterov"])
+    return rule.step == STEPS["nesterov"] or (rule.momentum > 0 and not own_step(rule))
 
 
 def spent(rule: UpdateRule) -> int:
     """Steps after which little inertia is left; 0 without momentum."""
     return max(20, round(10 / (1 - rule.momentum))) if rule.momentum else 0
+
+
+def warm_up(rule: UpdateRule) -> str:
+    """The warm-up that takes the inertia of the first steps, in words."""
+    steps = spent(rule) or 20
+    return f"a warm-up of {steps} steps (--warmup {steps})"
 
 
 def rate_of_edge(rule: UpdateRule, lr: float) -> float:
@@ -175,7 +181,7 @@ def require_method(rule: UpdateRule, name: str, method: str, warmup: int) -> Non
     if momentum and not (method == "constrained_flow" and warmup):
         raise NoClosedForm(
             f"{name}: with momentum = {momentum:g} the end hangs on the inertia of the first steps: use the "
-            f"constrained flow after a warm-up of {spent(rule)} steps (--warmup {spent(rule)}), which takes them, or "
+            f"constrained flow after {warm_up(rule)}, which takes them, or "
             "method='effective_start' well below lr_critical"
         )
     if schedule != constant and warmup:

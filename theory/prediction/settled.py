@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import GdbiasError
+from ..errors import GdbiasError, NoInterpolator
 from ..rules.update_rule import UpdateRule
 from .constrained import LOSS, Edge, Warmed
 from .interpolators import Interpolators
@@ -96,5 +96,8 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
         return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
     if rule.schedule.steps:
         start = scheduled(edge, lr, rule.schedule, NEAR_END)
-    found = edge.follow(start, NEAR_END, exact_drift=not rule.momentum)
+    try:
+        found = edge.follow(start, NEAR_END, exact_drift=not rule.momentum)
+    except NoInterpolator:
+        raise edge.unstable(lr) from None  # by the rule's own lr
     return Settled(reachable, edge, start, begun, found.w, begun + found.steps, found.push, found.swing, losses=losses)

@@ -14,17 +14,18 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-_ASKED = config.CPU_FEATURES  # type: ignore[attr-defined]  # NUMBA_CPU_FEATURES, of which kernels are compiled
-WIDE = "+avx512f" in (llvm.get_host_cpu_features().flatten() if _ASKED is None else _ASKED).split(",")
+_ASKED = config.CPU_FEATURES  # type: ignore[attr-defined]  # NUMBA_CPU_FEATURES, for which kernels are compiled
+_FEATURES = (get_host_cpu_features() if _ASKED is None else _ASKED).split(",")
+WIDE = {feature[1:]: feature[:1] for feature in _FEATURES}.get("avx512f") == "+"  # the last counts
 LANES = 16  # runs in a block of float64
 BYTES = 64 if WIDE else 32  # of a register
 PARTS = 8 * LANES // BYTES  # registers of a value
