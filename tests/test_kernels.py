@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from numba.core.runtime import _nrt_python, rtsys
 from gdbias import sims, theory
 from gdbias.sims.engine.numba import kernels
 from gdbias.sims.engine.numba.lanes import LANES
+from gdbias.theory.compiled import cache
 from gdbias.theory.compiled.cache import make_kernel
+from gdbias.theory.prediction import constrained
 
 DRIVER = Path(kernels.__file__).with_name("advance.py").read_text()
 CLOSED = dict(
@@ -137,3 +140,14 @@ def test_compiled_code_gives_its_memory_back():
         _nrt_python.memsys_disable_stats()
     assert after.mi_alloc > before.mi_alloc
     assert after.mi_alloc - after.mi_free == before.mi_alloc - before.mi_free
+
+
+def test_the_kernel_of_the_constrained_flow_is_made_anew_when_what_it_imports_changes(monkeypatch):
+    """Every module of predictions that it reaches by imports is among the files that its cache looks at."""
+    monkeypatch.setattr(cache, "load_kernel", lambda text, title, imported: {path.name for path in imported})
+    folder, reached, left = Path(constrained.__file__).parent, set(), ["constrained_kernel.py"]
+    imports = re.compile(r"^from (?:gdbias\.theory\.prediction)?\.(\w+) import", re.MULTILINE)
+    while left:
+        new = {f"{name}.py" for name in imports.findall((folder / left.pop()).read_text())} - reached
+        reached, left = reached | new, [*left, *new]
+    assert constrained.kernel.__wrapped__() == reached | {"dense.py"}

@@ -33,9 +33,8 @@ def kernel() -> ModuleType:
     from ..compiled import cache  # Numba takes a third of a second to import
 
     text = Path(__file__).with_name("constrained_kernel.py").read_text()
-    beside = (Path(__file__).with_name(name) for name in ("newton.py", "first_order.py", "implicit_step.py"))
-    imported = Path(cache.__file__).with_name("dense.py"), *beside
-    return cache.load_kernel(text, "the constrained flow", imported)
+    beside = (Path(__file__).with_name(name) for name in BESIDE)
+    return cache.load_kernel(text, "the constrained flow", (Path(cache.__file__).with_name("dense.py"), *beside))
 
 
 class Followed(NamedTuple):
