@@ -170,11 +170,10 @@ class Edge:
         states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
         return Followed(end * self.unit, count - late, push, swing, times, states)
 
-    def warmed(self, after: int, momentum: float = 0.0, ahead: bool = False) -> Warmed:
-        """Descent itself to ``after`` steps beyond the loss's first rise, at most 700, or to its end.
+    def warmed(self, after: int, lr: float, momentum: float = 0.0, ahead: bool = False) -> Warmed:
+        """Descent itself at ``lr`` to ``after`` steps beyond the loss's first rise, at most 700, or to its end.
 
-        With momentum b it takes steps that the same sharpness holds to their cap: of ``(1 + b) lr``, and of
-        ``(1 + b) lr / (1 + 2b)`` where it looks ``ahead``, as Nesterov's does.
+        It has heavy-ball momentum, or looks ``ahead``, as Nesterov's does.
 
         Raises:
             Diverges: descent's loss has left what a minimum can hold.
@@ -182,8 +181,7 @@ class Edge:
         """
         C, y, *_ = self._columns
         L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
-        start, faster = self.w0[self.moving] / self.unit, (1 + momentum) / (1 + 2 * momentum * ahead)
-        lr, eta = faster * self.lr, faster * self.eta
+        start, eta = self.w0[self.moving] / self.unit, self.eta * lr / self.lr
         outcome, steps, w, losses = run.descend(C, y, L, eta, momentum, ahead, start, after, WARM, CONVERGED)
         if outcome == run.DIVERGED:
             raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")

@@ -19,7 +19,7 @@ from .coordinates import Doubled
 from .decayed import lasso, sharpness
 from .flow_endpoint import FlowEndpoint
 from .interpolators import Interpolators
-from .rule_terms import limit, spent
+from .rule_terms import limit, spent, warm_up
 from .settled import Settled
 
 Method = Literal["flow", "frontier", "bregman", "constrained_flow", "effective_start"]
@@ -122,9 +122,7 @@ def endpoint_of_settled(
         return replace(found, note="not predicted: descent itself ended within the warm-up", error=NONE)
     found = endpoint_at(reachable, state.end, state.push, lr, "constrained_flow")
     if rule != gradient_descent:
-        enough = spent(rule)
-        left = f"inertia is left: use a warm-up of {enough} (--warmup {enough})"
-        return replace(found, note=left if warmup < enough else "")
+        return replace(found, note=f"inertia is left: use {warm_up(rule)}" if warmup < spent(rule) else "")
     return replace(found, error=_error(found, edge.problem, _moved(state, found, flow), warmup))
 
 

@@ -90,7 +90,7 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
     edge = edge.at(rate_of_edge(rule, lr))
     start, begun, ended, losses = Warmed(edge.w0[edge.moving], 0, False, np.empty(0))
     if warmup:
-        start, begun, ended, losses = edge.warmed(warmup, rule.momentum, ahead=own_step(rule))
+        start, begun, ended, losses = edge.warmed(warmup, lr, rule.momentum, ahead=own_step(rule))
     if ended:
         rank = len(reachable.problem.projected[1])
         return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
