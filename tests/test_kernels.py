@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
 
 from gdbias import sims, theory
-from gdbias.sims.engine.numba import kernels
+from gdbias.sims.engine.numba import kernels, microkernel
 from gdbias.sims.engine.numba.lanes import LANES
+from gdbias.sims.engine.numba.microkernel import ROWS
 from gdbias.theory.compiled import cache
 from gdbias.theory.compiled.cache import make_kernel
 from gdbias.theory.prediction import constrained
@@ -22,7 +24,7 @@ from gdbias.theory.prediction import constrained
 DRIVER = Path(kernels.__file__).with_name("advance.py").read_text()
 CLOSED = dict(
     WEIGHT_DECAY=0, DECAYS=False, DRAWS=False, SCHEDULED=False, SETTLES=False, TRACKS=False, ONE_SAMPLE=False,
-    NUDGE=0.0, LANES=2 * LANES,
+    NUDGE=0.0, LANES=2 * LANES, ROWS=ROWS,
 )  # fmt: skip
 OPENED = {  # a branch, and what it alone calls
     "DECAYS": "rest", "DRAWS": "draw", "SCHEDULED": "schedule", "TRACKS": "nudged", "ONE_SAMPLE": "fma",
@@ -34,7 +36,7 @@ def arguments():
     """The types that the kernel is called with for float32."""
     model, problem = theory.power(2), theory.Problem(np.eye(3), np.ones(3))
     sims.sweep(model, problem, 0.1, 0.1, max_steps=1, precision="float32")
-    return kernels.advance_kernel(theory.derive(model), number="float32").advance.signatures[0]
+    return kernels.advance_kernel(theory.derive(model), 3, 3, number="float32").advance.signatures[0]
 
 
 def without(folder, names, **constants):
@@ -54,6 +56,24 @@ def test_a_closed_branch_is_not_compiled(arguments, tmp_path):
 def test_an_open_branch_is_compiled(constant, arguments, tmp_path):
     with pytest.raises(TypingError):
         without(tmp_path, [OPENED[constant]], **{constant: True}).compile(arguments)
+
+
+@pytest.mark.parametrize(("n", "d"), [(4, 9), (7, 8)])  # whose last tiles differ
+@pytest.mark.parametrize("track_every", [0, 11])
+def test_tiles_of_more_rows_give_the_same_bits(n, d, track_every, monkeypatch):
+    def swept():
+        microkernel.sample_spans.cache_clear()
+        problem = theory.sparse_regression(n=n, d=d, sparsity=2)
+        return sims.sweep(
+            theory.difference(2), problem, [0.05, 0.2], [0.1, 0.3], max_steps=300, track_every=track_every
+        )
+
+    usual = swept()
+    monkeypatch.setattr(microkernel, "LARGE", 0)
+    monkeypatch.setattr(microkernel, "LARGE_ROWS", 3)
+    assert microkernel.tile_rows(n, d) == 3 != ROWS
+    xr.testing.assert_equal(usual, swept())
+    microkernel.sample_spans.cache_clear()
 
 
 DOUBLE = """

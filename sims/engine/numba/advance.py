@@ -18,6 +18,7 @@ from gdbias.sims.engine.numba.law_stub import (
     ONE_SAMPLE,
     PARAMETERS,
     READS_LOSS,
+    ROWS,
     SCHEDULED,
     SETTLES,
     STATES,
@@ -38,7 +39,7 @@ from gdbias.sims.engine.numba.law_stub import (
     step,
     totals,
 )
-from gdbias.sims.engine.numba.microkernel import ROWS, matmul, tile
+from gdbias.sims.engine.numba.microkernel import matmul, tile
 from gdbias.sims.engine.numba.processor import flush_denormals, restore_denormals, take_next
 from gdbias.sims.engine.numba.rows import (
     blocks,
@@ -115,12 +116,12 @@ def advance(
                 if stale:
                     for j in range(d):
                         store(B, j, effective(gather(T, j, D, WEIGHTS)))
-                    store(A, AHEAD, tile(X, 0, B, X_first[0], X_last[ROWS - 1])[0])
+                    store(A, AHEAD, tile(X, 0, B, X_first[0], X_last[ROWS - 1], ROWS)[0])
                     stale = False
                 losses = look(losses, load(A, AHEAD), 0, n, pointer(y, 0), scale, tracked, F, R, C)
             else:
                 for i in range(0, n, ROWS):
-                    predictions = tile(X, i, B, X_first[i], X_last[i + ROWS - 1])
+                    predictions = tile(X, i, B, X_first[i], X_last[i + ROWS - 1], ROWS)
                     losses = fold(look, losses, predictions, i, n, pointer(y, 0), scale, tracked, F, R, C)
             x, now = losses * scale - floor, load(A, DUE)
             if DECAYS:
@@ -255,7 +256,7 @@ def advance(
                 elif DECAYS and not DRAWS and not ASCENDS:
                     gradients = gather(M, j, 1, ROWS)
                 else:
-                    gradients = tile(XT, j, R, XT_first[j], XT_last[j + ROWS - 1])
+                    gradients = tile(XT, j, R, XT_first[j], XT_last[j + ROWS - 1], ROWS)
                 fold(move, rates, gradients, j, D, T, B, read)
         store(A, TIME, load(A, TIME) + 1.0)
         store(A, DUE, load(A, ALIVE))

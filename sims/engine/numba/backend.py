@@ -29,7 +29,7 @@ def advance(job: Job, runs: Runs) -> None:
     """
     dynamics, problem, options = job.landscape.dynamics, job.landscape.problem, job.options
     number = runs.theta.dtype
-    kernel = advance_kernel(dynamics, problem.n == 1, number.name)
+    kernel = advance_kernel(dynamics, problem.n, problem.d, number.name)
     queue = np.zeros(1, dtype=np.int64)
     arguments = (
         *sample_spans(job.landscape, number.name), job.landscape.samples[1].astype(number),

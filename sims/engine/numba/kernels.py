@@ -11,6 +11,7 @@ from ....theory.derivation.law import state_symbols, step_counts
 from ..rule_settings import variants
 from ..runs import NUDGE
 from .lanes import LANES
+from .microkernel import tile_rows
 
 IMPORTED = tuple(  # by the files that kernels are made from
     Path(__file__).parent / name
@@ -19,10 +20,11 @@ IMPORTED = tuple(  # by the files that kernels are made from
 STUB = "gdbias.sims.engine.numba.law_stub"  # whose import in a driver makes room for the law
 
 
-def advance_kernel(dynamics: Dynamics, one_sample: bool = False, number: str = "float64") -> ModuleType:
+def advance_kernel(dynamics: Dynamics, n: int, d: int, number: str = "float64") -> ModuleType:
     """The kernel of a model, its loss and its update rule, in float64, or float32, which looks at no sharpness.
 
-    With one sample the kernel for it takes twice as many steps a second.
+    It fits data (n, d): with one sample the kernel for it takes twice as many steps a second, and with many numbers a
+    tile has more rows.
     """
     rule = dynamics.rule
     return _kernel(
@@ -32,7 +34,8 @@ def advance_kernel(dynamics: Dynamics, one_sample: bool = False, number: str = "
         LANES=LANES * (2 if number == "float32" else 1),
         **variants(rule),
         TRACKS=number == "float64",
-        ONE_SAMPLE=one_sample and not rule.stochastic and not rule.step.shared,
+        ROWS=tile_rows(n, d),
+        ONE_SAMPLE=n == 1 and not rule.stochastic and not rule.step.shared,
         NUDGE=NUDGE,
     )
 

@@ -23,6 +23,7 @@ DRAWS: bool = False  # steps draw samples or label noise
 SCHEDULED: bool = False  # the learning rate has a schedule
 SETTLES: bool = False  # runs converge once the rule has settled
 TRACKS: bool = True  # the sharpness is looked at along the path
+ROWS: int = 2  # of the data in a tile
 ONE_SAMPLE: bool = False  # there is one sample, no draw, and a step of each weight alone
 NUDGE: float = 0.0  # noise of a power step
 

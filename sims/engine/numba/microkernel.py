@@ -4,6 +4,7 @@ Each output sums over the depth in order, one fused multiply-add at a time, what
 numbers depend on nothing but the run, not on the runs beside it, the number of threads or a BLAS version.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -13,12 +14,14 @@ from numba.core import cgutils
 
 from ....theory.compiled.decorators import inner
 from ....theory.derivation.landscape import Landscape
-from .intrinsics import intrinsic
+from .intrinsics import intrinsic_of_literals
 from .lanes import KINDS, PARTS, WIDE, join, llvm_function, splat
 from .rows import load_register, row_address, store
 
-# As many sums as the registers hold, and steps of the depth in one turn of the loop; results depend on neither.
+# Rows of a tile, and steps of the depth in one turn of the loop; results depend on neither. Three rows of narrow
+# registers leave no sum waiting for the one before, but more rows of zeros, which weigh little in large data alone.
 ROWS = 5 if WIDE else 2
+LARGE_ROWS, LARGE = 5 if WIDE else 3, 8_000  # numbers of the data
 UNROLL = 4
 
 
@@ -28,28 +31,29 @@ def _row_address(context, builder, kind, array, row):
     return builder.add(builder.ptrtoint(view.data, row.type), builder.mul(row, stride))
 
 
-@intrinsic
-def tile(_context, A, i, B, first, last):
-    """Rows ``i`` to ``i + ROWS`` of ``A[:, first:last] @ B[first:last]`` as lanes, for C-contiguous arrays."""
-    lanes = KINDS[A.dtype]
-    signature = types.UniTuple(lanes, ROWS)(A, types.intp, B, types.intp, types.intp)
+@intrinsic_of_literals
+def tile(_context, A, i, B, first, last, count):
+    """Rows ``i`` to ``i + count`` of ``A[:, first:last] @ B[first:last]`` as lanes, for C-contiguous arrays and a
+    constant count."""
+    lanes, rows = KINDS[A.dtype], count.literal_value
+    signature = types.UniTuple(lanes, rows)(A, types.intp, B, types.intp, types.intp, count)
 
     def generate(context, builder, signature, args):
-        a, i, b, start, stop = args
+        a, i, b, start, stop, _ = args
         integer = i.type
         fma = llvm_function(builder, "fma", lanes.register, 3)
-        rows = [_row_address(context, builder, signature.args[0], a, builder.add(i, integer(r))) for r in range(ROWS)]
+        places = [_row_address(context, builder, signature.args[0], a, builder.add(i, integer(r))) for r in range(rows)]
 
         def accumulate(k, sums):  # sums[part, row] + A[row, k] B[k, part]
             entries = []
-            for row in rows:
+            for row in places:
                 place = builder.add(row, builder.mul(k, integer(lanes.number.bitwidth // 8)))
                 entry = builder.load(builder.inttoptr(place, lanes.element.as_pointer()))
                 entries.append(splat(builder, entry, lanes.register))
             b_row, new = row_address(context, builder, signature.args[2], b, k), []
             for part in range(PARTS):
                 b_part = load_register(builder, b_row, part, lanes)
-                totals = sums[part * ROWS : (part + 1) * ROWS]
+                totals = sums[part * rows : (part + 1) * rows]
                 new += [builder.call(fma, [entry, b_part, s]) for entry, s in zip(entries, totals, strict=True)]
             return new
 
@@ -71,9 +75,9 @@ def tile(_context, A, i, B, first, last):
             builder.position_at_end(after)
             return k, phis
 
-        k, sums = loop(start, [ir.Constant(lanes.register, [0.0] * lanes.register.count)] * (ROWS * PARTS), UNROLL)
+        k, sums = loop(start, [ir.Constant(lanes.register, [0.0] * lanes.register.count)] * (rows * PARTS), UNROLL)
         _, sums = loop(k, sums, 1)
-        return context.make_tuple(builder, signature.return_type, [join(builder, sums[r::ROWS]) for r in range(ROWS)])
+        return context.make_tuple(builder, signature.return_type, [join(builder, sums[r::rows]) for r in range(rows)])
 
     return signature, generate
 
@@ -87,7 +91,7 @@ def matmul(A, B, C, first, last):
     with i: zeros before and behind are skipped.
     """
     for i in range(0, A.shape[0], ROWS):
-        rows = tile(A, i, B, first[i], last[i + ROWS - 1])  # pyright: ignore[reportCallIssue]
+        rows = tile(A, i, B, first[i], last[i + ROWS - 1], ROWS)  # pyright: ignore[reportCallIssue]
         for r in range(ROWS):
             store(C, i + r, rows[r])  # pyright: ignore[reportCallIssue]
 
@@ -96,16 +100,22 @@ def matmul(A, B, C, first, last):
 def sample_spans(landscape: Landscape, number: str) -> tuple[np.ndarray, ...]:
     """The samples that a landscape steps on, and their transpose, with the spans of their rows."""
     X = landscape.samples[0].astype(number)
-    return *spans(X), *spans(X.T)
+    multiple = math.lcm(ROWS, tile_rows(*X.shape))
+    return *spans(X, multiple), *spans(X.T, multiple)
 
 
-def spans(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tile_rows(n: int, d: int) -> int:
+    """Rows of a tile of the step loop: as many everywhere where registers are wide."""
+    return LARGE_ROWS if n * d >= LARGE else ROWS
+
+
+def spans(A: np.ndarray, multiple: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A, and for each row the span that holds its entries, widened until neither end decreases.
 
-    Rows of zeros are added to fill the last tile of the matrix product.
+    Rows of zeros are added up to a multiple, to fill the last tile of the matrix product.
     """
     rows, width = A.shape
-    padded = np.zeros((rows + -rows % ROWS, width), A.dtype)
+    padded = np.zeros((rows + -rows % multiple, width), A.dtype)
     padded[:rows] = A
     filled = padded != 0
     some = filled.any(axis=1)
