@@ -10,6 +10,8 @@ from ...theory.derivation.landscape import Landscape
 from ...theory.elementwise import function_of
 from ...theory.errors import NoInterpolator
 from ...theory.prediction.attainable import attainable_range, loss_min, require_interpolator
+from ...theory.rules.schedule import constant
+from ...theory.rules.update_rule import UpdateRule
 from ..engine.backends import backend
 from ..engine.draws import run_keys
 from ..engine.job import Job
@@ -90,17 +92,24 @@ def _warn_of_tolerance(job: Job, runs: Runs) -> None:
 def measure_block(job: Job, runs: Runs) -> dict:
     """All outcomes of the runs of :func:`advance_block`."""
     found = outcomes(job.landscape, runs)
-    found |= _phases(job, runs, found["status"])
+    found |= _phases(job, runs, found["status"], found["sharpness_max"])
     return found | measured_settled(job, runs)
 
 
-def _phases(job: Job, runs: Runs, status: np.ndarray) -> dict:
+def _phases(job: Job, runs: Runs, status: np.ndarray, top: np.ndarray) -> dict:
     chosen = np.flatnonzero((runs.outcome == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM))
     seen = attractors(job, runs, chosen if job.options.window else chosen[:0])
-    rising_tells = job.landscape.dynamics.rule.lowers_loss
+    rule = job.landscape.dynamics.rule
     told = seen.period, seen.lyapunov, seen.peak, seen.lost, seen.fell, seen.near
-    phase = phases(status, runs.rising, *told, rising_tells)
+    phase = phases(status, runs.rising, *told, rule.lowers_loss, _met(rule, runs, top, job.options.track_every))
     return dict(phase=phase, period=np.where(phase == Phase.PERIODIC, seen.period, 0), lyapunov=seen.lyapunov)
+
+
+def _met(rule: UpdateRule, runs: Runs, top: np.ndarray, track_every: int) -> np.ndarray | None:
+    """Whether the largest sharpness of a run was above the edge; None of an edge that moves, or where none looked."""
+    limit = np.asarray(rule.sharpness_limit(runs.lr))
+    still = track_every and rule.schedule == constant and not rule.stochastic and np.isfinite(limit).all()
+    return top > limit if still else None
 
 
 def smallest_losses(landscape: Landscape, starts: np.ndarray) -> np.ndarray:

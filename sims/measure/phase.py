@@ -68,6 +68,7 @@ def phases(
     fell: np.ndarray,
     near: np.ndarray,
     rising_tells: bool = True,
+    met: np.ndarray | None = None,
 ) -> np.ndarray:
     """The phase of every run, in this order:
 
@@ -78,16 +79,19 @@ def phases(
     (``fell``) and nearby runs stayed ``near``, at the step limit; else undecided.
 
     A run that held the tolerance at an unstable minimum by chance is bounded, not converged. Unless ``rising_tells``,
-    as with momentum, whose loss rings anywhere, runs that converged or will are undecided.
+    as with momentum, whose loss rings anywhere, runs that converged are edge_of_stability where their sharpness
+    ``met`` the rule's edge on the way and flow_aligned where not; what would have been told by a loss that never rose,
+    and without ``met`` all of this, is undecided.
     """
-    converged = (status == Status.CONVERGED) & rising_tells
+    converged = (status == Status.CONVERGED) & (rising_tells or met is not None)
+    aligned, few = (rising_steps == 0, rising_steps <= FEW) if rising_tells or met is None else (~met, False)
     bounded = (status == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM)
     seen = bounded & ~(peak < SLOW)
     rules = [
         (status == Status.NOT_RUN, Phase.NOT_RUN),
         ((status == Status.DIVERGED) | (bounded & lost), Phase.DIVERGED),
-        (converged & (rising_steps == 0), Phase.FLOW_ALIGNED),
-        (converged & (rising_steps <= FEW), Phase.CATAPULT),
+        (converged & aligned, Phase.FLOW_ALIGNED),
+        (converged & few, Phase.CATAPULT),
         (converged, Phase.EDGE_OF_STABILITY),
         (seen & (period > 1) & (lyapunov <= CHAOS), Phase.PERIODIC),
         (seen & (period == 0) & (lyapunov > CHAOS) & ~fell, Phase.CHAOTIC),
