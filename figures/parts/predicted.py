@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ... import theory
 from ...theory.errors import GdbiasError, InputError, NoClosedForm
-from ...theory.prediction.rule_terms import inert, spent
+from ...theory.prediction.rule_terms import spent
 from ..look import PURPLE
 from .panels import reach
 from .results import read
@@ -84,7 +84,7 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
     try:
         low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max, INSIDE * _divergence(pred))
         asked = [low, *_turns(pred, low, high), high] if low < high else []
-        warmup = spent(pred.rule) if inert(pred.rule) else 0
+        warmup = spent(pred.rule)
     except GdbiasError as error:
         asked, warmup, found[0.0] = [], 0, error
     while asked:

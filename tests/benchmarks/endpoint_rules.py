@@ -1,4 +1,4 @@
-"""How far predicted endpoints lie from those of runs with momentum, a schedule or weight decay (see README.md).
+"""How far predicted ends lie from those of runs with momentum, clipping, schedules or weight decay (see README.md).
 
 python tests/benchmarks/endpoint_rules.py [--problems 20] [--workers 2] [--only nesterov]
 """
@@ -18,6 +18,7 @@ import numpy as np  # noqa: E402
 SIZES = ((5, 20), (8, 24), (10, 40), (6, 30))
 SCALES = {"power(2)": 0.1, "difference(2)": 0.1, "product(2)": 0.1, "power(3)": 0.3}
 BELOW, BETWEEN = (0.3, 0.9), (0.1, 0.4, 0.7)  # of lr_critical_final, and of the way from there to lr_max
+MAX_NORMS = (0.05, 0.2, 0.5, 2.0)
 MOMENTA = {0.3: (20, 50), 0.5: (20, 50), 0.9: (50, 100, 200)}
 SCHEDULES = (
     "ramp(100, start=0.1)", "ramp(1000, start=0.1)", "ramp(10000, start=0.5)", "cosine(100, final=0.5)",
@@ -73,9 +74,14 @@ def rows_of(name, problem, told, rule, rates, ends):
             yield *key, "", float(np.linalg.norm(end.beta - found) / np.linalg.norm(found)), int(run.steps)
 
 
-def inertial(only):
-    """Each rule with momentum by what is told of it, with its warm-ups."""
+def warmed(only):
+    """Each rule that is descent after a warm-up by what is told of it, with its warm-ups."""
     from gdbias import theory
+
+    for norm in MAX_NORMS:
+        if only in "clipped":
+            terms = dict(step="clipped_descent", step_parameters={"max_norm": norm})
+            yield f"clipped {norm}", theory.UpdateRule(**terms), (20, 50, 200)
 
     for momentum, warmups in MOMENTA.items():
         for told, terms in (("momentum", {}), ("nesterov", {"step": "nesterov"})):
@@ -92,7 +98,7 @@ def measure(task):
         return rows
     model, scale = theory.parse(name), SCALES[name]
     plain = theory.predict(model, problem, scale)
-    for told, rule, warmups in inertial(only):
+    for told, rule, warmups in warmed(only):
         pred = theory.predict(model, problem, scale, rule=rule)
         low, high = pred.lr_critical_final, pred.lr_max
 
@@ -127,9 +133,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=20, help="of each family")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--only", default="", help="what names hold: momentum, nesterov, ramp, cosine or weight_decay")
+    parser.add_argument(
+        "--only", default="", help="what names hold: momentum, nesterov, clipped, ramp, cosine or weight_decay"
+    )
     options = parser.parse_args()
-    if not any(options.only in name for name in (*SCHEDULES, "momentum", "nesterov", "weight_decay")):
+    if not any(options.only in name for name in (*SCHEDULES, "momentum", "nesterov", "clipped", "weight_decay")):
         parser.error(f"--only {options.only}: no name holds it")
     tasks = [(name, index, options.only) for index in range(options.problems) for name in SCALES]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:

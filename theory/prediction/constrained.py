@@ -45,6 +45,7 @@ class Followed(NamedTuple):
         steps: those of descent until the loss fell to that of the end.
         push: the matrix ``int M dt >= 0`` of the whole push, shape (rank X, rank X).
         swing: loss of the oscillation that pushes at the end, for targets of size 1.
+        gradient: norm of the swinging gradient, at its largest on the way.
         times: steps of descent at the states that were kept, shape (states,).
         states: their weights, shape (states, moving).
     """
@@ -53,6 +54,7 @@ class Followed(NamedTuple):
     steps: float
     push: np.ndarray
     swing: float
+    gradient: float
     times: np.ndarray
     states: np.ndarray
 
@@ -156,7 +158,7 @@ class Edge:
         """The flow from w (moving,) to ``loss`` for targets of size 1, or for ``until`` steps of descent at most."""
         C, y, length, _ = self._columns
         L, run = self.coordinates.degree, kernel()
-        outcome, end, count, late, push, swing, times, z, *_ = run.follow(
+        outcome, end, count, late, push, swing, peak, times, z, *_ = run.follow(
             C, y, L, self.eta, w / self.unit, exact_drift, accuracy, loss, until, STEPS, record
         )
         if outcome == run.NONE:
@@ -168,12 +170,25 @@ class Edge:
             )
         push = push * self.problem.n * self.unit ** (2 - L) / length**2
         states = self.coordinates.weights(z) * self.unit if record else np.empty((0, len(w)))
-        return Followed(end * self.unit, count - late, push, swing, times, states)
+        gradient = self._gradient(float(np.sqrt(2 * self.eta * peak)))  # of a step along an eigenvector at the cap
+        return Followed(end * self.unit, count - late, push, swing, gradient, times, states)
 
-    def warmed(self, after: int, lr: float, momentum: float = 0.0, ahead: bool = False) -> Warmed:
+    def gradient_at(self, w: np.ndarray) -> float:
+        """The norm of the loss's gradient at w (moving,)."""
+        C, y, *_ = self._columns
+        L, at = self.coordinates.degree, w / self.unit
+        return self._gradient(float(np.linalg.norm(self.eta * L * at ** (L - 1) * (C.T @ (C @ at**L - y)))))
+
+    def _gradient(self, step: float) -> float:
+        """The norm of the gradient that gives a step of that length; ``|grad|^2 = rate |dL/dw|^2``."""
+        return step * self.unit / (self.lr * np.sqrt(self.coordinates.rate))
+
+    def warmed(
+        self, after: int, lr: float, momentum: float = 0.0, ahead: bool = False, max_norm: float = np.inf
+    ) -> Warmed:
         """Descent itself at ``lr`` to ``after`` steps beyond the loss's first rise, at most 700, or to its end.
 
-        It has heavy-ball momentum, or looks ``ahead``, as Nesterov's does.
+        It has heavy-ball momentum, or looks ``ahead``, as Nesterov's does; gradients are clipped at ``max_norm``.
 
         Raises:
             Diverges: descent's loss has left what a minimum can hold.
@@ -182,7 +197,8 @@ class Edge:
         C, y, *_ = self._columns
         L, run, name = self.coordinates.degree, kernel(), self.coordinates.model.name
         start, eta = self.w0[self.moving] / self.unit, self.eta * lr / self.lr
-        outcome, steps, w, losses = run.descend(C, y, L, eta, momentum, ahead, start, after, WARM, CONVERGED)
+        longest = max_norm / self.at(lr)._gradient(1.0)
+        outcome, steps, w, losses = run.descend(C, y, L, eta, momentum, ahead, longest, start, after, WARM, CONVERGED)
         if outcome == run.DIVERGED:
             raise Diverges(f"{name}: descent at lr = {lr:g} diverges within {steps} steps: use a smaller lr")
         if outcome == run.CROSSED:

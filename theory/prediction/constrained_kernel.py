@@ -31,8 +31,8 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     By steps that miss ``accuracy`` of any weight, and ten times that of the residual.
 
     Returns the outcome; the weights; the steps of descent, and how many of them are beyond the end; the matrix of the
-    whole push; the squared residual of the oscillation that pushes at the end; the states kept, their number of steps
-    and their z, where ``record``; and the counts of steps and iterations of Newton's method.
+    whole push; the squared residual of the oscillation that pushes at the end, and the largest; the states kept, their
+    number of steps and their z, where ``record``; and the counts of steps and iterations of Newton's method.
     """
     rows, D = C.shape
     cap, target = 2 / (eta * L * L), 0.0
@@ -51,7 +51,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
     times, kept = np.empty(most + 1 if record else 1), np.empty((most + 1 if record else 1, D))
     good, _, begun_with, _ = implicit(C, y, L, cap, 1e12, z, nu, U, accuracy, found)
     if not good:
-        return LOST, w, 0.0, 0.0, pushed, 0.0, times[:0], kept[:0], 0, 0
+        return LOST, w, 0.0, 0.0, pushed, 0.0, 0.0, times[:0], kept[:0], 0, 0
     for i in range(D):  # onto the cap, where the start is above it
         w[i] = found[i]
         z[i] = dual(w[i], L)
@@ -61,7 +61,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
                 pushed[a, c] += begun_with[k, a] * begun_with[k, c]
     times[0] = 0.0
     copied(z, kept[0])
-    t, h, h1, h2, known = 0.0, 0.25, 0.0, 0.0, 0
+    t, h, h1, h2, known, peak = 0.0, 0.25, 0.0, 0.0, 0, 0.0
     steps, iterations, outcome = 0, 0, LONG
     square = residual(C, y, L, w, b, rho)
     earlier = square
@@ -161,6 +161,7 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
         for a in range(rows):
             speed[a] = nu[a] / new_span
         U, U1, h2, h1, known = turned, U, h1, h, min(known + 1, 2)
+        peak = max(peak, swinging(U, eta))
         t += h
         steps += 1
         if record:
@@ -172,11 +173,18 @@ def follow(C, y, L, eta, w0, exact, accuracy, end, until, most, record):
             break
         h *= min(2.0, max(0.3, 0.8 * (accuracy / max(missed, 1e-12)) ** (1 / 3)))
     late = h1 * np.log(small / square) / np.log(earlier / square) if square < min(small, earlier) else 0.0
-    stored, swing = steps + 1 if record else 0, 0.0
-    for k in range(U.shape[0]):  # the residual alternates by 2 U / eta
-        for a in range(rows):
-            swing += 4 * U[k, a] ** 2 / eta**2
-    return outcome, w, t, late, pushed, swing, times[:stored], kept[:stored], steps, iterations
+    stored, swing = steps + 1 if record else 0, swinging(U, eta)
+    return outcome, w, t, late, pushed, swing, peak, times[:stored], kept[:stored], steps, iterations
+
+
+@inner
+def swinging(U, eta):
+    """The squared residual of an oscillation, which alternates by 2 U / eta."""
+    square = 0.0
+    for k in range(U.shape[0]):
+        for a in range(U.shape[1]):
+            square += 4 * U[k, a] ** 2 / eta**2
+    return square
 
 
 @kernel
@@ -240,10 +248,11 @@ def sizes(w):
 
 
 @kernel
-def descend(C, y, L, eta, momentum, ahead, w0, after, most, end):
+def descend(C, y, L, eta, momentum, ahead, longest, w0, after, most, end):
     """Descent itself from w0, with momentum, until ``after`` steps beyond the loss's first rise, or ``most``.
 
-    The heavy ball moves by its velocity, or ``ahead`` by the next one too, as Nesterov's does.
+    The heavy ball moves by its velocity, or ``ahead`` by the next one too, as Nesterov's does. Gradients give a push
+    of ``longest`` at most.
 
     Returns the outcome; the steps; |weights|, without their last alternation where it is still moving; and the squared
     residual before each step and after the last.
@@ -268,9 +277,14 @@ def descend(C, y, L, eta, momentum, ahead, w0, after, most, end):
             break
         last = square
         pulled(C, rho, g)
+        length = 0.0
+        for i in range(D):
+            g[i] *= eta * L * w[i] ** (L - 1)
+            length += g[i] ** 2
+        length = np.sqrt(length)
         for i in range(D):
             before[i], now[i] = now[i], w[i]
-            push = eta * L * w[i] ** (L - 1) * g[i]
+            push = g[i] * longest / length if length > longest else g[i]
             v[i] = momentum * v[i] + push
             w[i] -= push + momentum * v[i] if ahead else v[i]
         t += 1

@@ -19,8 +19,11 @@ from .coordinates import Doubled
 from .decayed import lasso, sharpness
 from .flow_endpoint import FlowEndpoint
 from .interpolators import Interpolators
-from .rule_terms import limit, spent, warm_up
+from .rule_terms import limit, max_norm, spent, warm_up
 from .settled import Settled
+
+UNCLIPPED = 0.5  # of the largest gradient that swings at the edge, from which on clipping moves the end as little as
+# the first steps do: 0.2 % in the median
 
 Method = Literal["flow", "frontier", "bregman", "constrained_flow", "effective_start"]
 
@@ -122,8 +125,26 @@ def endpoint_of_settled(
         return replace(found, note="not predicted: descent itself ended within the warm-up", error=NONE)
     found = endpoint_at(reachable, state.end, state.push, lr, "constrained_flow")
     if rule != gradient_descent:
-        return replace(found, note=f"inertia is left: use {warm_up(rule)}" if warmup < spent(rule) else "")
+        _require_unclipped(state, rule, lr)
+        left = rule.momentum and warmup < spent(rule)
+        return replace(found, note=f"inertia is left: use {warm_up(rule)}" if left else "")
     return replace(found, error=_error(found, edge.problem, _moved(state, found, flow), warmup))
+
+
+def _require_unclipped(state: Settled, rule: UpdateRule, lr: float) -> None:
+    """Raise NoClosedForm where clipping would weaken the oscillation that holds a rule at the edge."""
+    most, first = max_norm(rule), state.edge.gradient_at(state.start)
+    if state.gradient * UNCLIPPED > most:
+        raise NoClosedForm(
+            f"{rule.step.name} at lr = {lr:g} clips the gradients that swing at the edge of stability, up to "
+            f"{state.gradient:.3g}: use a max_norm of {1.1 * UNCLIPPED * state.gradient:.2g} at least, an lr below "
+            "lr_critical_final, or run it with sims"
+        )
+    if state.gradient and first > most:
+        raise NoClosedForm(
+            f"{rule.step.name} at lr = {lr:g} clips the gradient still, {first:.3g} after {state.begun} steps: use a "
+            "longer warm-up, or run it with sims"
+        )
 
 
 def _moved(state: Settled, found: Endpoint, flow: FlowEndpoint) -> Moved:

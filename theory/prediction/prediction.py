@@ -33,7 +33,7 @@ from .endpoints import (
 from .interpolators import Interpolators
 from .paths import Path, path
 from .rule_endpoint import endpoint_of_signs, endpoint_of_start
-from .rule_terms import TERMS, inert, own_step, rate_of_edge, refuse, require_method, require_predicted, signs
+from .rule_terms import TERMS, own_step, rate_of_edge, refuse, require_method, require_predicted, signs, warms
 from .settled import Settled, settle
 
 ROUNDING = 1e-29  # of the loss of beta = 0
@@ -53,7 +53,7 @@ class Prediction(Boundaries):
         to 50 of them, a twentieth of a run, take the error of signed families from 1 to 2 % to 0.2 to 0.5 %.
         Below ``lr_critical_final / 10000`` it ends with gradient flow.
 
-        With momentum a warm-up is needed: the inertia of the first steps takes runs 10 to 90 % away, and after it the
+        With momentum a warm-up is needed: the warmsia of the first steps takes runs 10 to 90 % away, and after it the
         constrained flow at the lr of the same cap, ``lr / (1 + momentum)`` of heavy ball, mostly ends within 1 %.
         Nesterov's goes without one too, well below its edge. A schedule moves the cap on the way. With weight decay the
         end is the LASSO, for degree 2.
@@ -75,7 +75,7 @@ class Prediction(Boundaries):
         if warmup and method != "constrained_flow":
             raise InputError(f"warmup = {warmup} has no meaning for method={method!r}: use 'constrained_flow', or 0")
         self._require_one_start(lr)
-        ruled = (own_step(rule) or rule.label_noise > 0) and not (warmup and inert(rule))
+        ruled = (own_step(rule) or rule.label_noise > 0) and not (warmup and warms(rule))
         if steps is not None and (method == "flow" or not ruled):
             raise InputError(f"steps = {steps} is of rules that do not rest, and {rule.step.name} does: leave it out")
         if rule.weight_decay:
@@ -87,7 +87,7 @@ class Prediction(Boundaries):
         require_method(rule, self.dynamics.model.name, method, warmup)
         reachable, w0 = self._reachable
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
-        slow = ((1 - rule.momentum) / (1 + rule.momentum)) ** 2  # by what inertia adds to the second order in lr
+        slow = ((1 - rule.momentum) / (1 + rule.momentum)) ** 2  # by what warmsia adds to the second order in lr
         unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW * slow}.get(method, 0.0)
         if reachable.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
             return endpoint_like_flow(self.flow, reachable, lr, method, rule)
@@ -115,7 +115,7 @@ class Prediction(Boundaries):
             if steps is not None:
                 raise NoClosedForm(f"{rule.step.name} of a linear model is not followed in steps: leave steps out")
             return replace(endpoint_of_flow(self.flow, lr, rule), method="effective_start")
-        if inert(rule):  # which has a remedy below lr_max
+        if warms(rule):  # which has a remedy below lr_max
             self._require_stable(lr)
         return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr, steps)
 

@@ -16,7 +16,7 @@ from .drift import drifted
 from .effective_starts import effective_start
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_moved, measured
-from .rule_terms import GONE, MOST, inert, near_minimum, slowest_average, slowest_total, warm_up
+from .rule_terms import GONE, MOST, near_minimum, slowest_average, slowest_total, warm_up, warms
 from .signed_flow import sign_flow
 
 NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much as along flow
@@ -53,7 +53,7 @@ def endpoint_of_start(
         )
     most, far = NOISY if rule.label_noise else 1.0, (lr / 2 if behind is None else behind) * sharpness
     if rests and far > most:
-        followed = f"the constrained flow after {warm_up(rule)}, " if inert(rule) and rule.momentum <= MOST else ""
+        followed = f"the constrained flow after {warm_up(rule)}, " if warms(rule) and rule.momentum <= MOST else ""
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
             f"below {lr * most / far:.4g}, {followed}or run it with sims"

@@ -20,6 +20,7 @@ from ..rules.update_rule import UpdateRule, gradient_descent, require_rule
 
 TERMS = ("momentum", "weight_decay", "schedule")
 MOST = 0.98  # momentum
+CLIPPED, FIRST = STEPS["clipped_descent"], 50  # steps, in which most is clipped
 VANISHING = 1e-20, 1e-40  # totals, such as the squared norm of the gradient, near a minimum
 GONE = 1e-200, 1e-300  # the same, where nothing that is added to their roots is as small
 SAME = 1e-9  # relative, of what they leave as it is
@@ -148,18 +149,25 @@ def limit(rule: UpdateRule, sharpness: float | np.ndarray) -> float | np.ndarray
     return rate if np.ndim(rate) else float(rate)
 
 
-def inert(rule: UpdateRule) -> bool:
-    """Whether the rule is descent with momentum, heavy ball's or Nesterov's."""
-    return rule.step == STEPS["nesterov"] or (rule.momentum > 0 and not own_step(rule))
+def warms(rule: UpdateRule) -> bool:
+    """Whether the rule is descent but for its first steps: with momentum, heavy ball's or Nesterov's, or clipped."""
+    return rule.step in (STEPS["nesterov"], CLIPPED) or (rule.momentum > 0 and not own_step(rule))
+
+
+def max_norm(rule: UpdateRule) -> float:
+    """At which gradients are clipped, infinite where they are not."""
+    return dict(rule.step_parameters)["max_norm"] if rule.step == CLIPPED else np.inf
 
 
 def spent(rule: UpdateRule) -> int:
-    """Steps after which little inertia is left; 0 without momentum."""
+    """Steps after which little inertia is left, or little is clipped; 0 of descent."""
+    if rule.step == CLIPPED:
+        return FIRST
     return max(20, round(10 / (1 - rule.momentum))) if rule.momentum else 0
 
 
 def warm_up(rule: UpdateRule) -> str:
-    """The warm-up that takes the inertia of the first steps, in words."""
+    """The warm-up that takes the first steps, in words."""
     steps = spent(rule) or 20
     return f"a warm-up of {steps} steps (--warmup {steps})"
 

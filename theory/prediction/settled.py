@@ -6,12 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import GdbiasError, NoInterpolator
+from ..rules.steps import STEPS
 from ..rules.update_rule import UpdateRule
 from .constrained import LOSS, Edge, Warmed
 from .interpolators import Interpolators
 from .moving_cap import scheduled
 from .oscillation import Modes, undershoot
-from .rule_terms import own_step, rate_of_edge
+from .rule_terms import max_norm, rate_of_edge
 
 NEAR_END = 1e-7  # loss from which one implicit step goes where the flow goes: endpoints move by 0.03 % at most
 
@@ -31,6 +32,7 @@ class Settled:
         swing: loss of the oscillation that pushes there, for targets of size 1.
         ended: whether descent itself ended there, within its warm-up.
         losses: those of the warm-up, for targets of size 1; empty without one.
+        gradient: norm of the swinging gradient, at its largest on the way.
     """
 
     reachable: Interpolators
@@ -43,6 +45,7 @@ class Settled:
     swing: float
     ended: bool = False
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+    gradient: float = 0.0
 
     def nearest(self, lr: float) -> np.ndarray:
         """The interpolator b (block, d) with ``S <= 2 / lr`` nearest to here: by its dual, or as the flow ends."""
@@ -90,7 +93,8 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
     edge = edge.at(rate_of_edge(rule, lr))
     start, begun, ended, losses = Warmed(edge.w0[edge.moving], 0, False, np.empty(0))
     if warmup:
-        start, begun, ended, losses = edge.warmed(warmup, lr, rule.momentum, ahead=own_step(rule))
+        terms = rule.momentum, rule.step == STEPS["nesterov"], max_norm(rule)
+        start, begun, ended, losses = edge.warmed(warmup, lr, *terms)
     if ended:
         rank = len(reachable.problem.projected[1])
         return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
@@ -100,4 +104,5 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
         found = edge.follow(start, NEAR_END, exact_drift=not rule.momentum)
     except NoInterpolator:
         raise edge.unstable(lr) from None  # by the rule's own lr
-    return Settled(reachable, edge, start, begun, found.w, begun + found.steps, found.push, found.swing, losses=losses)
+    told = found.w, begun + found.steps, found.push, found.swing
+    return Settled(reachable, edge, start, begun, *told, losses=losses, gradient=found.gradient)
