@@ -53,10 +53,11 @@ class Prediction(Boundaries):
         to 50 of them, a twentieth of a run, take the error of signed families from 1 to 2 % to 0.2 to 0.5 %.
         Below ``lr_critical_final / 10000`` it ends with gradient flow.
 
-        With momentum a warm-up is needed: the warmsia of the first steps takes runs 10 to 90 % away, and after it the
+        With momentum a warm-up is needed: the inertia of the first steps takes runs 10 to 90 % away, and after it the
         constrained flow at the lr of the same cap, ``lr / (1 + momentum)`` of heavy ball, mostly ends within 1 %.
-        Nesterov's goes without one too, well below its edge. A schedule moves the cap on the way. With weight decay the
-        end is the LASSO, for degree 2.
+        Nesterov's and clipped descent go without one too, well below their edges; above its edge clipped descent is told
+        where ``max_norm`` is at least half of the gradient that swings there. A schedule moves the cap on the way. With
+        weight decay the end is the LASSO, for degree 2.
 
         Steps other than descent's and label noise have an end of their own, but for method "flow": gradient flow's from
         an effective start, which plain descent and momentum have by ``method="effective_start"``, or that of the flow
@@ -87,7 +88,7 @@ class Prediction(Boundaries):
         require_method(rule, self.dynamics.model.name, method, warmup)
         reachable, w0 = self._reachable
         # A linear model has one sharpness; without a constraint the divergence is least at the end of the flow.
-        slow = ((1 - rule.momentum) / (1 + rule.momentum)) ** 2  # by what warmsia adds to the second order in lr
+        slow = ((1 - rule.momentum) / (1 + rule.momentum)) ** 2  # by what inertia adds to the second order in lr
         unmoved = {"bregman": 1.0, "constrained_flow": LIKE_FLOW * slow}.get(method, 0.0)
         if reachable.coordinates.degree == 1 or lr <= unmoved * self.lr_critical_final:
             return endpoint_like_flow(self.flow, reachable, lr, method, rule)
