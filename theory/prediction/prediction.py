@@ -55,7 +55,7 @@ class Prediction(Boundaries):
 
         With momentum a warm-up is needed: the inertia of the first steps takes runs 10 to 90 % away, and after it the
         constrained flow at the lr of the same cap, ``lr / (1 + momentum)`` of heavy ball, mostly ends within 1 %.
-        Nesterov's and clipped descent go without one too, well below their edges; above its edge clipped descent is told
+        Nesterov's and clipped descent go without one too, well below their edges; above it clipped descent is told
         where ``max_norm`` is at least half of the gradient that swings there. A schedule moves the cap on the way. With
         weight decay the end is the LASSO, for degree 2.
 
