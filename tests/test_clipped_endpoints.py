@@ -50,28 +50,35 @@ def test_the_first_steps_are_its_own_in_any_units(name, scale_x, scale_y):
     assert abs(unclipped[50] / losses[50] - 1) > 0.1
 
 
-def gradients(run):
+def gradients(run, problem):
     """The norms of the gradient along a recorded run of difference(2)."""
-    beta = (run.path_theta.values * np.abs(run.path_theta.values) * [[[1], [-1]]]).sum(axis=1)
-    slopes = (beta @ SIGNED.X.T - SIGNED.y) @ SIGNED.X / SIGNED.n
-    return np.linalg.norm(2 * run.path_theta.values * slopes[:, None], axis=(1, 2))
+    theta = run.path_theta.values
+    slopes = ((theta[:, 0] ** 2 - theta[:, 1] ** 2) @ problem.X.T - problem.y) @ problem.X / problem.n
+    return np.linalg.norm(2 * theta * slopes[:, None], axis=(1, 2))
 
 
-def test_what_clips_the_oscillation_is_refused_and_what_is_advised_works():
+@pytest.mark.parametrize("scale_x, scale_y", [(1, 1), (1e-6, 1), (1e8, 1e3)])
+def test_what_clips_the_oscillation_is_refused_and_what_is_advised_works(scale_x, scale_y):
     """Clipped, the oscillation cannot hold the sharpness, and the run ends elsewhere."""
-    free = predicted("difference(2)", clipped(1e9))
+    problem, unit = theory.Problem(SIGNED.X * scale_x, SIGNED.y * scale_y), (scale_y / scale_x) ** 0.5  # of weights
+    tol = 1e-10 * float(problem.y @ problem.y)
+
+    def told_and_run(max_norm, **options):
+        pred = theory.predict(theory.difference(2), problem, 0.1 * unit, rule=clipped(max_norm))
+        return pred, run_of(pred, above(pred, 0.3), tol=tol, **options)
+
+    free, run = told_and_run(1e9 * scale_y**2 / unit, record_every=1)
     lr = above(free, 0.3)
     end = free.endpoint(lr, warmup=50)
-    assert distance(end.beta, run_of(free, lr).beta.values) < 0.01
-    tight = predicted("difference(2)", clipped(0.02))
-    assert distance(end.beta, run_of(tight, lr).beta.values) > 0.02
+    assert distance(end.beta, run.beta.values) < 0.01
+    tight, other = told_and_run(0.02 * scale_y**2 / unit)
+    assert distance(end.beta, other.beta.values) > 0.02
     with pytest.raises(NoClosedForm, match="clips the gradients that swing at the edge of stability") as refused:
         tight.endpoint(lr, warmup=50)
-    told, enough = (float(found) for found in re.findall(r"(?:up to|max_norm of) ([\d.]+)[: ]", str(refused.value)))
-    seen = gradients(run_of(free, lr, record_every=1))
-    assert 0.5 < told / seen.max() < 2
-    advised = predicted("difference(2)", clipped(enough))
-    assert distance(advised.endpoint(lr, warmup=50).beta, run_of(advised, lr).beta.values) < 0.01
+    told, enough = map(float, re.findall(r"(?:up to|max_norm of) ([\d.e+-]+)[: ]", str(refused.value)))
+    assert 0.5 < told / gradients(run, problem).max() < 2
+    advised, run = told_and_run(enough)
+    assert distance(advised.endpoint(lr, warmup=50).beta, run.beta.values) < 0.01
 
 
 def test_a_warm_up_is_advised_above_the_edge():
