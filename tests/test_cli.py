@@ -1,5 +1,8 @@
 """The command line, called in this process: outputs exist, bad input exits with 2 and one line."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import zarr
@@ -222,3 +225,10 @@ def test_plot_without_a_prediction_says_why(figure, tmp_path, capsys):
         call("plot", figure, store, "--out", out)
         why, *_, written = capsys.readouterr().err.splitlines()
         assert ("data are not stored" if spoilt else "(0, inf)") in why and str(out) in written
+
+
+def test_help_imports_nothing_heavy():
+    """It takes a third of a second with NumPy alone, a whole one with the others."""
+    heavy = "{'matplotlib', 'numba', 'scipy', 'sympy', 'xarray'} & set(sys.modules)"
+    code = f"import sys, gdbias.figures.cli.command; assert not {heavy}, {heavy}"
+    subprocess.run([sys.executable, "-c", code], check=True)

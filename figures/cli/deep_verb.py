@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ...sims import Status, deep, rebuild_rule
+from ... import sims
+from ...sims import deep
 from ...sims.deep.architecture import Network
 from ...sims.deep.options import DeepOptions, FollowingOptions
 from ...sims.deep.program_cache import keep_programs
 from ...sims.grid import read_grid
-from ...sims.status import Doubt
+from ...sims.status import Doubt, Status
 from ...theory.errors import InputError
 from .effect import require_effect
 
@@ -74,7 +75,7 @@ class Deep:
 
 def table(ds) -> str:
     """One line a learning rate: how it ended, and its endpoint beside gradient flow's."""
-    c, edge = float(ds.lr_critical), 2 + 2 * rebuild_rule(ds).momentum
+    c, edge = float(ds.lr_critical), 2 + 2 * sims.rebuild_rule(ds).momentum
     of_batches = "batch_sharpness" in ds
     lines = [f"lr_critical {c:.4g}, gradient flow: sharpness {float(ds.flow_sharpness):.4g}"]
     head = f"lr / critical        lr  status         steps{f'lr S / {edge:g}':>10}"

@@ -14,10 +14,8 @@ from tyro.conf import Positional
 from ... import sims, theory
 from ...sims.grid import learning_rates, one_value, read_grid
 from ...sims.machine import cores
-from ...sims.predictions.planes import PredictedOptions
 from ...sims.status import Phase, Status
 from ...theory.errors import GdbiasError, InputError, NoClosedForm, NoInterpolator
-from ...theory.prediction.rule_terms import cap, own_step
 from ..parts.choice import fewer_rows, has_one_minimum
 from .data_options import Data
 from .rule_options import Rule
@@ -69,8 +67,8 @@ class Predict:
         if lrs is None:
             raise InputError(f"{self.plane} needs learning rates: use for example --lr 0.01:1:40:log")
         model, problem = self.data.settings()
-        asked = PredictedOptions(warmup=self.warmup, max_steps=self.max_steps)
-        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, options=asked)
+        asked = dict(warmup=self.warmup, max_steps=self.max_steps)
+        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, **asked)
         slow = ds.phase.values == Phase.CONVERGING
         for value, count in zip(*np.unique(ds.status.values[~slow], return_counts=True), strict=True):
             print(f"{count:8d} {TOLD[Status(int(value))]}")
@@ -79,6 +77,8 @@ class Predict:
         print(f"written to {self.plane}", file=sys.stderr)
 
     def _tell(self, init_scale: float, lrs: np.ndarray | None) -> None:
+        from ...theory.prediction.rule_terms import cap, own_step  # SymPy takes a third of a second
+
         model, problem = self.data.setting()
         pred = theory.predict(model, problem, init_scale, rule=self.rule.rule())
         said = say if problem.n * problem.d > LARGE else lambda text: None
@@ -111,7 +111,7 @@ class Predict:
                 told = end.result()
                 print(f"lr {lr:<12.6g}{'none, as lr_max' if told == reason else told}", flush=True)
 
-    def _tell_limits(self, pred: theory.Prediction, settled: str) -> str:
+    def _tell_limits(self, pred: "theory.Prediction", settled: str) -> str:
         """Print them; returns why there is no lr_max, if there is none."""
         reason = ""
         try:
@@ -147,7 +147,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def _endpoints(
-    pred: theory.Prediction, lrs: list[float], warmup: int, steps: int | None
+    pred: "theory.Prediction", lrs: list[float], warmup: int, steps: int | None
 ) -> Iterator[list[Future[str]]]:
     """Where descent ends at each learning rate, found side by side, and beside whatever else is asked."""
     with ThreadPoolExecutor(min(cores(), ABREAST)) as pool:
@@ -157,7 +157,7 @@ def _endpoints(
             pool.shutdown(cancel_futures=True)
 
 
-def _ended(pred: theory.Prediction, lr: float, warmup: int, steps: int | None) -> str:
+def _ended(pred: "theory.Prediction", lr: float, warmup: int, steps: int | None) -> str:
     try:
         if lr >= pred.lr_divergence:
             return f"diverges, as most runs above lr_divergence do, {pred.lr_divergence:.6g}"
@@ -179,11 +179,11 @@ def _ended(pred: theory.Prediction, lr: float, warmup: int, steps: int | None) -
     return "   ".join([*map(value, names), *_steps(pred, lr, warmup), *([end.note] if end.note else [])])
 
 
-def _reason(error: GdbiasError, pred: theory.Prediction) -> str:
+def _reason(error: GdbiasError, pred: "theory.Prediction") -> str:
     return str(error).removeprefix(f"{pred.dynamics.model.name}: ")
 
 
-def _steps(pred: theory.Prediction, lr: float, warmup: int) -> list[str]:
+def _steps(pred: "theory.Prediction", lr: float, warmup: int) -> list[str]:
     try:
         note = pred.steps_note(lr, warmup=warmup)
         return [f"steps {pred.steps(lr, warmup=warmup):.0f}{note and f' ({note})'}"]

@@ -3,10 +3,6 @@
 import hashlib
 import os
 
-import llvmlite.binding as llvm
-
-from ...theory.compiled.cache import cache_folder
-
 KEPT = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}  # all
 
 
@@ -19,6 +15,10 @@ def keep_programs() -> None:
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
+    import llvmlite.binding as llvm  # both bring Numba, which takes a quarter of a second
+
+    from ...theory.compiled.cache import cache_folder
+
     processor = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     folder = cache_folder() / f"jax-{hashlib.sha256(processor.encode()).hexdigest()[:16]}"
     for name, value in {"JAX_COMPILATION_CACHE_DIR": str(folder), **KEPT}.items():
