@@ -67,8 +67,7 @@ class Predict:
         if lrs is None:
             raise InputError(f"{self.plane} needs learning rates: use for example --lr 0.01:1:40:log")
         model, problem = self.data.settings()
-        asked = dict(warmup=self.warmup, max_steps=self.max_steps)
-        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, **asked)
+        ds = sims.predicted(model, problem, lrs, scales, store=self.plane, warmup=self.warmup, max_steps=self.max_steps)
         slow = ds.phase.values == Phase.CONVERGING
         for value, count in zip(*np.unique(ds.status.values[~slow], return_counts=True), strict=True):
             print(f"{count:8d} {TOLD[Status(int(value))]}")
