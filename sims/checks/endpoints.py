@@ -160,7 +160,7 @@ def heavy_ball(f: Formulas, case: Case) -> list[Comparison]:
     coordinates = doubled(model)
     edge = Edge(coordinates, pred.problem, coordinates.start(pred.starts[0]), same)
     try:
-        w, _, ended, *_ = edge.warmed(20, lr, momentum)
+        w, _, ended, _ = edge.warmed(20, lr, momentum)
     except NoClosedForm:
         raise NotApplicable("a weight changed its sign") from None
     if ended:

@@ -138,7 +138,7 @@ def _require_unclipped(state: Settled, rule: UpdateRule, lr: float) -> None:
         raise NoClosedForm(
             f"{rule.step.name} at lr = {lr:g} clips the gradients that swing at the edge of stability, up to "
             f"{state.gradient:.3g}: use a max_norm of {1.1 * UNCLIPPED * state.gradient:.2g} at least, an lr below "
-            "lr_critical_final, or run it with sims"
+            "lr_critical, or run it with sims"
         )
     if state.gradient and first > most:
         raise NoClosedForm(
