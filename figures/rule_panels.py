@@ -96,7 +96,7 @@ def rules(
     sharpness, norm = _first(ds) if flow is None else (flow.sharpness, flow.norms[NORM])
     columns = [_column(ds.isel(rule=[k]), sharpness, pred, endpoints) for k in range(ds.sizes["rule"])]
     if pred is not None and endpoints and (untold := [c.rule.label for c in columns if c.told is None]):
-        notes.append(f"no predicted ends of {', '.join(untold)}")
+        notes.append(f"no predicted ends of {', '.join(untold)}, which do not rest at a minimum or have no law")
     if few := [c.rule.label for c in columns if c.told is not None and c.told.late]:
         notes.append(f"ends of {', '.join(few)} are predicted as far as {SECONDS} s allow; lines between are straight")
     units = {SHARPNESS: 1.0, NORM: norm, RISK: 1.0}

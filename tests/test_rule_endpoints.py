@@ -8,6 +8,8 @@ import pytest
 from endpoint_runs import SIGNED, distance, predicted, run_of
 from gdbias import sims, theory
 from gdbias.theory import NoClosedForm, UpdateRule
+from gdbias.theory.derivation.landscape import Landscape
+from gdbias.theory.prediction.signed_flow import sign_flow
 from gdbias.theory.rules.lag import lag_of
 from gdbias.theory.rules.steps import STEPS, parse_step
 
@@ -164,6 +166,27 @@ def test_one_coefficient_of_signs_by_hand():
     end = theory.predict(model, problem, 0.5, rule=UpdateRule(step="sign_descent")).endpoint(1e-5)
     assert end.beta[0] == pytest.approx(2.25, rel=1e-6)
     assert float(end.note.split()[4]) == pytest.approx((1.5 - 0.5) / 1e-5, rel=1e-2)  # u ends at 1.5
+
+
+def test_where_steps_of_signs_end_far_from_their_flow_is_refused():
+    """On some data runs end 47 % away at the largest rate that is small, and 19 % at a thirtieth of it."""
+    problem = theory.sparse_regression(n=20, d=40, sparsity=3, seed=5, n_test=0, signs="positive")
+    pred = theory.predict(theory.power(2), problem, 0.1, rule=UpdateRule(step="sign_descent"))
+    with pytest.raises(NoClosedForm, match="may end .* from where small steps of signs do") as refused:
+        pred.endpoint(1e-3)
+    limit = (sign_flow(Landscape(pred.dynamics, problem), pred.starts[0]).theta ** 2).sum(axis=0)
+    assert distance(run_of(pred, 1e-3, max_steps=4000).beta.values, limit) > 0.1
+    advised = float(re.findall(r"below ([\d.e-]+),", str(refused.value))[0])
+    assert "mostly within" in pred.endpoint(advised).note
+
+
+@pytest.mark.parametrize("step, share", [("sign_descent", 1.0), ("sign_descent", 0.1)])
+def test_runs_of_signs_are_as_far_as_told(step, share):
+    pred = predicted("difference(2)", UpdateRule(step=step))
+    lr = share / 400 * pred.endpoint(1e-6).steps * 1e-6
+    end, run = pred.endpoint(0.99 * lr), run_of(pred, 0.99 * lr, max_steps=round(600 / share))
+    told = float(re.findall(r"within ([\d.]+)%", end.note)[0]) / 100
+    assert told / 20 < distance(end.beta, run.beta.values) < 1.5 * told
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,8 @@ def require_plain(ds: xr.Dataset) -> None:
     """Raises InputError where the runs have an update rule."""
     if rule := rule_of(ds):
         raise InputError(
-            f"the runs are of {rule}, predictions are for plain gradient descent: phase_diagram, "
-            "norm_sharpness, bifurcation and trajectory draw the runs alone"
+            f"the runs are of {rule}, and this figure's predictions are for plain gradient descent: "
+            "phase_diagram, norm_sharpness, bifurcation and trajectory draw the runs alone, rules what others end at"
         )
 
 

@@ -15,9 +15,9 @@ def keep_programs() -> None:
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    import llvmlite.binding as llvm  # both bring Numba, which takes a quarter of a second
+    import llvmlite.binding as llvm  # takes a twentieth of a second
 
-    from ...theory.compiled.cache import cache_folder
+    from ...theory.compiled.cache import cache_folder  # brings Numba, which takes a quarter of a second
 
     processor = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     folder = cache_folder() / f"jax-{hashlib.sha256(processor.encode()).hexdigest()[:16]}"

@@ -22,6 +22,7 @@ from .signed_flow import sign_flow
 NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much as along flow
 TOLD, FARTHEST = 0.01, 0.1  # of beta, that the next order moves: what a note tells, and what is refused
 SMALL = 1 / 400  # of the flow of signs, what a rule may remember: then it ends within some 3 % of it, at worst 7
+LONGER, SLOWLY = 1.3, 0.25  # than to arrival; the power of lr by which its error falls at least
 LITTLE = 0.01  # of the gradients of a swing, what may be added to them
 REMEMBERED = 0.5  # of the steps to arrival, what averages may remember
 WAITING = 0.01  # of beta, which weights that wait at 0 may move
@@ -160,11 +161,20 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
     _require_motion(landscape, theta0, name)
     flow = sign_flow(landscape, theta0)
     if lr * remembered > SMALL * flow.time:
+        what = "" if remembered == 1 else f" remembers {remembered:.4g} steps, and"
         raise NoClosedForm(
-            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and is sign descent, whose end is known, where "
-            f"these are small: use an lr below {SMALL * flow.time / remembered:.3g}, or run it with sims"
+            f"{name} at lr = {lr:g}{what} is known to end where small steps of signs do: use an lr below "
+            f"{SMALL * flow.time / remembered:.3g}, or run it with sims"
         )
     end = measured(landscape, flow.theta, np.full(landscape.problem.n, np.nan))
+    share = lr * remembered / (SMALL * flow.time)
+    coarse = _missed_by_steps(landscape, theta0, SMALL * flow.time, end.beta)
+    off = coarse * share**SLOWLY
+    if off > FARTHEST:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} may end {off:.0%} from where small steps of signs do: use an lr below "
+            f"{0.99 * lr * (FARTHEST / off) ** (1 / SLOWLY):.2g}, or run it with sims"
+        )
     added, swing = dict(rule.step_parameters).get("eps", 0.0), lr * float(end.sharpness) / 2
     if added > LITTLE * swing:
         raise NoClosedForm(
@@ -179,8 +189,16 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
                 "as long as it remembers: run it with sims"
             )
     taken = float(flow.time / lr)
-    note = f"where it arrives after {_whole(taken)} steps, with swings of lr in every weight"
+    note = f"where it arrives after {_whole(taken)} steps, mostly within {off:.1%}, with swings of lr"
     return replace(endpoint_of_flow(end, lr), method="sign_flow", note=note, steps=taken)
+
+
+def _missed_by_steps(landscape: Landscape, theta: np.ndarray, lr: float, beta: np.ndarray) -> float:
+    """How far sign descent at ``lr`` ends from beta, in units of it."""
+    for _ in range(round(LONGER / SMALL)):
+        slopes = landscape.slope(landscape.predictions(*theta))
+        theta = theta - lr * np.sign(np.stack([each * slopes for each in landscape.law.jacobian(*theta)]))
+    return float(np.linalg.norm(landscape.beta(theta[None])[0] - beta) / np.linalg.norm(beta))
 
 
 def _noise(landscape: Landscape, coordinates: Doubled, flow: FlowEndpoint, rule: UpdateRule, lr: float) -> np.ndarray:
