@@ -25,13 +25,13 @@ class Phase(_Named):
     """What a run does in the long run. Stored as int8 with CF flag attributes."""
 
     NOT_RUN = -1  # the fill value of a store: not computed yet
-    FLOW_ALIGNED = 0  # converged, the loss never rose; with momentum: the sharpness stayed below the edge
+    FLOW_ALIGNED = 0  # converged, the loss never rose
     CATAPULT = 1  # converged, the loss rose on at most 10 steps
-    EDGE_OF_STABILITY = 2  # converged, the loss rose on more; with momentum: the sharpness met the edge
+    EDGE_OF_STABILITY = 2  # converged, the loss rose on more; with momentum: the sharpness was above the edge
     PERIODIC = 3  # bounded, the weights return after `period` steps and nearby runs stay near
     CHAOTIC = 4  # bounded, the weights do not return and nearby runs part
     DIVERGED = 5  # the loss blew up, if only in the window
-    UNDECIDED = 6  # bounded and none of these, no window was asked for, or converged by a rule whose edge moves
+    UNDECIDED = 6  # bounded and none of these, no window was asked for, or converged by another rule
     CONVERGING = 7  # not there yet: in the window the loss never rose and a nearby run did not part
 
 

@@ -168,6 +168,26 @@ def test_one_coefficient_of_signs_by_hand():
     assert float(end.note.split()[4]) == pytest.approx((1.5 - 0.5) / 1e-5, rel=1e-2)  # u ends at 1.5
 
 
+def test_sam_is_refused_where_its_ascent_is_not_small():
+    """From starts below rho it stays at the saddle, and above 2 / S it swings ever farther."""
+    sam, problem = UpdateRule(step="sam"), theory.Problem(np.array([[1.0, 2.0, 0.5, -1.0]]), np.array([1.0]))
+    for name in ("difference(2)", "product(2)"):
+        pred = theory.predict(theory.parse(name), problem, 0.01, rule=sam)
+        assert np.abs(run_of(pred, 0.005, max_steps=5000).beta).max() < 0.1
+        with pytest.raises(NoClosedForm, match="may be held at the saddle"):
+            pred.endpoint(0.005)
+    pred = predicted("difference(2)", own("sam", rho=1e-3))
+    with pytest.raises(NoClosedForm, match="too far from gradient flow"):
+        pred.endpoint(2.2 / pred.flow.sharpness)
+
+
+def test_a_step_whose_edge_is_no_flip_of_signs_has_no_boundaries():
+    """Its roots are complex there, and what would flip signs is negative."""
+    step = "weight - lr*velocity; velocity <- beta*velocity + gradient, from 0"
+    with pytest.raises(NoClosedForm, match="no learning rate below which"):
+        _ = predicted("difference(2)", own(step, beta=0.9)).lr_critical
+
+
 def test_where_steps_of_signs_end_far_from_their_flow_is_refused():
     """On some data runs end 47 % away at the largest rate that is small, and 19 % at a thirtieth of it."""
     problem = theory.sparse_regression(n=20, d=40, sparsity=3, seed=5, n_test=0, signs="positive")
@@ -231,7 +251,7 @@ def test_what_is_added_to_a_norm_brings_its_rule_to_rest():
 
 
 def test_a_start_that_a_rule_moves_to_nothing_is_refused_by_that():
-    with pytest.raises(NoClosedForm, match="sam moves this start to"):
+    with pytest.raises(NoClosedForm, match="sam goes uphill from the start"):
         predicted("difference(2)", own("sam", rho=1e-3), 1e-12).endpoint(0.02)
     nothing = theory.Problem(SIGNED.X, 0 * SIGNED.y)
     for step in ("polyak", "sign_descent"):

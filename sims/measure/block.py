@@ -101,15 +101,15 @@ def _phases(job: Job, runs: Runs, status: np.ndarray, top: np.ndarray) -> dict:
     seen = attractors(job, runs, chosen if job.options.window else chosen[:0])
     rule = job.landscape.dynamics.rule
     told = seen.period, seen.lyapunov, seen.peak, seen.lost, seen.fell, seen.near
-    phase = phases(status, runs.rising, *told, rule.lowers_loss, _met(rule, runs, top, job.options.track_every))
+    phase = phases(status, runs.rising, *told, rule.lowers_loss, _met(rule, runs, top))
     return dict(phase=phase, period=np.where(phase == Phase.PERIODIC, seen.period, 0), lyapunov=seen.lyapunov)
 
 
-def _met(rule: UpdateRule, runs: Runs, top: np.ndarray, track_every: int) -> np.ndarray | None:
-    """Whether the largest sharpness of a run was above the edge; None of an edge that moves, or where none looked."""
+def _met(rule: UpdateRule, runs: Runs, top: np.ndarray) -> np.ndarray | bool:
+    """Whether the largest sharpness seen of a run was above the edge; of none where the edge moves."""
     limit = np.asarray(rule.sharpness_limit(runs.lr))
-    still = track_every and rule.schedule == constant and not rule.stochastic and np.isfinite(limit).all()
-    return top > limit if still else None
+    still = rule.schedule == constant and not rule.stochastic
+    return still & (top > limit)
 
 
 def smallest_losses(landscape: Landscape, starts: np.ndarray) -> np.ndarray:

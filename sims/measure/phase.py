@@ -68,7 +68,7 @@ def phases(
     fell: np.ndarray,
     near: np.ndarray,
     rising_tells: bool = True,
-    met: np.ndarray | None = None,
+    met: np.ndarray | bool = False,
 ) -> np.ndarray:
     """The phase of every run, in this order:
 
@@ -79,19 +79,18 @@ def phases(
     (``fell``) and nearby runs stayed ``near``, at the step limit; else undecided.
 
     A run that held the tolerance at an unstable minimum by chance is bounded, not converged. Unless ``rising_tells``,
-    as with momentum, whose loss rings anywhere, runs that converged are edge_of_stability where their sharpness
-    ``met`` the rule's edge on the way and flow_aligned where not; what would have been told by a loss that never rose,
-    and without ``met`` all of this, is undecided.
+    as with momentum, whose loss rings anywhere, runs that converged are edge_of_stability where their sharpness was
+    seen above the rule's edge (``met``); all else that the loss would have told is undecided, since looks at the
+    sharpness are from below and now and then.
     """
-    converged = (status == Status.CONVERGED) & (rising_tells or met is not None)
-    aligned, few = (rising_steps == 0, rising_steps <= FEW) if rising_tells or met is None else (~met, False)
+    converged = (status == Status.CONVERGED) & (rising_tells or met)
     bounded = (status == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM)
     seen = bounded & ~(peak < SLOW)
     rules = [
         (status == Status.NOT_RUN, Phase.NOT_RUN),
         ((status == Status.DIVERGED) | (bounded & lost), Phase.DIVERGED),
-        (converged & aligned, Phase.FLOW_ALIGNED),
-        (converged & few, Phase.CATAPULT),
+        (converged & (rising_steps == 0) & rising_tells, Phase.FLOW_ALIGNED),
+        (converged & (rising_steps <= FEW) & rising_tells, Phase.CATAPULT),
         (converged, Phase.EDGE_OF_STABILITY),
         (seen & (period > 1) & (lyapunov <= CHAOS), Phase.PERIODIC),
         (seen & (period == 0) & (lyapunov > CHAOS) & ~fell, Phase.CHAOTIC),

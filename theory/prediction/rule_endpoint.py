@@ -23,6 +23,8 @@ NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much a
 TOLD, FARTHEST = 0.01, 0.1  # of beta, that the next order moves: what a note tells, and what is refused
 SMALL = 1 / 400  # of the flow of signs, what a rule may remember: then it ends within some 3 % of it, at worst 7
 LONGER, SLOWLY = 1.3, 0.25  # than to arrival; the power of lr by which its error falls at least
+UPHILL = 0.5  # of a start's weight
+ACROSS = 1.8  # lr S at the end of an ascent, which swings the farther the nearer that is to 2
 LITTLE = 0.01  # of the gradients of a swing, what may be added to them
 REMEMBERED = 0.5  # of the steps to arrival, what averages may remember
 WAITING = 0.01  # of beta, which weights that wait at 0 may move
@@ -59,6 +61,8 @@ def endpoint_of_start(
             f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
             f"below {lr * most / far:.4g}, {followed}or run it with sims"
         )
+    if not rests and rule.step.ascent is not None:
+        _require_small_ascent(landscape, theta0, sharpness, rule, lr)
     noise = _noise(landscape, coordinates, flow, rule, lr) if rule.label_noise else None
     start = effective_start(landscape, coordinates, theta0, lag.at(lr, rule.parameters), noise)
     remembered = slowest_total(rule)
@@ -90,6 +94,27 @@ def endpoint_of_start(
             raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
         notes.append(f"after {_whole(taken)} steps: it does not rest, and drifts to less sharpness")
     return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes), steps=taken)
+
+
+def _require_small_ascent(
+    landscape: Landscape, theta0: np.ndarray, sharpness: float, rule: UpdateRule, lr: float
+) -> None:
+    """Refuse an ascent whose swings are not small at the end, or which is not small beside the weights of the start."""
+    name = rule.step.name
+    if lr * sharpness > ACROSS:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
+            f"below {0.99 * ACROSS / sharpness:.3g}, or run it with sims"
+        )
+    if rule.step == STEPS["sam"]:
+        slopes = landscape.slope(landscape.predictions(*theta0))
+        uphill = np.stack([each * slopes for each in landscape.law.jacobian(*theta0)])
+        uphill *= dict(rule.step_parameters)["rho"] / np.linalg.norm(uphill)
+        if (np.abs(uphill).max(axis=0) > UPHILL * np.abs(theta0).max(axis=0)).any():
+            raise NoClosedForm(
+                f"{name} goes uphill from the start by {np.abs(uphill).max():.3g}, which is not small beside the "
+                "weights, and may be held at the saddle: use a smaller rho, a larger init_scale, or run it with sims"
+            )
 
 
 def _whole(steps: float) -> str:

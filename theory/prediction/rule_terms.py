@@ -118,7 +118,7 @@ def cap(rule: UpdateRule) -> float:
         return 2 + 2 * rule.momentum
     factor = edge_of(rule.step).factor
     found = None if factor is None or rule.step.ascent is not None else near_minimum(rule, factor, 1.0)
-    if found is None:
+    if found is None or not found > 0:
         raise NoClosedForm(
             f"{rule.step.name} has no learning rate below which a minimum is stable: its edge hangs on more than the "
             "minimum, and sharpness_effective of runs tells it"
