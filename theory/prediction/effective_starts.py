@@ -71,13 +71,13 @@ def effective_start(
         pace, force = last, end
     drift -= 0.0 if noise is None else noise
     first, second = moved_start(coordinates, theta0, drift[0]), moved_start(coordinates, theta0, drift[1])
-    norms = [float(np.linalg.norm(gradient(landscape, point))) for point in path.points]
+    norms = [float(np.linalg.norm(gradient(landscape, point.theta, point.pull))) for point in path.points]
     return EffectiveStart(first, second, np.array(steps), np.array(norms))
 
 
-def gradient(landscape: Landscape, point: FlowPoint) -> np.ndarray:
-    """The gradient of the loss in the weights, (weight, d)."""
-    return np.array([slope * point.pull for slope in landscape.law.jacobian(*point.theta)])
+def gradient(landscape: Landscape, theta: np.ndarray, pull: np.ndarray) -> np.ndarray:
+    """The gradient of the loss in the weights theta, (weight, d), where its slope in beta is ``pull``."""
+    return np.array([slope * pull for slope in landscape.law.jacobian(*theta)])
 
 
 def _rates(
@@ -85,7 +85,9 @@ def _rates(
 ) -> tuple[float, np.ndarray]:
     """Steps per flow time, and the drifts of z (2, block, d) at first order and with the whole force."""
     theta, pull, powers = point.theta, point.pull, coordinates.degree - 1
-    speed, uphill = law(theta, gradient(landscape, point), float(landscape.mean_loss(landscape.predictions(*theta))))
+    speed, uphill = law(
+        theta, gradient(landscape, theta, pull), float(landscape.mean_loss(landscape.predictions(*theta)))
+    )
     w = sides * doubled_weights(coordinates, theta)
     share = np.divide(sides * doubled_weights(coordinates, uphill), w, out=np.zeros_like(w), where=w > 0)
     ahead = landscape.slope(landscape.predictions(*(theta + uphill)))

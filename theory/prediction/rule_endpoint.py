@@ -13,7 +13,7 @@ from ..rules.steps import STEPS
 from ..rules.update_rule import UpdateRule
 from .coordinates import Doubled
 from .drift import drifted
-from .effective_starts import effective_start
+from .effective_starts import effective_start, gradient
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint, end_of_moved, measured
 from .rule_terms import GONE, MOST, near_minimum, slowest_average, slowest_total, warm_up, warms
@@ -107,8 +107,7 @@ def _require_small_ascent(
             f"below {0.99 * ACROSS / sharpness:.3g}, or run it with sims"
         )
     if rule.step == STEPS["sam"]:
-        slopes = landscape.slope(landscape.predictions(*theta0))
-        uphill = np.stack([each * slopes for each in landscape.law.jacobian(*theta0)])
+        uphill = gradient(landscape, theta0, landscape.slope(landscape.predictions(*theta0)))
         uphill *= dict(rule.step_parameters)["rho"] / np.linalg.norm(uphill)
         if (np.abs(uphill).max(axis=0) > UPHILL * np.abs(theta0).max(axis=0)).any():
             raise NoClosedForm(
@@ -221,8 +220,8 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
 def _missed_by_steps(landscape: Landscape, theta: np.ndarray, lr: float, beta: np.ndarray) -> float:
     """How far sign descent at ``lr`` ends from beta, in units of it."""
     for _ in range(round(LONGER / SMALL)):
-        slopes = landscape.slope(landscape.predictions(*theta))
-        theta = theta - lr * np.sign(np.stack([each * slopes for each in landscape.law.jacobian(*theta)]))
+        pull = landscape.slope(landscape.predictions(*theta))
+        theta = theta - lr * np.sign(gradient(landscape, theta, pull))
     return float(np.linalg.norm(landscape.beta(theta[None])[0] - beta) / np.linalg.norm(beta))
 
 
