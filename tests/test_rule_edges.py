@@ -16,6 +16,7 @@ from gdbias.sims.measure.max_norm import max_norm_sharpness
 from gdbias.sims.options import Options
 from gdbias.theory import UpdateRule
 from gdbias.theory.derivation.landscape import Landscape
+from gdbias.theory.rules.unit_circle import largest_stable
 from published_rules import PUBLISHED
 
 MODEL = theory.difference(2)
@@ -38,6 +39,62 @@ def test_the_edge_of_momentum_is_that_of_the_literature(b):
         (2 + 2 * b) / (1 + 2 * b) / 0.1
     )
     assert UpdateRule(step="heavy_ball", momentum=b).sharpness_limit(0.1) == pytest.approx((2 + 2 * b) / 0.1)
+
+
+TURNING = (
+    ("weight - lr*(0.9*gradient + 0.8*old); old <- gradient, from 0", {}),
+    ("weight - lr*(2*gradient - old); old <- gradient, from 0", {}),
+    ("weight - lr*velocity; velocity <- gradient, from 0", {}),
+    ("weight - lr*velocity; velocity <- beta*velocity + gradient, from 0", {"beta": 0.9}),
+    ("weight - lr*older; old <- gradient, from 0; older <- old + 0.3*gradient, from 0", {}),
+    ("weight - lr*(gradient + pull*weight + old); old <- 0.5*gradient, from 0", {"pull": 0.3}),
+)  # steps that leave stability where eigenvalues are complex, all but the second and the last
+
+
+def grows(rule, lr, sharpness):
+    """Whether the weight of ``sharpness w^2 / 2`` does, by the step's own equations in 4,000 steps."""
+    known = {"lr": lr, "weight": 1.0, **dict(rule.step_parameters)} | {str(s.symbol): 0.0 for s in rule.step.state}
+    equations = {"weight": rule.step.update} | {str(s.symbol): s.update for s in rule.step.state}
+    compiled = {name: compile(str(equation), name, "eval") for name, equation in equations.items()}
+    for _ in range(4000):
+        known |= {"gradient": sharpness * known["weight"]}
+        known |= {name: eval(equation, {}, known) for name, equation in compiled.items()}
+        if abs(known["weight"]) > 1e6:
+            return True
+    return abs(known["weight"]) > 1
+
+
+@pytest.mark.parametrize("step, parameters", TURNING)
+@pytest.mark.parametrize("lr", [1.0, 0.1])
+def test_the_edge_is_where_the_first_eigenvalue_leaves_the_circle(step, parameters, lr):
+    rule = UpdateRule(step=step, step_parameters=parameters)
+    edge = rule.sharpness_limit(lr)
+    assert not grows(rule, lr, 0.99 * edge) and grows(rule, lr, 1.01 * edge)
+    run = sims.descend(MODEL, PROBLEM, 1e-3, rule=rule, max_steps=50, backend="numpy")
+    assert run.sharpness_effective * rule.sharpness_limit(1e-3) == pytest.approx(float(run.sharpness), rel=1e-9)
+
+
+@pytest.mark.parametrize("step", ["weight + lr*gradient", "weight - lr*velocity; velocity <- gradient - 1.5*velocity"])
+def test_no_minimum_is_stable_under_a_step_that_climbs_or_grows_by_itself(step):
+    assert UpdateRule(step=step).sharpness_limit(0.1) == 0
+
+
+def test_where_stability_ends_agrees_with_the_largest_root():
+    """Of random polynomials, on a line of feedback."""
+    rng, line, compared = np.random.default_rng(0), np.linspace(0.005, 5, 1000), 0
+    for _ in range(60):
+        below = np.poly(np.append(rng.uniform(-0.99, 0.99, rng.integers(0, 4)), 1.0))
+        above = rng.normal(size=len(below) - 1)
+        for sign in (1, -1):
+            end = sign * largest_stable(tuple(above), tuple(below), sign)
+            inside = [np.abs(np.roots(np.polysub(below, sign * s * above))).max() < 1 for s in line]
+            if not inside[0]:
+                assert end < 0.01
+                continue
+            first = line[np.argmin(inside)] if not all(inside) else np.inf
+            assert (end > 4.99) if np.isinf(first) else first - 0.006 < end < first + 0.001
+            compared += 1
+    assert compared > 30
 
 
 @pytest.mark.parametrize("name, share", [("rmsprop", 2.0), ("rmsprop_scalar", 2.0), ("adam", 2 * 1.9 / 0.1)])

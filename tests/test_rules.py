@@ -149,7 +149,11 @@ def test_what_a_verb_cannot_do_with_rules_is_told(words, message, capsys):
 @pytest.mark.parametrize(
     "step, parameters",
     [
-        ("weight - lr*velocity; velocity <- beta*velocity + gradient", dict(beta=0.5)),  # turns, and flips nowhere
+        (
+            "weight - lr*velocity; velocity <- (0.5 + 0.1/(1 + square))*velocity + gradient; "
+            "square <- 0.9*square + 0.1*gradient**2",
+            {},
+        ),  # another map in each weight
         (
             "weight - lr*velocity; velocity <- beta*velocity + gradient/sqrt(total(gradient**2))",
             dict(beta=0.5),
@@ -172,3 +176,18 @@ def test_an_edge_at_one_step_does_not_make_a_minimum_unstable():
     """Polyak's length at a step is often beyond 2 / S, and its loss falls below any tolerance all the same."""
     ds = sims.sweep(MODEL, PROBLEM, [1.0, 10.0, 100.0], [0.05, 0.1, 0.2], rule=rule("polyak"), max_steps=5000)
     assert (ds.status == sims.Status.CONVERGED).all() and (ds.sharpness_effective > 1).any()
+
+
+@pytest.mark.parametrize(
+    "step, parameters, wanted",
+    [
+        ("adam", dict(beta1=1.5), "beta1 = 1.5 .* >= 0 and < 1: use for example 0.9"),
+        ("rmsprop", dict(beta2=1.0), "beta2 = 1.0 .* < 1"),
+        ("sam", dict(rho=-0.1), "rho = -0.1 .* >= 0"),
+        ("clipped_descent", dict(max_norm=0.0), "max_norm = 0.0 .* > 0"),
+        ("normalized_descent", dict(eps=-1e-8), "eps = -1e-08 .* >= 0"),
+    ],
+)
+def test_parameters_without_sense_are_refused(step, parameters, wanted):
+    with pytest.raises(InputError, match=wanted):
+        UpdateRule(step=step, step_parameters=parameters)

@@ -9,7 +9,7 @@ import sympy as sp
 from ...theory.derivation.hessian import columns, rows
 from ...theory.derivation.landscape import Landscape
 from ...theory.elementwise import function_of
-from ...theory.rules.stability import edge_of, held_next, held_total, own_symbols
+from ...theory.rules.stability import edge_of, held_next, held_total, own_symbols, reach
 from ...theory.rules.step import GRADIENT, LEARNING_RATE, LOSS, WEIGHT, Total
 from .max_norm import max_norm_sharpness
 from .pieces import over_pieces
@@ -19,10 +19,11 @@ from .sharpness import sharpness_at
 def sharpness_effective(
     landscape: Landscape, theta: np.ndarray, lr: np.ndarray, loss_min: np.ndarray | float, sharpness: np.ndarray
 ) -> np.ndarray:
-    """``lambda_max(diag(q) H)`` at points theta (point, weight and state, feature): 1 where a step flips signs.
+    """``lambda_max(diag(q) H)`` at points theta (point, weight and state, feature): 1 at the edge of a step.
 
     q is the :attr:`gdbias.theory.rules.stability.Edge.factor` of the step, ``lr / 2`` for descent and
-    ``lr / (2 + 2 b)`` with momentum b, at the state that the next step reads: a preconditioner stands in it. For
+    ``lr / (2 + 2 b)`` with momentum b, at the state that the next step reads: a preconditioner stands in it. It is
+    larger where a step leaves stability before signs flip. For
     sign descent it is ``lr max_(|v|_inf <= 1) v' H v / (2 |g|_1)`` (2603.05002), by a search
     (:mod:`gdbias.sims.measure.max_norm`).
     Where the gradient is taken elsewhere, H is that at the point, and what the gradient has grown there along itself
@@ -48,7 +49,8 @@ def sharpness_effective(
 def _at_state(
     landscape: Landscape, theta: np.ndarray, lr: np.ndarray, loss_min: np.ndarray, sharpness: np.ndarray
 ) -> np.ndarray:
-    step, m = landscape.dynamics.rule.step, len(landscape.dynamics.model.weights)
+    rule, m = landscape.dynamics.rule, len(landscape.dynamics.model.weights)
+    step = rule.step
     edge, nothing = edge_of(step), np.full(len(theta), np.nan)
     own = {WEIGHT, GRADIENT, *own_symbols(step)}  # what differs from weight to weight
     value, weights = _values(landscape, theta, lr, loss_min), theta[:, :m]
@@ -60,8 +62,9 @@ def _at_state(
             return length[:, 0, 0] * max_norm_sharpness(landscape, weights, pull) / np.abs(pull).sum(axis=(1, 2))
         if edge.factor is None:
             return nothing
-        factor = np.broadcast_to(value(edge.factor), weights.shape)
-        factor = np.where((factor > 0).all(axis=(1, 2), keepdims=True), factor, np.nan)  # else it flips nowhere
+        flip, ends = value(edge.factor), (reach(step, lr, rule.parameters, sign)[:, None, None] for sign in (1, -1))
+        factor = np.broadcast_to(flip / np.where(flip > 0, *ends), weights.shape)
+        factor = np.where((factor > 0).all(axis=(1, 2), keepdims=True), factor, np.nan)  # else all are stable
         if step.ascent is not None:
             if not edge.factor.free_symbols <= {LEARNING_RATE, *step.parameters}:
                 return nothing  # what is held would have to be that of the gradient there

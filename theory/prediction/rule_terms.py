@@ -13,7 +13,7 @@ import sympy as sp
 from ..errors import NoClosedForm
 from ..rules.lag import lag_of
 from ..rules.schedule import constant
-from ..rules.stability import edge_of, following, held_at_next, held_total
+from ..rules.stability import edge_of, following, held_at_next, held_total, reach
 from ..rules.step import GRADIENT, LEARNING_RATE
 from ..rules.steps import STEPS, descent_step
 from ..rules.update_rule import UpdateRule, gradient_descent, require_rule
@@ -116,14 +116,19 @@ def cap(rule: UpdateRule) -> float:
     """
     if not own_step(rule):
         return 2 + 2 * rule.momentum
-    factor = edge_of(rule.step).factor
-    found = None if factor is None or rule.step.ascent is not None else near_minimum(rule, factor, 1.0)
-    if found is None or not found > 0:
+    edge, found = edge_of(rule.step), None
+    if edge.factor is not None and rule.step.ascent is None and edge.in_units_of_lr:
+        found = near_minimum(rule, edge.factor, 1.0)
+    if found is None:
         raise NoClosedForm(
             f"{rule.step.name} has no learning rate below which a minimum is stable: its edge hangs on more than the "
             "minimum, and sharpness_effective of runs tells it"
         )
-    return 1 / found
+    most = float(reach(rule.step, 1.0, rule.parameters, 1 if found > 0 else -1)) / found
+    if not 0 < most < np.inf:
+        every = "every minimum is stable under it" if most else "under it no minimum is stable"
+        raise NoClosedForm(f"{rule.step.name} has no learning rate below which a minimum is stable: {every}")
+    return most
 
 
 def near_minimum(
@@ -139,7 +144,7 @@ def near_minimum(
     value = sp.lambdify([LEARNING_RATE, *rule.step.parameters, *totals], expression, np)
     with np.errstate(all="ignore"):
         far, near = (np.float64(value(lr, *rule.parameters, *(np.float64(size) for _ in totals))) for size in sizes)
-        return float(near) if abs(far / near - 1) < SAME else None
+        return float(near) if near == far or abs(far / near - 1) < SAME else None
 
 
 def limit(rule: UpdateRule, sharpness: float | np.ndarray) -> float | np.ndarray:

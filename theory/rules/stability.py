@@ -2,43 +2,59 @@
 
 Along a direction in which the gradient is a multiple S of the weight a step is a linear map of the weight and of what
 follows it linearly, such as a velocity. Other state, totals and the loss are held at the run's own values, as the
-preconditioner is in 2207.14484 and 2410.24206. The map leaves stability where it has the eigenvalue -1.
+preconditioner is in 2207.14484 and 2410.24206. The map of descent leaves stability where it has the eigenvalue -1;
+others may do so before, where a pair of eigenvalues is on the unit circle.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import sympy as sp
 
 from ..elementwise import simplest
 from .step import GRADIENT, LEARNING_RATE, LOSS, STEP, WEIGHT, StateVariable, Step, Total
+from .unit_circle import largest_stable
 
+_ROOT = sp.Symbol("root")  # an eigenvalue of the map
+_FLIP, _OTHER = -1, 2  # roots in whose units a step's answer is, the latter where none flips
+_SAME = 1e-12
 _KNOWN = {LEARNING_RATE, STEP, LOSS}
 JUMPS = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside, sp.Derivative)
 
 
 @dataclass(frozen=True)
 class Edge:
-    """Where a step flips signs, as expressions of lr, step, parameters, held totals and held state.
+    """Where a step leaves stability, as expressions of lr, step, parameters, held totals and held state.
 
     Attributes:
-        factor: q of each weight: the edge is where ``diag(q) H`` has the eigenvalue 1, which is ``lr/2`` for descent;
-            None where the step has no such map.
+        factor: q of each weight: signs flip where ``diag(q) H`` has the eigenvalue 1, which is ``lr/2`` for descent;
+            None where the step has no such map. :func:`reach` tells at which other eigenvalue stability ends before.
+        answer: by powers of a root z, highest first, numerator and denominator of what the weight answers to gradients
+            ``z^t``, over the factor; of lr and parameters. None where it hangs on more, and only signs can flip.
         signed: where the step moves all weights by c sign(gradient), ``c / 2``: then the edge is where
             ``c/2 max_(|v|_inf <= 1) v' H v`` is the l1 norm of the gradient (2603.05002).
         held: state that is held; :func:`held_next` is its next value where the step reads that.
     """
 
     factor: sp.Expr | None = None
+    answer: tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]] | None = None
     signed: sp.Expr | None = None
     held: tuple[StateVariable, ...] = ()
 
-    def sharpness(self, step: Step) -> sp.Expr:
-        """The sharpness at the edge, where it hangs on lr and parameters alone; else infinite."""
+    @property
+    def in_units_of_lr(self) -> bool:
+        """Whether the sharpness at the edge is as ``1 / lr``."""
+        read = sp.Tuple(sp.cancel(self.factor / LEARNING_RATE), *(sp.Tuple(*part) for part in self.answer or ()))
+        return LEARNING_RATE not in read.free_symbols
+
+    def flips_at(self, step: Step) -> sp.Expr:
+        """The sharpness at which signs flip, where it hangs on lr and parameters alone; else infinite."""
         if self.factor is None or step.ascent is not None:
             return sp.oo
         alone = self.factor.free_symbols <= {LEARNING_RATE, *step.parameters} and not self.factor.has(Total)
-        return simplest(sp.cancel(1 / self.factor)) if alone and self.factor != 0 else sp.oo
+        return simplest(sp.cancel(1 / self.factor)) if alone else sp.oo
 
 
 @lru_cache(maxsize=64)
@@ -58,9 +74,36 @@ def edge_of(step: Step) -> Edge:
     if slopes.has(*JUMPS) or slopes.free_symbols & {*old, GRADIENT}:
         return Edge()
     count = len(old)
-    flipped = (slopes[:, :count] + sp.eye(count)).LUsolve(slopes[:, count])  # -old of a gradient of 1
-    factor = simplest(-flipped[0])
-    return Edge(factor=factor, held=held) if factor != 0 else Edge()
+    kept, pushed = slopes[:, :count], slopes[:, count]
+    at = [sp.cancel((root * sp.eye(count) - kept).LUsolve(pushed)[0]) for root in (_FLIP, _OTHER)]
+    if at[0] == 0 and not moving or not any(at):
+        return Edge()
+    factor = simplest(at[0] if at[0] != 0 else at[1])
+    answer = sp.cancel((_ROOT * sp.eye(count) - kept).LUsolve(pushed)[0] / factor)
+    if answer.free_symbols <= {_ROOT, LEARNING_RATE, *step.parameters} and not answer.has(Total):
+        above, below = (tuple(sp.Poly(part, _ROOT).all_coeffs()) for part in sp.fraction(answer))
+        return Edge(factor=factor, answer=(above, below), held=held)
+    return Edge() if moving else Edge(factor=factor, held=held)  # another map in each weight
+
+
+def reach(step: Step, lr: float | np.ndarray, parameters: tuple[float, ...], sign: int = 1) -> np.ndarray:
+    """``q S`` at the edge of a step, where q has that sign: 1 where signs flip first, as under every step with a name.
+
+    Infinite, with that sign, where every sharpness is stable, and 0 where none is; NaN where that is not known. Of the
+    shape of lr.
+    """
+    answer = edge_of(step).answer
+    if answer is None:
+        return np.full(np.shape(lr), 1.0 if sign > 0 else np.nan)
+    value, rated = _answer(step), any(LEARNING_RATE in c.free_symbols for part in answer for c in part)
+    rates, which = np.unique(lr, return_inverse=True) if rated else (np.zeros(1), np.zeros(np.shape(lr), dtype=int))
+    ends = np.array([largest_stable(*value(float(rate), *parameters), sign) for rate in rates])
+    return np.where(np.abs(ends - 1) < _SAME, 1.0, ends)[which].reshape(np.shape(lr))
+
+
+@lru_cache(maxsize=64)
+def _answer(step: Step) -> Callable[..., tuple[tuple[float, ...], tuple[float, ...]]]:
+    return sp.lambdify([LEARNING_RATE, *step.parameters], edge_of(step).answer, np)
 
 
 def following(step: Step) -> list[StateVariable]:

@@ -56,6 +56,7 @@ class Step:
         parameters: all other symbols of the equations, whose values come with the run, so that another value needs no
             other kernel; filled in, sorted by name.
         defaults: values of parameters that a run need not give.
+        limits: of parameters by name, ``{"beta1": {"low": 0, "below": 1}}``, outside of which they make no sense.
         lowers_loss: whether small steps lower the objective.
         source: where the step comes from.
 
@@ -70,6 +71,7 @@ class Step:
     ascent: sp.Expr | None = None
     parameters: tuple[sp.Symbol, ...] = ()
     defaults: Mapping[str, float] = field(default_factory=dict, compare=False)
+    limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
     lowers_loss: bool = field(default=False, compare=False)
     source: str = field(default="", compare=False)
 

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..loss import Loss
 from ..validate import meant, real, shown, whole
 from .schedule import Schedule, constant, parse_schedule
-from .stability import edge_of
+from .stability import edge_of, reach
 from .step import GRADIENT as GRADIENT
 from .step import LEARNING_RATE as LEARNING_RATE
 from .step import LOSS, MOMENTUM, STEP, WEIGHT_DECAY, Step
@@ -23,10 +23,9 @@ READ = tuple(symbol.name for symbol in (WEIGHT, GRADIENT, LEARNING_RATE, STEP, L
 
 
 @lru_cache(maxsize=64)
-def _limit(step: Step) -> Callable:
-    """The sharpness at the edge of a step, of lr and its parameters; infinite where it hangs on more than these."""
-    limit = sp.lambdify([LEARNING_RATE, *step.parameters], edge_of(step).sharpness(step), np)  # by its name: all parts
-    return lambda lr, *values: limit(lr, *values) + 0 * lr
+def _flip(step: Step) -> Callable:
+    """The sharpness at which a step flips signs, of lr and its parameters; infinite where it hangs on more than these."""
+    return sp.lambdify([LEARNING_RATE, *step.parameters], edge_of(step).flips_at(step), np)  # by its name: all parts
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +108,8 @@ class UpdateRule:
                 f"the step {step.name!r} reads {missing[0]}, which has no value: {meant(missing[0], READ)}give for "
                 f"example step_parameters={{{missing[0]!r}: 0.9}} (--step-parameters {missing[0]}=0.9)"
             )
-        return tuple((name, real(name, values[name])) for name in names)
+        hints = {name: f"use for example {value:g}" for name, value in step.defaults.items()}
+        return tuple((n, real(n, values[n], **step.limits.get(n, {}), hint=hints.get(n, ""))) for n in names)
 
     def __repr__(self) -> str:
         return f"UpdateRule({', '.join(f'{name}={value}' for name, value in self.spec.items())})"
@@ -167,11 +167,16 @@ class UpdateRule:
     def sharpness_limit(self, lr: float | np.ndarray) -> float | np.ndarray:
         """Largest sharpness of a linearly stable minimum, ``(2 + 2 momentum) / lr - weight_decay`` at the settled lr.
 
-        There the linear map of a step has the eigenvalue -1; for any step as well, infinite where it has no such
-        sharpness, or one that hangs on the run's own state. Batches and label noise are not counted.
+        There the linear map of a step has the eigenvalue -1, or a pair on the unit circle; for any step as well,
+        infinite where it has no such sharpness, or one that hangs on the run's own state, and 0 where no minimum is
+        stable. Batches and label noise are not counted.
         """
-        limit = _limit(self.step)(self.schedule.final * np.asarray(lr, dtype=float), *self.parameters)
-        limit = np.where((limit > 0) | (self.weight_decay > 0), limit, np.inf)  # nothing flips at a negative sharpness
+        rate = self.schedule.final * np.asarray(lr, dtype=float)
+        flip = _flip(self.step)(rate, *self.parameters) + 0 * rate
+        up, down = (reach(self.step, rate, self.parameters, sign) for sign in (1, -1))
+        with np.errstate(invalid="ignore"):
+            limit = np.where(np.isinf(flip), np.inf, flip * np.where(flip > 0, up, down)) + 0.0  # no -0
+        limit = np.where(np.isnan(limit), np.inf, limit)
         return limit if np.ndim(lr) else float(limit)
 
     def check(self, samples: int, loss: Loss) -> None:
