@@ -32,7 +32,7 @@ from .endpoints import (
 )
 from .interpolators import Interpolators
 from .paths import Path, path
-from .rule_endpoint import endpoint_of_signs, endpoint_of_start
+from .rule_endpoint import endpoint_of_linear, endpoint_of_signs, endpoint_of_start
 from .rule_terms import TERMS, own_step, rate_of_edge, refuse, require_method, require_predicted, signs, warms
 from .settled import Settled, settle
 
@@ -115,7 +115,7 @@ class Prediction(Boundaries):
         if coordinates.degree == 1:
             if steps is not None:
                 raise NoClosedForm(f"{rule.step.name} of a linear model is not followed in steps: leave steps out")
-            return replace(endpoint_of_flow(self.flow, lr, rule), method="effective_start")
+            return endpoint_of_linear(self.flow, rule, lr, self.starts[0].size)
         if warms(rule):  # which has a remedy below lr_max
             self._require_stable(lr)
         return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr, steps)

@@ -54,7 +54,9 @@ def endpoint_of_start(
         raise NoClosedForm(
             f"{name}: how far it is from gradient flow hangs on the weights of its end: run it with sims"
         )
-    most, far = NOISY if rule.label_noise else 1.0, (lr / 2 if behind is None else behind) * sharpness
+    most, far = NOISY if rule.label_noise else 1.0, (lr / 2 if behind is None else abs(behind)) * sharpness
+    _require_any_stable(rule, lr)
+    far = max(far, sharpness / float(rule.sharpness_limit(lr)))
     if rests and far > most:
         followed = f"the constrained flow after {warm_up(rule)}, " if warms(rule) and rule.momentum <= MOST else ""
         raise NoClosedForm(
@@ -65,6 +67,8 @@ def endpoint_of_start(
         _require_small_ascent(landscape, theta0, sharpness, rule, lr)
     noise = _noise(landscape, coordinates, flow, rule, lr) if rule.label_noise else None
     start = effective_start(landscape, coordinates, theta0, lag.at(lr, rule.parameters), noise)
+    if not start.steps[-1] > 0:
+        raise NoClosedForm(f"{name} goes against gradient flow: run it with sims")
     remembered = slowest_total(rule)
     if not remembered <= max(1.0, REMEMBERED * start.steps[-1]):
         raise NoClosedForm(
@@ -73,6 +77,13 @@ def endpoint_of_start(
         )
     end, other = (_end(landscape, at, name) for at in (start.theta, start.beyond))
     moved = float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
+    if behind is not None and noise is None:
+        width, wide = near_minimum(rule, lag.width, lr), end
+        if width != abs(behind):
+            law = replace(lag, behind=lag.width).at(lr, rule.parameters)
+            wide = _end(landscape, effective_start(landscape, coordinates, theta0, law).theta, name)
+        shifted = float(np.linalg.norm(wide.beta - flow.beta) / np.linalg.norm(end.beta))
+        moved = max(moved, width * sharpness * shifted)
     if not moved <= FARTHEST:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow: the next order of its effective start moves the end "
@@ -94,6 +105,36 @@ def endpoint_of_start(
             raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
         notes.append(f"after {_whole(taken)} steps: it does not rest, and drifts to less sharpness")
     return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes), steps=taken)
+
+
+def endpoint_of_linear(flow: FlowEndpoint, rule: UpdateRule, lr: float, weights: int) -> Endpoint:
+    """The end of a linear model of so many ``weights`` in all, gradient flow's under every rule that follows it.
+
+    Raises NoClosedForm where the rule swings about it by more than a tenth, or by what is not known.
+    """
+    name, lag, top = rule.step.name, lag_of(rule.step), float(flow.sharpness)
+    _require_any_stable(rule, lr)
+    end = replace(endpoint_of_flow(flow, lr, rule), method="effective_start")
+    if rule.step.reads_loss or lag is None or _behind(rule, lag.behind, lr, None) is not None:
+        return end
+    rho, away = dict(rule.step_parameters).get("rho", 0.0), np.inf
+    if rule.step in (STEPS["sam"], STEPS["sam_max"]) and lr * top < 2:
+        away = lr * top * rho / (2 - lr * top) * (np.sqrt(weights) if rule.step == STEPS["sam_max"] else 1)
+    if rule.step in (STEPS["normalized_descent"], STEPS["rmsprop_scalar"]):
+        away = lr
+    swings = float(away * np.sqrt(weights / len(flow.beta)) / np.linalg.norm(flow.beta))
+    if swings > FARTHEST:
+        told = f"by {swings:.0%} of it" if np.isfinite(swings) else "by what is not known"
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} need not rest at gradient flow's end, and swings about it {told}: use a smaller lr, "
+            "or run it with sims"
+        )
+    return replace(end, note=f"it need not rest, and swings about it by {swings:.2%} at most")
+
+
+def _require_any_stable(rule: UpdateRule, lr: float) -> None:
+    if not rule.sharpness_limit(lr) > 0:
+        raise NoClosedForm(f"under {rule.step.name} no minimum is stable: run it with sims")
 
 
 def _require_small_ascent(
@@ -133,9 +174,14 @@ def _behind(rule: UpdateRule, behind: sp.Expr, lr: float, swinging: float | None
     swings, which is None of a rule that has none.
     """
     parameters = dict(rule.step_parameters)
-    if rule.step.ascent is not None and not (rule.step == STEPS["sam"] and parameters["rho"] == 0):
-        return None
     added = parameters.get("eps", 0.0)
+    if rule.step.ascent is not None and parameters.get("rho") != 0:
+        if swinging is not None and added > LITTLE * swinging > 0:
+            raise NoClosedForm(
+                f"{rule.step.name} at lr = {lr:g}: eps = {added:g} is not small beside the gradients of its swings, "
+                f"{swinging:.3g}: use a smaller eps, or run it with sims"
+            )
+        return None
     if swinging is None or not added:
         return near_minimum(rule, behind, lr)
     if added <= LITTLE * swinging:

@@ -34,6 +34,11 @@ class Lag:
     speed: sp.Expr
     behind: sp.Expr
 
+    @property
+    def width(self) -> sp.Expr:
+        """What the lag would be if no gradient counted against another, for the size of what it leaves out."""
+        return sp.Abs(self.behind - self.speed / 2) + sp.Abs(self.speed) / 2
+
     def at(self, lr: float, parameters: tuple[float, ...]) -> Callable[..., tuple[float, np.ndarray]]:
         """``(theta, gradient, loss) -> (speed, uphill)``: the gradient is taken at ``theta + uphill``, of its shape."""
         step = self.step
@@ -46,7 +51,8 @@ class Lag:
         def law(theta: np.ndarray, gradient: np.ndarray, loss: float) -> tuple[float, np.ndarray]:
             here = theta, gradient, lr, *parameters
             sums = [float((term(*here) + 0 * theta).sum()) for term in terms]
-            return values(*here, loss, *sums)
+            pace, moved = values(*here, loss, *sums)
+            return pace, moved + 0 * theta
 
         return law
 
