@@ -1,6 +1,7 @@
 """Predicted ends and the runs beside them, of two small problems."""
 
 import numpy as np
+import pytest
 
 from gdbias import sims, theory
 
@@ -21,3 +22,11 @@ def distance(end, beta):
 def run_of(pred, lr, **options):
     settings = dict(theta0=pred.starts[0], rule=pred.rule, max_steps=200_000, track_every=0, backend="numpy") | options
     return sims.descend(pred.dynamics.model, pred.problem, lr, **settings)
+
+
+def own(step, **parameters):
+    return theory.UpdateRule(step=step, step_parameters=parameters)
+
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)

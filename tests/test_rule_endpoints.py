@@ -5,11 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from endpoint_runs import SIGNED, distance, predicted, run_of
+from endpoint_runs import SIGNED, distance, own, predicted, run_of, slow
 from gdbias import sims, theory
 from gdbias.theory import NoClosedForm, UpdateRule
-from gdbias.theory.derivation.landscape import Landscape
-from gdbias.theory.prediction.signed_flow import sign_flow
 from gdbias.theory.rules.lag import lag_of
 from gdbias.theory.rules.steps import STEPS, parse_step
 
@@ -21,14 +19,6 @@ FROM_HERE = {  # one step of a quadratic of curvature s, in weight and velocity
     "nesterov": lambda s, b: [[1 - s * (1 + b), -(b**2)], [s, b]],
     "custom": lambda s, b: [[1, -1], [s, b]],
 }
-
-
-def own(step, **parameters):
-    return UpdateRule(step=step, step_parameters=parameters)
-
-
-def slow(*values):
-    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("step", [STEPS["heavy_ball"], STEPS["nesterov"], OLD_VELOCITY], ids=lambda step: step.name)
@@ -171,37 +161,6 @@ def test_what_does_not_rest_drifts_to_less_sharpness(name, step, parameters, lr,
     assert pred.flow.sharpness - end.sharpness == pytest.approx(fallen, rel=0.05) and fallen > 0
 
 
-@pytest.mark.parametrize("name", ["difference(2)", slow("product(2)"), slow("power(3)")])
-def test_sign_descent_slides(name):
-    pred = predicted(name, UpdateRule(step="sign_descent"))
-    lr = 1e-4
-    end = pred.endpoint(lr)
-    steps = int(1.02 * end.steps)
-    found = run_of(pred, lr, max_steps=steps, tol=0).beta.values
-    assert end.method == "sign_flow" and pred.problem.loss_at(end.beta) < 1e-12
-    assert distance(end.beta, found) < 0.03 and distance(pred.flow.beta, found) > 0.2
-
-
-@pytest.mark.parametrize("step, parameters", [("rmsprop", {"beta2": 0.9}), slow("adam", {"beta1": 0.5, "beta2": 0.9})])
-def test_averages_of_squares_that_forget_fast_make_signs(step, parameters):
-    pred = predicted("difference(2)", UpdateRule(step=step, step_parameters=parameters))
-    lr = 2e-5
-    end = pred.endpoint(lr)
-    steps = int(1.02 * end.steps)
-    found = run_of(pred, lr, max_steps=steps, tol=0, backend="numba").beta.values
-    assert distance(end.beta, found) < 0.03
-    with pytest.raises(NoClosedForm, match="use an lr below"):
-        pred.endpoint(1e-2)
-
-
-def test_one_coefficient_of_signs_by_hand():
-    """``u^2 - v^2`` from 0.5: u + v stays, so u = 0.5 + t and v = 0.5 - t until 0, then u alone; x beta = y."""
-    problem, model = theory.Problem(np.array([[2.0]]), np.array([4.5])), theory.difference(2)
-    end = theory.predict(model, problem, 0.5, rule=UpdateRule(step="sign_descent")).endpoint(1e-5)
-    assert end.beta[0] == pytest.approx(2.25, rel=1e-6)
-    assert float(end.note.split()[4]) == pytest.approx((1.5 - 0.5) / 1e-5, rel=1e-2)  # u ends at 1.5
-
-
 def test_sam_is_refused_where_its_ascent_is_not_small():
     """From starts below rho it stays at the saddle, and above 2 / S it swings ever farther."""
     sam, problem = UpdateRule(step="sam"), theory.Problem(np.array([[1.0, 2.0, 0.5, -1.0]]), np.array([1.0]))
@@ -213,27 +172,6 @@ def test_sam_is_refused_where_its_ascent_is_not_small():
     pred = predicted("difference(2)", own("sam", rho=1e-3))
     with pytest.raises(NoClosedForm, match="too far from gradient flow"):
         pred.endpoint(2.2 / pred.flow.sharpness)
-
-
-def test_where_steps_of_signs_end_far_from_their_flow_is_refused():
-    """On some data runs end 47 % away at the largest rate that is small, and 19 % at a thirtieth of it."""
-    problem = theory.sparse_regression(n=20, d=40, sparsity=3, seed=5, n_test=0, signs="positive")
-    pred = theory.predict(theory.power(2), problem, 0.1, rule=UpdateRule(step="sign_descent"))
-    with pytest.raises(NoClosedForm, match="may end .* from where small steps of signs do") as refused:
-        pred.endpoint(1e-3)
-    limit = (sign_flow(Landscape(pred.dynamics, problem), pred.starts[0]).theta ** 2).sum(axis=0)
-    assert distance(run_of(pred, 1e-3, max_steps=4000).beta.values, limit) > 0.1
-    advised = float(re.findall(r"below ([\d.e-]+),", str(refused.value))[0])
-    assert "mostly within" in pred.endpoint(advised).note
-
-
-@pytest.mark.parametrize("step, share", [("sign_descent", 1.0), ("sign_descent", 0.1)])
-def test_runs_of_signs_are_as_far_as_told(step, share):
-    pred = predicted("difference(2)", UpdateRule(step=step))
-    lr = share / 400 * pred.endpoint(1e-6).steps * 1e-6
-    end, run = pred.endpoint(0.99 * lr), run_of(pred, 0.99 * lr, max_steps=round(600 / share))
-    told = float(re.findall(r"within ([\d.]+)%", end.note)[0]) / 100
-    assert told / 20 < distance(end.beta, run.beta.values) < 1.5 * told
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,10 @@ from .endpoints import (
 )
 from .interpolators import Interpolators
 from .paths import Path, path
-from .rule_endpoint import endpoint_of_linear, endpoint_of_signs, endpoint_of_start
+from .rule_endpoint import endpoint_of_linear, endpoint_of_start
 from .rule_terms import TERMS, own_step, rate_of_edge, refuse, require_method, require_predicted, signs, warms
 from .settled import Settled, settle
+from .sign_endpoint import endpoint_of_signs
 
 ROUNDING = 1e-29  # of the loss of beta = 0
 LIKE_FLOW = 1e-4  # of lr_critical_final, below which descent ends 0.004 % at most from gradient flow

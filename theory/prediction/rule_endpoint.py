@@ -1,4 +1,4 @@
-"""Where rules other than descent end: gradient flow from their effective start, or the flow of signs."""
+"""Where rules other than descent end that are gradient flow in another time: by their effective start."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,19 +15,15 @@ from .coordinates import Doubled
 from .drift import drifted
 from .effective_starts import effective_start, gradient
 from .endpoints import Endpoint, endpoint_of_flow
-from .flow_endpoint import FlowEndpoint, end_of_moved, measured
-from .rule_terms import GONE, MOST, near_minimum, slowest_average, slowest_total, warm_up, warms
-from .signed_flow import sign_flow
+from .flow_endpoint import FlowEndpoint, end_of_moved
+from .rule_terms import GONE, MOST, near_minimum, slowest_total, warm_up, warms
 
 NOISY = 0.5  # of the edge, at which labels with noise move runs twice as much as along flow
 TOLD, FARTHEST = 0.01, 0.1  # of beta, that the next order moves: what a note tells, and what is refused
-SMALL = 1 / 400  # of the flow of signs, what a rule may remember: then it ends within some 3 % of it, at worst 7
-LONGER, SLOWLY = 1.3, 0.25  # than to arrival; the power of lr by which its error falls at least
 UPHILL = 0.5  # of a start's weight
 ACROSS = 1.8  # lr S at the end of an ascent, which swings the farther the nearer that is to 2
 LITTLE = 0.01  # of the gradients of a swing, what may be added to them
 REMEMBERED = 0.5  # of the steps to arrival, what averages may remember
-WAITING = 0.01  # of beta, which weights that wait at 0 may move
 
 
 def endpoint_of_start(
@@ -45,10 +41,12 @@ def endpoint_of_start(
     name, lag = rule.step.name, lag_of(rule.step)
     if lag is None:
         raise NoClosedForm(f"{name} has no effective start: it is no change of time of gradient flow")
-    _require_motion(landscape, theta0, name)
+    require_motion(landscape, theta0, name)
     sharpness = float(flow.sharpness)
     swing = _swing(rule, lr)
-    behind = _behind(rule, lag.behind, lr, None if swing is None else swing(sharpness)[1])
+    behind, width = (
+        _at_end(rule, e, lr, None if swing is None else swing(sharpness)[1]) for e in (lag.behind, lag.width)
+    )
     rests = behind is not None or rule.step.reads_loss
     if not rests and swing is None and rule.step.ascent is None:
         raise NoClosedForm(
@@ -72,13 +70,13 @@ def endpoint_of_start(
     remembered = slowest_total(rule)
     if not remembered <= max(1.0, REMEMBERED * start.steps[-1]):
         raise NoClosedForm(
-            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and arrives after {_whole(start.steps[-1])}: use "
-            "a smaller lr or a shorter memory, or run it with sims"
+            f"{name} at lr = {lr:g} remembers {remembered:.4g} steps, and arrives after "
+            f"{whole_steps(start.steps[-1])}: use a smaller lr or a shorter memory, or run it with sims"
         )
     end, other = (_end(landscape, at, name) for at in (start.theta, start.beyond))
     moved = float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
-    if behind is not None and noise is None:
-        width, wide = near_minimum(rule, lag.width, lr), end
+    if behind is not None and width is not None and noise is None:
+        wide = end
         if width != abs(behind):
             law = replace(lag, behind=lag.width).at(lr, rule.parameters)
             wide = _end(landscape, effective_start(landscape, coordinates, theta0, law).theta, name)
@@ -96,14 +94,14 @@ def endpoint_of_start(
     else:
         arrival = float(start.steps[-1])
         if steps is not None and steps < arrival:
-            raise InputError(f"steps = {steps} is below the {_whole(arrival)} in which {name} arrives: use more")
+            raise InputError(f"steps = {steps} is below the {whole_steps(arrival)} in which {name} arrives: use more")
         taken = arrival if steps is None else float(steps)
         if swing is not None:
             begun = start.until(swing(sharpness)[1])
             end = drifted(landscape, coordinates, start.theta, taken - begun, lambda top: swing(top)[0])
         elif steps is not None:
             raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
-        notes.append(f"after {_whole(taken)} steps: it does not rest, and drifts to less sharpness")
+        notes.append(f"after {whole_steps(taken)} steps: it does not rest, and drifts to less sharpness")
     return replace(endpoint_of_flow(end, lr), method="effective_start", note="; ".join(notes), steps=taken)
 
 
@@ -115,7 +113,7 @@ def endpoint_of_linear(flow: FlowEndpoint, rule: UpdateRule, lr: float, weights:
     name, lag, top = rule.step.name, lag_of(rule.step), float(flow.sharpness)
     _require_any_stable(rule, lr)
     end = replace(endpoint_of_flow(flow, lr, rule), method="effective_start")
-    if rule.step.reads_loss or lag is None or _behind(rule, lag.behind, lr, None) is not None:
+    if rule.step.reads_loss or lag is None or _at_end(rule, lag.behind, lr, None) is not None:
         return end
     rho, away = dict(rule.step_parameters).get("rho", 0.0), np.inf
     if rule.step in (STEPS["sam"], STEPS["sam_max"]) and lr * top < 2:
@@ -126,8 +124,8 @@ def endpoint_of_linear(flow: FlowEndpoint, rule: UpdateRule, lr: float, weights:
     if swings > FARTHEST:
         told = f"by {swings:.0%} of it" if np.isfinite(swings) else "by what is not known"
         raise NoClosedForm(
-            f"{name} at lr = {lr:g} need not rest at gradient flow's end, and swings about it {told}: use a smaller lr, "
-            "or run it with sims"
+            f"{name} at lr = {lr:g} need not rest at gradient flow's end, and swings about it {told}: use a smaller "
+            "lr, or run it with sims"
         )
     return replace(end, note=f"it need not rest, and swings about it by {swings:.2%} at most")
 
@@ -157,17 +155,17 @@ def _require_small_ascent(
             )
 
 
-def _whole(steps: float) -> str:
+def whole_steps(steps: float) -> str:
     """Rounded up, so that what is told is enough when it is asked for."""
     return f"{np.ceil(steps):.0f}"
 
 
-def _require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None:
+def require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None:
     if not landscape.slope(landscape.predictions(*theta0)).any():
         raise NoClosedForm(f"the start fits the targets, and {name} does not move: use another init_scale")
 
 
-def _behind(rule: UpdateRule, behind: sp.Expr, lr: float, swinging: float | None) -> float | None:
+def _at_end(rule: UpdateRule, lag: sp.Expr, lr: float, swinging: float | None) -> float | None:
     """The lag at the end, None of a rule that does not rest there; raises NoClosedForm where it hardly does.
 
     What is added to a norm in a denominator brings a rule to rest where it is above ``swinging``, the gradient of its
@@ -183,7 +181,7 @@ def _behind(rule: UpdateRule, behind: sp.Expr, lr: float, swinging: float | None
             )
         return None
     if swinging is None or not added:
-        return near_minimum(rule, behind, lr)
+        return near_minimum(rule, lag, lr)
     if added <= LITTLE * swinging:
         return None
     if added < swinging:
@@ -191,7 +189,7 @@ def _behind(rule: UpdateRule, behind: sp.Expr, lr: float, swinging: float | None
             f"{rule.step.name} at lr = {lr:g}: eps = {added:g} is neither small nor large beside the gradients of its "
             f"swings, {swinging:.3g}: use another eps, or run it with sims"
         )
-    return near_minimum(rule, behind, lr, GONE)
+    return near_minimum(rule, lag, lr, GONE)
 
 
 def _end(landscape: Landscape, theta: np.ndarray, name: str) -> FlowEndpoint:
@@ -219,56 +217,6 @@ def _swing(rule: UpdateRule, lr: float) -> Callable[[float], tuple[float, float]
     if step in (STEPS["normalized_descent"], STEPS["rmsprop_scalar"]):
         return lambda top: (lr**2 / (2 * top), lr * top / 2)
     return None
-
-
-def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, lr: float) -> Endpoint:
-    """The end of sign descent in small steps, to which RMSProp and Adam tend as ``lr / (1 - beta2)`` falls.
-
-    Raises:
-        NoClosedForm: another model, an lr that is too large, or averages while a weight of odd power passes 0.
-    """
-    name, remembered = rule.step.name, slowest_average(rule)
-    _require_motion(landscape, theta0, name)
-    flow = sign_flow(landscape, theta0)
-    if lr * remembered > SMALL * flow.time:
-        what = "" if remembered == 1 else f" remembers {remembered:.4g} steps, and"
-        raise NoClosedForm(
-            f"{name} at lr = {lr:g}{what} is known to end where small steps of signs do: use an lr below "
-            f"{SMALL * flow.time / remembered:.3g}, or run it with sims"
-        )
-    end = measured(landscape, flow.theta, np.full(landscape.problem.n, np.nan))
-    share = lr * remembered / (SMALL * flow.time)
-    coarse = _missed_by_steps(landscape, theta0, SMALL * flow.time, end.beta)
-    off = coarse * share**SLOWLY
-    if off > FARTHEST:
-        raise NoClosedForm(
-            f"{name} at lr = {lr:g} may end {off:.0%} from where small steps of signs do: use an lr below "
-            f"{0.99 * lr * (FARTHEST / off) ** (1 / SLOWLY):.2g}, or run it with sims"
-        )
-    added, swing = dict(rule.step_parameters).get("eps", 0.0), lr * float(end.sharpness) / 2
-    if added > LITTLE * swing:
-        raise NoClosedForm(
-            f"{name} at lr = {lr:g}: eps = {added:g} is not small beside the gradients of its swings, {swing:.3g}, and "
-            f"it is sign descent where eps is below {LITTLE * swing:.3g}: use a smaller eps, or run it with sims"
-        )
-    if remembered > 1 and (theta0 * flow.theta < 0).any():
-        waiting = landscape.beta(sign_flow(landscape, theta0, through=False).theta[None])[0]
-        if np.linalg.norm(waiting - end.beta) > WAITING * np.linalg.norm(end.beta):
-            raise NoClosedForm(
-                f"{landscape.dynamics.model.name}: a weight passes 0, where its gradient vanishes and {name} waits for "
-                "as long as it remembers: run it with sims"
-            )
-    taken = float(flow.time / lr)
-    note = f"where it arrives after {_whole(taken)} steps, mostly within {off:.1%}, with swings of lr"
-    return replace(endpoint_of_flow(end, lr), method="sign_flow", note=note, steps=taken)
-
-
-def _missed_by_steps(landscape: Landscape, theta: np.ndarray, lr: float, beta: np.ndarray) -> float:
-    """How far sign descent at ``lr`` ends from beta, in units of it."""
-    for _ in range(round(LONGER / SMALL)):
-        pull = landscape.slope(landscape.predictions(*theta))
-        theta = theta - lr * np.sign(gradient(landscape, theta, pull))
-    return float(np.linalg.norm(landscape.beta(theta[None])[0] - beta) / np.linalg.norm(beta))
 
 
 def _noise(landscape: Landscape, coordinates: Doubled, flow: FlowEndpoint, rule: UpdateRule, lr: float) -> np.ndarray:

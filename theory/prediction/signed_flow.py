@@ -31,10 +31,19 @@ Move = Callable[[np.ndarray, np.ndarray, float], np.ndarray]  # theta, v, length
 
 @dataclass(frozen=True)
 class SignFlow:
-    """The end of the flow: weights theta (weight, d), and its length, which is lr times the steps of sign descent."""
+    """The end of the flow.
+
+    Attributes:
+        theta: weights there, (weight, d).
+        time: its length, which is lr times the steps of sign descent.
+        passed: which weights came to 0 on the way, (weight, d).
+        left: whether one that had stopped there left it.
+    """
 
     theta: np.ndarray
     time: float
+    passed: np.ndarray
+    left: bool
 
 
 def sign_flow(landscape: Landscape, theta0: np.ndarray, through: bool = True) -> SignFlow:
@@ -57,6 +66,7 @@ def _followed(landscape: Landscape, theta0: np.ndarray, move: Move, step: float)
     (X, y, _), law, theta = landscape.samples, landscape.law, theta0
     residual = landscape.predictions(*theta) - y
     first, box = np.linalg.norm(residual), _Box(np.sign(X.T @ residual))
+    passed, stopped, left = np.zeros_like(theta, bool), np.zeros_like(theta, bool), False
 
     def speeds(at: np.ndarray) -> np.ndarray:
         return np.abs([slope + np.zeros(X.shape[1]) for slope in law.jacobian(*at)]).sum(axis=0)
@@ -66,9 +76,12 @@ def _followed(landscape: Landscape, theta0: np.ndarray, move: Move, step: float)
             between = theta if length < step else move(theta, box.v, step / 2)
             box.solve(X * (length * speeds(between)), residual, X.T @ residual)
         theta = move(theta, box.v, step)
+        left |= bool((stopped & (theta != 0)).any())
+        stopped |= theta == 0
+        passed |= theta * theta0 <= 0
         residual = landscape.predictions(*theta) - y
         if np.linalg.norm(residual) < END * first:
-            return SignFlow(theta, count * step)
+            return SignFlow(theta, count * step, passed, left)
     raise GdbiasError(f"{landscape.dynamics.model.name}: the flow of signs did not end: run it with sims")
 
 

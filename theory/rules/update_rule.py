@@ -24,8 +24,9 @@ READ = tuple(symbol.name for symbol in (WEIGHT, GRADIENT, LEARNING_RATE, STEP, L
 
 @lru_cache(maxsize=64)
 def _flip(step: Step) -> Callable:
-    """The sharpness at which a step flips signs, of lr and its parameters; infinite where it hangs on more than these."""
-    return sp.lambdify([LEARNING_RATE, *step.parameters], edge_of(step).flips_at(step), np)  # by its name: all parts
+    """The sharpness at which a step flips signs, of lr and its parameters; infinite where it hangs on more."""
+    flip = edge_of(step).flips_at(step)
+    return sp.lambdify([LEARNING_RATE, *step.parameters], flip, np)  # by its name: all parts
 
 
 @dataclass(frozen=True, repr=False)

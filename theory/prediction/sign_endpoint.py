@@ -1,0 +1,98 @@
+"""Where rules end whose small steps are those of signs: sign descent, RMSProp and Adam of a short memory."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..derivation.landscape import Landscape
+from ..derivation.separable import separate
+from ..errors import NoClosedForm
+from ..rules.update_rule import UpdateRule
+from .effective_starts import gradient
+from .endpoints import Endpoint, endpoint_of_flow
+from .flow_endpoint import measured
+from .rule_endpoint import FARTHEST, LITTLE, require_motion, whole_steps
+from .rule_terms import slowest_average
+from .signed_flow import SignFlow, sign_flow
+
+SMALL = 1 / 400  # of the flow of signs, what a rule may remember: then it ends within some 3 % of it, at worst 7
+LONGER, SLOWLY = 1.3, 0.25  # than to arrival; the power of lr by which its error falls at least
+WAITING = 0.01  # of beta, which weights that wait at 0 may move
+
+
+def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, lr: float) -> Endpoint:
+    """The end of sign descent in small steps, to which RMSProp and Adam tend as ``lr / (1 - beta2)`` falls.
+
+    Raises:
+        NoClosedForm: another model, an lr that is too large, or averages while a weight of odd power passes 0.
+    """
+    name, remembered, model = rule.step.name, slowest_average(rule), landscape.dynamics.model
+    require_motion(landscape, theta0, name)
+    flow = sign_flow(landscape, theta0)
+    if lr * remembered > SMALL * flow.time:
+        what = "" if remembered == 1 else f" remembers {remembered:.4g} steps, and"
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g}{what} is known to end where small steps of signs do: use an lr below "
+            f"{SMALL * flow.time / remembered:.3g}, or run it with sims"
+        )
+    end = measured(landscape, flow.theta, np.full(landscape.problem.n, np.nan))
+    share = lr * remembered / (SMALL * flow.time)
+    coarse = _missed_by_steps(landscape, theta0, SMALL * flow.time, end.beta)
+    off = coarse * share**SLOWLY
+    if off > FARTHEST:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} may end {off:.0%} from where small steps of signs do: use an lr below "
+            f"{0.99 * lr * (FARTHEST / off) ** (1 / SLOWLY):.2g}, or run it with sims"
+        )
+    added, swing = dict(rule.step_parameters).get("eps", 0.0), lr * float(end.sharpness) / 2
+    if added > LITTLE * swing:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g}: eps = {added:g} is not small beside the gradients of its swings, {swing:.3g}, and "
+            f"it is sign descent where eps is below {LITTLE * swing:.3g}: use a smaller eps, or run it with sims"
+        )
+    if remembered > 1 or added:
+        flow = _waiting(landscape, theta0, rule, flow, end.beta)
+    elif separate(model.effective, model.weights) and _stuck(theta0, flow, lr):
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} comes to weights of exactly 0, where it stays: use an lr of which the start is no "
+            f"multiple, such as {0.97 * lr:.3g}"
+        )
+    taken = float(flow.time / lr)
+    note = f"where it arrives after {whole_steps(taken)} steps, mostly within {off:.1%}, with swings of lr"
+    return replace(endpoint_of_flow(end, lr), method="sign_flow", note=note, steps=taken)
+
+
+def _waiting(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, flow: SignFlow, beta: np.ndarray) -> SignFlow:
+    """The flow itself, or as good a one whose weights of odd power stay at 0, where their gradients vanish.
+
+    What is remembered, and eps, make them wait there, and it is not known how long; raises NoClosedForm where it
+    counts.
+    """
+    if not flow.passed.any() or not landscape.dynamics.model.degree % 2:
+        return flow
+    waits = sign_flow(landscape, theta0, through=False)
+    moved = landscape.beta(waits.theta[None])[0] - beta
+    if waits.left or np.linalg.norm(moved) > WAITING * np.linalg.norm(beta):
+        raise NoClosedForm(
+            f"{landscape.dynamics.model.name}: a weight passes 0, where its gradient vanishes and {rule.step.name} "
+            "waits, for as long as it remembers or eps counts: run it with sims"
+        )
+    return waits if waits.time > flow.time else flow
+
+
+def _stuck(theta0: np.ndarray, flow: SignFlow, lr: float) -> bool:
+    """Whether a weight whose gradient vanishes at 0 comes there exactly in steps of lr, by its own rounding."""
+    for size in np.unique(np.abs(theta0[flow.passed & (theta0 != 0)])):
+        ladder = np.full(int(size / lr) + 3, lr)
+        ladder[0] = size
+        if (np.subtract.accumulate(ladder) == 0).any():
+            return True
+    return False
+
+
+def _missed_by_steps(landscape: Landscape, theta: np.ndarray, lr: float, beta: np.ndarray) -> float:
+    """How far sign descent at ``lr`` ends from beta, in units of it."""
+    for _ in range(round(LONGER / SMALL)):
+        pull = landscape.slope(landscape.predictions(*theta))
+        theta = theta - lr * np.sign(gradient(landscape, theta, pull))
+    return float(np.linalg.norm(landscape.beta(theta[None])[0] - beta) / np.linalg.norm(beta))
