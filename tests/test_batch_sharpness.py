@@ -71,3 +71,14 @@ def test_runs_report_it_at_their_ends_and_along_paths_and_those_of_all_samples_d
     assert float(ds.batch_sharpness[1, 0, 0]) == pytest.approx(float(run.batch_sharpness), rel=1e-12)
     plain = sims.descend(theory.difference(2), PROBLEM, 0.01, 0.3, **settings)
     assert "batch_sharpness" not in plain and "path_batch_sharpness" not in plain
+
+
+def test_a_store_of_rules_of_which_one_draws_batches_is_whole(tmp_path):
+    """The other's chunk of batch sharpness, which holds NaN alone, is written too."""
+    asked = dict(lr=[0.02, 0.05], init_scale=0.1, max_steps=50, rule=[UpdateRule(), UpdateRule(batch=2)])
+    stored, plain = (
+        sims.sweep(theory.difference(2), PROBLEM, store=store, progress=False, **asked)
+        for store in (tmp_path / "mixed.zarr", None)
+    )
+    for name in plain.data_vars:
+        np.testing.assert_array_equal(stored[name], plain[name], err_msg=name)

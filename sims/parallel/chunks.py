@@ -37,8 +37,12 @@ def compute(work: Work, halt: np.ndarray, add: Callable[[int], None] = lambda co
 
 
 def write(found: Mapping[str, np.ndarray], region: tuple, names: list[str], arrays: Mapping[str, Any]) -> None:
-    """Put the outcomes of a chunk into their region of the arrays, in the order of the names: ``status`` last."""
+    """Put the outcomes of a chunk into their region of the arrays, in the order of the names: ``status`` last.
+
+    What other rules of the sweep have and these runs do not is written too: a chunk that is absent is one that was
+    lost. Models of fewer weights leave the rest of theta as it is.
+    """
     for name in names:
-        if name in found:  # models of fewer weights leave the rest of theta as it is
-            inner = (slice(0, found[name].shape[2]),) if "weight" in VARIABLES[name].dims else ()
-            arrays[name][(*region, *inner)] = found[name]
+        variable = VARIABLES[name]
+        inner = (slice(0, found[name].shape[2]),) if name in found and "weight" in variable.dims else ()
+        arrays[name][(*region, *inner)] = found.get(name, variable.fill)
