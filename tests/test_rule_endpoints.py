@@ -46,6 +46,9 @@ def test_steps_that_are_no_gradient_flow_have_no_lag():
 
 
 AHEAD = "weight - lr*(2*gradient - old); old <- gradient, from 0"  # which bears lr S < 2/3
+CLIPPED_BY_AVERAGE = (
+    "weight - lr*gradient*min(1, 0.5/sqrt(kept)); kept <- 0.9999*kept + 0.0001*total(gradient**2), from 1"
+)
 AGAINST = "weight + lr*gradient"
 EASY = ("clipped_descent", {"max_norm": 0.5}, 0.5), ("polyak", {}, 0.5), ("nesterov", {}, 0.1)
 
@@ -193,7 +196,8 @@ def test_sam_is_refused_where_its_ascent_is_not_small():
         (SMALL_RADIUS, lambda p: p.endpoint(1e-3, steps=10**9), "how sam_max goes on"),
         (UpdateRule(step="sign_descent"), lambda p: p.endpoint(1e-4, steps=10**6), "how sign_descent goes on"),
         (own("rmsprop", beta2=0.9, eps=1.0), lambda p: p.endpoint(1e-5), "eps = 1 is not small beside"),
-        (own("rmsprop_scalar", beta2=0.9999), lambda p: p.endpoint(0.01), "remembers 1e.04 steps, and arrives after"),
+        (own("rmsprop_scalar", beta2=0.9999), lambda p: p.endpoint(0.01), "begins with a step of 250% of the start"),
+        (own(CLIPPED_BY_AVERAGE), lambda p: p.endpoint(0.1), "remembers 1e.04 steps, and arrives after"),
         (own("normalized_descent", eps=0.01), lambda p: p.endpoint(0.01), "eps = 0.01 is neither small nor large"),
         (UpdateRule(step="polyak"), lambda p: p.endpoint(10.0), "polyak at lr = 10 is too far"),
         (own("sam", eps=0.1), lambda p: p.endpoint(0.01), "eps = 0.1 is not small beside"),

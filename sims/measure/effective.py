@@ -23,12 +23,12 @@ def sharpness_effective(
 
     q is the :attr:`gdbias.theory.rules.stability.Edge.factor` of the step, ``lr / 2`` for descent and
     ``lr / (2 + 2 b)`` with momentum b, at the state that the next step reads: a preconditioner stands in it. It is
-    larger where a step leaves stability before signs flip. For
-    sign descent it is ``lr max_(|v|_inf <= 1) v' H v / (2 |g|_1)`` (2603.05002), by a search
-    (:mod:`gdbias.sims.measure.max_norm`).
+    larger where a step leaves stability before signs flip. For sign descent the whole is
+    ``lr max_(|v|_inf <= 1) v' H v / (2 |g|_1)`` (2603.05002), by a search (:mod:`gdbias.sims.measure.max_norm`).
     Where the gradient is taken elsewhere, H is that at the point, and what the gradient has grown there along itself
     counts: ``q S(there) g . g(there) / |g|^2``, for SAM ``lr S (1 + rho S / |g|) / 2`` along an eigenvector
-    (2309.12488). NaN for a step without such an edge, and where these would differ from weight to weight.
+    (2309.12488). NaN for a step without such an edge, where these would differ from weight to weight, and under
+    sign descent where there is no gradient.
 
     Args:
         lr: of the step, one a point.
@@ -59,7 +59,9 @@ def _at_state(
             if edge.signed.free_symbols & own:
                 return nothing
             length, pull = value(edge.signed) + np.zeros((len(theta), 1, 1)), value(GRADIENT)
-            return length[:, 0, 0] * max_norm_sharpness(landscape, weights, pull) / np.abs(pull).sum(axis=(1, 2))
+            slope = np.abs(pull).sum(axis=(1, 2))
+            top = length[:, 0, 0] * max_norm_sharpness(landscape, weights, pull)
+            return np.where(slope > 0, top / slope, np.nan)
         if edge.factor is None:
             return nothing
         flip, ends = value(edge.factor), (reach(step, lr, rule.parameters, sign)[:, None, None] for sign in (1, -1))

@@ -19,8 +19,10 @@ import numpy as np
 
 from ..derivation.landscape import Landscape
 from .coordinates import Doubled
-from .integration import FlowPoint, flow_path, followed_start
+from .integration import FlowPath, FlowPoint, flow_path, followed_start
 
+ARRIVED = 0.01  # of beta
+AT_ONCE, SETTLED = 8, 0.01  # parts of what is remembered, that steps are counted by until it is what it is of
 Law = Callable[[np.ndarray, np.ndarray, float], tuple[float, np.ndarray]]  # Lag.at
 
 
@@ -31,14 +33,23 @@ class EffectiveStart:
     Attributes:
         theta: at first order.
         beyond: by the whole force at the displaced point, which differs from that at second order.
-        steps: of the rule, along the flow, until gradients are a millionth of the first, shape (point,).
+        steps: of the rule, along the flow, shape (point,).
         norms: of the gradients there.
+        away: how far beta is from its end there, in units of that.
+        first: how far the first step moves the weights, at the speed there.
     """
 
     theta: np.ndarray
     beyond: np.ndarray
     steps: np.ndarray
     norms: np.ndarray
+    away: np.ndarray
+    first: float
+
+    @property
+    def arrival(self) -> float:
+        """Steps until beta is within a hundredth of its end."""
+        return float(self.steps[np.flatnonzero(self.away > ARRIVED)[-1] + 1])
 
     def until(self, norm: float) -> float:
         """Steps until the gradient has come down to ``norm``."""
@@ -47,9 +58,13 @@ class EffectiveStart:
 
 
 def effective_start(
-    landscape: Landscape, coordinates: Doubled, theta0: np.ndarray, law: Law, noise: np.ndarray | None = None
-) -> EffectiveStart:
+    landscape: Landscape, coordinates: Doubled, theta0: np.ndarray, law: Law, noise: np.ndarray | None = None,
+    memory: float | None = None,
+) -> EffectiveStart:  # fmt: skip
     """The effective start of a rule from theta0 (weight, d); ``noise`` is what else z loses, (block, d).
+
+    ``memory`` is of rules whose speed is as one over the norm of the gradient: the steps of its average, one of none.
+    They go along flow at ``2 / S`` where they would be faster, since they swing there.
 
     Raises:
         NoClosedForm: a start outside the doubled coordinates.
@@ -57,22 +72,43 @@ def effective_start(
     """
     theta0 = followed_start(landscape, theta0)
     path, sides = flow_path(landscape, theta0), np.sign(doubled_weights(coordinates, theta0))
-    drift, steps = np.zeros((2, *sides.shape)), [0.0]
+    drift, paces = np.zeros((2, *sides.shape)), []
 
     def rates(point: FlowPoint) -> tuple[float, np.ndarray]:
         return _rates(landscape, coordinates, point, law, sides)
 
-    pace, force = rates(path.points[0])
+    first, force = rates(path.points[0])
+    pace = first
     for point, after, time in zip(path.points[:-1], path.points[1:], path.step, strict=True):
         between, middle = rates(point.after(time / 2)[0])
         last, end = rates(after)
         drift += time / 6 * (force + 4 * middle + end)  # Simpson
-        steps.append(steps[-1] + time / 6 * (pace + 4 * between + last))
+        paces.append((pace + 4 * between + last) / 6)
         pace, force = last, end
     drift -= 0.0 if noise is None else noise
-    first, second = moved_start(coordinates, theta0, drift[0]), moved_start(coordinates, theta0, drift[1])
-    norms = [float(np.linalg.norm(gradient(landscape, point.theta, point.pull))) for point in path.points]
-    return EffectiveStart(first, second, np.array(steps), np.array(norms))
+    near, beyond = moved_start(coordinates, theta0, drift[0]), moved_start(coordinates, theta0, drift[1])
+    norms = np.array([np.linalg.norm(gradient(landscape, point.theta, point.pull)) for point in path.points])
+    steps = np.array(paces) * path.step if memory is None else _counted(path, np.array(paces), norms, memory)
+    betas = landscape.beta(path.theta)
+    away = np.linalg.norm(betas - betas[-1], axis=1) / np.linalg.norm(betas[-1])
+    return EffectiveStart(near, beyond, np.append(0.0, np.cumsum(steps)), norms, away, norms[0] / float(first))
+
+
+def _counted(path: FlowPath, paces: np.ndarray, norms: np.ndarray, memory: float) -> np.ndarray:
+    """The steps of each part of a path, at the mean of squared norms that is remembered instead of the norm."""
+    tops, found = path.landscape.sharpness(path.theta).value, []
+    keeps, squares = 1 - 1 / memory, (norms[:-1] ** 2 + norms[1:] ** 2) / 2
+    kept = squares[0] / memory
+    for time, pace, square, top in zip(path.step, paces, squares, (tops[:-1] + tops[1:]) / 2, strict=True):
+        count = 0.0
+        while time > 0:
+            now = max(pace * np.sqrt(kept / square), top / 2)
+            settled = abs(kept / square - 1) < SETTLED or pace * np.sqrt(max(kept, square) / square) < top / 2
+            taken = time * now if settled else min(time * now, max(1.0, memory / AT_ONCE))
+            kept += (1 - keeps**taken) * (square - kept)
+            count, time = count + taken, time - taken / now if taken < time * now else 0.0
+        found.append(count)
+    return np.array(found)
 
 
 def gradient(landscape: Landscape, theta: np.ndarray, pull: np.ndarray) -> np.ndarray:

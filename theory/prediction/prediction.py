@@ -30,12 +30,14 @@ from .endpoints import (
     endpoint_of_flow,
     endpoint_of_settled,
 )
+from .hovering import endpoint_of_hovering, endpoint_of_linear
 from .interpolators import Interpolators
 from .paths import Path, path
-from .rule_endpoint import endpoint_of_linear, endpoint_of_start
+from .rule_endpoint import endpoint_of_start, rests
 from .rule_terms import TERMS, own_step, rate_of_edge, refuse, require_method, require_predicted, signs, warms
 from .settled import Settled, settle
 from .sign_endpoint import endpoint_of_signs
+from .swings import without_idle_ascent
 
 ROUNDING = 1e-29  # of the loss of beta = 0
 LIKE_FLOW = 1e-4  # of lr_critical_final, below which descent ends 0.004 % at most from gradient flow
@@ -112,14 +114,19 @@ class Prediction(Boundaries):
             if steps is not None:
                 raise NoClosedForm(f"how {rule.step.name} goes on once it has arrived is not known: leave steps out")
             return endpoint_of_signs(landscape, self.starts[0], rule, lr)
-        coordinates = doubled(self.dynamics.model)
+        rule, coordinates = without_idle_ascent(rule), doubled(self.dynamics.model)
         if coordinates.degree == 1:
             if steps is not None:
                 raise NoClosedForm(f"{rule.step.name} of a linear model is not followed in steps: leave steps out")
             return endpoint_of_linear(self.flow, rule, lr, self.starts[0].size)
         if warms(rule):  # which has a remedy below lr_max
             self._require_stable(lr)
-        return endpoint_of_start(landscape, coordinates, self.starts[0], self.flow, rule, lr, steps)
+        asked = landscape, coordinates, self.starts[0], self.flow, rule, lr
+        if not rests(rule, lr, float(self.flow.sharpness)):
+            return endpoint_of_hovering(*asked, steps)
+        if steps is not None:
+            raise InputError(f"steps = {steps} is of rules that do not rest, and {rule.step.name} does: leave it out")
+        return endpoint_of_start(*asked)
 
     @one_thread
     def steps(self, lr: float, tol: float = 1e-10, warmup: int = 0) -> float:

@@ -11,7 +11,7 @@ from ..rules.update_rule import UpdateRule
 from .effective_starts import gradient
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import measured
-from .rule_endpoint import FARTHEST, LITTLE, require_motion, whole_steps
+from .rule_endpoint import FARTHEST, LITTLE, require_motion, rounded_down, whole_steps
 from .rule_terms import slowest_average
 from .signed_flow import SignFlow, sign_flow
 
@@ -33,7 +33,7 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
         what = "" if remembered == 1 else f" remembers {remembered:.4g} steps, and"
         raise NoClosedForm(
             f"{name} at lr = {lr:g}{what} is known to end where small steps of signs do: use an lr below "
-            f"{SMALL * flow.time / remembered:.3g}, or run it with sims"
+            f"{rounded_down(SMALL * flow.time / remembered)}, or run it with sims"
         )
     end = measured(landscape, flow.theta, np.full(landscape.problem.n, np.nan))
     share = lr * remembered / (SMALL * flow.time)
@@ -42,7 +42,7 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
     if off > FARTHEST:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} may end {off:.0%} from where small steps of signs do: use an lr below "
-            f"{0.99 * lr * (FARTHEST / off) ** (1 / SLOWLY):.2g}, or run it with sims"
+            f"{rounded_down(0.99 * lr * (FARTHEST / off) ** (1 / SLOWLY))}, or run it with sims"
         )
     added, swing = dict(rule.step_parameters).get("eps", 0.0), lr * float(end.sharpness) / 2
     if added > LITTLE * swing:
@@ -68,7 +68,7 @@ def _waiting(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, flow: S
     What is remembered, and eps, make them wait there, and it is not known how long; raises NoClosedForm where it
     counts.
     """
-    if not flow.passed.any() or not landscape.dynamics.model.degree % 2:
+    if not flow.passed.any() or (landscape.dynamics.model.degree or 1) % 2 == 0:
         return flow
     waits = sign_flow(landscape, theta0, through=False)
     moved = landscape.beta(waits.theta[None])[0] - beta

@@ -1,0 +1,130 @@
+"""Where rules are that do not rest: where gradient flow ends from their effective start, and on from there."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..derivation.landscape import Landscape
+from ..errors import InputError, NoClosedForm
+from ..rules.lag import lag_of
+from ..rules.steps import STEPS
+from ..rules.update_rule import UpdateRule
+from .coordinates import Doubled
+from .drift import drifted
+from .effective_starts import EffectiveStart, effective_start, gradient
+from .endpoints import Endpoint, endpoint_of_flow
+from .flow_endpoint import FlowEndpoint
+from .rule_endpoint import (
+    FARTHEST,
+    end_and_next,
+    note_of_next,
+    require_any_stable,
+    require_downhill,
+    require_motion,
+    rests,
+    rounded_down,
+    whole_steps,
+)
+from .rule_terms import slowest_total
+from .swings import NORMALIZED, SHARPNESS_AWARE, swing_of
+
+UPHILL = 0.5  # of a start's weight
+ACROSS = 1.8  # lr S at the end of an ascent, which swings the farther the nearer that is to 2
+BEGUN = 0.1  # of a start's norm, its first step: ends are off by 0.5 % then for nine in ten, by 3 % three times later
+
+
+def endpoint_of_hovering(
+    landscape: Landscape, coordinates: Doubled, theta0: np.ndarray, flow: FlowEndpoint, rule: UpdateRule, lr: float,
+    steps: int | None = None,
+) -> Endpoint:  # fmt: skip
+    """Where a rule that does not rest is after ``steps``, or when it arrives; ``flow`` is gradient flow's end.
+
+    Raises:
+        InputError: fewer ``steps`` than to arrival.
+        NoClosedForm: no effective start is known, or the rule is too far from gradient flow at ``lr``.
+    """
+    name, lag, swing, sharpness = rule.step.name, lag_of(rule.step), swing_of(rule, lr), float(flow.sharpness)
+    if lag is None or (swing is None and rule.step.ascent is None):
+        raise NoClosedForm(
+            f"{name}: how far it is from gradient flow hangs on the weights of its end: run it with sims"
+        )
+    require_any_stable(rule, lr)
+    require_motion(landscape, theta0, name)
+    if rule.step.ascent is not None:
+        _require_small_ascent(landscape, theta0, sharpness, rule, lr)
+    memory = slowest_total(rule) if rule.step in NORMALIZED else None
+    start = effective_start(landscape, coordinates, theta0, lag.at(lr, rule.parameters), memory=memory)
+    require_downhill(start, name)
+    if memory is not None:
+        _require_small_first_step(start, theta0, memory, name, lr)
+    end, moved = end_and_next(landscape, start, rule)
+    told, arrival = note_of_next(moved, name, lr), start.arrival
+    if steps is not None and steps < arrival:
+        raise InputError(f"steps = {steps} is below the {whole_steps(arrival)} in which {name} arrives: use more")
+    taken = arrival if steps is None else float(steps)
+    if swing is not None:
+        begun = start.until(swing.gradient(sharpness))
+        end = drifted(landscape, coordinates, start.theta, taken - begun, swing.push)
+    elif steps is not None:
+        raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
+    note = f"after {whole_steps(taken)} steps: it does not rest, and drifts to less sharpness"
+    found = replace(endpoint_of_flow(end, lr), method="effective_start", steps=taken)
+    return replace(found, note="; ".join(filter(None, [told, note])))
+
+
+def _require_small_first_step(start: EffectiveStart, theta0: np.ndarray, memory: float, name: str, lr: float) -> None:
+    """Refuse a first step that is not small beside the start.
+
+    An average from 0 makes it longer by the root of what it remembers.
+    """
+    share = start.first * np.sqrt(memory) / np.linalg.norm(theta0)
+    if share > BEGUN:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} begins with a step of {share:.0%} of the start, too far from gradient flow: use an "
+            f"lr below {rounded_down(lr * BEGUN / share)}, a larger init_scale, or run it with sims"
+        )
+
+
+def _require_small_ascent(
+    landscape: Landscape, theta0: np.ndarray, sharpness: float, rule: UpdateRule, lr: float
+) -> None:
+    """Refuse an ascent whose swings are not small at the end, or which is not small beside the weights of the start."""
+    name = rule.step.name
+    if lr * sharpness > ACROSS:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
+            f"below {rounded_down(ACROSS / sharpness)}, or run it with sims"
+        )
+    if rule.step == STEPS["sam"]:
+        uphill = gradient(landscape, theta0, landscape.slope(landscape.predictions(*theta0)))
+        uphill *= dict(rule.step_parameters)["rho"] / np.linalg.norm(uphill)
+        if (np.abs(uphill).max(axis=0) > UPHILL * np.abs(theta0).max(axis=0)).any():
+            raise NoClosedForm(
+                f"{name} goes uphill from the start by {np.abs(uphill).max():.3g}, which is not small beside the "
+                "weights, and may be held at the saddle: use a smaller rho, a larger init_scale, or run it with sims"
+            )
+
+
+def endpoint_of_linear(flow: FlowEndpoint, rule: UpdateRule, lr: float, weights: int) -> Endpoint:
+    """The end of a linear model of so many ``weights`` in all, gradient flow's under every rule that follows it.
+
+    Raises NoClosedForm where the rule swings about it by more than a tenth, or by what is not known.
+    """
+    name, top = rule.step.name, float(flow.sharpness)
+    require_any_stable(rule, lr)
+    end = replace(endpoint_of_flow(flow, lr, rule), method="effective_start")
+    if rests(rule, lr, top):
+        return end
+    rho, away = dict(rule.step_parameters).get("rho", 0.0), np.inf
+    if rule.step in SHARPNESS_AWARE and lr * top < 2:
+        away = lr * top * rho / (2 - lr * top) * (np.sqrt(weights) if rule.step == STEPS["sam_max"] else 1)
+    if rule.step in NORMALIZED:
+        away = lr
+    swings = float(away * np.sqrt(weights / len(flow.beta)) / np.linalg.norm(flow.beta))
+    if swings > FARTHEST:
+        told = f"by {swings:.0%} of it" if np.isfinite(swings) else "by what is not known"
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} need not rest at gradient flow's end, and swings about it {told}: use a smaller "
+            "lr, or run it with sims"
+        )
+    return replace(end, note=f"it need not rest, and swings about it by {swings:.2%} at most")
