@@ -1,6 +1,7 @@
 """Predictions with momentum, a schedule or weight decay, beside runs and closed forms; what is not known is refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -86,6 +87,27 @@ def test_the_cap_moves_with_the_learning_rate(name, scale, schedule):
         assert end.sharpness < 0.96 * settled.sharpness
         errors = [np.linalg.norm(at.beta - run.beta.values) for at in (end, settled)]
         assert errors[0] < errors[1] / 3
+
+
+def test_a_schedule_that_begins_far_above_the_edge_is_refused():
+    """Its first oscillation decides: at the edge the cap tells a run within 1 %, at twice that some diverge."""
+    pred = predicted("difference(2)", UpdateRule(schedule="cosine(300, final=0.3)"))
+    with pytest.raises(NoClosedForm, match="begins at 2 times lr_critical.*begin below") as refused:
+        pred.endpoint(2 * pred.lr_critical)
+    advised = float(re.findall(r"below ([\d.e-]+)", str(refused.value))[0])
+    end, run = pred.endpoint(0.999 * advised), run_of(pred, 0.999 * advised)
+    assert "begins above lr_critical: mostly within 9." in end.note
+    assert np.linalg.norm(end.beta - run.beta.values) < 0.1 * np.linalg.norm(end.beta)
+
+
+def test_a_ramp_that_comes_to_the_edge_when_the_loss_is_gone_is_refused():
+    """Such runs stay where they are."""
+    pred = predicted("difference(2)", UpdateRule(schedule="ramp(2000, start=0.3)"))
+    lr = 0.7 * pred.lr_critical_final + 0.3 * pred.lr_max
+    run = sims.descend(pred.dynamics.model, pred.problem, lr, 0.1, rule=pred.rule, backend="numpy")
+    assert int(run.status) == sims.Status.UNSTABLE_MINIMUM
+    with pytest.raises(NoClosedForm, match="the loss is gone before the learning rate is above the edge"):
+        pred.endpoint(lr)
 
 
 @pytest.mark.parametrize("name, unit", [("power(2)", 0.5), ("difference(2)", 0.5), ("product(2)", 1.0)])

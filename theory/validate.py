@@ -169,3 +169,9 @@ def meant(word: str, known: Iterable[str]) -> str:
     """A question for the known name nearest to a word, to stand in an error; empty where none is near."""
     near = get_close_matches(word, list(known), 1)
     return f"do you mean {near[0]}? Else " if near else ""
+
+
+def rounded_down(limit: float) -> str:
+    """A positive limit in three digits, for a remedy: what is just below these is within the limit."""
+    digits = 2 - int(np.floor(np.log10(limit)))
+    return f"{np.floor(limit * 10.0**digits * (1 + 1e-12)) / 10.0**digits:.3g}"

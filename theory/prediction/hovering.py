@@ -9,6 +9,7 @@ from ..errors import InputError, NoClosedForm
 from ..rules.lag import lag_of
 from ..rules.steps import STEPS
 from ..rules.update_rule import UpdateRule
+from ..validate import rounded_down
 from .coordinates import Doubled
 from .drift import drifted
 from .effective_starts import EffectiveStart, effective_start, gradient
@@ -22,7 +23,6 @@ from .rule_endpoint import (
     require_downhill,
     require_motion,
     rests,
-    rounded_down,
     whole_steps,
 )
 from .rule_terms import slowest_total

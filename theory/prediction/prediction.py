@@ -32,6 +32,7 @@ from .endpoints import (
 )
 from .hovering import endpoint_of_hovering, endpoint_of_linear
 from .interpolators import Interpolators
+from .moving_cap import begun_above
 from .paths import Path, path
 from .rule_endpoint import endpoint_of_start, rests
 from .rule_terms import TERMS, own_step, rate_of_edge, refuse, require_method, require_predicted, signs, warms
@@ -99,7 +100,9 @@ class Prediction(Boundaries):
             self._require_stable(lr)
         if method != "constrained_flow":
             return replace(endpoint_by_program(reachable, w0, rate_of_edge(rule, lr), method), lr=lr)
-        return endpoint_of_settled(self._settled(lr, warmup), lr, self.flow, warmup, rule)
+        begun = begun_above(rule, lr, float(self.sharpness_max)) if rule.schedule.steps else ""
+        found = endpoint_of_settled(self._settled(lr, warmup), lr, self.flow, warmup, rule)
+        return replace(found, note="; ".join(filter(None, [begun, found.note]))) if begun else found
 
     def _endpoint_of_rule(self, lr: float, method: Method, warmup: int, steps: int | None) -> Endpoint:
         """By the law of a step other than descent's, which has one predictor."""

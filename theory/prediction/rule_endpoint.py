@@ -9,6 +9,7 @@ from ..derivation.landscape import Landscape
 from ..errors import NoClosedForm, NoInterpolator
 from ..rules.lag import Lag, lag_of
 from ..rules.update_rule import UpdateRule
+from ..validate import rounded_down
 from .coordinates import Doubled
 from .effective_starts import EffectiveStart, effective_start
 from .endpoints import Endpoint, endpoint_of_flow
@@ -126,12 +127,6 @@ def require_downhill(start: EffectiveStart, name: str) -> None:
 def whole_steps(steps: float) -> str:
     """Rounded up, so that what is told is enough when it is asked for."""
     return f"{np.ceil(steps):.0f}"
-
-
-def rounded_down(limit: float) -> str:
-    """Of three digits, so that what is just below it is within the limit."""
-    digits = 2 - int(np.floor(np.log10(limit)))
-    return f"{np.floor(limit * 10.0**digits * (1 + 1e-12)) / 10.0**digits:.3g}"
 
 
 def end_and_next(landscape: Landscape, start: EffectiveStart, rule: UpdateRule) -> tuple[FlowEndpoint, float]:

@@ -87,7 +87,8 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
     Raises:
         NoInterpolator: no interpolator that the weights reach is stable at ``lr``.
         Diverges: descent diverges within the warm-up.
-        NoClosedForm: a weight changes its sign within the warm-up, for odd degrees.
+        NoClosedForm: a weight changes its sign within the warm-up, for odd degrees; or a schedule that comes to the
+            edge when the loss is gone.
         GdbiasError: the flow was not followed to its end.
     """
     edge = edge.at(rate_of_edge(rule, lr))
@@ -99,7 +100,7 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
         rank = len(reachable.problem.projected[1])
         return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
     if rule.schedule.steps:
-        start = scheduled(edge, lr, rule.schedule, NEAR_END)
+        start = scheduled(reachable, edge, lr, rule.schedule, NEAR_END)
     try:
         found = edge.follow(start, NEAR_END, exact_drift=not rule.momentum)
     except NoInterpolator:

@@ -8,10 +8,11 @@ from ..derivation.landscape import Landscape
 from ..derivation.separable import separate
 from ..errors import NoClosedForm
 from ..rules.update_rule import UpdateRule
+from ..validate import rounded_down
 from .effective_starts import gradient
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import measured
-from .rule_endpoint import FARTHEST, LITTLE, require_motion, rounded_down, whole_steps
+from .rule_endpoint import FARTHEST, LITTLE, require_motion, whole_steps
 from .rule_terms import slowest_average
 from .signed_flow import SignFlow, sign_flow
 
