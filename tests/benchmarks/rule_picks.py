@@ -31,7 +31,7 @@ RULES = {  # rule; lr in lr_critical of descent, or as it is; steps, where the r
     "label_noise 0.1": (UpdateRule(label_noise=0.1, noise_steps=5000), 0.2, None, None),
     "normalized_descent": (UpdateRule(step="normalized_descent"), None, 0.005, 0),
     "normalized_descent on": (UpdateRule(step="normalized_descent"), None, 0.02, LONG),
-    "rmsprop_scalar on": (UpdateRule(step="rmsprop_scalar"), None, 0.01, LONG),
+    "rmsprop_scalar on": (UpdateRule(step="rmsprop_scalar"), None, 0.004, LONG),
     "sam 0.02": (UpdateRule(step="sam", step_parameters={"rho": 0.02}), 0.2, None, 0),
     "sam 0.02 on": (UpdateRule(step="sam", step_parameters={"rho": 0.02}), 0.2, None, LONG),
     "sam_max 0.0005": (UpdateRule(step="sam_max", step_parameters={"rho": 5e-4}), 0.2, None, 0),

@@ -100,7 +100,7 @@ def settle(reachable: Interpolators, edge: Edge, rule: UpdateRule, lr: float, wa
         rank = len(reachable.problem.projected[1])
         return Settled(reachable, edge, start, begun, start, begun, np.zeros((rank, rank)), 0.0, ended, losses)
     if rule.schedule.steps:
-        start = scheduled(reachable, edge, lr, rule.schedule, NEAR_END)
+        start = scheduled(edge, lr, rule.schedule, NEAR_END)
     try:
         found = edge.follow(start, NEAR_END, exact_drift=not rule.momentum)
     except NoInterpolator:
