@@ -22,7 +22,7 @@ class NoInterpolator(GdbiasError):
 
 
 class NotFollowed(GdbiasError):
-    """The constrained flow was not followed to its end, so no end of descent is predicted."""
+    """A flow was not followed to its end, so no end of descent is predicted."""
 
 
 class Diverges(GdbiasError):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..derivation.landscape import Landscape
 from ..derivation.separable import separate
-from ..errors import NoClosedForm
+from ..errors import NoClosedForm, NotFollowed
 from ..rules.update_rule import UpdateRule
 from ..validate import rounded_down
 from .effective_starts import gradient
@@ -64,21 +64,25 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
 
 
 def _waiting(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, flow: SignFlow, beta: np.ndarray) -> SignFlow:
-    """The flow itself, or as good a one whose weights of odd power stay at 0, where their gradients vanish.
+    """The longer of the flow and of one whose weights of odd power stay at 0, where their gradients vanish.
 
     What is remembered, and eps, make them wait there, and it is not known how long; raises NoClosedForm where it
     counts.
     """
-    if not flow.passed.any() or (landscape.dynamics.model.degree or 1) % 2 == 0:
+    model = landscape.dynamics.model
+    if not flow.passed.any() or (model.degree or 1) % 2 == 0:
         return flow
-    waits = sign_flow(landscape, theta0, through=False)
-    moved = landscape.beta(waits.theta[None])[0] - beta
-    if waits.left or np.linalg.norm(moved) > WAITING * np.linalg.norm(beta):
+    try:
+        stays = sign_flow(landscape, theta0, through=False)
+        moved = np.linalg.norm(landscape.beta(stays.theta[None])[0] - beta) / np.linalg.norm(beta)
+    except NotFollowed:  # nothing that is left fits
+        stays, moved = flow, np.inf
+    if moved > WAITING:
         raise NoClosedForm(
-            f"{landscape.dynamics.model.name}: a weight passes 0, where its gradient vanishes and {rule.step.name} "
-            "waits, for as long as it remembers or eps counts: run it with sims"
+            f"{model.name}: a weight passes 0, where its gradient vanishes and {rule.step.name} waits, for as long as "
+            "it remembers or eps counts: run it with sims"
         )
-    return waits if waits.time > flow.time else flow
+    return stays if stays.time > flow.time else flow
 
 
 def _stuck(theta0: np.ndarray, flow: SignFlow, lr: float) -> bool:

@@ -18,7 +18,7 @@ import scipy  # its parts on first use: they take half a second to import
 
 from ..derivation.landscape import Landscape
 from ..derivation.separable import separate
-from ..errors import GdbiasError, NoClosedForm
+from ..errors import NoClosedForm, NotFollowed
 
 FEW, MANY = 200, 1000  # steps by which the time of the flow is found, and of the flow itself
 MOST = 20  # times as many, where the flow has not ended
@@ -37,23 +37,22 @@ class SignFlow:
         theta: weights there, (weight, d).
         time: its length, which is lr times the steps of sign descent.
         passed: which weights came to 0 on the way, (weight, d).
-        left: whether one that had stopped there left it.
     """
 
     theta: np.ndarray
     time: float
     passed: np.ndarray
-    left: bool
 
 
 def sign_flow(landscape: Landscape, theta0: np.ndarray, through: bool = True) -> SignFlow:
     """Follow sign descent in small steps from theta0 (weight, d).
 
-    A weight of odd power goes ``through`` 0, where its gradient vanishes; averages of squares may have it wait there.
+    A weight of odd power goes ``through`` 0, where its gradient vanishes; else it stays there, as averages of squares
+    and what is added to their roots may have it for long.
 
     Raises:
         NoClosedForm: a model that is neither a sum of powers nor one product.
-        GdbiasError: a flow that does not end.
+        NotFollowed: a flow that does not end.
     """
     model, (X, y, _) = landscape.dynamics.model, landscape.samples
     size = (np.linalg.norm(y) / np.linalg.norm(X, 2)) ** (1 / (model.degree or 1))
@@ -66,7 +65,7 @@ def _followed(landscape: Landscape, theta0: np.ndarray, move: Move, step: float)
     (X, y, _), law, theta = landscape.samples, landscape.law, theta0
     residual = landscape.predictions(*theta) - y
     first, box = np.linalg.norm(residual), _Box(np.sign(X.T @ residual))
-    passed, stopped, left = np.zeros_like(theta, bool), np.zeros_like(theta, bool), False
+    passed = np.zeros_like(theta, bool)
 
     def speeds(at: np.ndarray) -> np.ndarray:
         return np.abs([slope + np.zeros(X.shape[1]) for slope in law.jacobian(*at)]).sum(axis=0)
@@ -76,13 +75,11 @@ def _followed(landscape: Landscape, theta0: np.ndarray, move: Move, step: float)
             between = theta if length < step else move(theta, box.v, step / 2)
             box.solve(X * (length * speeds(between)), residual, X.T @ residual)
         theta = move(theta, box.v, step)
-        left |= bool((stopped & (theta != 0)).any())
-        stopped |= theta == 0
         passed |= theta * theta0 <= 0
         residual = landscape.predictions(*theta) - y
         if np.linalg.norm(residual) < END * first:
-            return SignFlow(theta, count * step, passed, left)
-    raise GdbiasError(f"{landscape.dynamics.model.name}: the flow of signs did not end: run it with sims")
+            return SignFlow(theta, count * step, passed)
+    raise NotFollowed(f"{landscape.dynamics.model.name}: the flow of signs did not end: run it with sims")
 
 
 class _Box:
@@ -135,11 +132,12 @@ def _mover(landscape: Landscape, theta0: np.ndarray, through: bool) -> Move:
         return along
     sides = np.array([[np.sign(float(terms[w][0]))] for w in model.weights])
     even = np.array([[float(terms[w][1]) % 2 == 0] for w in model.weights])
-    sides, stops = sides * np.where(even & (theta0 < 0), -1.0, 1.0), even | (not through)
+    sides = sides * np.where(even & (theta0 < 0), -1.0, 1.0)
 
     def apart(theta: np.ndarray, v: np.ndarray, length: float) -> np.ndarray:
         moved = theta - length * sides * v
         kept = np.where(theta0 < 0, np.minimum(moved, 0.0), np.maximum(moved, 0.0))
-        return np.where(stops, kept, moved)
+        odd = moved if through else np.where(theta == 0, 0.0, kept)
+        return np.where(even, kept, odd)
 
     return apart
