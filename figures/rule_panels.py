@@ -20,7 +20,7 @@ from .parts.flow_reference import reference
 from .parts.legends import legend_above
 from .parts.panels import NOTE, choose_panels, choose_scale, footnote, grow, headline, log_axis, widen
 from .parts.predicted import ENDPOINTS, SECONDS, Ends, predicted_ends
-from .parts.results import check_prediction, entry, grid, has_rules, scale_of
+from .parts.results import check_prediction, entry, grid, has_rules, scale_of, spec_of
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
 from .parts.titles import joined, subject
@@ -164,7 +164,7 @@ def _column(ds: xr.Dataset, sharpness: float, pred: "theory.Prediction | None", 
     ended = np.isin(status, ENDED)
     measured = {name: np.where(ended, ds[name].values[0], np.nan) for name in PREDICTED if name in ds}
     under = None if pred is None or not endpoints else _under(rule, pred)
-    told = None if under is None else predicted_ends(under, lr, endpoints, [])
+    told = None if under is None else predicted_ends(under, lr, endpoints, [], spec_of(ds).get("max_steps"))
     return Column(rule, lr, rate if own else 2 / sharpness, own, status, measured, told)
 
 

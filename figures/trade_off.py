@@ -14,16 +14,17 @@ from .look import BLUE, GREEN, GREY, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
 from .parts.flow_reference import Reference, reference
 from .parts.legends import legend_above
-from .parts.panels import NORMS, choose_panels, choose_scale, footnote, headline, log_axis, stack, widen
+from .parts.panels import NORMS, choose_panels, choose_scale, footnote, headline, log_axis, reach, stack, widen
 from .parts.predicted import ENDPOINTS, LABEL, LARGE, POINTS, curve, predicted_ends
 from .parts.rate_lines import mark_rates, note_lr_max, rates
-from .parts.results import check_prediction, entry, grid, is_predicted, rule_of, scale_of
+from .parts.results import check_prediction, entry, grid, is_predicted, rule_of, scale_of, spec_of
 from .parts.risk import mark_best
 from .parts.row import choose_row
 from .parts.statuses import codes, mark_unconverged
 from .parts.titles import joined, subject
 from .parts.told import deep_predicted, draw_told
 
+HOLLOW: dict[str, Any] = dict(color=BLUE, ms=2.4, fillstyle="none", mew=0.6)
 LEAST = 0.1  # of the largest sharpness, that its axis spans
 
 
@@ -43,13 +44,13 @@ def norm_sharpness(
     end)`` and ``lr_max``, above which no interpolator is stable; one that is far off the axis is told in the legend
     alone. Norms are relative to gradient flow's, or where neither ``pred`` nor a deep result gives it
     to those of the smallest learning rate that converged. Runs that did not converge are marks at the top of the
-    first panel, by status (arXiv 2505.21423).
+    first panel, by status (arXiv 2505.21423); of a rule that need not rest hollow points as well, of their last step.
 
     Args:
         ds: a result with dimension ``lr`` and perhaps ``init_scale``, of which one entry is drawn: the one
             at ``init_scale``, or else nearest to ``pred.init_scale`` if that is one number, or else the
             middle one of those with most converged runs.
-        pred: :func:`gdbias.theory.predict` of the same problem, for one init_scale or for all.
+        pred: :func:`gdbias.theory.predict` of the same problem and update rule, for one init_scale or for all.
         init_scale: the scale to draw.
         endpoints: learning rates at which to predict what descent ends at, the runs' and the boundaries first, fewer
             where they take long, 0 for none: the endpoint of the constrained flow, in bars that hold 68 % and 90 % of
@@ -59,11 +60,11 @@ def norm_sharpness(
 
     Raises:
         InputError: not a result; several entries along another dimension; an init_scale that is not positive or not
-            within 5% of one of the result's; a prediction of another network; a panel that there is not.
+            within 5% of one of the result's; a prediction of another network or rule; a panel that there is not.
     """
     endpoints = whole("endpoints", endpoints, 0, 1000)
     ds = grid(ds, "init_scale", "lr")
-    check_prediction(ds, pred)
+    check_prediction(ds, pred, ruled=True)
     ds, title = choose_row(ds, pred, init_scale)
     title = joined(subject(ds), title)
     notes: list[str] = []
@@ -73,35 +74,40 @@ def norm_sharpness(
     deep = None if predicted is None else deep_predicted(ds, predicted)
 
     told = (
-        predicted_ends(pred, ds["lr"].values, endpoints, notes)
+        predicted_ends(pred, ds["lr"].values, endpoints, notes, spec_of(ds).get("max_steps"))
         if pred is not None and endpoints and not is_predicted(ds)
         else None
     )
     small = pred is not None and pred.problem.n * pred.problem.d <= LARGE
-    line = curve(pred, notes, POINTS) if told is not None and pred is not None and small else None
+    plain = pred is not None and pred.rule == theory.gradient_descent  # the frontier is at 2 / S
+    line = curve(pred, notes, POINTS) if told is not None and pred is not None and plain and small else None
 
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
-    measured = {
-        name: np.where(converged, ds[name].values, np.nan) for name in ("sharpness", *NORMS, "test_risk") if name in ds
-    }
+    names = [name for name in ("sharpness", *NORMS, "test_risk") if name in ds]
+    measured = {name: np.where(converged, ds[name].values, np.nan) for name in names}
+    hovers = (codes(ds) == Status.STEP_LIMIT) & (rule_of(ds) is not None)
+    last = {name: np.where(hovers, ds[name].values, np.nan) for name in names} if hovers.any() else {}
     norms = {name: measured[name] for name in NORMS if name in measured}
     risk = measured.get("test_risk")
-    risk = risk if risk is not None and np.isfinite(risk).any() else None
+    risk = risk if risk is not None and np.isfinite([risk, last.get("test_risk", risk)]).any() else None
     there = {"sharpness": True, "norms": bool(norms), "test_risk": risk is not None}
     drawn = choose_panels(panels, [name for name in there if there[name]])
     figure, every = stack(len(drawn))
     where = dict(zip(drawn, every, strict=True))
 
     if axes := where.get("sharpness"):
-        draw_sharpness(axes, ds, measured["sharpness"], flow)
+        draw_sharpness(axes, ds, measured["sharpness"], flow, last.get("sharpness"))
         if told is not None:
-            told.draw(axes, "sharpness", "predicted_sharpness", LABEL)
+            told.draw(axes, "sharpness", "predicted_sharpness", LABEL if plain else "predicted")
         if deep is not None:
             draw_told(axes, deep, "sharpness", deep["lr"].values, 1.0, "predicted")
     mark_unconverged(every[0], lr, codes(ds), is_predicted(ds))
     mark_rates(every, lr, known, full=False)
     if axes := where.get("norms"):
         units = _draw_norms(axes, lr, norms, flow)
+        if "beta_l1" in last and units.get("beta_l1"):
+            axes.plot(lr, last["beta_l1"] / units["beta_l1"], "o", **HOLLOW, gid="beta_l1 last")
+            reach(axes, last["beta_l1"] / units["beta_l1"])
         unit = units.get("beta_l1", 0.0)
         if told is not None and unit:
             told.draw(axes, "l1_norm", "predicted_beta_l1", r"predicted $\|\beta\|_1$", unit)
@@ -115,6 +121,9 @@ def norm_sharpness(
             )
     if risk is not None and (axes := where.get("test_risk")):
         _draw_risk(axes, lr, risk, flow)
+        if "test_risk" in last:
+            axes.plot(lr, last["test_risk"], "o", **HOLLOW, gid="test_risk last")
+            reach(axes, last["test_risk"])
         if told is not None and told.ends[0].test_risk is not None:
             told.draw(axes, "test_risk", "predicted_test_risk")
         if deep is not None:
@@ -130,8 +139,10 @@ def norm_sharpness(
     return figure
 
 
-def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Reference | None) -> None:
-    """Sharpness of the runs, with the edge of stability and gradient flow's."""
+def draw_sharpness(
+    axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Reference | None, last: np.ndarray | None = None
+) -> None:
+    """Sharpness of the runs, with the edge of stability and gradient flow's; ``last`` is of those that hover."""
     lr = ds["lr"].values
     rates = np.geomspace(lr.min(), lr.max(), 200) if len(lr) > 1 else lr[0] * np.geomspace(0.8, 1.25, 50)
     limit = sharpness_limit(ds, rates)
@@ -143,6 +154,9 @@ def draw_sharpness(axes: Axes, ds: xr.Dataset, sharpness: np.ndarray, flow: Refe
         heights = np.append(heights, flow.sharpness)
     label = "predicted" if is_predicted(ds) else rule_of(ds) or "gradient descent"
     axes.plot(lr, sharpness, "o-", color=BLUE, lw=0.7, ms=2.4, label=label, gid="sharpness")
+    if last is not None:
+        axes.plot(lr, last, "o", **HOLLOW, label="at the last step", gid="sharpness last")
+        heights = np.append(heights, last[np.isfinite(last)])
     top = heights.max() if heights.size else 1.0 if limit is None else np.median(limit)
     span = max(np.ptp(heights), LEAST * top) if heights.size else top  # zero is no value of theirs
     axes.set_ylim(max(0.0, top - 1.15 * span), top + 0.3 * span)

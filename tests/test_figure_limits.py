@@ -80,7 +80,7 @@ def test_a_step_without_a_linear_map_has_no_edge():
     figures.phase_diagram(ds)
 
 
-@pytest.mark.parametrize("figure", ["norm_sharpness", "phase_diagram", "regimes", "frontier"])
+@pytest.mark.parametrize("figure", ["phase_diagram", "regimes", "frontier"])
 def test_predictions_of_plain_descent_are_not_drawn_over_a_rule(figure):
     ds, pred = swept(UpdateRule(momentum=0.5)), theory.predict(MODEL, PROBLEM, np.array([0.1, 0.2]))
     given = (pred, ds) if figure == "frontier" else (ds, pred)

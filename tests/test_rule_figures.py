@@ -107,3 +107,34 @@ def test_a_plane_of_rules_of_all_kinds():
     for name in ("norm_sharpness", "bifurcation", "regimes"):
         with pytest.raises(InputError, match="--rule"):
             getattr(figures, name)(ds, stored_prediction(ds))
+
+
+def test_norm_sharpness_draws_the_ends_of_a_rule_that_hovers_after_the_steps_of_its_runs(tmp_path):
+    """Hollow points of runs at max_steps, on the curve that is told after as many steps."""
+    rule = UpdateRule(step="sam", step_parameters={"rho": 0.05})
+    ds = sims.sweep(MODEL, PROBLEM, [0.02, 0.05, 0.1], 0.3, rule=rule, max_steps=3000, store=tmp_path / "sam.zarr")
+    assert (ds.status == Status.STEP_LIMIT).all()
+    figure = figures.norm_sharpness(ds, theory.predict(MODEL, PROBLEM, 0.3, rule=rule), endpoints=6)
+    assert faults(figure) == []
+    (x, told), (_, runs) = drawn(figure, "predicted_sharpness")[0], drawn(figure, "sharpness last")[0]
+    np.testing.assert_allclose(np.interp([0.02, 0.05, 0.1], x, told), runs, rtol=0.02)
+    pred = theory.predict(MODEL, PROBLEM, 0.3, rule=rule)
+    assert pred.endpoint(0.1).sharpness > 1.01 * pred.endpoint(0.1, steps=3000).sharpness
+    with pytest.raises(InputError, match="the prediction is of gradient_descent, the runs are of sam"):
+        figures.norm_sharpness(ds, theory.predict(MODEL, PROBLEM, 0.3))
+    main(["plot", "norm_sharpness", str(tmp_path / "sam.zarr"), "--out", str(tmp_path / "sam.png")])
+    assert (tmp_path / "sam.png").exists()
+
+
+def test_trajectory_has_a_panel_for_an_edge_that_hangs_on_state_and_a_curve_of_batches():
+    adam, batches = (
+        sims.descend(MODEL, PROBLEM, 0.01, rule=rule, max_steps=40, record_every=2)
+        for rule in (UpdateRule(step="adam"), UpdateRule(batch=2))
+    )
+    figure = figures.trajectory(adam)
+    np.testing.assert_array_equal(drawn(figure, "sharpness_effective")[0][1], adam.path_sharpness_effective)
+    assert drawn(figure, "edge_effective")[0][1][0] == 1 and not drawn(figure, "edge")
+    figure = figures.trajectory(batches)
+    np.testing.assert_array_equal(drawn(figure, "batch_sharpness")[0][1], batches.path_batch_sharpness)
+    assert drawn(figure, "edge") and not drawn(figure, "sharpness_effective")
+    assert drawn(figures.trajectory(batches, panels="sharpness_effective"), "sharpness_effective")

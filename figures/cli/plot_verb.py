@@ -184,7 +184,7 @@ class Plot:
         if not self.predict:
             return None
         try:
-            return stored_prediction(ds)
+            return stored_prediction(ds, ruled=self.figure == "norm_sharpness")
         except GdbiasError as error:
             if "predict" not in OPTIONS[self.figure]:  # there is no figure without it
                 raise

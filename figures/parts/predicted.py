@@ -73,8 +73,12 @@ def told(error: Exception, pred: "theory.Prediction") -> str:
     return str(error).removeprefix(f"{pred.dynamics.model.name}: ")
 
 
-def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes: list[str]) -> Ends | None:
+def predicted_ends(
+    pred: "theory.Prediction", lr: np.ndarray, count: int, notes: list[str], steps: int | None = None
+) -> Ends | None:
     """Where descent is predicted to end in the range of ``lr``: at ``count`` learning rates and at the boundaries.
+
+    Rules that do not rest are told after the ``steps`` of runs, where theory follows them so far.
 
     Each splits the longest piece of the curve so far, at a run's learning rate where one lies in it. After
     :data:`SECONDS` it stays at :data:`LEAST` of them. The curve ends below the first learning rate that is refused.
@@ -82,7 +86,10 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
     found: Found = {}
     begun, late = monotonic(), False
     try:
-        low, high = float(lr.min()), min(float(lr.max()), INSIDE * pred.lr_max, INSIDE * _divergence(pred))
+        low, high = (
+            float(lr.min()),
+            min(float(lr.max()), INSIDE * _known(pred, "lr_max"), INSIDE * _known(pred, "lr_divergence")),
+        )
         asked = [low, *_turns(pred, low, high), high] if low < high else []
         warmup = spent(pred.rule)
     except GdbiasError as error:
@@ -90,7 +97,7 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
     while asked:
         rate = asked.pop()
         try:
-            found[rate] = pred.endpoint(rate, warmup=warmup)
+            found[rate] = _end(pred, rate, warmup, steps)
         except GdbiasError as error:
             found[rate] = error
         late = len(found) >= LEAST and monotonic() - begun > SECONDS
@@ -103,6 +110,16 @@ def predicted_ends(pred: "theory.Prediction", lr: np.ndarray, count: int, notes:
     if late:
         notes.append(f"ends predicted at {len(found)} learning rates, in {SECONDS} s; lines between them are straight")
     return Ends(ends, late) if ends else None
+
+
+def _end(pred: "theory.Prediction", lr: float, warmup: int, steps: int | None) -> "theory.Endpoint":
+    arrived = pred.endpoint(lr, warmup=warmup)
+    if steps is None or arrived.steps is None or steps <= arrived.steps:
+        return arrived
+    try:
+        return pred.endpoint(lr, warmup=warmup, steps=steps)
+    except NoClosedForm:  # how it goes on is not known
+        return arrived
 
 
 def _turns(pred: "theory.Prediction", low: float, high: float) -> list[float]:
@@ -139,8 +156,9 @@ def _next(found: Found, lr: np.ndarray) -> list[float]:
     return [float(inside[np.argmin(np.abs(np.log(inside / middle)))] if inside.size else middle)]
 
 
-def _divergence(pred: "theory.Prediction") -> float:
+def _known(pred: "theory.Prediction", name: str) -> float:
+    """A learning rate above which nothing is predicted, infinite where there is no law of it."""
     try:
-        return float(pred.lr_divergence)
+        return float(getattr(pred, name))
     except NoClosedForm:
         return np.inf

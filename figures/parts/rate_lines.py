@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from ... import theory
 from ...theory.errors import GdbiasError
+from ...theory.prediction.rule_terms import own_step
 from ..look import BLACK
 from .panels import CRITICAL_SYMBOLS, critical_label
 from .predicted import told
@@ -31,7 +32,7 @@ def rates(ds: xr.Dataset, pred: "theory.Prediction | None", notes: list[str]) ->
         if pred is None:
             value = value_in(ds, name)
         else:
-            value = boundary(pred, name, [] if name in FURTHER else notes)
+            value = boundary(pred, name, [] if name in FURTHER or own_step(pred.rule) else notes)
         if value is not None and np.size(value) == 1 and np.isfinite(value := float(np.ravel(value)[0])):
             known[name] = value
     lr, divergence = ds["lr"].values, known.pop("lr_divergence", np.inf)

@@ -88,16 +88,21 @@ def value_in(ds: xr.Dataset, name: str) -> Any:
     return ds[name].values if name in ds else ds.attrs.get(name)
 
 
-def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None") -> None:
-    """Raises InputError where a prediction is for another model or other data than the result's."""
+def check_prediction(
+    ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.Prediction] | None", ruled: bool = False
+) -> None:
+    """Raises InputError where a prediction is for another model, other data or another update rule than the result's.
+
+    The rule is plain descent but in figures that are ``ruled``.
+    """
     spec = spec_of(ds)
     if pred is None or not spec.get("problem"):
         return
-    if not has_rules(ds):
+    if not has_rules(ds) and not ruled:
         require_plain(ds)
     if isinstance(pred, list | tuple) and pred and None not in pred:
         for one in pred:
-            check_prediction(ds, one)
+            check_prediction(ds, one, ruled)
         return
     if isinstance(pred, Sequence) or not hasattr(pred, "dynamics"):
         raise InputError(f"pred = {shown(pred)} is no prediction: use theory.predict(model, problem, init_scale)")
@@ -106,7 +111,13 @@ def check_prediction(ds: xr.Dataset, pred: "theory.Prediction | Sequence[theory.
         raise InputError(
             f"the prediction is for {model}, the result is of {', '.join(spec['model'])}: predict that one"
         )
-    if pred.rule != theory.gradient_descent:
+    if ruled and not has_rules(ds):
+        if pred.rule != (rule := sims.rebuild_rule(ds)):
+            raise InputError(
+                f"the prediction is of {pred.rule.label}, the runs are of {rule.label}: predict with "
+                "rule=sims.rebuild_rule(ds)"
+            )
+    elif pred.rule != theory.gradient_descent:
         runs = "beside several rules it is of plain descent" if has_rules(ds) else "the runs are plain gradient descent"
         raise InputError(f"the prediction has {pred.rule}, {runs}: predict without a rule")
     if pred.problem.fingerprint not in [problem.get("fingerprint") for problem in spec["problem"]]:
@@ -171,30 +182,33 @@ def is_predicted(ds: xr.Dataset) -> bool:
     return spec_of(ds).get("kind") in ("predicted", "linear predicted", "deep predicted")
 
 
-def stored_prediction(ds: xr.Dataset) -> "theory.Prediction | list[theory.Prediction] | None":
+def stored_prediction(ds: xr.Dataset, ruled: bool = False) -> "theory.Prediction | list[theory.Prediction] | None":
     """The prediction for every start of a stored result, computed when read; None where the result carries its own or
     is of a deep linear network.
 
     A list, one a model or one a problem, where the result has several of one of them at one init_scale; that of plain
-    descent beside several update rules.
+    descent beside several update rules. Of one rule, it is of plain descent but for figures that are ``ruled``.
 
     Raises:
-        InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`, or with an update rule.
+        InputError: a result that cannot be rebuilt, see :func:`gdbias.sims.rebuild`, or with another update rule.
+        NoClosedForm: a rule of which no law is known.
     """
     spec = spec_of(ds)
     if value_in(ds, "lr_critical") is not None or "network" in spec:
         return None
-    if not has_rules(ds):
+    alone = not has_rules(ds)
+    if alone and not ruled:
         require_plain(ds)
+    rule = sims.rebuild_rule(ds) if alone else theory.gradient_descent
     models, problems = _chosen(ds, *sims.rebuild(ds))
     if len(models) > 1 or len(problems) > 1:
         if len(models) > 1 and len(problems) > 1 or ds["init_scale"].size > 1:  # no figure draws so many
             return None
         scale = float(ds["init_scale"].item())
-        return [theory.predict(model, problem, scale) for model in models for problem in problems]
+        return [theory.predict(model, problem, scale, rule=rule) for model in models for problem in problems]
     if "init_scale" in ds:
-        return theory.predict(models[0], problems[0], ds["init_scale"].values)
-    return theory.predict(models[0], problems[0], theta0=spec["theta0"])
+        return theory.predict(models[0], problems[0], ds["init_scale"].values, rule=rule)
+    return theory.predict(models[0], problems[0], theta0=spec["theta0"], rule=rule)
 
 
 def entry(pred: "theory.Prediction | None", init_scale: float | None, notes: list[str]) -> "theory.Prediction | None":

@@ -43,7 +43,7 @@ class Boundaries:
 
     def __getstate__(self) -> dict:
         return {
-            name: value for name, value in vars(self).items() if name not in ("_transports", "_settled")
+            name: value for name, value in vars(self).items() if name not in ("_transports", "_settled", "_signs")
         }  # no pickle has functions
 
     @cached_property

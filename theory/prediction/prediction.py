@@ -37,7 +37,7 @@ from .paths import Path, path
 from .rule_endpoint import endpoint_of_start, rests
 from .rule_terms import TERMS, own_step, rate_of_edge, refuse, require_method, require_predicted, signs, warms
 from .settled import Settled, settle
-from .sign_endpoint import endpoint_of_signs
+from .sign_endpoint import Signs, endpoint_of_signs
 from .swings import without_idle_ascent
 
 ROUNDING = 1e-29  # of the loss of beta = 0
@@ -111,12 +111,11 @@ class Prediction(Boundaries):
             what = f"a warm-up of {warmup}" if warmup else f"method={method!r}"
             raise NoClosedForm(f"{what} is of descent, and the rule is {rule.label}: leave it out")
         refuse(rule, "the effective start", "weight_decay", "schedule")
-        landscape = Landscape(self.dynamics, self.problem)
         if signs(rule):
             _ = self.flow  # refuses what nothing fits
             if steps is not None:
                 raise NoClosedForm(f"how {rule.step.name} goes on once it has arrived is not known: leave steps out")
-            return endpoint_of_signs(landscape, self.starts[0], rule, lr)
+            return endpoint_of_signs(self._signs, rule, lr)
         rule, coordinates = without_idle_ascent(rule), doubled(self.dynamics.model)
         if coordinates.degree == 1:
             if steps is not None:
@@ -124,7 +123,7 @@ class Prediction(Boundaries):
             return endpoint_of_linear(self.flow, rule, lr, self.starts[0].size)
         if warms(rule):  # which has a remedy below lr_max
             self._require_stable(lr)
-        asked = landscape, coordinates, self.starts[0], self.flow, rule, lr
+        asked = Landscape(self.dynamics, self.problem), coordinates, self.starts[0], self.flow, rule, lr
         if not rests(rule, lr, float(self.flow.sharpness)):
             return endpoint_of_hovering(*asked, steps)
         if steps is not None:
@@ -217,6 +216,10 @@ class Prediction(Boundaries):
         """Descent from the one start, whose units serve every learning rate."""
         reachable, w0 = self._reachable
         return Edge(reachable.coordinates, reachable.problem, w0, 1.0)
+
+    @cached_property
+    def _signs(self) -> Signs:
+        return Signs(Landscape(self.dynamics, self.problem), self.starts[0])
 
     @cached_property
     def _settled(self) -> Callable[[float, int], Settled]:

@@ -1,6 +1,7 @@
 """Where rules end whose small steps are those of signs: sign descent, RMSProp and Adam of a short memory."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..rules.update_rule import UpdateRule
 from ..validate import rounded_down
 from .effective_starts import gradient
 from .endpoints import Endpoint, endpoint_of_flow
-from .flow_endpoint import measured
+from .flow_endpoint import FlowEndpoint, measured
 from .rule_endpoint import FARTHEST, LITTLE, require_motion, whole_steps
 from .rule_terms import slowest_average
 from .signed_flow import SignFlow, sign_flow
@@ -21,25 +22,58 @@ LONGER, SLOWLY = 1.3, 0.25  # than to arrival; the power of lr by which its erro
 WAITING = 0.01  # of beta, which weights that wait at 0 may move
 
 
-def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, lr: float) -> Endpoint:
+@dataclass(frozen=True, eq=False)
+class Signs:
+    """The flow of signs from one start theta0 (weight, d), which serves every learning rate and rule."""
+
+    landscape: Landscape
+    theta0: np.ndarray
+
+    @cached_property
+    def flow(self) -> SignFlow:
+        return sign_flow(self.landscape, self.theta0)
+
+    @cached_property
+    def staying(self) -> SignFlow:
+        """The same where weights of odd power that come to 0 stay there; raises NotFollowed where nothing is fitted."""
+        return sign_flow(self.landscape, self.theta0, through=False)
+
+    @cached_property
+    def end(self) -> FlowEndpoint:
+        return measured(self.landscape, self.flow.theta, np.full(self.landscape.problem.n, np.nan))
+
+    @cached_property
+    def missed(self) -> float:
+        """How far sign descent in the largest of small steps ends from there, in units of beta."""
+        theta, lr = self.theta0, SMALL * self.flow.time
+        for _ in range(round(LONGER / SMALL)):
+            pull = self.landscape.slope(self.landscape.predictions(*theta))
+            theta = theta - lr * np.sign(gradient(self.landscape, theta, pull))
+        return self.away(theta)
+
+    def away(self, theta: np.ndarray) -> float:
+        """How far other weights are from the end, in units of beta."""
+        beta = self.end.beta
+        return float(np.linalg.norm(self.landscape.beta(theta[None])[0] - beta) / np.linalg.norm(beta))
+
+
+def endpoint_of_signs(signs: Signs, rule: UpdateRule, lr: float) -> Endpoint:
     """The end of sign descent in small steps, to which RMSProp and Adam tend as ``lr / (1 - beta2)`` falls.
 
     Raises:
         NoClosedForm: another model, an lr that is too large, or averages while a weight of odd power passes 0.
     """
-    name, remembered, model = rule.step.name, slowest_average(rule), landscape.dynamics.model
-    require_motion(landscape, theta0, name)
-    flow = sign_flow(landscape, theta0)
+    name, remembered, model = rule.step.name, slowest_average(rule), signs.landscape.dynamics.model
+    require_motion(signs.landscape, signs.theta0, name)
+    flow, end = signs.flow, signs.end
     if lr * remembered > SMALL * flow.time:
         what = "" if remembered == 1 else f" remembers {remembered:.4g} steps, and"
         raise NoClosedForm(
             f"{name} at lr = {lr:g}{what} is known to end where small steps of signs do: use an lr below "
             f"{rounded_down(SMALL * flow.time / remembered)}, or run it with sims"
         )
-    end = measured(landscape, flow.theta, np.full(landscape.problem.n, np.nan))
     share = lr * remembered / (SMALL * flow.time)
-    coarse = _missed_by_steps(landscape, theta0, SMALL * flow.time, end.beta)
-    off = coarse * share**SLOWLY
+    off = signs.missed * share**SLOWLY
     if off > FARTHEST:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} may end {off:.0%} from where small steps of signs do: use an lr below "
@@ -52,8 +86,8 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
             f"it is sign descent where eps is below {LITTLE * swing:.3g}: use a smaller eps, or run it with sims"
         )
     if remembered > 1 or added:
-        flow = _waiting(landscape, theta0, rule, flow, end.beta)
-    elif separate(model.effective, model.weights) and _stuck(theta0, flow, lr):
+        flow = _waiting(signs, name)
+    elif separate(model.effective, model.weights) and _stuck(signs.theta0, flow, lr):
         raise NoClosedForm(
             f"{name} at lr = {lr:g} comes to weights of exactly 0, where it stays: use an lr of which the start is no "
             f"multiple, such as {0.97 * lr:.3g}"
@@ -63,26 +97,25 @@ def endpoint_of_signs(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule
     return replace(endpoint_of_flow(end, lr), method="sign_flow", note=note, steps=taken)
 
 
-def _waiting(landscape: Landscape, theta0: np.ndarray, rule: UpdateRule, flow: SignFlow, beta: np.ndarray) -> SignFlow:
+def _waiting(signs: Signs, name: str) -> SignFlow:
     """The longer of the flow and of one whose weights of odd power stay at 0, where their gradients vanish.
 
     What is remembered, and eps, make them wait there, and it is not known how long; raises NoClosedForm where it
     counts.
     """
-    model = landscape.dynamics.model
+    flow, model = signs.flow, signs.landscape.dynamics.model
     if not flow.passed.any() or (model.degree or 1) % 2 == 0:
         return flow
     try:
-        stays = sign_flow(landscape, theta0, through=False)
-        moved = np.linalg.norm(landscape.beta(stays.theta[None])[0] - beta) / np.linalg.norm(beta)
+        staying, moved = signs.staying, signs.away(signs.staying.theta)
     except NotFollowed:  # nothing that is left fits
-        stays, moved = flow, np.inf
+        staying, moved = flow, np.inf
     if moved > WAITING:
         raise NoClosedForm(
-            f"{model.name}: a weight passes 0, where its gradient vanishes and {rule.step.name} waits, for as long as "
-            "it remembers or eps counts: run it with sims"
+            f"{model.name}: a weight passes 0, where its gradient vanishes and {name} waits, for as long as it "
+            "remembers or eps counts: run it with sims"
         )
-    return stays if stays.time > flow.time else flow
+    return staying if staying.time > flow.time else flow
 
 
 def _stuck(theta0: np.ndarray, flow: SignFlow, lr: float) -> bool:
@@ -93,11 +126,3 @@ def _stuck(theta0: np.ndarray, flow: SignFlow, lr: float) -> bool:
         if (np.subtract.accumulate(ladder) == 0).any():
             return True
     return False
-
-
-def _missed_by_steps(landscape: Landscape, theta: np.ndarray, lr: float, beta: np.ndarray) -> float:
-    """How far sign descent at ``lr`` ends from beta, in units of it."""
-    for _ in range(round(LONGER / SMALL)):
-        pull = landscape.slope(landscape.predictions(*theta))
-        theta = theta - lr * np.sign(gradient(landscape, theta, pull))
-    return float(np.linalg.norm(landscape.beta(theta[None])[0] - beta) / np.linalg.norm(beta))
