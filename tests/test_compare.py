@@ -103,3 +103,20 @@ def test_pairs_are_means_of_consecutive_states():
     for bad in short:
         with pytest.raises(theory.InputError, match="record_every=1"):
             sims.paired(bad)
+
+
+def test_a_rule_that_does_not_rest_is_compared_where_it_is_told_to_be():
+    """After its own steps at each rate, or after those asked for; descent takes none."""
+    problem, asked = theory.sparse_regression(n=6, d=16, sparsity=3, seed=1, n_test=0), dict(progress=False)
+    rule = theory.UpdateRule(step="sam", step_parameters={"rho": 0.02})
+    pred, methods = theory.predict(theory.difference(2), problem, 0.3, rule=rule), ["constrained_flow"]
+    at_arrival = sims.compare(theory.difference(2), problem, [0.05, 0.1], 0.3, rule=rule, methods=methods, **asked)
+    assert at_arrival.steps.values.tolist() == [np.ceil(pred.endpoint(lr).steps) for lr in (0.05, 0.1)]
+    later = sims.compare(
+        theory.difference(2), problem, [0.05, 0.1], 0.3, rule=rule, methods=methods, steps=8000, **asked
+    )
+    assert (later.steps == 8000).all() and later.attrs["not_predicted"] == "[]"
+    for ds in (at_arrival, later):
+        assert (ds.beta_error < 0.04).all() and (ds.sensitivity < 0.04).all()
+    with pytest.raises(theory.InputError, match="steps = 5 is of rules that do not rest"):
+        sims.compare(theory.difference(2), problem, 0.1, steps=5)

@@ -2,14 +2,24 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TypedDict, Unpack, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict, Unpack, get_args
 
 import numpy as np
 import xarray as xr
 
-from ...theory import GdbiasError, Parameterization, Prediction, Problem, UpdateRule, gradient_descent, predict
+from ...theory import (
+    GdbiasError,
+    InputError,
+    Parameterization,
+    Prediction,
+    Problem,
+    UpdateRule,
+    gradient_descent,
+    predict,
+)
 from ...theory.prediction.endpoints import Endpoint, Method
+from ...theory.prediction.rule_terms import own_step
 from ...theory.validate import one_of, texts, whole
 from ..grid import Grid, learning_rates, one_value
 from ..options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
@@ -57,6 +67,7 @@ def compare(
     rule: UpdateRule = gradient_descent,
     methods: Sequence[Method] = METHODS,
     warmup: int = 0,
+    steps: int | None = None,
     progress: bool | None = None,
     options: CompareOptions | None = None,
     **changes: Unpack[CompareChanges],
@@ -68,7 +79,8 @@ def compare(
     ``sensitivity`` is what ``beta_found`` itself changes by at 1.003 lr, the floor of every error.
 
     Runs and predictors move by ``rule``; ``warmup`` is the constrained flow's, see
-    :meth:`gdbias.theory.Prediction.endpoint`, which momentum needs.
+    :meth:`gdbias.theory.Prediction.endpoint`, which momentum needs. Of a rule that does not rest, both are where it is
+    after ``steps``, or when it arrives by its prediction; its runs have their swings, and status STEP_LIMIT.
 
     Further keywords, ``max_steps``, ``tol``, ``hold``, ``backend`` and ``threads``, change single
     options of :class:`gdbias.sims.predictions.comparison.CompareOptions`, or of those given together as ``options``.
@@ -77,20 +89,18 @@ def compare(
     sharpness, l1 norm, beta, test risk, theta. ``attrs["not_predicted"]`` lists (predictor, lr, reason) as JSON.
 
     Raises:
-        InputError: a value outside its limits, an unknown option or method.
+        InputError: a value outside its limits, an unknown option or method, ``steps`` of descent.
         NoClosedForm: a rule with batches, label noise without an end or a step of which no law is known.
     """
     options, warmup = options_of("compare", CompareOptions(), options, changes), whole("warmup", warmup, 0)
-    asked = options.sweep()
     for method in texts("methods", methods):
         one_of("method", method, get_args(Method))
+    if steps is not None and not own_step(rule):
+        raise InputError(f"steps = {steps} is of rules that do not rest, and {rule.step.name} does: leave it out")
+    steps = None if steps is None else whole("steps", steps, 1)
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
-    every, place = np.unique(np.concatenate([lrs, NEARBY * lrs]), return_inverse=True)
     pred, missing = predict(model, problem, scale, rule=rule), []
-    runs = sweep(model, problem, every, scale, rule=rule, keep=["beta", "theta"], progress=progress, options=asked)
-    runs = runs.isel(init_scale=0)
-    found, near = (runs.isel(lr=place[part]) for part in (slice(None, len(lrs)), slice(len(lrs), None)))
-    told = dict(methods=list(methods)) | (dict(warmup=warmup) if warmup else {})
+    told = dict(methods=list(methods)) | (dict(warmup=warmup) if warmup else {}) | (dict(steps=steps) if steps else {})
     spec = result_spec("compare", model, problem, options, rule=rule, lr=lrs, init_scale=scale, **told)
     attrs = result_attributes(spec, [problem])
 
@@ -98,20 +108,24 @@ def compare(
         name: np.full((len(methods), len(lrs), *size), np.nan)
         for name, size in {"beta_l1": (), "sharpness": (), "test_risk": (), "beta": (problem.d,)}.items()
     }
+    lasting = np.zeros(len(lrs))  # steps of rules that do not rest
     with progress_bar("predictions", len(methods) * len(lrs), progress) as add:
         for i, method in enumerate(methods):
             for j, rate in enumerate(lrs.tolist()):
-                end = _endpoint(pred, rate, method, warmup, missing)
+                end = _endpoint(pred, rate, method, warmup, steps, missing)
                 add(1, method)
                 if end is not None:
                     values["beta"][i, j], values["beta_l1"][i, j] = end.beta, end.l1_norm
                     values["sharpness"][i, j] = end.sharpness
                     values["test_risk"][i, j] = np.nan if end.test_risk is None else end.test_risk
+                    lasting[j] = max(lasting[j], np.ceil(end.steps or 0))
+    given = dict(model=model, problem=problem, init_scale=scale, rule=rule, progress=progress)
+    found, near = _runs(lrs, lasting, options, **given)
 
-    converged = found["status"].values == Status.CONVERGED
+    converged = _there(found, lasting)
     beta = np.where(converged[:, None], found["beta"].values, np.nan)
     size = np.linalg.norm(beta, axis=-1)
-    both = converged & (near["status"].values == Status.CONVERGED)
+    both = converged & _there(near, lasting)
     table = {name: (found[name].dims, found[name].values) for name in measured("compared") if name in found}
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.linalg.norm(near["beta"].values - beta, axis=-1) / size
@@ -136,9 +150,36 @@ def compare(
     )
 
 
-def _endpoint(pred: Prediction, lr: float, method: Method, warmup: int, missing: list) -> Endpoint | None:
+def _runs(lrs: np.ndarray, lasting: np.ndarray, options: CompareOptions, **given: Any) -> tuple[xr.Dataset, xr.Dataset]:
+    """Runs at the learning rates and at 1.003 of them: to their ends, or for the steps that they last."""
+
+    def runs(every: np.ndarray, asked: SweepOptions) -> xr.Dataset:
+        return sweep(lr=every, keep=["beta", "theta"], options=asked, **given).isel(init_scale=0)
+
+    parts: dict[float, xr.Dataset] = {}
+    for count in np.unique(np.minimum(lasting, options.max_steps)):
+        chosen = lrs[np.minimum(lasting, options.max_steps) == count]
+        asked = options.sweep() if not count else replace(options.sweep(), max_steps=int(count), tol=0.0)
+        ds = runs(np.unique(np.concatenate([chosen, NEARBY * chosen])), asked)
+        parts |= {rate: ds.isel(lr=[k]) for k, rate in enumerate(ds["lr"].values.tolist())}
+    rows = [[parts[rate] for rate in rates.tolist()] for rates in (lrs, NEARBY * lrs)]
+    return xr.concat(rows[0], "lr"), xr.concat(rows[1], "lr")
+
+
+def _there(runs: xr.Dataset, lasting: np.ndarray) -> np.ndarray:
+    """Which runs are where predictors tell: at their ends, or at the last of the steps that they were to last."""
+    status = runs["status"].values
+    arrived = (lasting > 0) & (status == Status.STEP_LIMIT) & (runs["steps"].values >= lasting)
+    return (status == Status.CONVERGED) | arrived
+
+
+def _endpoint(
+    pred: Prediction, lr: float, method: Method, warmup: int, steps: int | None, missing: list
+) -> Endpoint | None:
     try:
-        return pred.endpoint(lr, method, warmup if method == "constrained_flow" else 0)
+        return pred.endpoint(
+            lr, method, warmup if method == "constrained_flow" else 0, None if method == "flow" else steps
+        )
     except GdbiasError as error:
         missing.append((method, lr, str(error)))
         return None
