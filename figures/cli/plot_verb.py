@@ -83,7 +83,10 @@ class Plot:
     ] = None
     panels: Annotated[
         str | None,
-        _drawn_by("panels", "Panels of {}: some of sharpness,norms,test_risk, and loss of a run; all unless given."),
+        _drawn_by(
+            "panels",
+            "Panels of {}: some of sharpness,norms,test_risk, and of a run loss,sharpness_effective; all unless given.",
+        ),
     ] = None
     by: Annotated[Literal["sharpness", "phase"], _drawn_by("by", "Colours of {}.")] = "sharpness"
     predict: Annotated[bool, _drawn_by("predict", "Draw the predictions, in {}.")] = True

@@ -31,6 +31,7 @@ RULES = {  # rule; lr in lr_critical of descent, or as it is; steps, where the r
     "label_noise 0.1": (UpdateRule(label_noise=0.1, noise_steps=5000), 0.2, None, None),
     "normalized_descent": (UpdateRule(step="normalized_descent"), None, 0.005, 0),
     "normalized_descent on": (UpdateRule(step="normalized_descent"), None, 0.02, LONG),
+    "rmsprop_scalar": (UpdateRule(step="rmsprop_scalar"), None, 0.004, 0),
     "rmsprop_scalar on": (UpdateRule(step="rmsprop_scalar"), None, 0.004, LONG),
     "sam 0.02": (UpdateRule(step="sam", step_parameters={"rho": 0.02}), 0.2, None, 0),
     "sam 0.02 on": (UpdateRule(step="sam", step_parameters={"rho": 0.02}), 0.2, None, LONG),
@@ -59,7 +60,7 @@ def problem_of(name, index):
 
 
 def measure(name, problem, critical, rule, share, rate, steps):
-    """The relative error of the prediction and of gradient flow; or a word on why there is none."""
+    """The relative error of the prediction, with the run's swing and without, and of gradient flow; or why none."""
     model, scale = theory.parse(name), SCALES[name]
     lr = rate if share is None else share * critical * (1 - rule.momentum)
     try:
@@ -75,12 +76,12 @@ def measure(name, problem, critical, rule, share, rate, steps):
     run = sims.descend(model, problem, lr, scale, **settings)
     if steps is None and run.status != sims.Status.CONVERGED:
         return sims.Status(int(run.status)).name
-    found = run.beta.values
+    found = swinging = run.beta.values
     if steps is not None and not signed:  # without its swing
         landscape = Landscape(pred.dynamics, problem)
         found = end_of_moved(landscape, run.theta.transpose("weight", "feature").values).beta
-    size = np.linalg.norm(found)
-    return np.linalg.norm(end.beta - found) / size, np.linalg.norm(pred.flow.beta - found) / size
+    away = [end.beta - swinging, end.beta - found, pred.flow.beta - found]
+    return tuple(np.linalg.norm(away, axis=1) / np.linalg.norm(found))
 
 
 def main():
@@ -95,11 +96,12 @@ def main():
         for what in options.rules.split("; "):
             rule, *settings = RULES[what]
             found = [measure(name, *problem, rule, *settings) for problem in problems]
-            errors = 100 * np.array([row for row in found if not isinstance(row, str)]).reshape(-1, 2)
-            told = f"{'-':>8} {'-':>8}   flow {'-':>8}"
+            errors = 100 * np.array([row for row in found if not isinstance(row, str)]).reshape(-1, 3)
+            told = f"{'-':>8} {'-':>8}   flow {'-':>8}   swinging {'-':>8}"
             if len(errors):
-                median, most = np.quantile(errors[:, 0], [0.5, 0.9])
-                told = f"{median:8.3f} {most:8.3f}   flow {np.median(errors[:, 1]):8.2f}"
+                median, most = np.quantile(errors[:, 1], [0.5, 0.9])
+                swung = " ".join(f"{value:8.3f}" for value in np.quantile(errors[:, 0], [0.5, 0.9]))
+                told = f"{median:8.3f} {most:8.3f}   flow {np.median(errors[:, 2]):8.2f}   swinging {swung}"
             left = ", ".join(f"{count} {why}" for why, count in Counter(r for r in found if isinstance(r, str)).items())
             print(f"{name:14} {what:24} {len(errors):3} of {len(found):3} {told}   {left}", flush=True)
 
