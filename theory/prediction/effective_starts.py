@@ -49,7 +49,8 @@ class EffectiveStart:
     @property
     def arrival(self) -> float:
         """Steps until beta is within a hundredth of its end."""
-        return float(self.steps[np.flatnonzero(self.away > ARRIVED)[-1] + 1])
+        before = np.flatnonzero(self.away > ARRIVED)
+        return float(self.steps[before[-1] + 1]) if len(before) else 0.0
 
     def until(self, norm: float) -> float:
         """Steps until the gradient has come down to ``norm``."""
