@@ -135,8 +135,9 @@ PICTURES = (
         """One panel a rule. Descent follows the grey line, a minimum as sharp as gradient flow's, to the edge
         and stays on it, Nesterov's step up to it, after first steps that lift it off the line. Heavy ball leaves
         the line early, both as predicted up to a third and two thirds of the edge, and diverges before it.
-        RMSProp with one scale for all weights is at its edge at every learning rate, SAM comes to no rest, and
-        Adam ends at a larger norm also where it is far from its edge.""",
+        SAM comes to no rest, and up to an eighth of 2 / S is where theory has it after as many steps. RMSProp with
+        one scale for all weights is at its edge at every learning rate, and Adam ends at a larger norm also where
+        it is far from its edge.""",
         (
             "sweep rules.zarr --n 20 --signs random --lr 0.01:1.5:30:log --init-scale 0.1 --momentum 0.9"
             " --rule gradient_descent,heavy_ball,nesterov,sam,adam,rmsprop_scalar --max-steps 100000",
