@@ -8,6 +8,8 @@ import pytest
 from endpoint_runs import SIGNED, distance, own, predicted, run_of, slow
 from gdbias import sims, theory
 from gdbias.theory import NoClosedForm, UpdateRule
+from gdbias.theory.derivation.landscape import Landscape
+from gdbias.theory.prediction.drift import AcrossSigns
 from gdbias.theory.rules.lag import lag_of
 from gdbias.theory.rules.steps import STEPS, parse_step
 
@@ -164,6 +166,42 @@ def test_what_does_not_rest_drifts_to_less_sharpness(name, step, parameters, lr,
     assert pred.flow.sharpness - end.sharpness == pytest.approx(fallen, rel=0.05) and fallen > 0
 
 
+@pytest.mark.parametrize("name", ["difference(2)", slow("product(2)"), slow("difference(3)")])
+def test_sam_max_drifts_by_the_signs_that_turn_over(name):
+    """Sharpness may rise on the way: what falls is the curvature along the signs."""
+    rule, steps = own("sam_max", rho=5e-3), 30_000
+    pred = predicted(name, rule, 0.3)
+    lr = 0.5 / pred.flow.sharpness
+    end, found = pred.endpoint(lr, steps=steps), along(pred, lr, steps, backend="numba").beta.values
+    moved = distance(pred.flow.beta, found)
+    assert moved > 0.02 and distance(end.beta, found) < min(0.01, moved / 8)
+    assert "drifts to less curvature across which it swings" in end.note
+
+
+def test_the_swing_of_sam_max_is_where_its_own_steps_come_to():
+    """On the quadratic of a minimum, from a small displacement of any direction."""
+    pred, lr, rho = predicted("difference(2)", own("sam_max", rho=5e-3), 0.3), 0.05, 5e-3
+    landscape, theta = Landscape(pred.dynamics, pred.problem), pred.flow.theta
+    H = landscape.dense_hessian(theta)
+    y, a = AcrossSigns(lr, rho).swing(landscape, theta)
+    assert a @ a / pred.problem.n == pytest.approx(y.ravel() @ H @ y.ravel(), rel=1e-9)
+    for seed in range(3):
+        delta = 1e-6 * np.random.default_rng(seed).normal(size=y.size)
+        for _ in range(20_000):
+            ahead = delta + rho * np.sign(H @ delta)
+            delta = delta - lr * H @ ahead
+        ahead = delta + rho * np.sign(H @ delta)
+        assert min(np.abs(ahead - y.ravel()).max(), np.abs(ahead + y.ravel()).max()) < 1e-3 * rho
+
+
+def test_where_sam_max_may_swing_along_several_vectors_it_is_not_followed():
+    problem = theory.sparse_regression(n=20, d=40, sparsity=3, seed=3, n_test=0)
+    pred = theory.predict(theory.difference(2), problem, 0.3, rule=own("sam_max", rho=1e-3))
+    assert pred.endpoint(0.02).steps > 0
+    with pytest.raises(NoClosedForm, match="several vectors"):
+        pred.endpoint(0.02, steps=20_000)
+
+
 def test_sam_is_refused_where_its_ascent_is_not_small():
     """From starts below rho it stays at the saddle, and above 2 / S it swings ever farther."""
     sam, problem = UpdateRule(step="sam"), theory.Problem(np.array([[1.0, 2.0, 0.5, -1.0]]), np.array([1.0]))
@@ -193,7 +231,7 @@ def test_sam_is_refused_where_its_ascent_is_not_small():
         (UpdateRule(step="clipped_descent"), lambda p: p.path(0.01), "the path.*step=clipped_descent"),
         (UpdateRule(label_noise=0.1, noise_steps=5), lambda p: p.steps(0.01), "number of steps.*label_noise"),
         (UpdateRule(step="sam"), lambda p: p.endpoint(10.0), "too far from gradient flow"),
-        (SMALL_RADIUS, lambda p: p.endpoint(1e-3, steps=10**9), "how sam_max goes on"),
+        (SMALL_RADIUS, lambda p: p.endpoint(1e-3, steps=10**12), "drift farther than was followed|several vectors"),
         (UpdateRule(step="sign_descent"), lambda p: p.endpoint(1e-4, steps=10**6), "how sign_descent goes on"),
         (own("rmsprop", beta2=0.9, eps=1.0), lambda p: p.endpoint(1e-5), "eps = 1 is not small beside"),
         (own("rmsprop_scalar", beta2=0.9999), lambda p: p.endpoint(0.01), "begins with a step of 250% of the start"),

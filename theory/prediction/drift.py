@@ -1,53 +1,132 @@
-"""Where rules that never rest go on: along the interpolators to less sharpness.
+"""Where rules that never rest go on: along the interpolators, to less of the curvature across which they swing.
 
-Across the minimum a rule swings along the top eigenvector, and takes its gradients at a distance a to both sides. Their
-mean is that of ``a^2 S / 2``, whose part along the interpolators nothing else cancels: a step of speed c moves by
-``-c a^2 / 2 grad S`` there (2205.09745 for normalized steps, 2211.05729 for sharpness-aware ones). In the mirror
-coordinate z that is a move of the effective start by ``-c a^2 / 2 rate dS/db``; the rule is where flow ends from there.
+A rule takes its gradients at ``theta + y`` and ``theta - y`` in turn. Their mean is ``D^3 L(y, y) / 2``, whose part
+along the interpolators nothing else cancels (2205.09745 for normalized steps, 2211.05729 for sharpness-aware ones). In
+the mirror coordinate z of the doubled weights w, with ``a = X J y``, a step of speed c moves by
+
+    ``dz = -c rate (L - 1) X^T a / n y_w / w``,
+
+which is a move of the effective start, as that of a lag is: the rule is where flow ends from there.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..derivation.landscape import Landscape
-from ..errors import GdbiasError, NoInterpolator
+from ..errors import GdbiasError, NoClosedForm, NoInterpolator
 from .coordinates import Doubled
 from .effective_starts import doubled_weights, moved_start
 from .flow_endpoint import FlowEndpoint, end_of_moved
 
-PIECE = 0.1  # of the sharpness, which grad S alone would take from it in one piece
+PIECE = 0.1  # of the curvature, which the drift alone would take from it in one piece
 MOST = 600  # pieces
+TURNS = 1000  # of signs
+STARTS, AGREE = 10, 0.98  # beside the eigenvectors, from which signs climb; the share of signs that then is one answer
+
+Across = Callable[[Landscape, Doubled, np.ndarray], tuple[np.ndarray, float]]
 
 
 def drifted(
-    landscape: Landscape, coordinates: Doubled, theta: np.ndarray, steps: float, push: Callable[[float], float]
+    landscape: Landscape, coordinates: Doubled, theta: np.ndarray, steps: float, across: Across
 ) -> FlowEndpoint:
-    """The end of flow from a start theta (weight, d) that drifts for so many steps; ``push(S)`` is ``c a^2``.
+    """The end of flow from a start theta (weight, d) that drifts for so many steps.
+
+    ``across`` tells at weights (weight, d) what z loses in a step, (block, d), and the share that the curvature does.
 
     Raises:
-        GdbiasError: a drift of more than 600 pieces, in each of which a tenth of the sharpness could go, or to starts
+        NoClosedForm: several vectors along which the rule may swing.
+        GdbiasError: a drift of more than 600 pieces, in each of which a tenth of the curvature could go, or to starts
             that floats do not hold.
     """
-    problem, L = landscape.problem, coordinates.degree
-    lost, done = np.zeros((len(coordinates.signs), problem.d)), 0.0
+    lost, done = np.zeros((len(coordinates.signs), landscape.problem.d)), 0.0
     for _ in range(MOST):
         start = moved_start(coordinates, theta, -lost)
         try:
             end = end_of_moved(landscape, start)
-        except NoInterpolator:  # the start is too small for floats
+        except (NoInterpolator, np.linalg.LinAlgError):  # the start is too small for floats
             break
         if done >= steps:
             return end
-        w = np.abs(doubled_weights(coordinates, end.theta))
-        kernel = (problem.X * coordinates.tangent(w**L)) @ problem.X.T / problem.n
-        values, vectors = np.linalg.eigh(kernel)
-        slope = coordinates.rate * L * (2 * L - 2) * w ** (L - 2) * (vectors[:, -1] @ problem.X) ** 2 / problem.n
-        pace = push(float(values[-1])) / 2 * coordinates.rate * slope
-        fall = float((slope * L**2 * w ** (2 * L - 2) * pace).sum())  # db/dz = L^2 w^(2 L - 2)
-        taken = min(steps - done, PIECE * float(values[-1]) / fall) if fall else steps - done
+        pace, share = across(landscape, coordinates, end.theta)
+        taken = min(steps - done, PIECE / share) if share else steps - done
         lost, done = lost + taken * pace, done + taken
     raise GdbiasError(
         f"{coordinates.model.name}: {steps:.0f} steps drift farther than was followed, towards the flattest "
         "interpolator (theory.frontier): ask for fewer, or run them with sims"
     )
+
+
+@dataclass(frozen=True)
+class AcrossTop:
+    """Swings along the top eigenvector, of sharpness S; ``push(S)`` is ``c |y|^2``: z loses ``push / 2 rate dS/db``."""
+
+    push: Callable[[float], float]
+
+    def __call__(self, landscape: Landscape, coordinates: Doubled, theta: np.ndarray) -> tuple[np.ndarray, float]:
+        problem, L = landscape.problem, coordinates.degree
+        w = np.abs(doubled_weights(coordinates, theta))
+        kernel = (problem.X * coordinates.tangent(w**L)) @ problem.X.T / problem.n
+        values, vectors = np.linalg.eigh(kernel)
+        slope = coordinates.rate * L * (2 * L - 2) * w ** (L - 2) * (vectors[:, -1] @ problem.X) ** 2 / problem.n
+        pace = self.push(float(values[-1])) / 2 * coordinates.rate * slope
+        fall = (slope * L**2 * w ** (2 * L - 2) * pace).sum()  # db/dz = L^2 w^(2 L - 2)
+        return pace, float(fall / values[-1])
+
+
+@dataclass(frozen=True)
+class AcrossSigns:
+    """Swings of descent whose ascent is ``rho sign(g)``, at the signs s that they turn over in each step.
+
+    On a quadratic ``delta <- delta - lr H (delta + rho s)``, ``s = sign(H delta)``, turns over where
+    ``delta = lr rho (2 - lr H)^-1 H s``: then ``y = delta + rho s``, and s is a fixed point of
+    ``s -> sign((2 - lr H)^-1 H^2 s)``, which climbs a convex function of s.
+    """
+
+    lr: float
+    rho: float
+
+    def __call__(self, landscape: Landscape, coordinates: Doubled, theta: np.ndarray) -> tuple[np.ndarray, float]:
+        problem, L = landscape.problem, coordinates.degree
+        y, a = self.swing(landscape, theta)
+        sides = np.sign(doubled_weights(coordinates, theta))
+        w = np.abs(doubled_weights(coordinates, theta))
+        along = np.divide(sides * doubled_weights(coordinates, y), w, out=np.zeros_like(w), where=w > 0)
+        force = (L - 1) * coordinates.signs[:, None] * (a @ problem.X / problem.n) * along
+        pace = self.lr * coordinates.rate * force
+        fall = (2 * force * L**2 * w ** (2 * L - 2) * pace).sum()
+        return pace, float(fall / (a @ a / problem.n))
+
+    def swing(self, landscape: Landscape, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """y of the shape of theta, and ``a = X J y``, (n,).
+
+        Raises:
+            NoClosedForm: there are several fixed points, as for many samples, and the run's own past decides.
+        """
+        problem = landscape.problem
+        slopes = np.array([slope + np.zeros(problem.d) for slope in landscape.law.jacobian(*theta)])
+        A = (problem.X[:, None, :] * slopes).reshape(problem.n, -1) / np.sqrt(problem.n)
+        values, vectors = np.linalg.eigh(A @ A.T)
+        inverse = vectors / (2 - self.lr * values)
+
+        def climbed(signs: np.ndarray) -> np.ndarray:
+            for _ in range(TURNS):
+                turned = np.sign((inverse * values) @ (vectors.T @ (A @ signs)) @ A)
+                if (turned == signs).all():
+                    break
+                signs = turned
+            return signs
+
+        top = climbed(np.sign(vectors[:, -1] @ A))
+        rng = np.random.default_rng(0)
+        for start in (*vectors.T[:-1], *rng.normal(size=(STARTS, problem.n))):
+            other = climbed(np.sign(start @ A))
+            if abs(other @ top) < AGREE * (top @ top):
+                raise NoClosedForm(
+                    "where sam_max goes on hangs on which of several vectors it swings along, by its own past: leave "
+                    "steps out, or run it with sims"
+                )
+        delta = self.lr * self.rho * (inverse @ (vectors.T @ (A @ top)) @ A)
+        y = delta + self.rho * top
+        return y.reshape(theta.shape), np.sqrt(problem.n) * (A @ y)

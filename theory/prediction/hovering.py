@@ -11,7 +11,7 @@ from ..rules.steps import STEPS
 from ..rules.update_rule import UpdateRule
 from ..validate import rounded_down
 from .coordinates import Doubled
-from .drift import drifted
+from .drift import AcrossSigns, AcrossTop, drifted
 from .effective_starts import EffectiveStart, effective_start, gradient
 from .endpoints import Endpoint, endpoint_of_flow
 from .flow_endpoint import FlowEndpoint
@@ -44,7 +44,7 @@ def endpoint_of_hovering(
         NoClosedForm: no effective start is known, or the rule is too far from gradient flow at ``lr``.
     """
     name, lag, swing, sharpness = rule.step.name, lag_of(rule.step), swing_of(rule, lr), float(flow.sharpness)
-    if lag is None or (swing is None and rule.step.ascent is None):
+    if lag is None or (swing is None and rule.step != STEPS["sam_max"]):
         raise NoClosedForm(
             f"{name}: how far it is from gradient flow hangs on the weights of its end: run it with sims"
         )
@@ -63,11 +63,12 @@ def endpoint_of_hovering(
         raise InputError(f"steps = {steps} is below the {whole_steps(arrival)} in which {name} arrives: use more")
     taken = arrival if steps is None else float(steps)
     if swing is not None:
-        begun = start.until(swing.gradient(sharpness))
-        end = drifted(landscape, coordinates, start.theta, taken - begun, swing.push)
-    elif steps is not None:
-        raise NoClosedForm(f"how {name} goes on once it has arrived is not known: leave steps out")
-    note = f"after {whole_steps(taken)} steps: it does not rest, and drifts to less sharpness"
+        begun, across = start.until(swing.gradient(sharpness)), AcrossTop(swing.push)
+    else:
+        begun, across = arrival, AcrossSigns(lr, dict(rule.step_parameters)["rho"])
+    end = drifted(landscape, coordinates, start.theta, taken - begun, across)
+    less = "sharpness" if swing is not None else "curvature across which it swings"
+    note = f"after {whole_steps(taken)} steps: it does not rest, and drifts to less {less}"
     found = replace(endpoint_of_flow(end, lr), method="effective_start", steps=taken)
     return replace(found, note="; ".join(filter(None, [told, note])))
 
