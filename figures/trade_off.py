@@ -7,8 +7,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from .. import theory
+from .. import sims, theory
 from ..sims.status import Status
+from ..theory.errors import InputError
+from ..theory.prediction.rule_terms import signs
+from ..theory.prediction.swings import followed_in_steps
 from ..theory.validate import whole
 from .look import BLUE, GREEN, GREY, Figure, styled
 from .parts.edge import limit_label, sharpness_limit
@@ -85,7 +88,7 @@ def norm_sharpness(
     lr, converged = ds["lr"].values, codes(ds) == Status.CONVERGED
     names = [name for name in ("sharpness", *NORMS, "test_risk") if name in ds]
     measured = {name: np.where(converged, ds[name].values, np.nan) for name in names}
-    hovers = (codes(ds) == Status.STEP_LIMIT) & (rule_of(ds) is not None)
+    hovers = (codes(ds) == Status.STEP_LIMIT) & _hovers(ds)
     last = {name: np.where(hovers, ds[name].values, np.nan) for name in names} if hovers.any() else {}
     norms = {name: measured[name] for name in NORMS if name in measured}
     risk = measured.get("test_risk")
@@ -137,6 +140,15 @@ def norm_sharpness(
     note_lr_max(pred, known, notes)
     footnote(figure, notes)
     return figure
+
+
+def _hovers(ds: xr.Dataset) -> bool:
+    """Whether the runs are of a rule that need not rest."""
+    try:
+        rule = sims.rebuild_rule(ds)
+    except InputError:  # several, none to read back, or another kind
+        return False
+    return followed_in_steps(rule) or signs(rule)
 
 
 def draw_sharpness(

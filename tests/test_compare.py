@@ -118,5 +118,10 @@ def test_a_rule_that_does_not_rest_is_compared_where_it_is_told_to_be():
     assert (later.steps == 8000).all() and later.attrs["not_predicted"] == "[]"
     for ds in (at_arrival, later):
         assert (ds.beta_error < 0.04).all() and (ds.sensitivity < 0.04).all()
-    with pytest.raises(theory.InputError, match="steps = 5 is of rules that do not rest"):
-        sims.compare(theory.difference(2), problem, 0.1, steps=5)
+    beside = sims.compare(theory.difference(2), problem, [0.05, 0.05 * 1.003], 0.3, rule=rule, methods=methods, **asked)
+    assert beside.steps.values.tolist() == [np.ceil(pred.endpoint(lr).steps) for lr in (0.05, 0.05 * 1.003)]
+    for other in (theory.gradient_descent, theory.UpdateRule(step="nesterov", momentum=0.5)):
+        with pytest.raises(theory.InputError, match="steps = 5 is of rules that do not rest"):
+            sims.compare(theory.difference(2), problem, 0.1, rule=other, steps=5)
+    with pytest.raises(theory.InputError, match="steps = 5000 must be a whole number from 1 to 2000"):
+        sims.compare(theory.difference(2), problem, 0.1, rule=rule, steps=5000, max_steps=2000)

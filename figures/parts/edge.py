@@ -10,7 +10,7 @@ import xarray as xr
 from ... import sims, theory
 from ...theory.errors import InputError
 from ...theory.prediction.rule_terms import limit
-from ...theory.rules.stability import edge_of, reach
+from ...theory.rules.stability import flips_at
 from ...theory.rules.step import LEARNING_RATE, MOMENTUM
 from .results import spec_of
 
@@ -52,10 +52,8 @@ def edge_times_lr(rules: "Sequence[theory.UpdateRule]") -> str | None:
     if len(steps) != 1:
         return None
     [step] = steps
-    product = sp.cancel(edge_of(step).flips_at(step) * LEARNING_RATE)
-    if not product.free_symbols <= {MOMENTUM} or any(
-        reach(step, 1.0, r.parameters) != 1 for r in rules if r.step == step
-    ):
+    product = sp.cancel(flips_at(step) * LEARNING_RATE)
+    if not product.free_symbols <= {MOMENTUM}:
         return None
     formula = sp.latex(product.subs(MOMENTUM, sp.Symbol("b")))
     return f"({formula})" if product.is_Add else formula

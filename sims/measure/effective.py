@@ -64,8 +64,8 @@ def _at_state(
             return np.where(slope > 0, top / slope, np.nan)
         if edge.factor is None:
             return nothing
-        flip, ends = value(edge.factor), (reach(step, lr, rule.parameters, sign)[:, None, None] for sign in (1, -1))
-        factor = np.broadcast_to(flip / np.where(flip > 0, *ends), weights.shape)
+        own_edge = reach(step, lr, rule.parameters)[:, None, None]
+        factor = np.broadcast_to(value(edge.factor) / own_edge, weights.shape)
         factor = np.where((factor > 0).all(axis=(1, 2), keepdims=True), factor, np.nan)  # else all are stable
         if step.ascent is not None:
             if not edge.factor.free_symbols <= {LEARNING_RATE, *step.parameters}:

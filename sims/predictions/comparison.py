@@ -19,8 +19,8 @@ from ...theory import (
     predict,
 )
 from ...theory.prediction.endpoints import Endpoint, Method
-from ...theory.prediction.rule_terms import own_step
-from ...theory.validate import one_of, texts, whole
+from ...theory.prediction.swings import followed_in_steps
+from ...theory.validate import one_of, texts, truth_or_none, whole
 from ..grid import Grid, learning_rates, one_value
 from ..options import BackendName, Deciding, Options, RunOptions, SweepOptions, options_of
 from ..parallel.progress import progress_bar
@@ -93,11 +93,15 @@ def compare(
         NoClosedForm: a rule with batches, label noise without an end or a step of which no law is known.
     """
     options, warmup = options_of("compare", CompareOptions(), options, changes), whole("warmup", warmup, 0)
+    truth_or_none("progress", progress)
     for method in texts("methods", methods):
         one_of("method", method, get_args(Method))
-    if steps is not None and not own_step(rule):
-        raise InputError(f"steps = {steps} is of rules that do not rest, and {rule.step.name} does: leave it out")
-    steps = None if steps is None else whole("steps", steps, 1)
+    if steps is not None and not followed_in_steps(rule):
+        raise InputError(
+            f"steps = {steps} is of rules that do not rest and are followed in steps, which {rule.step.name} is not: "
+            "leave it out"
+        )
+    steps = None if steps is None else whole("steps", steps, 1, options.max_steps)
     scale, lrs = one_value(init_scale, "init_scale"), np.atleast_1d(learning_rates(lr))
     pred, missing = predict(model, problem, scale, rule=rule), []
     told = dict(methods=list(methods)) | (dict(warmup=warmup) if warmup else {}) | (dict(steps=steps) if steps else {})
@@ -108,7 +112,7 @@ def compare(
         name: np.full((len(methods), len(lrs), *size), np.nan)
         for name, size in {"beta_l1": (), "sharpness": (), "test_risk": (), "beta": (problem.d,)}.items()
     }
-    lasting = np.zeros(len(lrs))  # steps of rules that do not rest
+    lasting = np.full(len(lrs), steps or 0)  # steps of rules that do not rest
     with progress_bar("predictions", len(methods) * len(lrs), progress) as add:
         for i, method in enumerate(methods):
             for j, rate in enumerate(lrs.tolist()):
@@ -118,7 +122,8 @@ def compare(
                     values["beta"][i, j], values["beta_l1"][i, j] = end.beta, end.l1_norm
                     values["sharpness"][i, j] = end.sharpness
                     values["test_risk"][i, j] = np.nan if end.test_risk is None else end.test_risk
-                    lasting[j] = max(lasting[j], np.ceil(end.steps or 0))
+                    unknown = options.max_steps if followed_in_steps(rule) else 0  # of a linear model
+                    lasting[j] = max(lasting[j], int(np.ceil(unknown if end.steps is None else end.steps)))
     given = dict(model=model, problem=problem, init_scale=scale, rule=rule, progress=progress)
     found, near = _runs(lrs, lasting, options, **given)
 
@@ -156,13 +161,14 @@ def _runs(lrs: np.ndarray, lasting: np.ndarray, options: CompareOptions, **given
     def runs(every: np.ndarray, asked: SweepOptions) -> xr.Dataset:
         return sweep(lr=every, keep=["beta", "theta"], options=asked, **given).isel(init_scale=0)
 
-    parts: dict[float, xr.Dataset] = {}
-    for count in np.unique(np.minimum(lasting, options.max_steps)):
-        chosen = lrs[np.minimum(lasting, options.max_steps) == count]
-        asked = options.sweep() if not count else replace(options.sweep(), max_steps=int(count), tol=0.0)
+    parts: dict[tuple[float, int], xr.Dataset] = {}
+    counts = np.minimum(lasting, options.max_steps)
+    for count in np.unique(counts).tolist():
+        chosen = lrs[counts == count]
+        asked = options.sweep() if not count else replace(options.sweep(), max_steps=count, tol=0.0)
         ds = runs(np.unique(np.concatenate([chosen, NEARBY * chosen])), asked)
-        parts |= {rate: ds.isel(lr=[k]) for k, rate in enumerate(ds["lr"].values.tolist())}
-    rows = [[parts[rate] for rate in rates.tolist()] for rates in (lrs, NEARBY * lrs)]
+        parts |= {(rate, count): ds.isel(lr=[k]) for k, rate in enumerate(ds["lr"].values.tolist())}
+    rows = [[parts[key] for key in zip(rates.tolist(), counts.tolist(), strict=True)] for rates in (lrs, NEARBY * lrs)]
     return xr.concat(rows[0], "lr"), xr.concat(rows[1], "lr")
 
 

@@ -19,6 +19,7 @@ from ..errors import GdbiasError, NoClosedForm, NoInterpolator
 from .coordinates import Doubled
 from .effective_starts import doubled_weights, moved_start
 from .flow_endpoint import FlowEndpoint, end_of_moved
+from .swings import Swing
 
 PIECE = 0.1  # of the curvature, which the drift alone would take from it in one piece
 MOST = 600  # pieces
@@ -60,9 +61,9 @@ def drifted(
 
 @dataclass(frozen=True)
 class AcrossTop:
-    """Swings along the top eigenvector, of sharpness S; ``push(S)`` is ``c |y|^2``: z loses ``push / 2 rate dS/db``."""
+    """Swings along the top eigenvector, of sharpness S: z loses ``push(S) / 2 rate dS/db``."""
 
-    push: Callable[[float], float]
+    swing: Swing
 
     def __call__(self, landscape: Landscape, coordinates: Doubled, theta: np.ndarray) -> tuple[np.ndarray, float]:
         problem, L = landscape.problem, coordinates.degree
@@ -70,9 +71,23 @@ class AcrossTop:
         kernel = (problem.X * coordinates.tangent(w**L)) @ problem.X.T / problem.n
         values, vectors = np.linalg.eigh(kernel)
         slope = coordinates.rate * L * (2 * L - 2) * w ** (L - 2) * (vectors[:, -1] @ problem.X) ** 2 / problem.n
-        pace = self.push(float(values[-1])) / 2 * coordinates.rate * slope
+        pace = self.swing.push(float(values[-1])) / 2 * coordinates.rate * slope
         fall = (slope * L**2 * w ** (2 * L - 2) * pace).sum()  # db/dz = L^2 w^(2 L - 2)
         return pace, float(fall / values[-1])
+
+    def displaced(self, landscape: Landscape, theta: np.ndarray) -> np.ndarray:
+        """How far the weights are from theta on one side, (weight, d)."""
+        A = _residuals(landscape, theta)
+        values, vectors = np.linalg.eigh(A @ A.T)
+        top = vectors[:, -1] @ A
+        return (self.swing.size(float(values[-1])) * top / np.linalg.norm(top)).reshape(theta.shape)
+
+
+def _residuals(landscape: Landscape, theta: np.ndarray) -> np.ndarray:
+    """``X J / sqrt(n)`` at theta (weight, d), of shape (n, weight d): its square is the Hessian of a minimum there."""
+    problem = landscape.problem
+    slopes = np.array([slope + np.zeros(problem.d) for slope in landscape.law.jacobian(*theta)])
+    return (problem.X[:, None, :] * slopes).reshape(problem.n, -1) / np.sqrt(problem.n)
 
 
 @dataclass(frozen=True)
@@ -104,29 +119,36 @@ class AcrossSigns:
         Raises:
             NoClosedForm: there are several fixed points, as for many samples, and the run's own past decides.
         """
-        problem = landscape.problem
-        slopes = np.array([slope + np.zeros(problem.d) for slope in landscape.law.jacobian(*theta)])
-        A = (problem.X[:, None, :] * slopes).reshape(problem.n, -1) / np.sqrt(problem.n)
-        values, vectors = np.linalg.eigh(A @ A.T)
-        inverse = vectors / (2 - self.lr * values)
+        signs, others = self._turning(landscape, theta)
+        if any(abs(other @ signs) < AGREE * (signs @ signs) for other in others):
+            raise NoClosedForm(
+                "where sam_max goes on hangs on which of several vectors it swings along, by its own past: leave "
+                "steps out, or run it with sims"
+            )
+        y = self.displaced(landscape, theta) + self.rho * signs.reshape(theta.shape)
+        return y, np.sqrt(landscape.problem.n) * (_residuals(landscape, theta) @ y.ravel())
 
-        def climbed(signs: np.ndarray) -> np.ndarray:
+    def displaced(self, landscape: Landscape, theta: np.ndarray) -> np.ndarray:
+        """delta of the first fixed point, (weight, d): how far the weights are from theta on one side."""
+        A, signs = _residuals(landscape, theta), self._turning(landscape, theta)[0]
+        values, vectors = np.linalg.eigh(A @ A.T)
+        ahead = vectors @ (vectors.T @ (A @ signs) / (2 - self.lr * values))
+        return (self.lr * self.rho * (ahead @ A)).reshape(theta.shape)
+
+    def _turning(self, landscape: Landscape, theta: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Fixed points: that from the top eigenvector, and those from the others and from sums of them."""
+        A = _residuals(landscape, theta)
+        values, vectors = np.linalg.eigh(A @ A.T)
+        step = (vectors * (values / (2 - self.lr * values))) @ vectors.T @ A
+
+        def climbed(start: np.ndarray) -> np.ndarray:
+            signs = np.sign(start @ A)
             for _ in range(TURNS):
-                turned = np.sign((inverse * values) @ (vectors.T @ (A @ signs)) @ A)
+                turned = np.sign((step @ signs) @ A)
                 if (turned == signs).all():
                     break
                 signs = turned
             return signs
 
-        top = climbed(np.sign(vectors[:, -1] @ A))
-        rng = np.random.default_rng(0)
-        for start in (*vectors.T[:-1], *rng.normal(size=(STARTS, problem.n))):
-            other = climbed(np.sign(start @ A))
-            if abs(other @ top) < AGREE * (top @ top):
-                raise NoClosedForm(
-                    "where sam_max goes on hangs on which of several vectors it swings along, by its own past: leave "
-                    "steps out, or run it with sims"
-                )
-        delta = self.lr * self.rho * (inverse @ (vectors.T @ (A @ top)) @ A)
-        y = delta + self.rho * top
-        return y.reshape(theta.shape), np.sqrt(problem.n) * (A @ y)
+        sums = np.random.default_rng(0).normal(size=(STARTS, len(A)))
+        return climbed(vectors[:, -1]), [climbed(start) for start in (*vectors.T[:-1], *sums)]

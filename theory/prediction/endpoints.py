@@ -44,7 +44,7 @@ class Endpoint:
         note: why the predictor may not apply here, and that a rule never rests.
         error: bars that hold 68 % and 90 % of runs, None for predictors other than the constrained flow, and with
             momentum or a schedule.
-        steps: after which a rule that never rests is there; None where descent ends.
+        steps: after which a rule that never rests is there; None where descent ends, and of linear models.
     """
 
     lr: float

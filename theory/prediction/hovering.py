@@ -23,6 +23,7 @@ from .rule_endpoint import (
     require_downhill,
     require_motion,
     rests,
+    shifted,
     whole_steps,
 )
 from .rule_terms import slowest_total
@@ -30,6 +31,8 @@ from .swings import NORMALIZED, SHARPNESS_AWARE, swing_of
 
 UPHILL = 0.5  # of a start's weight
 ACROSS = 1.8  # lr S at the end of an ascent, which swings the farther the nearer that is to 2
+NEXT = 0.75  # of what the first order moves the end by, that the next does at most for nine in ten
+DRIFTED = 0.2  # of beta, before arrival
 BEGUN = 0.1  # of a start's norm, its first step: ends are off by 0.5 % then for nine in ten, by 3 % three times later
 
 
@@ -58,17 +61,31 @@ def endpoint_of_hovering(
     if memory is not None:
         _require_small_first_step(start, theta0, memory, name, lr)
     end, moved = end_and_next(landscape, start, rule)
-    told, arrival = note_of_next(moved, name, lr), start.arrival
+    told, arrival = note_of_next(max(moved, NEXT * shifted(end, flow)), name, lr), start.arrival
     if steps is not None and steps < arrival:
         raise InputError(f"steps = {steps} is below the {whole_steps(arrival)} in which {name} arrives: use more")
     taken = arrival if steps is None else float(steps)
     if swing is not None:
-        begun, across = start.until(swing.gradient(sharpness)), AcrossTop(swing.push)
+        begun, across = start.until(swing.gradient(sharpness)), AcrossTop(swing)
     else:
         begun, across = arrival, AcrossSigns(lr, dict(rule.step_parameters)["rho"])
-    end = drifted(landscape, coordinates, start.theta, taken - begun, across)
+    early = drifted(landscape, coordinates, start.theta, max(arrival - begun, 0.0), across)
+    if shifted(early, end) > DRIFTED:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} drifts by {shifted(early, end):.0%} before it arrives, and is not followed through "
+            "both at once: use a smaller lr, or run it with sims"
+        )
+    end = early if taken == arrival else drifted(landscape, coordinates, start.theta, taken - begun, across)
+    slopes = np.array([slope + np.zeros(landscape.problem.d) for slope in landscape.law.jacobian(*end.theta)])
+    swings = (slopes * across.displaced(landscape, end.theta)).sum(axis=0)
+    swung = float(np.linalg.norm(swings) / np.linalg.norm(end.beta))
+    if not swung <= FARTHEST:
+        raise NoClosedForm(
+            f"{name} at lr = {lr:g} swings about where it is by {swung:.0%} of it: use a smaller lr, or run it with "
+            "sims"
+        )
     less = "sharpness" if swing is not None else "curvature across which it swings"
-    note = f"after {whole_steps(taken)} steps: it does not rest, and drifts to less {less}"
+    note = f"after {whole_steps(taken)} steps: it does not rest, swings by {swung:.1%}, and drifts to less {less}"
     found = replace(endpoint_of_flow(end, lr), method="effective_start", steps=taken)
     return replace(found, note="; ".join(filter(None, [told, note])))
 

@@ -8,6 +8,7 @@ import sympy as sp
 from ..derivation.landscape import Landscape
 from ..errors import NoClosedForm, NoInterpolator
 from ..rules.lag import Lag, lag_of
+from ..rules.steps import SAM_ADDS, STEPS
 from ..rules.update_rule import UpdateRule
 from ..validate import rounded_down
 from .coordinates import Doubled
@@ -44,6 +45,8 @@ def endpoint_of_start(
     name, lag, sharpness = rule.step.name, _lag(rule), float(flow.sharpness)
     require_any_stable(rule, lr)
     require_motion(landscape, theta0, name)
+    if rule.label_noise:
+        _require_degree_2(coordinates, landscape.dynamics.model.name)
     behind, width = (lag_at_end(rule, e, lr, sharpness) for e in (lag.behind, lag.width))
     most, far = NOISY if rule.label_noise else 1.0, (lr / 2 if behind is None else abs(behind)) * sharpness
     far = max(far, sharpness / float(rule.sharpness_limit(lr)))
@@ -51,7 +54,7 @@ def endpoint_of_start(
         followed = f"the constrained flow after {warm_up(rule)}, " if warms(rule) and rule.momentum <= MOST else ""
         raise NoClosedForm(
             f"{name} at lr = {lr:g} is too far from gradient flow, whose end has sharpness {sharpness:.4g}: use an lr "
-            f"below {rounded_down(lr * most / far)}, {followed}or run it with sims"
+            f"well below {rounded_down(lr * most / far)}, {followed}or run it with sims"
         )
     noise = _noise(landscape, coordinates, flow, rule, lr) if rule.label_noise else None
     start = effective_start(landscape, coordinates, theta0, lag.at(lr, rule.parameters), noise)
@@ -63,12 +66,12 @@ def endpoint_of_start(
             f"{whole_steps(start.steps[-1])}: use a smaller lr or a shorter memory, or run it with sims"
         )
     end, moved = end_and_next(landscape, start, rule)
-    if behind is not None and width is not None and noise is None:
-        wide = end
-        if width != abs(behind):
+    if noise is None:
+        width, wide = lr / 2 if width is None else width, end
+        if behind is not None and width != abs(behind):
             law = replace(lag, behind=lag.width).at(lr, rule.parameters)
             wide = end_from(landscape, effective_start(landscape, coordinates, theta0, law).theta, rule)
-        moved = max(moved, width * sharpness * float(np.linalg.norm(wide.beta - flow.beta) / np.linalg.norm(end.beta)))
+        moved = max(moved, width * sharpness * shifted(wide, flow))
     found = replace(endpoint_of_flow(end, lr), method="effective_start")
     return replace(found, note=note_of_next(moved, name, lr))
 
@@ -89,12 +92,13 @@ def lag_at_end(rule: UpdateRule, lag: sp.Expr, lr: float, sharpness: float) -> f
         NoClosedForm: it is neither small nor large beside that.
     """
     name, swing, added = rule.step.name, swing_of(rule, lr), dict(rule.step_parameters).get("eps", 0.0)
+    added = float(SAM_ADDS) if rule.step == STEPS["sam"] else added
     swinging = None if swing is None else swing.gradient(sharpness)
     if rule.step.ascent is not None:
         if swinging is not None and added > LITTLE * swinging > 0:
             raise NoClosedForm(
-                f"{name} at lr = {lr:g}: eps = {added:g} is not small beside the gradients of its swings, "
-                f"{swinging:.3g}: use a smaller eps, or run it with sims"
+                f"{name} at lr = {lr:g}: the {added:g} that it adds to the norm of gradients is not small beside those "
+                f"of its swings, {swinging:.3g}: scale the targets, or run it with sims"
             )
         return None
     if swinging is None or not added:
@@ -120,8 +124,8 @@ def require_motion(landscape: Landscape, theta0: np.ndarray, name: str) -> None:
 
 
 def require_downhill(start: EffectiveStart, name: str) -> None:
-    if not start.steps[-1] > 0:
-        raise NoClosedForm(f"{name} goes against gradient flow: run it with sims")
+    if not 0 < start.steps[-1] < np.inf:
+        raise NoClosedForm(f"{name} goes against gradient flow, or not at all: run it with sims")
 
 
 def whole_steps(steps: float) -> str:
@@ -133,6 +137,11 @@ def end_and_next(landscape: Landscape, start: EffectiveStart, rule: UpdateRule) 
     """The end of flow from an effective start, and how far the next order moves it, in units of beta."""
     end, other = (end_from(landscape, at, rule) for at in (start.theta, start.beyond))
     return end, float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
+
+
+def shifted(end: FlowEndpoint, flow: FlowEndpoint) -> float:
+    """How far an effective start moves the end of flow, in units of beta."""
+    return float(np.linalg.norm(end.beta - flow.beta) / np.linalg.norm(end.beta))
 
 
 def end_from(landscape: Landscape, theta: np.ndarray, rule: UpdateRule) -> FlowEndpoint:
@@ -166,15 +175,18 @@ def _noise(landscape: Landscape, coordinates: Doubled, flow: FlowEndpoint, rule:
     The residual follows the noise: along an eigenvector of the tangent kernel K its variance is ``2 / (2 - lr lambda)``
     of the label's.
     """
-    problem, name = landscape.problem, landscape.dynamics.model.name
-    if coordinates.degree != 2:
-        raise NoClosedForm(
-            f"{name}: with label noise the end is predicted for degree 2, where all starts shrink alike: leave it out, "
-            "or run it with sims"
-        )
+    problem = landscape.problem
     slopes = landscape.law.jacobian(*flow.theta)
     tangent = sum((slope + np.zeros(problem.d)) ** 2 for slope in slopes)
     values, vectors = np.linalg.eigh((problem.X * tangent) @ problem.X.T / problem.n)
     spread = 2 / (2 - lr * values) * (rule.label_noise / problem.n) ** 2
     variance = (spread[:, None] * (vectors.T @ problem.X) ** 2).sum(axis=0)
     return (coordinates.rate * lr) ** 2 * (rule.noise_steps or 0) * variance[None]
+
+
+def _require_degree_2(coordinates: Doubled, name: str) -> None:
+    if coordinates.degree != 2:
+        raise NoClosedForm(
+            f"{name}: with label noise the end is predicted for degree 2, where all starts shrink alike: leave it out, "
+            "or run it with sims"
+        )

@@ -118,17 +118,19 @@ def cap(rule: UpdateRule) -> float:
         return 2 + 2 * rule.momentum
     edge, found = edge_of(rule.step), None
     if edge.factor is not None and rule.step.ascent is None and edge.in_units_of_lr:
-        found = near_minimum(rule, edge.factor, 1.0)
+        if edge.alone:
+            found = float(replace(rule, schedule=constant).sharpness_limit(1.0))
+        elif factor := near_minimum(rule, edge.factor, 1.0):
+            found = float(reach(rule.step, 1.0, rule.parameters)) / factor
     if found is None:
         raise NoClosedForm(
             f"{rule.step.name} has no learning rate below which a minimum is stable: its edge hangs on more than the "
             "minimum, and sharpness_effective of runs tells it"
         )
-    most = float(reach(rule.step, 1.0, rule.parameters, 1 if found > 0 else -1)) / found
-    if not 0 < most < np.inf:
-        every = "every minimum is stable under it" if most else "under it no minimum is stable"
+    if not 0 < found < np.inf:
+        every = "every minimum is stable under it" if found > 0 else "under it no minimum is stable"
         raise NoClosedForm(f"{rule.step.name} has no learning rate below which a minimum is stable: {every}")
-    return most
+    return found
 
 
 def near_minimum(

@@ -66,11 +66,13 @@ def endpoint_of_signs(signs: Signs, rule: UpdateRule, lr: float) -> Endpoint:
     name, remembered, model = rule.step.name, slowest_average(rule), signs.landscape.dynamics.model
     require_motion(signs.landscape, signs.theta0, name)
     flow, end = signs.flow, signs.end
-    if lr * remembered > SMALL * flow.time:
+    largest = SMALL * flow.time / remembered
+    if lr > largest:
         what = "" if remembered == 1 else f" remembers {remembered:.4g} steps, and"
+        close = largest * min(1.0, 0.99 * (FARTHEST / signs.missed) ** (1 / SLOWLY)) if signs.missed else largest
         raise NoClosedForm(
             f"{name} at lr = {lr:g}{what} is known to end where small steps of signs do: use an lr below "
-            f"{rounded_down(SMALL * flow.time / remembered)}, or run it with sims"
+            f"{rounded_down(close)}, or run it with sims"
         )
     share = lr * remembered / (SMALL * flow.time)
     off = signs.missed * share**SLOWLY
@@ -104,7 +106,7 @@ def _waiting(signs: Signs, name: str) -> SignFlow:
     counts.
     """
     flow, model = signs.flow, signs.landscape.dynamics.model
-    if not flow.passed.any() or (model.degree or 1) % 2 == 0:
+    if not flow.passed.any() or model.degree == 1 or (model.degree or 1) % 2 == 0:
         return flow
     try:
         staying, moved = signs.staying, signs.away(signs.staying.theta)

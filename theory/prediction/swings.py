@@ -17,10 +17,12 @@ class Swing:
     Attributes:
         push: ``c a^2`` of steps of speed c that take their gradients at a distance a, on both sides in turn.
         gradient: its norm there.
+        size: how far the weights are from the minimum.
     """
 
     push: Callable[[float], float]
     gradient: Callable[[float], float]
+    size: Callable[[float], float]
 
 
 def swing_of(rule: UpdateRule, lr: float) -> Swing | None:
@@ -31,9 +33,10 @@ def swing_of(rule: UpdateRule, lr: float) -> Swing | None:
     """
     step, rho = rule.step, dict(rule.step_parameters).get("rho", 0.0)
     if step == STEPS["sam"] and rho:
-        return Swing(lambda top: lr * (2 * rho / (2 - lr * top)) ** 2, lambda top: lr * top**2 * rho / (2 - lr * top))
+        size = lambda top: lr * top * rho / (2 - lr * top)  # noqa: E731
+        return Swing(lambda top: lr * (2 * rho / (2 - lr * top)) ** 2, lambda top: top * size(top), size)
     if step in NORMALIZED:
-        return Swing(lambda top: lr**2 / (2 * top), lambda top: lr * top / 2)
+        return Swing(lambda top: lr**2 / (2 * top), lambda top: lr * top / 2, lambda top: lr / 2)
     return None
 
 
@@ -41,3 +44,8 @@ def without_idle_ascent(rule: UpdateRule) -> UpdateRule:
     """The rule itself, or descent where it is that: sharpness-aware steps of no radius."""
     idle = rule.step in SHARPNESS_AWARE and not dict(rule.step_parameters)["rho"]
     return gradient_descent if idle else rule
+
+
+def followed_in_steps(rule: UpdateRule) -> bool:
+    """Whether a rule does not rest, and theory tells where it is after so many steps."""
+    return without_idle_ascent(rule).step in (*NORMALIZED, *SHARPNESS_AWARE)

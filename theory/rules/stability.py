@@ -6,8 +6,8 @@ preconditioner is in 2207.14484 and 2410.24206. The map of descent leaves stabil
 others may do so before, where a pair of eigenvalues is on the unit circle.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -15,11 +15,10 @@ import sympy as sp
 
 from ..elementwise import simplest
 from .step import GRADIENT, LEARNING_RATE, LOSS, STEP, WEIGHT, StateVariable, Step, Total
+from .steps import STEPS
 from .unit_circle import largest_stable
 
 _ROOT = sp.Symbol("root")  # an eigenvalue of the map
-_FLIP, _OTHER = -1, 2  # roots in whose units a step's answer is, the latter where none flips
-_SAME = 1e-12
 _KNOWN = {LEARNING_RATE, STEP, LOSS}
 JUMPS = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside, sp.Derivative)
 
@@ -29,10 +28,11 @@ class Edge:
     """Where a step leaves stability, as expressions of lr, step, parameters, held totals and held state.
 
     Attributes:
-        factor: q of each weight: signs flip where ``diag(q) H`` has the eigenvalue 1, which is ``lr/2`` for descent;
-            None where the step has no such map. :func:`reach` tells at which other eigenvalue stability ends before.
+        factor: q of each weight: the edge is where ``diag(q) H`` has the eigenvalue :func:`reach`, for the steps with a
+            name 1, where signs flip, so that it is ``lr/2`` for descent; None where the step has no such map.
         answer: by powers of a root z, highest first, numerator and denominator of what the weight answers to gradients
             ``z^t``, over the factor; of lr and parameters. None where it hangs on more, and only signs can flip.
+        alone: whether the factor hangs on no more either.
         signed: where the step moves all weights by c sign(gradient), ``c / 2``: then the edge is where
             ``c/2 max_(|v|_inf <= 1) v' H v`` is the l1 norm of the gradient (2603.05002).
         held: state that is held; :func:`held_next` is its next value where the step reads that.
@@ -40,6 +40,7 @@ class Edge:
 
     factor: sp.Expr | None = None
     answer: tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]] | None = None
+    alone: bool = False
     signed: sp.Expr | None = None
     held: tuple[StateVariable, ...] = ()
 
@@ -49,12 +50,18 @@ class Edge:
         read = sp.Tuple(sp.cancel(self.factor / LEARNING_RATE), *(sp.Tuple(*part) for part in self.answer or ()))
         return LEARNING_RATE not in read.free_symbols
 
-    def flips_at(self, step: Step) -> sp.Expr:
-        """The sharpness at which signs flip, where it hangs on lr and parameters alone; else infinite."""
-        if self.factor is None or step.ascent is not None:
-            return sp.oo
-        alone = self.factor.free_symbols <= {LEARNING_RATE, *step.parameters} and not self.factor.has(Total)
-        return simplest(sp.cancel(1 / self.factor)) if alone else sp.oo
+
+def flips_at(step: Step) -> sp.Expr:
+    """The sharpness at the edge of a step with a name, where it hangs on lr and parameters alone; else infinite."""
+    edge = edge_of(step)
+    if edge.factor is None or not edge.alone or not named(step):
+        return sp.oo
+    return simplest(sp.cancel(1 / edge.factor))
+
+
+def named(step: Step) -> bool:
+    """Whether the step is of the table, whose edges are where signs flip."""
+    return STEPS.get(step.name) == step
 
 
 @lru_cache(maxsize=64)
@@ -74,36 +81,65 @@ def edge_of(step: Step) -> Edge:
     if slopes.has(*JUMPS) or slopes.free_symbols & {*old, GRADIENT}:
         return Edge()
     count = len(old)
-    kept, pushed = slopes[:, :count], slopes[:, count]
-    at = [sp.cancel((root * sp.eye(count) - kept).LUsolve(pushed)[0]) for root in (_FLIP, _OTHER)]
-    if at[0] == 0 and not moving or not any(at):
+    found = sp.cancel((_ROOT * sp.eye(count) - slopes[:, :count]).LUsolve(slopes[:, count])[0])
+    if found == 0:
         return Edge()
-    factor = simplest(at[0] if at[0] != 0 else at[1])
-    answer = sp.cancel((_ROOT * sp.eye(count) - kept).LUsolve(pushed)[0] / factor)
-    if answer.free_symbols <= {_ROOT, LEARNING_RATE, *step.parameters} and not answer.has(Total):
-        above, below = (tuple(sp.Poly(part, _ROOT).all_coeffs()) for part in sp.fraction(answer))
-        return Edge(factor=factor, answer=(above, below), held=held)
-    return Edge() if moving else Edge(factor=factor, held=held)  # another map in each weight
+    above, below = (sp.Poly(part, _ROOT) for part in sp.fraction(found))
+    factor = simplest(found.subs(_ROOT, -1)) if named(step) else simplest(-above.LC() / below.LC())
+    answer = sp.cancel(found / factor)
+    read = {_ROOT, LEARNING_RATE, *step.parameters}
+    if answer.free_symbols <= read:
+        parts = tuple(tuple(sp.Poly(part, _ROOT).all_coeffs()) for part in sp.fraction(answer))
+        alone = factor.free_symbols <= read and step.ascent is None
+        return Edge(factor=factor, answer=(parts[0], parts[1]), alone=alone, held=held)
+    if moving:
+        return Edge()  # another map in each weight
+    return Edge(factor=simplest(found.subs(_ROOT, -1)), held=held)
 
 
-def reach(step: Step, lr: float | np.ndarray, parameters: tuple[float, ...], sign: int = 1) -> np.ndarray:
-    """``q S`` at the edge of a step, where q has that sign: 1 where signs flip first, as under every step with a name.
+def reach(step: Step, lr: float | np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    """``q S`` at the edge of a step, for q above 0: 1 where signs flip first, as under every step with a name.
 
-    Infinite, with that sign, where every sharpness is stable, and 0 where none is; NaN where that is not known. Of the
-    shape of lr.
+    Infinite where every sharpness is stable, and 0 where none is. Of the shape of lr.
     """
     answer = edge_of(step).answer
-    if answer is None:
-        return np.full(np.shape(lr), 1.0 if sign > 0 else np.nan)
-    value, rated = _answer(step), any(LEARNING_RATE in c.free_symbols for part in answer for c in part)
-    rates, which = np.unique(lr, return_inverse=True) if rated else (np.zeros(1), np.zeros(np.shape(lr), dtype=int))
-    ends = np.array([largest_stable(*value(float(rate), *parameters), sign) for rate in rates])
-    return np.where(np.abs(ends - 1) < _SAME, 1.0, ends)[which].reshape(np.shape(lr))
+    if named(step) or answer is None:
+        return np.ones(np.shape(lr))
+    return _by_rate(step, answer, lr, parameters)
 
 
-@lru_cache(maxsize=64)
-def _answer(step: Step) -> Callable[..., tuple[tuple[float, ...], tuple[float, ...]]]:
-    return sp.lambdify([LEARNING_RATE, *step.parameters], edge_of(step).answer, np)
+def largest_sharpness(step: Step, lr: float | np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    """The sharpness at the edge of a step whose edge is alone; as :func:`reach`."""
+    edge = edge_of(step)
+    above, below = edge.answer or ((), ())
+    return _by_rate(step, (tuple(edge.factor * c for c in above), below), lr, parameters)
+
+
+def _by_rate(step: Step, answer: tuple, lr: float | np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    rated = any(LEARNING_RATE in c.free_symbols for part in answer for c in part)
+    rates, which = np.unique(lr, return_inverse=True) if rated else (np.ones(1), np.zeros(np.shape(lr), dtype=int))
+    return np.array([_largest(step, answer, float(rate), parameters) for rate in rates])[which].reshape(np.shape(lr))
+
+
+@lru_cache(maxsize=4096)
+def _largest(step: Step, answer: tuple, lr: float, parameters: tuple[float, ...]) -> float:
+    """The largest stable feedback at these values, without the roots that the parts have in common at them."""
+    values = {symbol: _exact(value) for symbol, value in zip(step.parameters, parameters, strict=True)}
+    values[LEARNING_RATE] = _exact(lr)
+    above, below = (sp.Poly([_rational(c.subs(values)) for c in part], _ROOT) for part in answer)
+    if above.is_zero:
+        return np.inf
+    above, below = above.cancel(below, include=True)
+    coefficients = [tuple(Fraction(int(c.p), int(c.q)) for c in part.all_coeffs()) for part in (above, below)]
+    return largest_stable(coefficients[0], coefficients[1])
+
+
+def _exact(value: float) -> sp.Rational:
+    return sp.Rational(*float(value).as_integer_ratio())
+
+
+def _rational(value: sp.Expr) -> sp.Rational:
+    return value if value.is_Rational else _exact(float(value))
 
 
 def following(step: Step) -> list[StateVariable]:

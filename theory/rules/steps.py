@@ -86,6 +86,7 @@ def _read(text: str) -> sp.Expr:
 
 _VELOCITY, _MEAN, _SQUARE, _LEFT1, _LEFT2 = sp.symbols("velocity mean square left1 left2", real=True)
 _BETA1, _BETA2, _EPS, _RHO, _DECAY, _MAX_NORM = sp.symbols("beta1 beta2 eps rho decay max_norm", real=True)
+SAM_ADDS = sp.Rational(1, 10**12)  # to the norm that it divides by
 _LIMITS = dict(beta1=dict(low=0, below=1), beta2=dict(low=0, below=1), max_norm=dict(above=0)) | {
     name: dict(low=0) for name in ("eps", "rho", "decay")
 }  # of the parameters of named steps
@@ -124,9 +125,9 @@ def _adam(name: str, pull: sp.Expr, source: str, **defaults: float) -> Step:
     return Step(name, WEIGHT - LEARNING_RATE * move, (mean, square, *left), defaults=defaults, source=source)
 
 
-def _sharpness_aware(name: str, direction: sp.Expr, source: str, **defaults: float) -> Step:
-    ascent, defaults = WEIGHT + _RHO * direction, dict(rho=0.05, **defaults)
-    return Step(name, WEIGHT - LEARNING_RATE * GRADIENT, ascent=ascent, defaults=defaults, source=source)
+def _sharpness_aware(name: str, direction: sp.Expr, source: str) -> Step:
+    ascent = WEIGHT + _RHO * direction
+    return Step(name, WEIGHT - LEARNING_RATE * GRADIENT, ascent=ascent, defaults=dict(rho=0.05), source=source)
 
 
 _DECAYED = GRADIENT + WEIGHT_DECAY * WEIGHT  # gradient of L + weight_decay |theta|^2 / 2
@@ -156,7 +157,7 @@ STEPS = {
         _rmsprop("rmsprop_scalar", Total(GRADIENT**2), "arXiv 2410.24206"),
         _adam("adam", sp.S.Zero, "arXiv 1412.6980"),
         _adam("adamw", _DECAY * WEIGHT, "arXiv 1711.05101", decay=1e-4),
-        _sharpness_aware("sam", GRADIENT / (GRADIENT_NORM + _EPS), "arXiv 2010.01412", eps=1e-12),
+        _sharpness_aware("sam", GRADIENT / (GRADIENT_NORM + SAM_ADDS), "arXiv 2010.01412"),
         _sharpness_aware("sam_max", sp.sign(GRADIENT), "arXiv 2603.08290"),
     )
 }  # fmt: skip

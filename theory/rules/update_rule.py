@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..loss import Loss
 from ..validate import meant, real, shown, whole
 from .schedule import Schedule, constant, parse_schedule
-from .stability import edge_of, reach
+from .stability import edge_of, flips_at, largest_sharpness, named
 from .step import GRADIENT as GRADIENT
 from .step import LEARNING_RATE as LEARNING_RATE
 from .step import LOSS, MOMENTUM, STEP, WEIGHT_DECAY, Step
@@ -24,9 +24,8 @@ READ = tuple(symbol.name for symbol in (WEIGHT, GRADIENT, LEARNING_RATE, STEP, L
 
 @lru_cache(maxsize=64)
 def _flip(step: Step) -> Callable:
-    """The sharpness at which a step flips signs, of lr and its parameters; infinite where it hangs on more."""
-    flip = edge_of(step).flips_at(step)
-    return sp.lambdify([LEARNING_RATE, *step.parameters], flip, np)  # by its name: all parts
+    """The sharpness at which a step with a name flips signs, of lr and its parameters; infinite where on more."""
+    return sp.lambdify([LEARNING_RATE, *step.parameters], flips_at(step), np)  # by its name: all parts
 
 
 @dataclass(frozen=True, repr=False)
@@ -169,15 +168,14 @@ class UpdateRule:
         """Largest sharpness of a linearly stable minimum, ``(2 + 2 momentum) / lr - weight_decay`` at the settled lr.
 
         There the linear map of a step has the eigenvalue -1, or a pair on the unit circle; for any step as well,
-        infinite where it has no such sharpness, or one that hangs on the run's own state, and 0 where no minimum is
-        stable. Batches and label noise are not counted.
+        infinite where it has no such sharpness, or one that hangs on the run's own state, and 0 where nothing is
+        stable; below 0 where only saddles are, under a large decay. Batches and label noise are not counted.
         """
         rate = self.schedule.final * np.asarray(lr, dtype=float)
-        flip = _flip(self.step)(rate, *self.parameters) + 0 * rate
-        up, down = (reach(self.step, rate, self.parameters, sign) for sign in (1, -1))
-        with np.errstate(invalid="ignore"):
-            limit = np.where(np.isinf(flip), np.inf, flip * np.where(flip > 0, up, down)) + 0.0  # no -0
-        limit = np.where(np.isnan(limit), np.inf, limit)
+        if named(self.step) or not edge_of(self.step).alone:
+            limit = _flip(self.step)(rate, *self.parameters) + 0 * rate
+        else:
+            limit = largest_sharpness(self.step, rate, self.parameters)
         return limit if np.ndim(lr) else float(limit)
 
     def check(self, samples: int, loss: Loss) -> None:
