@@ -243,7 +243,7 @@ def test_sam_is_refused_where_its_ascent_is_not_small():
         (UpdateRule(step="polyak"), lambda p: p.lr_max, "polyak has no learning rate"),
         (UpdateRule(step="sam"), lambda p: p.lr_critical, "sam has no learning rate"),
         (UpdateRule(step="normalized_descent"), lambda p: p.lr_max, "normalized_descent has no learning rate"),
-        (UpdateRule(step="nesterov", momentum=0.9), lambda p: p.endpoint(0.02), "too far.*an lr well below.*--warmup 100"),
+        (UpdateRule(step="nesterov", momentum=0.9), lambda p: p.endpoint(0.02), "too far.*an lr well.*--warmup 100"),
         (UpdateRule(step="polyak"), lambda p: p.endpoint(0.01, warmup=5), "a warm-up of 5"),
         (UpdateRule(step="clipped_descent"), lambda p: p.endpoint(0.01, "frontier"), "method='frontier'"),
         (UpdateRule(step="clipped_descent"), lambda p: p.path(0.01), "the path.*step=clipped_descent"),
