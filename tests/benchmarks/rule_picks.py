@@ -36,6 +36,7 @@ RULES = {  # rule; lr in lr_critical of descent, or as it is; steps, where the r
     "sam 0.02": (UpdateRule(step="sam", step_parameters={"rho": 0.02}), 0.2, None, 0),
     "sam 0.02 on": (UpdateRule(step="sam", step_parameters={"rho": 0.02}), 0.2, None, LONG),
     "sam_max 0.0005": (UpdateRule(step="sam_max", step_parameters={"rho": 5e-4}), 0.2, None, 0),
+    "sam_max 0.002 on": (UpdateRule(step="sam_max", step_parameters={"rho": 2e-3}), 0.2, None, LONG),
     "sign_descent": (UpdateRule(step="sign_descent"), None, 1e-4, 0),
     "rmsprop 0.9": (UpdateRule(step="rmsprop", step_parameters={"beta2": 0.9}), None, 2e-5, 0),
     "adam 0.5, 0.9": (UpdateRule(step="adam", step_parameters={"beta1": 0.5, "beta2": 0.9}), None, 2e-5, 0),
