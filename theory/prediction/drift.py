@@ -10,12 +10,12 @@ which is a move of the effective start, as that of a lag is: the rule is where f
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..derivation.landscape import Landscape
-from ..errors import GdbiasError, NoClosedForm, NoInterpolator
+from ..errors import GdbiasError, NoInterpolator
 from .coordinates import Doubled
 from .effective_starts import doubled_weights, moved_start
 from .flow_endpoint import FlowEndpoint, end_of_moved
@@ -24,7 +24,7 @@ from .swings import Swing
 PIECE = 0.1  # of the curvature, which the drift alone would take from it in one piece
 MOST = 600  # pieces
 TURNS = 1000  # of signs
-STARTS, AGREE = 10, 0.98  # beside the eigenvectors, from which signs climb; the share of signs that then is one answer
+STEPS = 3000  # to the first of them
 
 Across = Callable[[Landscape, Doubled, np.ndarray], tuple[np.ndarray, float]]
 
@@ -37,7 +37,6 @@ def drifted(
     ``across`` tells at weights (weight, d) what z loses in a step, (block, d), and the share that the curvature does.
 
     Raises:
-        NoClosedForm: several vectors along which the rule may swing.
         GdbiasError: a drift of more than 600 pieces, in each of which a tenth of the curvature could go, or to starts
             that floats do not hold.
     """
@@ -90,17 +89,23 @@ def _residuals(landscape: Landscape, theta: np.ndarray) -> np.ndarray:
     return (problem.X[:, None, :] * slopes).reshape(problem.n, -1) / np.sqrt(problem.n)
 
 
-@dataclass(frozen=True)
+@dataclass
 class AcrossSigns:
     """Swings of descent whose ascent is ``rho sign(g)``, at the signs s that they turn over in each step.
 
     On a quadratic ``delta <- delta - lr H (delta + rho s)``, ``s = sign(H delta)``, turns over where
     ``delta = lr rho (2 - lr H)^-1 H s``: then ``y = delta + rho s``, and s is a fixed point of
-    ``s -> sign((2 - lr H)^-1 H^2 s)``, which climbs a convex function of s.
+    ``s -> sign((2 - lr H)^-1 H^2 s)``. There are several, as for many samples: the first is that to which the steps
+    come from ``begun``, and then each from the one before.
+
+    Attributes:
+        begun: the residual ``X beta - y`` at arrival, (n,).
     """
 
     lr: float
     rho: float
+    begun: np.ndarray
+    signs: np.ndarray = field(default_factory=lambda: np.empty(0), init=False)  # the last ones, (weight d,)
 
     def __call__(self, landscape: Landscape, coordinates: Doubled, theta: np.ndarray) -> tuple[np.ndarray, float]:
         problem, L = landscape.problem, coordinates.degree
@@ -114,41 +119,31 @@ class AcrossSigns:
         return pace, float(fall / (a @ a / problem.n))
 
     def swing(self, landscape: Landscape, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """y of the shape of theta, and ``a = X J y``, (n,).
-
-        Raises:
-            NoClosedForm: there are several fixed points, as for many samples, and the run's own past decides.
-        """
-        signs, others = self._turning(landscape, theta)
-        if any(abs(other @ signs) < AGREE * (signs @ signs) for other in others):
-            raise NoClosedForm(
-                "where sam_max goes on hangs on which of several vectors it swings along, by its own past: leave "
-                "steps out, or run it with sims"
-            )
-        y = self.displaced(landscape, theta) + self.rho * signs.reshape(theta.shape)
+        """y of the shape of theta, and ``a = X J y``, (n,)."""
+        delta = self.displaced(landscape, theta)
+        y = delta + self.rho * self.signs.reshape(theta.shape)
         return y, np.sqrt(landscape.problem.n) * (_residuals(landscape, theta) @ y.ravel())
 
     def displaced(self, landscape: Landscape, theta: np.ndarray) -> np.ndarray:
-        """delta of the first fixed point, (weight, d): how far the weights are from theta on one side."""
-        A, signs = _residuals(landscape, theta), self._turning(landscape, theta)[0]
-        values, vectors = np.linalg.eigh(A @ A.T)
-        ahead = vectors @ (vectors.T @ (A @ signs) / (2 - self.lr * values))
-        return (self.lr * self.rho * (ahead @ A)).reshape(theta.shape)
-
-    def _turning(self, landscape: Landscape, theta: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Fixed points: that from the top eigenvector, and those from the others and from sums of them."""
+        """delta, (weight, d): how far the weights are from theta on one side."""
         A = _residuals(landscape, theta)
         values, vectors = np.linalg.eigh(A @ A.T)
-        step = (vectors * (values / (2 - self.lr * values))) @ vectors.T @ A
+        signs = self.signs if self.signs.size else self._first(A)
 
-        def climbed(start: np.ndarray) -> np.ndarray:
-            signs = np.sign(start @ A)
-            for _ in range(TURNS):
-                turned = np.sign((step @ signs) @ A)
-                if (turned == signs).all():
-                    break
-                signs = turned
-            return signs
+        def ahead() -> np.ndarray:
+            return vectors @ (vectors.T @ (A @ signs) / (2 - self.lr * values))
 
-        sums = np.random.default_rng(0).normal(size=(STARTS, len(A)))
-        return climbed(vectors[:, -1]), [climbed(start) for start in (*vectors.T[:-1], *sums)]
+        for _ in range(TURNS):
+            turned = np.sign((vectors @ (values * (vectors.T @ ahead()))) @ A)
+            if (turned == signs).all():
+                break
+            signs = turned
+        self.signs = signs
+        return (self.lr * self.rho * (ahead() @ A)).reshape(theta.shape)
+
+    def _first(self, A: np.ndarray) -> np.ndarray:
+        """The signs to which the steps come in residuals ``q = A delta``."""
+        kernel, q = A @ A.T, self.begun / np.sqrt(len(A))
+        for _ in range(STEPS):
+            q = q - self.lr * kernel @ (q + self.rho * (A @ np.sign(q @ A)))
+        return np.sign(q @ A)

@@ -36,6 +36,7 @@ class EffectiveStart:
         steps: of the rule, along the flow, shape (point,).
         norms: of the gradients there.
         away: how far beta is from its end there, in units of that.
+        residual: ``X beta - y`` at arrival, shape (n,).
         first: how far the first step moves the weights, at the speed there.
     """
 
@@ -44,6 +45,7 @@ class EffectiveStart:
     steps: np.ndarray
     norms: np.ndarray
     away: np.ndarray
+    residual: np.ndarray
     first: float
 
     @property
@@ -92,7 +94,11 @@ def effective_start(
     steps = np.array(paces) * path.step if memory is None else _counted(path, np.array(paces), norms, memory)
     betas = landscape.beta(path.theta)
     away = np.linalg.norm(betas - betas[-1], axis=1) / np.linalg.norm(betas[-1])
-    return EffectiveStart(near, beyond, np.append(0.0, np.cumsum(steps)), norms, away, norms[0] / float(first))
+    arrived = path.points[min(int((away > ARRIVED).sum()), len(away) - 1)].theta
+    residual = landscape.problem.X @ landscape.beta(arrived[None])[0] - landscape.problem.y
+    return EffectiveStart(
+        near, beyond, np.append(0.0, np.cumsum(steps)), norms, away, residual, norms[0] / float(first)
+    )
 
 
 def _counted(path: FlowPath, paces: np.ndarray, norms: np.ndarray, memory: float) -> np.ndarray:

@@ -33,6 +33,7 @@ UPHILL = 0.5  # of a start's weight
 ACROSS = 1.8  # lr S at the end of an ascent, which swings the farther the nearer that is to 2
 NEXT = 0.75  # of what the first order moves the end by, that the next does at most for nine in ten
 DRIFTED = 0.2  # of beta, before arrival
+OTHERS, APART = 3, 0.02  # swings that may be as well, and how far from their ends an end may be, in units of beta
 BEGUN = 0.1  # of a start's norm, its first step: ends are off by 0.5 % then for nine in ten, by 3 % three times later
 
 
@@ -65,19 +66,24 @@ def endpoint_of_hovering(
     if steps is not None and steps < arrival:
         raise InputError(f"steps = {steps} is below the {whole_steps(arrival)} in which {name} arrives: use more")
     taken = arrival if steps is None else float(steps)
-    if swing is not None:
-        begun, across = start.until(swing.gradient(sharpness)), AcrossTop(swing)
-    else:
-        begun, across = arrival, AcrossSigns(lr, dict(rule.step_parameters)["rho"])
-    early = drifted(landscape, coordinates, start.theta, max(arrival - begun, 0.0), across)
+    begun = arrival if swing is None else start.until(swing.gradient(sharpness))
+    ways: list[AcrossTop | AcrossSigns] = [AcrossTop(swing)] if swing is not None else _ways(rule, lr, start)
+    early = drifted(landscape, coordinates, start.theta, max(arrival - begun, 0.0), ways[0])
     if shifted(early, end) > DRIFTED:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} drifts by {shifted(early, end):.0%} before it arrives, and is not followed through "
             "both at once: use a smaller lr, or run it with sims"
         )
-    end = early if taken == arrival else drifted(landscape, coordinates, start.theta, taken - begun, across)
+    end = early
+    if taken > arrival:
+        end, *others = (drifted(landscape, coordinates, start.theta, taken - begun, way) for way in ways)
+        if any(shifted(end, other) > APART for other in others):
+            raise NoClosedForm(
+                f"where {name} goes on hangs on which of several vectors it swings along, by its own past: ask for "
+                "fewer steps, or none, or run it with sims"
+            )
     slopes = np.array([slope + np.zeros(landscape.problem.d) for slope in landscape.law.jacobian(*end.theta)])
-    swings = (slopes * across.displaced(landscape, end.theta)).sum(axis=0)
+    swings = (slopes * ways[0].displaced(landscape, end.theta)).sum(axis=0)
     swung = float(np.linalg.norm(swings) / np.linalg.norm(end.beta))
     if not swung <= FARTHEST:
         raise NoClosedForm(
@@ -88,6 +94,14 @@ def endpoint_of_hovering(
     note = f"after {whole_steps(taken)} steps: it does not rest, swings by {swung:.1%}, and drifts to less {less}"
     found = replace(endpoint_of_flow(end, lr), method="effective_start", steps=taken)
     return replace(found, note="; ".join(filter(None, [told, note])))
+
+
+def _ways(rule: UpdateRule, lr: float, start: EffectiveStart) -> list[AcrossTop | AcrossSigns]:
+    """The swing of ``sam_max`` from its residual at arrival, and from others of its size."""
+    rng, size = np.random.default_rng(0), np.linalg.norm(start.residual)
+    others = rng.normal(size=(OTHERS, len(start.residual)))
+    begun = [start.residual, *(size * other / np.linalg.norm(other) for other in others)]
+    return [AcrossSigns(lr, dict(rule.step_parameters)["rho"], residual) for residual in begun]
 
 
 def _require_small_first_step(start: EffectiveStart, theta0: np.ndarray, memory: float, name: str, lr: float) -> None:
