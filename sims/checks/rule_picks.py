@@ -119,6 +119,23 @@ def one_sum(f: Formulas, case: Case) -> Comparison:
     return Comparison(theta[-1].sum(axis=0), f.sum(u=theta0[0], v=theta0[1]))
 
 
+@check("RULE-17", cases=9, quick_cases=3)
+def turning(f: Formulas, case: Case) -> list[Comparison]:
+    """The last two residuals of a run of one sample, and those ahead of them, where its gradients are taken."""
+    x, target = case.rng.uniform(0.5, 1.5, 4) * case.rng.choice([-1, 1], 4), case.rng.uniform(0.5, 1.5)
+    problem, rho, theta0 = Problem(x[None], [target]), case.rng.uniform(1e-4, 3e-4), MODEL.theta0(0.3, 4)
+    lr = case.rng.uniform(0.2, 1.4) / float(flow(MODEL, problem, theta0=theta0).sharpness)
+    theta, _, residual = _run(problem, theta0, lr, 4000, step="sam_max", step_parameters=dict(rho=rho))
+    found = []
+    for weights, r in zip(theta[-2:], residual[-2:, 0], strict=True):
+        slope = np.array([2 * weights[0], -2 * weights[1]]) * x
+        values = {"lr": lr, "rho": rho, "norm": np.abs(slope).sum(), "sharpness": (slope**2).sum()}
+        u, v = weights + rho * np.sign(r * slope)
+        ahead = (u**2 - v**2) @ x - target
+        found += [Comparison(abs(r), f.residual(**values)), Comparison(ahead**2, f.curvature(**values))]
+    return found
+
+
 @check("RULE-13", cases=30, quick_cases=6)
 def saddles(f: Formulas, case: Case) -> list[Comparison]:
     """A run from a start of 1e-100: where it ends, and when its last coordinate appears."""

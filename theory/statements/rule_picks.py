@@ -140,3 +140,25 @@ def _sum_derived() -> Proof:
 def _sum():
     u, v = difference(2).weights
     return {"sum": u + v}
+
+
+def _turning_derived() -> Proof:
+    """The residual that a step turns over: ``r -> r - lr S (r + rho |J|_1 sign(r)) = -r``."""
+    residual = sp.Symbol("residual", positive=True)
+    after = residual - LR * SHARPNESS * (residual + RHO * NORM)
+    [turned] = sp.solve(after + residual, residual)
+    yield _turning()["residual"], turned
+    yield _turning()["curvature"], (turned + RHO * NORM) ** 2
+
+
+@statement(
+    "RULE-17", "Descent whose ascent is rho sign(gradient) never rests: of one sample the residual turns over at this "
+    "size, and its gradients are taken where the loss is half the curvature.",
+    kind="proved", source="derived", tolerance=2e-2, proof=_turning_derived, families=("difference(2)",),
+    conditions="norm is the l1 norm of the residual's gradient in the weights; lr S < 2; rho below the weights",
+)  # fmt: skip
+def _turning():
+    return {
+        "residual": LR * SHARPNESS * RHO * NORM / (2 - LR * SHARPNESS),
+        "curvature": (2 * RHO * NORM / (2 - LR * SHARPNESS)) ** 2,
+    }
