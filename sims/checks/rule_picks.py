@@ -123,7 +123,7 @@ def one_sum(f: Formulas, case: Case) -> Comparison:
 def turning(f: Formulas, case: Case) -> list[Comparison]:
     """The last two residuals of a run of one sample, and those ahead of them, where its gradients are taken."""
     x, target = case.rng.uniform(0.5, 1.5, 4) * case.rng.choice([-1, 1], 4), case.rng.uniform(0.5, 1.5)
-    problem, rho, theta0 = Problem(x[None], [target]), case.rng.uniform(1e-4, 3e-4), MODEL.theta0(0.3, 4)
+    problem, rho, theta0 = Problem(x[None], np.array([target])), case.rng.uniform(1e-4, 3e-4), MODEL.theta0(0.3, 4)
     lr = case.rng.uniform(0.2, 1.4) / float(flow(MODEL, problem, theta0=theta0).sharpness)
     theta, _, residual = _run(problem, theta0, lr, 4000, step="sam_max", step_parameters=dict(rho=rho))
     found = []

@@ -68,23 +68,23 @@ def endpoint_of_hovering(
     taken = arrival if steps is None else float(steps)
     begun = arrival if swing is None else start.until(swing.gradient(sharpness))
     ways: list[AcrossTop | AcrossSigns] = [AcrossTop(swing)] if swing is not None else _ways(rule, lr, start)
-    early = drifted(landscape, coordinates, start.theta, max(arrival - begun, 0.0), ways[0])
+
+    def after(count: float, way: AcrossTop | AcrossSigns) -> FlowEndpoint:
+        return drifted(landscape, coordinates, start.theta, max(count - begun, 0.0), way)
+
+    early = after(arrival, ways[0])
     if shifted(early, end) > DRIFTED:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} drifts by {shifted(early, end):.0%} before it arrives, and is not followed through "
             "both at once: use a smaller lr, or run it with sims"
         )
-    end = early
-    if taken > arrival:
-        end, *others = (drifted(landscape, coordinates, start.theta, taken - begun, way) for way in ways)
-        if any(shifted(end, other) > APART for other in others):
-            raise NoClosedForm(
-                f"where {name} goes on hangs on which of several vectors it swings along, by its own past: ask for "
-                "fewer steps, or none, or run it with sims"
-            )
-    slopes = np.array([slope + np.zeros(landscape.problem.d) for slope in landscape.law.jacobian(*end.theta)])
-    swings = (slopes * ways[0].displaced(landscape, end.theta)).sum(axis=0)
-    swung = float(np.linalg.norm(swings) / np.linalg.norm(end.beta))
+    found, *others = [early] if taken == arrival else [after(taken, way) for way in ways]
+    if any(shifted(found, other) > APART for other in others):
+        raise NoClosedForm(
+            f"where {name} goes on hangs on which of several vectors it swings along, by its own past: ask for fewer "
+            "steps, or none, or run it with sims"
+        )
+    swung = _swung(landscape, found, ways[0])
     if not swung <= FARTHEST:
         raise NoClosedForm(
             f"{name} at lr = {lr:g} swings about where it is by {swung:.0%} of it: use a smaller lr, or run it with "
@@ -92,8 +92,15 @@ def endpoint_of_hovering(
         )
     less = "sharpness" if swing is not None else "curvature across which it swings"
     note = f"after {whole_steps(taken)} steps: it does not rest, swings by {swung:.1%}, and drifts to less {less}"
-    found = replace(endpoint_of_flow(end, lr), method="effective_start", steps=taken)
-    return replace(found, note="; ".join(filter(None, [told, note])))
+    told = "; ".join(filter(None, [told, note]))
+    return replace(endpoint_of_flow(found, lr), method="effective_start", steps=taken, note=told)
+
+
+def _swung(landscape: Landscape, end: FlowEndpoint, across: AcrossTop | AcrossSigns) -> float:
+    """How far beta is from an end on one side of it, in units of beta."""
+    slopes = np.array([slope + np.zeros(landscape.problem.d) for slope in landscape.law.jacobian(*end.theta)])
+    moved = (slopes * across.displaced(landscape, end.theta)).sum(axis=0)
+    return float(np.linalg.norm(moved) / np.linalg.norm(end.beta))
 
 
 def _ways(rule: UpdateRule, lr: float, start: EffectiveStart) -> list[AcrossTop | AcrossSigns]:
