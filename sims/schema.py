@@ -91,6 +91,10 @@ _DECLARED: Mapping[str, Variable] = {
         "1 at the edge of stability without noise", kinds=("diagonal", "deep"),
         at=("end", "path"), along=_ASIDE, asked=("momentum", "batch", "rule"),
     ),
+    "averaged_sharpness_effective": Variable(
+        "harmonic mean over the next steps of the sharpness in units of the edge of the rule: 1 at an edge that hangs "
+        "on the run's own state", kinds=("diagonal",), asked=("averaged rule",),
+    ),
     "batch_sharpness": Variable(
         "mean over batches of g' H g / |g|^2, of the loss of a batch with gradient g and Hessian H",
         kinds=("diagonal", "deep"),

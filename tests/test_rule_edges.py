@@ -233,3 +233,26 @@ def test_a_run_is_at_a_stable_minimum_by_the_sharpness_that_counts():
 
 def test_plain_descent_has_no_variable_more():
     assert "sharpness_effective" not in sims.descend(MODEL, PROBLEM, 0.01, max_steps=5, backend="numpy")
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_two_sides_of_a_swing_are_at_the_edge_on_average(backend):
+    """Of normalized descent one has a larger gradient than the other: the mean of its lengths is 2 / S."""
+    rules = [theory.gradient_descent, UpdateRule(step="normalized_descent"), UpdateRule(momentum=0.5)]
+    ds = sims.sweep(MODEL, PROBLEM, [0.02, 0.1], 0.3, rule=rules, max_steps=4000, average=20, backend=backend)
+    plain, swinging, momentum = ds.averaged_sharpness_effective.values[:, 0]
+    assert np.isnan(plain).all() and np.abs(swinging - 1).max() < 0.05
+    np.testing.assert_allclose(momentum, ds.sharpness_effective.values[2, 0], rtol=0.05)
+    assert (ds.status[1] == sims.Status.STEP_LIMIT).all() and (ds.phase[1] == sims.Phase.EDGE_OF_STABILITY).all()
+    unasked = sims.sweep(MODEL, PROBLEM, [0.02], 0.3, rule=rules[1], max_steps=4000, backend=backend)
+    assert "averaged_sharpness_effective" not in unasked and (unasked.phase == sims.Phase.UNDECIDED).all()
+
+
+def test_the_average_of_the_edge_is_that_of_the_next_steps_of_a_run():
+    rule, settings = UpdateRule(step="normalized_descent"), dict(tol=0, backend="numpy")
+    run = sims.descend(MODEL, PROBLEM, 0.1, 0.3, rule=rule, max_steps=500, average=6, **settings)
+    longer = sims.descend(MODEL, PROBLEM, 0.1, 0.3, rule=rule, max_steps=506, record_every=1, **settings)
+    expected = 1 / (1 / longer.path_sharpness_effective[-6:]).mean()
+    assert float(run.averaged_sharpness_effective) == pytest.approx(float(expected), rel=1e-9)
+    plain = sims.descend(MODEL, PROBLEM, 0.1, 0.3, max_steps=500, average=6, **settings)
+    assert "averaged_sharpness_effective" not in plain

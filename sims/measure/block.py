@@ -22,6 +22,8 @@ from .phase import attractors, phases
 from .settled import measured_settled
 from .sharpness import sharpness_at
 
+AVERAGED, AT_EDGE = "averaged_sharpness_effective", 0.1
+
 
 def begin_runs(
     landscape: Landscape, starts: np.ndarray, which: np.ndarray, lr: np.ndarray, records: int = 0,
@@ -92,16 +94,17 @@ def _warn_of_tolerance(job: Job, runs: Runs) -> None:
 def measure_block(job: Job, runs: Runs) -> dict:
     """All outcomes of the runs of :func:`advance_block`."""
     found = outcomes(job.landscape, runs)
-    found |= _phases(job, runs, found["status"], found["sharpness_max"])
-    return found | measured_settled(job, runs)
+    found |= measured_settled(job, runs)
+    return found | _phases(job, runs, found["status"], found["sharpness_max"], found.get(AVERAGED, np.nan))
 
 
-def _phases(job: Job, runs: Runs, status: np.ndarray, top: np.ndarray) -> dict:
+def _phases(job: Job, runs: Runs, status: np.ndarray, top: np.ndarray, averaged: np.ndarray | float) -> dict:
     chosen = np.flatnonzero((runs.outcome == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM))
     seen = attractors(job, runs, chosen if job.options.window else chosen[:0])
     rule = job.landscape.dynamics.rule
     told = seen.period, seen.lyapunov, seen.peak, seen.lost, seen.fell, seen.near
-    phase = phases(status, runs.rising, *told, rule.lowers_loss, _met(rule, runs, top))
+    met, hovers = _met(rule, runs, top), _hovers(rule, runs, averaged)
+    phase = phases(status, runs.rising, *told, rule.lowers_loss, met | hovers, hovers)
     return dict(phase=phase, period=np.where(phase == Phase.PERIODIC, seen.period, 0), lyapunov=seen.lyapunov)
 
 
@@ -110,6 +113,12 @@ def _met(rule: UpdateRule, runs: Runs, top: np.ndarray) -> np.ndarray | bool:
     limit = np.asarray(rule.sharpness_limit(runs.lr))
     still = rule.schedule == constant and not rule.stochastic
     return still & (top > limit)
+
+
+def _hovers(rule: UpdateRule, runs: Runs, averaged: np.ndarray | float) -> np.ndarray:
+    """Whether a run whose edge hangs on its own state was at it on average, once its steps had settled."""
+    own = np.isinf(rule.once_settled.sharpness_limit(runs.lr)) & (not rule.stochastic)
+    return own & (np.abs(averaged - 1) < AT_EDGE)
 
 
 def smallest_losses(landscape: Landscape, starts: np.ndarray) -> np.ndarray:

@@ -69,6 +69,7 @@ def phases(
     near: np.ndarray,
     rising_tells: bool = True,
     met: np.ndarray | bool = False,
+    hovers: np.ndarray | bool = False,
 ) -> np.ndarray:
     """The phase of every run, in this order:
 
@@ -81,7 +82,8 @@ def phases(
     A run that held the tolerance at an unstable minimum by chance is bounded, not converged. Unless ``rising_tells``,
     as with momentum, whose loss rings anywhere, runs that converged are edge_of_stability where their sharpness was
     seen above the rule's edge (``met``); all else that the loss would have told is undecided, since looks at the
-    sharpness are from below and now and then.
+    sharpness are from below and now and then. So are runs at their step limit that were at an edge of their own state
+    on average (``hovers``), and neither periodic nor chaotic in a window.
     """
     converged = (status == Status.CONVERGED) & (rising_tells or met)
     bounded = (status == Status.STEP_LIMIT) | (status == Status.UNSTABLE_MINIMUM)
@@ -94,6 +96,7 @@ def phases(
         (converged, Phase.EDGE_OF_STABILITY),
         (seen & (period > 1) & (lyapunov <= CHAOS), Phase.PERIODIC),
         (seen & (period == 0) & (lyapunov > CHAOS) & ~fell, Phase.CHAOTIC),
+        ((status == Status.STEP_LIMIT) & hovers, Phase.EDGE_OF_STABILITY),
         ((status == Status.STEP_LIMIT) & fell & near & rising_tells, Phase.CONVERGING),
     ]
     labels = np.select([where for where, _ in rules], [int(label) for _, label in rules], int(Phase.UNDECIDED))

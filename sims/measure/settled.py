@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from ...theory import GdbiasError, NoInterpolator, squared
+from ...theory import GdbiasError, NoInterpolator, gradient_descent, squared
 from ...theory.derivation.landscape import Landscape
 from ...theory.prediction.dual import dual_root
 from ...theory.prediction.transport import Transport
@@ -15,7 +15,11 @@ from ..options import FlowOptions, Options
 from ..schema import Point, measured
 from ..status import Status
 from .continuation import pieces, taken_further
+from .effective import sharpness_effective
 from .outcome import ended, state
+from .sharpness import sharpness_at
+
+LAST = 32  # steps, an even number
 
 
 def settled_points(options: Options) -> tuple[Point, ...]:
@@ -27,27 +31,46 @@ def settled_points(options: Options) -> tuple[Point, ...]:
 def measured_settled(job: Job, runs: Runs) -> dict:
     """The variables ``averaged_*`` and ``cooled_*`` of finished runs, NaN where a run diverged."""
     found, points = {}, settled_points(job.options)
+    beside: dict = {}
     if not points:
         return found
     if job.options.average:
-        found |= _measured("averaged", job.landscape, averaged(job, runs))
+        means, effective = averaged(job, runs)
+        found |= _measured("averaged", job.landscape, means)
+        if job.landscape.dynamics.rule != gradient_descent:
+            beside = dict(averaged_sharpness_effective=effective)
     if job.options.cool:
         found |= _measured("cooled", job.landscape, flow_ends(job.landscape, ended(runs), runs.loss_min))
-    return {name: found[name] for name in measured("diagonal", points) if name in found}
+    return {name: found[name] for name in measured("diagonal", points) if name in found} | beside
 
 
-def averaged(job: Job, runs: Runs) -> np.ndarray:
+def averaged(job: Job, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
     """Means of the weights of the next ``average`` steps, shape (run, weight, feature); ``runs`` is left as is.
 
-    NaN where a run diverged, if only on these steps.
+    And the harmonic mean of their sharpness in units of the edge, (run,), on the last :data:`LAST` of these steps at
+    most; a length that differs on the two sides of a swing has its mean in the denominator. NaN where a run diverged,
+    if only on these steps.
     """
-    K, means = job.options.average, np.full(runs.vector.shape, np.nan)
+    K, means, effective = job.options.average, np.full(runs.vector.shape, np.nan), np.full(len(runs), np.nan)
     bounded = np.flatnonzero((runs.outcome == Status.CONVERGED) | (runs.outcome == Status.STEP_LIMIT))
     for chosen in pieces(bounded, runs, K + 1):
         part = taken_further(job, runs.part(chosen), K)
         lost = (part.outcome != Status.STEP_LIMIT)[:, None, None]
         means[chosen] = np.where(lost, np.nan, part.recorded[:, 1:].mean(axis=1))
-    return means
+        if job.landscape.dynamics.rule != gradient_descent:
+            effective[chosen] = _effective(job.landscape, part, np.where(lost[..., None], np.nan, part.history))
+    return means, effective
+
+
+def _effective(landscape: Landscape, runs: Runs, states: np.ndarray) -> np.ndarray:
+    """The harmonic mean of the sharpness in units of the edge at the last states (run, step, weight and state, d)."""
+    states = states[:, 1:][:, -LAST:]  # the first is where the run ended
+    count, flat = states.shape[1], states.reshape(-1, *states.shape[2:])
+    sharpness = sharpness_at(landscape, flat[:, : runs.vector.shape[1]]).value
+    lr, floor = np.repeat(runs.lr, count), np.repeat(runs.loss_min, count)
+    with np.errstate(all="ignore"):
+        at_each = sharpness_effective(landscape, flat, lr, floor, sharpness)
+        return 1 / (1 / at_each).reshape(-1, count).mean(axis=1)
 
 
 def flow_ends(landscape: Landscape, starts: np.ndarray, smallest: np.ndarray) -> np.ndarray:

@@ -128,8 +128,10 @@ class Plan:
 
     @property
     def _asked(self) -> tuple[str, ...]:
+        ruled = any(rule != gradient_descent for rule in self.rules)
         asked = {
-            "rule": any(rule != gradient_descent for rule in self.rules),
+            "rule": ruled,
+            "averaged rule": ruled and self.options.average > 0,
             "batch": any(rule.batch is not None for rule in self.rules),
         }
         return tuple(name for name, wanted in asked.items() if wanted)
