@@ -109,8 +109,7 @@ def norm_sharpness(
     if axes := where.get("norms"):
         units = _draw_norms(axes, lr, norms, flow)
         if "beta_l1" in last and units.get("beta_l1"):
-            axes.plot(lr, last["beta_l1"] / units["beta_l1"], "o", **HOLLOW, gid="beta_l1 last")
-            reach(axes, last["beta_l1"] / units["beta_l1"])
+            _draw_last(axes, lr, last["beta_l1"] / units["beta_l1"], "beta_l1")
         unit = units.get("beta_l1", 0.0)
         if told is not None and unit:
             told.draw(axes, "l1_norm", "predicted_beta_l1", r"predicted $\|\beta\|_1$", unit)
@@ -125,8 +124,7 @@ def norm_sharpness(
     if risk is not None and (axes := where.get("test_risk")):
         _draw_risk(axes, lr, risk, flow)
         if "test_risk" in last:
-            axes.plot(lr, last["test_risk"], "o", **HOLLOW, gid="test_risk last")
-            reach(axes, last["test_risk"])
+            _draw_last(axes, lr, last["test_risk"], "test_risk")
         if told is not None and told.ends[0].test_risk is not None:
             told.draw(axes, "test_risk", "predicted_test_risk")
         if deep is not None:
@@ -149,6 +147,11 @@ def _hovers(ds: xr.Dataset) -> bool:
     except InputError:  # several, none to read back, or another kind
         return False
     return followed_in_steps(rule) or signs(rule)
+
+
+def _draw_last(axes: Axes, lr: np.ndarray, values: np.ndarray, name: str) -> None:
+    axes.plot(lr, values, "o", **HOLLOW, gid=f"{name} last")
+    reach(axes, values)
 
 
 def draw_sharpness(

@@ -28,6 +28,7 @@ class Phase(_Named):
     FLOW_ALIGNED = 0  # converged, the loss never rose
     CATAPULT = 1  # converged, the loss rose on at most 10 steps
     EDGE_OF_STABILITY = 2  # converged, the loss rose on more; with momentum: the sharpness was above the edge
+    # and, converged or not, at an edge of the run's own state on average
     PERIODIC = 3  # bounded, the weights return after `period` steps and nearby runs stay near
     CHAOTIC = 4  # bounded, the weights do not return and nearby runs part
     DIVERGED = 5  # the loss blew up, if only in the window

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from ... import theory
 from ...theory.errors import GdbiasError, InputError, NoClosedForm
 from ...theory.prediction.rule_terms import spent
+from ...theory.prediction.swings import followed_in_steps
 from ..look import PURPLE
 from .panels import reach
 from .results import read
@@ -86,10 +87,8 @@ def predicted_ends(
     found: Found = {}
     begun, late = monotonic(), False
     try:
-        low, high = (
-            float(lr.min()),
-            min(float(lr.max()), INSIDE * _known(pred, "lr_max"), INSIDE * _known(pred, "lr_divergence")),
-        )
+        low, most = float(lr.min()), min(_known(pred, "lr_max"), _known(pred, "lr_divergence"))
+        high = min(float(lr.max()), INSIDE * most)
         asked = [low, *_turns(pred, low, high), high] if low < high else []
         warmup = spent(pred.rule)
     except GdbiasError as error:
@@ -113,13 +112,12 @@ def predicted_ends(
 
 
 def _end(pred: "theory.Prediction", lr: float, warmup: int, steps: int | None) -> "theory.Endpoint":
-    arrived = pred.endpoint(lr, warmup=warmup)
-    if steps is None or arrived.steps is None or steps <= arrived.steps:
-        return arrived
-    try:
-        return pred.endpoint(lr, warmup=warmup, steps=steps)
-    except NoClosedForm:  # how it goes on is not known
-        return arrived
+    if steps is not None and followed_in_steps(pred.rule):
+        try:
+            return pred.endpoint(lr, warmup=warmup, steps=steps)
+        except (InputError, NoClosedForm):  # fewer than to arrival; or how it goes on is not known
+            pass
+    return pred.endpoint(lr, warmup=warmup)
 
 
 def _turns(pred: "theory.Prediction", low: float, high: float) -> list[float]:

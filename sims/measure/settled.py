@@ -19,6 +19,7 @@ from .effective import sharpness_effective
 from .outcome import ended, state
 from .sharpness import sharpness_at
 
+AVERAGED = "averaged_sharpness_effective"
 LAST = 32  # steps, an even number
 
 
@@ -31,17 +32,16 @@ def settled_points(options: Options) -> tuple[Point, ...]:
 def measured_settled(job: Job, runs: Runs) -> dict:
     """The variables ``averaged_*`` and ``cooled_*`` of finished runs, NaN where a run diverged."""
     found, points = {}, settled_points(job.options)
-    beside: dict = {}
     if not points:
         return found
     if job.options.average:
         means, effective = averaged(job, runs)
         found |= _measured("averaged", job.landscape, means)
         if job.landscape.dynamics.rule != gradient_descent:
-            beside = dict(averaged_sharpness_effective=effective)
+            found[AVERAGED] = effective
     if job.options.cool:
         found |= _measured("cooled", job.landscape, flow_ends(job.landscape, ended(runs), runs.loss_min))
-    return {name: found[name] for name in measured("diagonal", points) if name in found} | beside
+    return {name: found[name] for name in (*measured("diagonal", points), AVERAGED) if name in found}
 
 
 def averaged(job: Job, runs: Runs) -> tuple[np.ndarray, np.ndarray]:

@@ -110,23 +110,25 @@ class AcrossSigns:
     def __call__(self, landscape: Landscape, coordinates: Doubled, theta: np.ndarray) -> tuple[np.ndarray, float]:
         problem, L = landscape.problem, coordinates.degree
         y, a = self.swing(landscape, theta)
-        sides = np.sign(doubled_weights(coordinates, theta))
-        w = np.abs(doubled_weights(coordinates, theta))
-        along = np.divide(sides * doubled_weights(coordinates, y), w, out=np.zeros_like(w), where=w > 0)
+        w = doubled_weights(coordinates, theta)
+        along = np.divide(doubled_weights(coordinates, y), w, out=np.zeros_like(w), where=w != 0)
         force = (L - 1) * coordinates.signs[:, None] * (a @ problem.X / problem.n) * along
         pace = self.lr * coordinates.rate * force
-        fall = (2 * force * L**2 * w ** (2 * L - 2) * pace).sum()
+        fall = (2 * force * L**2 * w ** (2 * L - 2) * pace).sum()  # db/dz = L^2 w^(2 L - 2)
         return pace, float(fall / (a @ a / problem.n))
 
     def swing(self, landscape: Landscape, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """y of the shape of theta, and ``a = X J y``, (n,)."""
-        delta = self.displaced(landscape, theta)
-        y = delta + self.rho * self.signs.reshape(theta.shape)
-        return y, np.sqrt(landscape.problem.n) * (_residuals(landscape, theta) @ y.ravel())
+        A = _residuals(landscape, theta)
+        y = self._turned(A) + self.rho * self.signs
+        return y.reshape(theta.shape), np.sqrt(landscape.problem.n) * (A @ y)
 
     def displaced(self, landscape: Landscape, theta: np.ndarray) -> np.ndarray:
         """delta, (weight, d): how far the weights are from theta on one side."""
-        A = _residuals(landscape, theta)
+        return self._turned(_residuals(landscape, theta)).reshape(theta.shape)
+
+    def _turned(self, A: np.ndarray) -> np.ndarray:
+        """delta, (weight d,), at the signs that are kept from here on."""
         values, vectors = np.linalg.eigh(A @ A.T)
         signs = self.signs if self.signs.size else self._first(A)
 
@@ -139,7 +141,7 @@ class AcrossSigns:
                 break
             signs = turned
         self.signs = signs
-        return (self.lr * self.rho * (ahead() @ A)).reshape(theta.shape)
+        return self.lr * self.rho * (ahead() @ A)
 
     def _first(self, A: np.ndarray) -> np.ndarray:
         """The signs to which the steps come in residuals ``q = A delta``."""

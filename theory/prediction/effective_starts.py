@@ -35,8 +35,8 @@ class EffectiveStart:
         beyond: by the whole force at the displaced point, which differs from that at second order.
         steps: of the rule, along the flow, shape (point,).
         norms: of the gradients there.
-        away: how far beta is from its end there, in units of that.
-        residual: ``X beta - y`` at arrival, shape (n,).
+        arrival: steps until beta is within a hundredth of its end.
+        residual: ``X beta - y`` there, shape (n,).
         first: how far the first step moves the weights, at the speed there.
     """
 
@@ -44,15 +44,9 @@ class EffectiveStart:
     beyond: np.ndarray
     steps: np.ndarray
     norms: np.ndarray
-    away: np.ndarray
+    arrival: float
     residual: np.ndarray
     first: float
-
-    @property
-    def arrival(self) -> float:
-        """Steps until beta is within a hundredth of its end."""
-        before = np.flatnonzero(self.away > ARRIVED)
-        return float(self.steps[before[-1] + 1]) if len(before) else 0.0
 
     def until(self, norm: float) -> float:
         """Steps until the gradient has come down to ``norm``."""
@@ -91,14 +85,12 @@ def effective_start(
     drift -= 0.0 if noise is None else noise
     near, beyond = moved_start(coordinates, theta0, drift[0]), moved_start(coordinates, theta0, drift[1])
     norms = np.array([np.linalg.norm(gradient(landscape, point.theta, point.pull)) for point in path.points])
-    steps = np.array(paces) * path.step if memory is None else _counted(path, np.array(paces), norms, memory)
-    betas = landscape.beta(path.theta)
-    away = np.linalg.norm(betas - betas[-1], axis=1) / np.linalg.norm(betas[-1])
-    arrived = path.points[min(int((away > ARRIVED).sum()), len(away) - 1)].theta
-    residual = landscape.problem.X @ landscape.beta(arrived[None])[0] - landscape.problem.y
-    return EffectiveStart(
-        near, beyond, np.append(0.0, np.cumsum(steps)), norms, away, residual, norms[0] / float(first)
-    )
+    parts = np.array(paces) * path.step if memory is None else _counted(path, np.array(paces), norms, memory)
+    steps, betas = np.append(0.0, np.cumsum(parts)), landscape.beta(path.theta)
+    away = np.linalg.norm(betas - betas[-1], axis=1) > ARRIVED * np.linalg.norm(betas[-1])
+    there = int(np.flatnonzero(away)[-1]) + 1 if away.any() else 0
+    residual = landscape.problem.X @ betas[there] - landscape.problem.y
+    return EffectiveStart(near, beyond, steps, norms, float(steps[there]), residual, norms[0] / float(first))
 
 
 def _counted(path: FlowPath, paces: np.ndarray, norms: np.ndarray, memory: float) -> np.ndarray:

@@ -24,6 +24,7 @@ from .settled import Settled
 
 UNCLIPPED = 0.5  # of the largest gradient that swings at the edge, from which on clipping moves the end as little as
 # the first steps do: 0.2 % in the median
+
 Method = Literal["flow", "frontier", "bregman", "constrained_flow", "effective_start"]
 
 

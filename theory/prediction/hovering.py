@@ -6,7 +6,6 @@ import numpy as np
 
 from ..derivation.landscape import Landscape
 from ..errors import InputError, NoClosedForm
-from ..rules.lag import lag_of
 from ..rules.steps import STEPS
 from ..rules.update_rule import UpdateRule
 from ..validate import rounded_down
@@ -18,6 +17,7 @@ from .flow_endpoint import FlowEndpoint
 from .rule_endpoint import (
     FARTHEST,
     end_and_next,
+    known_lag,
     note_of_next,
     require_any_stable,
     require_downhill,
@@ -27,7 +27,7 @@ from .rule_endpoint import (
     whole_steps,
 )
 from .rule_terms import slowest_total
-from .swings import NORMALIZED, SHARPNESS_AWARE, swing_of
+from .swings import NORMALIZED, SHARPNESS_AWARE, overshoot, swing_of
 
 UPHILL = 0.5  # of a start's weight
 ACROSS = 1.8  # lr S at the end of an ascent, which swings the farther the nearer that is to 2
@@ -47,8 +47,8 @@ def endpoint_of_hovering(
         InputError: fewer ``steps`` than to arrival.
         NoClosedForm: no effective start is known, or the rule is too far from gradient flow at ``lr``.
     """
-    name, lag, swing, sharpness = rule.step.name, lag_of(rule.step), swing_of(rule, lr), float(flow.sharpness)
-    if lag is None or (swing is None and rule.step != STEPS["sam_max"]):
+    name, lag, swing, sharpness = rule.step.name, known_lag(rule), swing_of(rule, lr), float(flow.sharpness)
+    if swing is None and rule.step != STEPS["sam_max"]:
         raise NoClosedForm(
             f"{name}: how far it is from gradient flow hangs on the weights of its end: run it with sims"
         )
@@ -156,7 +156,7 @@ def endpoint_of_linear(flow: FlowEndpoint, rule: UpdateRule, lr: float, weights:
         return end
     rho, away = dict(rule.step_parameters).get("rho", 0.0), np.inf
     if rule.step in SHARPNESS_AWARE and lr * top < 2:
-        away = lr * top * rho / (2 - lr * top) * (np.sqrt(weights) if rule.step == STEPS["sam_max"] else 1)
+        away = overshoot(lr, top, rho) * (np.sqrt(weights) if rule.step == STEPS["sam_max"] else 1)
     if rule.step in NORMALIZED:
         away = lr
     swings = float(away * np.sqrt(weights / len(flow.beta)) / np.linalg.norm(flow.beta))

@@ -4,29 +4,28 @@ import numpy as np
 
 from ..errors import NoClosedForm
 from ..rules.schedule import Schedule
-from ..rules.update_rule import UpdateRule
 from ..validate import rounded_down
 from .constrained import Edge
 from .oscillation import Modes
 
 PIECES = 50  # of the moving part: 25 move endpoints by 0.2 %
 MOST = 0.3  # of lr_critical, by which a first rate may be above it; runs begin to diverge at 0.8
+OFF = 0.33  # times that: what nine of ten runs are within
 FINE = 4000  # points of a schedule
 TOL, HOLD = 1e-10, 20  # of runs, unless given
-OFF = 0.33  # times that: what nine of ten runs are within
 
 
-def begun_above(rule: UpdateRule, lr: float, sharpness: float) -> str:
+def begun_above(schedule: Schedule, lr: float, sharpness: float) -> str:
     """What is told of a schedule that begins above the edge of a flow whose sharpness is at most that.
 
     Raises:
         NoClosedForm: it begins so far above that the first oscillation decides.
     """
-    first = float(rule.schedule.ends(np.array(lr))[0])
+    first = float(schedule.ends(np.array(lr))[0])
     above = first * sharpness / 2 - 1
     if above > MOST:
         raise NoClosedForm(
-            f"{rule.schedule} at lr = {lr:g} begins at {1 + above:.2g} times lr_critical, and its first oscillation "
+            f"{schedule} at lr = {lr:g} begins at {1 + above:.2g} times lr_critical, and its first oscillation "
             f"is not predicted: begin below {rounded_down(2 * (1 + MOST) / sharpness)}, or run it with sims"
         )
     return f"it begins above lr_critical: mostly within {OFF * above:.1%}" if above > 0 else ""
@@ -45,7 +44,7 @@ def scheduled(edge: Edge, lr: float, schedule: Schedule, loss: float) -> np.ndar
     bounds = np.unique(np.round(np.linspace(0, schedule.steps, PIECES + 1)))
     w, gone = edge.w0[edge.moving], False
     rates = schedule.at(lr, (bounds[1:] + bounds[:-1] - 1) / 2)
-    for begun, rate, steps in zip(bounds, map(float, rates), np.diff(bounds), strict=False):
+    for begun, rate, steps in zip(bounds[:-1], map(float, rates), np.diff(bounds), strict=True):
         found = edge.at(rate).follow(w, loss, until=float(steps))
         w = found.w
         if found.steps < steps and not gone:

@@ -100,7 +100,7 @@ class Prediction(Boundaries):
             self._require_stable(lr)
         if method != "constrained_flow":
             return replace(endpoint_by_program(reachable, w0, rate_of_edge(rule, lr), method), lr=lr)
-        begun = begun_above(rule, lr, float(self.sharpness_max)) if rule.schedule.steps else ""
+        begun = begun_above(rule.schedule, lr, float(self.sharpness_max)) if rule.schedule.steps else ""
         found = endpoint_of_settled(self._settled(lr, warmup), lr, self.flow, warmup, rule)
         return replace(found, note="; ".join(filter(None, [begun, found.note]))) if begun else found
 

@@ -30,7 +30,7 @@ def rests(rule: UpdateRule, lr: float, sharpness: float) -> bool:
     Raises:
         NoClosedForm: it hardly does, or no effective start is known.
     """
-    lag = lag_at_end(rule, _lag(rule).behind, lr, sharpness)
+    lag = lag_at_end(rule, known_lag(rule).behind, lr, sharpness)
     return lag is not None or rule.step.reads_loss
 
 
@@ -42,7 +42,7 @@ def endpoint_of_start(
     Raises:
         NoClosedForm: no effective start is known, or the rule is too far from gradient flow at ``lr``.
     """
-    name, lag, sharpness = rule.step.name, _lag(rule), float(flow.sharpness)
+    name, lag, sharpness = rule.step.name, known_lag(rule), float(flow.sharpness)
     require_any_stable(rule, lr)
     require_motion(landscape, theta0, name)
     if rule.label_noise:
@@ -76,7 +76,8 @@ def endpoint_of_start(
     return replace(found, note=note_of_next(moved, name, lr))
 
 
-def _lag(rule: UpdateRule) -> Lag:
+def known_lag(rule: UpdateRule) -> Lag:
+    """The lag of a rule's step; raises NoClosedForm where it has none."""
     lag = lag_of(rule.step)
     if lag is None:
         raise NoClosedForm(f"{rule.step.name} has no effective start: it is no change of time of gradient flow")
@@ -136,12 +137,12 @@ def whole_steps(steps: float) -> str:
 def end_and_next(landscape: Landscape, start: EffectiveStart, rule: UpdateRule) -> tuple[FlowEndpoint, float]:
     """The end of flow from an effective start, and how far the next order moves it, in units of beta."""
     end, other = (end_from(landscape, at, rule) for at in (start.theta, start.beyond))
-    return end, float(np.linalg.norm(other.beta - end.beta) / np.linalg.norm(end.beta))
+    return end, shifted(end, other)
 
 
-def shifted(end: FlowEndpoint, flow: FlowEndpoint) -> float:
-    """How far an effective start moves the end of flow, in units of beta."""
-    return float(np.linalg.norm(end.beta - flow.beta) / np.linalg.norm(end.beta))
+def shifted(end: FlowEndpoint, other: FlowEndpoint) -> float:
+    """How far another end is from an end, in units of its beta."""
+    return float(np.linalg.norm(end.beta - other.beta) / np.linalg.norm(end.beta))
 
 
 def end_from(landscape: Landscape, theta: np.ndarray, rule: UpdateRule) -> FlowEndpoint:

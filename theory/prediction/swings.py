@@ -33,11 +33,19 @@ def swing_of(rule: UpdateRule, lr: float) -> Swing | None:
     """
     step, rho = rule.step, dict(rule.step_parameters).get("rho", 0.0)
     if step == STEPS["sam"] and rho:
-        size = lambda top: lr * top * rho / (2 - lr * top)  # noqa: E731
-        return Swing(lambda top: lr * (2 * rho / (2 - lr * top)) ** 2, lambda top: top * size(top), size)
+        return Swing(
+            lambda top: lr * (2 * rho / (2 - lr * top)) ** 2,
+            lambda top: top * overshoot(lr, top, rho),
+            lambda top: overshoot(lr, top, rho),
+        )
     if step in NORMALIZED:
         return Swing(lambda top: lr**2 / (2 * top), lambda top: lr * top / 2, lambda top: lr / 2)
     return None
+
+
+def overshoot(lr: float, sharpness: float, rho: float) -> float:
+    """How far sharpness-aware steps of that radius come beyond a minimum."""
+    return lr * sharpness * rho / (2 - lr * sharpness)
 
 
 def without_idle_ascent(rule: UpdateRule) -> UpdateRule:

@@ -6,6 +6,7 @@ preconditioner is in 2207.14484 and 2410.24206. The map of descent leaves stabil
 others may do so before, where a pair of eigenvalues is on the unit circle.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -14,12 +15,11 @@ import numpy as np
 import sympy as sp
 
 from ..elementwise import simplest
-from .step import GRADIENT, LEARNING_RATE, LOSS, STEP, WEIGHT, StateVariable, Step, Total
+from .step import GRADIENT, LEARNING_RATE, WEIGHT, StateVariable, Step, Total
 from .steps import STEPS
 from .unit_circle import largest_stable
 
 _ROOT = sp.Symbol("root")  # an eigenvalue of the map
-_KNOWN = {LEARNING_RATE, STEP, LOSS}
 JUMPS = (sp.nan, sp.zoo, sp.oo, sp.sign, sp.DiracDelta, sp.Heaviside, sp.Derivative)
 
 
@@ -108,11 +108,18 @@ def reach(step: Step, lr: float | np.ndarray, parameters: tuple[float, ...]) -> 
     return _by_rate(step, answer, lr, parameters)
 
 
-def largest_sharpness(step: Step, lr: float | np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
-    """The sharpness at the edge of a step whose edge is alone; as :func:`reach`."""
+def sharpness_at_edge(step: Step, lr: float | np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    """The largest stable sharpness, as :func:`reach`; infinite too where it hangs on more than lr and parameters."""
     edge = edge_of(step)
+    if named(step) or not edge.alone:
+        return _flip(step)(lr, *parameters) + 0 * np.asarray(lr)
     above, below = edge.answer or ((), ())
     return _by_rate(step, (tuple(edge.factor * c for c in above), below), lr, parameters)
+
+
+@lru_cache(maxsize=64)
+def _flip(step: Step) -> Callable:
+    return sp.lambdify([LEARNING_RATE, *step.parameters], flips_at(step), np)  # by its name: all parts
 
 
 def _by_rate(step: Step, answer: tuple, lr: float | np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:

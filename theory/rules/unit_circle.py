@@ -32,7 +32,7 @@ def largest_stable(numerator: tuple[Fraction, ...], denominator: tuple[Fraction,
         ends = _ends(above, below)
 
         def stable(low: mpmath.mpf, high: mpmath.mpf) -> bool:
-            s = _fraction((low + high) / 2)
+            s = Fraction(mpmath.nstr((low + high) / 2, DIGITS))
             return _within([d - s * n for d, n in zip(below, above, strict=True)])
 
         first = ends.index(0)
@@ -46,10 +46,10 @@ def largest_stable(numerator: tuple[Fraction, ...], denominator: tuple[Fraction,
 def _ends(above: list[Fraction], below: list[Fraction]) -> list[mpmath.mpf]:
     """The real values of ``below / above`` on the circle, sorted, with 0 and one beyond them at both sides."""
     cosines = [mpmath.mpf(1), mpmath.mpf(-1), *_cosines(above, below)]
-    kept = [mpmath.mpf(0)]
+    kept, floats = [mpmath.mpf(0)], [[mpmath.mpf(c.numerator) / c.denominator for c in part] for part in (above, below)]
     for x in cosines:
         z = mpmath.mpc(x, mpmath.sqrt(1 - x * x))
-        n, d = (mpmath.polyval([_float(c) for c in part], z) for part in (above, below))
+        n, d = (mpmath.polyval(part, z) for part in floats)
         if n and all(abs((s := (d / n).real) - other) > SAME * max(abs(s), abs(other)) for other in kept):
             kept.append(s)
     far = 1 + 2 * max(map(abs, kept))
@@ -80,13 +80,3 @@ def _within(p: list[Fraction]) -> bool:
             return False
         p = [p[0] * a - p[-1] * b for a, b in zip(p[:-1], p[:0:-1], strict=True)]
     return True
-
-
-def _float(value: Fraction) -> mpmath.mpf:
-    return mpmath.mpf(value.numerator) / value.denominator
-
-
-def _fraction(value: mpmath.mpf) -> Fraction:
-    sign, mantissa, exponent, _ = value._mpf_
-    size = Fraction(mantissa) * (Fraction(2) ** exponent)
-    return -size if sign else size

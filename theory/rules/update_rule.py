@@ -1,18 +1,17 @@
 """Update rules: what one step does to a weight, declared beside the law so that every backend has it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 from ..errors import InputError
 from ..loss import Loss
 from ..validate import meant, real, shown, whole
 from .schedule import Schedule, constant, parse_schedule
-from .stability import edge_of, flips_at, largest_sharpness, named
+from .stability import sharpness_at_edge
 from .step import GRADIENT as GRADIENT
 from .step import LEARNING_RATE as LEARNING_RATE
 from .step import LOSS, MOMENTUM, STEP, WEIGHT_DECAY, Step
@@ -20,12 +19,6 @@ from .step import WEIGHT as WEIGHT
 from .steps import STEPS, descent_step, parse_step
 
 READ = tuple(symbol.name for symbol in (WEIGHT, GRADIENT, LEARNING_RATE, STEP, LOSS))  # what equations read of a run
-
-
-@lru_cache(maxsize=64)
-def _flip(step: Step) -> Callable:
-    """The sharpness at which a step with a name flips signs, of lr and its parameters; infinite where on more."""
-    return sp.lambdify([LEARNING_RATE, *step.parameters], flips_at(step), np)  # by its name: all parts
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,10 +165,7 @@ class UpdateRule:
         stable; below 0 where only saddles are, under a large decay. Batches and label noise are not counted.
         """
         rate = self.schedule.final * np.asarray(lr, dtype=float)
-        if named(self.step) or not edge_of(self.step).alone:
-            limit = _flip(self.step)(rate, *self.parameters) + 0 * rate
-        else:
-            limit = largest_sharpness(self.step, rate, self.parameters)
+        limit = sharpness_at_edge(self.step, rate, self.parameters)
         return limit if np.ndim(lr) else float(limit)
 
     def check(self, samples: int, loss: Loss) -> None:
